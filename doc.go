@@ -1,0 +1,2 @@
+// Package mirror keeps database mirrors of SuperOffice CRM Online honest.
+package mirror

@@ -1,0 +1,112 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// The sentinels. Errors wrap them, so test with errors.Is. Errors of a done
+// context are passed through untouched.
+var (
+	// ErrInvalidContextID: the context identifier breaks the rule of [New].
+	ErrInvalidContextID = errors.New("invalid context identifier")
+
+	// ErrNoMetadata: the mirror has no metadata table. The next cycle creates
+	// it and populates every table, so there is nothing to reset.
+	ErrNoMetadata = errors.New("no metadata table")
+
+	// ErrMetadata: the metadata table is not what this library may write to:
+	// a column is missing, or a table has several rows.
+	ErrMetadata = errors.New("unexpected metadata table")
+
+	// ErrTableNotFound: a table that was named does not exist.
+	ErrTableNotFound = errors.New("table not found")
+
+	// ErrNoTables: the list of tables is empty. All tables are AllTables().
+	ErrNoTables = errors.New("no tables named")
+
+	// ErrNotConfirmed: HardResetOptions.Confirm is not the context identifier.
+	ErrNotConfirmed = errors.New("not confirmed")
+
+	// ErrCannotUndo: what a receipt records can no longer be undone.
+	ErrCannotUndo = errors.New("cannot undo")
+
+	// ErrInvalidReceipt: a receipt is of another customer or another version,
+	// or was damaged.
+	ErrInvalidReceipt = errors.New("invalid receipt")
+
+	// ErrOrder: a Source delivered rows out of the order of [CompareKeys].
+	ErrOrder = errors.New("rows out of key order")
+
+	// ErrOutcomeUnknown: the connection was lost while a transaction was being
+	// committed. Read the mirror's Status before doing anything else.
+	ErrOutcomeUnknown = errors.New("outcome of the commit is unknown")
+)
+
+// Error is what an operation returns when it refused because of particular
+// tables. Nothing was changed: an operation changes all of its tables or none.
+type Error struct {
+	// Op is the operation: "reset tables", "hard reset", "undo", "compare".
+	Op string
+
+	// ContextID is the customer's context identifier.
+	ContextID string
+
+	// Err is the sentinel that says what kind of refusal this is.
+	Err error
+
+	// Tables are all the tables that stood in the way, in the order in which
+	// the caller named them.
+	Tables []TableError
+}
+
+// TableError is one table's part of an [Error].
+type TableError struct {
+	// Table is the name as the caller gave it.
+	Table string
+
+	// Reason says what is wrong with it and what to do.
+	Reason string
+
+	// Closest is the known table whose name is most like Table, or "". It is
+	// set with ErrTableNotFound.
+	Closest string
+}
+
+// Error names every table with its reason.
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s of %s: %v", e.Op, e.ContextID, e.Err)
+	for i, t := range e.Tables {
+		if i == 0 {
+			b.WriteString(": ")
+		} else {
+			b.WriteString("; ")
+		}
+		fmt.Fprintf(&b, "%q", clip(t.Table, maxNameLength))
+		if t.Reason != "" {
+			b.WriteString(" " + t.Reason)
+		}
+		if t.Closest != "" {
+			fmt.Fprintf(&b, " (did you mean %q?)", t.Closest)
+		}
+	}
+	return b.String()
+}
+
+// Unwrap returns e.Err.
+func (e *Error) Unwrap() error { return e.Err }
+
+// wrapError adds what was being done to err, and leaves the errors of a done
+// context as they are.
+func wrapError(ctx context.Context, err error, doing string) error {
+	if err == nil {
+		return nil
+	}
+	if cerr := ctx.Err(); cerr != nil && (errors.Is(err, cerr) || errors.Is(err, context.Canceled)) {
+		return cerr
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}

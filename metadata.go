@@ -1,0 +1,3 @@
+package mirror
+
+type metadataNames struct{ table, tableColumn, lsnColumn string }
