@@ -1,3 +1,145 @@
 package mirror
 
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// metadataNames are the names of the metadata table and of the two columns
+// that the vendor documents. All other columns are carried along untouched.
 type metadataNames struct{ table, tableColumn, lsnColumn string }
+
+// metadata is the content of the metadata table.
+type metadata struct {
+	table       Table
+	name, lsn   Column
+	columns     []string // in the order of metadataRow.values
+	rows        []metadataRow
+	byTable     map[string][]int // folded table name to indexes of rows
+	unsupported []string         // columns whose values cannot be put back
+}
+
+// metadataRow is one row of the metadata table, kept whole.
+type metadataRow struct {
+	table  string
+	lsn    *LSN // nil for NULL
+	values Row
+}
+
+// findMetadata returns the metadata table among tables.
+func (m *Mirror) findMetadata(tables []Table) (Table, error) {
+	folded := FoldName(m.names.table)
+	for _, t := range tables {
+		if FoldName(t.Name) == folded {
+			return t, nil
+		}
+	}
+	return Table{}, fmt.Errorf("%w %q: the next cycle of the Mirroring Task creates it and populates every table",
+		ErrNoMetadata, m.names.table)
+}
+
+// readMetadata reads the whole metadata table through src, which is the store
+// or a transaction of it.
+func (m *Mirror) readMetadata(ctx context.Context, src Source, tables []Table) (*metadata, error) {
+	t, err := m.findMetadata(tables)
+	if err != nil {
+		return nil, err
+	}
+	md := &metadata{table: t, byTable: map[string][]int{}}
+	if md.name, err = metadataColumn(t, m.names.tableColumn, KindString); err != nil {
+		return nil, err
+	}
+	if md.lsn, err = metadataColumn(t, m.names.lsnColumn, KindInt); err != nil {
+		return nil, err
+	}
+	var nameAt, lsnAt int
+	for _, c := range t.Columns {
+		if c.Generated || c.Type.Kind() == KindOther {
+			md.unsupported = append(md.unsupported, c.Name)
+			continue
+		}
+		switch c.Name {
+		case md.name.Name:
+			nameAt = len(md.columns)
+		case md.lsn.Name:
+			lsnAt = len(md.columns)
+		}
+		md.columns = append(md.columns, c.Name)
+	}
+	for batch, err := range src.Rows(ctx, Query{Table: t, Columns: md.columns}) {
+		if errors.Is(err, ErrTableNotFound) {
+			_, err = m.findMetadata(nil)
+		}
+		if err != nil {
+			return nil, wrapError(ctx, err, "read metadata")
+		}
+		for _, r := range batch {
+			row := metadataRow{values: r.Clone()}
+			row.table, _ = row.values[nameAt].(string)
+			if n, ok := row.values[lsnAt].(int64); ok {
+				lsn := LSN(n)
+				row.lsn = &lsn
+			}
+			if row.values[nameAt] != nil {
+				folded := FoldName(row.table)
+				md.byTable[folded] = append(md.byTable[folded], len(md.rows))
+			}
+			md.rows = append(md.rows, row)
+		}
+	}
+	return md, nil
+}
+
+func metadataColumn(t Table, name string, kind Kind) (Column, error) {
+	c, ok := t.Column(name)
+	if !ok {
+		return c, fmt.Errorf("%w %q: no column %q among %s: name the right one in Options",
+			ErrMetadata, t.Name, name, strings.Join(t.ColumnNames(), ", "))
+	}
+	if c.Type.Kind() != kind {
+		want := "a string"
+		if kind == KindInt {
+			want = "an integer"
+		}
+		return c, fmt.Errorf("%w %q: column %q is %s, not %s: name the right one in Options",
+			ErrMetadata, t.Name, c.Name, c.Type, want)
+	}
+	return c, nil
+}
+
+// row returns the row of a table. Several rows are an error, because which one
+// the Mirroring Task reads is not known.
+func (md *metadata) row(table string) (*metadataRow, error) {
+	if md == nil {
+		return nil, nil
+	}
+	switch at := md.byTable[FoldName(table)]; len(at) {
+	case 0:
+		return nil, nil
+	case 1:
+		return &md.rows[at[0]], nil
+	default:
+		return nil, fmt.Errorf("has %d rows in the metadata table: HardReset of that table deletes them all", len(at))
+	}
+}
+
+// cells returns a row with the names of its columns.
+func (md *metadata) cells(r *metadataRow) []Cell {
+	cells := make([]Cell, len(md.columns))
+	for i, c := range md.columns {
+		cells[i] = Cell{Column: c, Value: r.values[i]}
+	}
+	return cells
+}
+
+// where returns the condition that finds a row and holds only as long as its
+// LSN is the one that was read.
+func (md *metadata) where(r *metadataRow) []Cell {
+	cells := []Cell{{Column: md.name.Name, Value: r.table}, {Column: md.lsn.Name}}
+	if r.lsn != nil {
+		cells[1].Value = int64(*r.lsn)
+	}
+	return cells
+}

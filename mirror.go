@@ -68,7 +68,8 @@ type Tx interface {
 	Truncate(ctx context.Context, t Table) error
 
 	// Insert adds rows whose values are in the order of columns; a column
-	// that is not named gets its default or NULL.
+	// that is not named gets its default or NULL. It keeps neither the rows
+	// nor their values.
 	Insert(ctx context.Context, t Table, columns []string, rows []Row) error
 
 	// Set gives the columns of set their values in every row that has all

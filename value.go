@@ -236,12 +236,12 @@ func (t Type) String() string {
 // MarshalText returns the type as T-SQL spells it.
 func (t Type) MarshalText() ([]byte, error) { return []byte(t.String()), nil }
 
-// UnmarshalText parses what MarshalText returns. A name that is not a SQL
-// Server type is an error.
+// UnmarshalText parses what MarshalText returns. Text that is not a SQL Server
+// type becomes the name of a type of KindOther.
 func (t *Type) UnmarshalText(text []byte) error {
 	p, err := ParseType(string(text))
 	if err != nil {
-		return err
+		p = Type{Name: string(text)}
 	}
 	*t = p
 	return nil
@@ -607,6 +607,9 @@ func Normalize(t Type, v any) (driver.Value, error) {
 			x = x.UTC()
 		}
 		x = roundTime(x, step(t))
+		if first := firstYear(t.Name); t.Kind() != KindTimeOfDay && (x.UTC().Year() < first || x.UTC().Year() > 9999) {
+			return wrong(fmt.Sprintf("want a year from %d to 9999", first))
+		}
 		if t.Kind() == KindTimeOfDay {
 			x = time.Date(1, 1, 1, x.Hour(), x.Minute(), x.Second(), x.Nanosecond(), time.UTC)
 		}
@@ -662,6 +665,18 @@ func normalizeDecimal(t Type, v any, wrong func(string) (driver.Value, error)) (
 		return wrong(fmt.Sprintf("want at most %d digits, %d of them after the point", precision, scale))
 	}
 	return []byte(text), nil
+}
+
+// firstYear returns the first year of a time type.
+func firstYear(name string) int {
+	switch name {
+	case "datetime":
+		return 1753
+	case "smalldatetime":
+		return 1900
+	default:
+		return 1
+	}
 }
 
 func intRange(name string) (lo, hi int64) {
@@ -725,10 +740,4 @@ func clip(s string, n int) string {
 		n--
 	}
 	return s[:n] + "..."
-}
-
-// Cell is a value of a named column.
-type Cell struct {
-	Column string
-	Value  driver.Value
 }

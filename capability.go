@@ -1,0 +1,42 @@
+package mirror
+
+import "fmt"
+
+// Pool is an optional capability of a [Source] that reads through a pool of
+// connections. With it Compare does not start more tables than there are
+// connections for, which could otherwise wait for each other forever. Without
+// it Compare takes the pool to be unlimited.
+type Pool interface {
+	// PoolLimit returns a value that identifies the pool and the greatest
+	// number of open connections, 0 for no limit.
+	PoolLimit() (pool any, connections int)
+}
+
+// unlimited stands for as many tables at a time as one likes.
+const unlimited = 1 << 20
+
+// connectionLimit returns how many tables of the two sides can be read at the
+// same time, each with one connection to either side.
+func connectionLimit(source, mirror Source) (int, error) {
+	sourcePool, sourceMax := poolLimit(source)
+	mirrorPool, mirrorMax := poolLimit(mirror)
+	if sourcePool == nil || sourcePool != mirrorPool {
+		return min(sourceMax, mirrorMax), nil
+	}
+	if sourceMax < 2 {
+		return 0, fmt.Errorf("compare: source and mirror share a pool of %d connection: allow 2 with SetMaxOpenConns", sourceMax)
+	}
+	return sourceMax / 2, nil
+}
+
+func poolLimit(s Source) (pool any, connections int) {
+	p, ok := s.(Pool)
+	if !ok {
+		return nil, unlimited
+	}
+	pool, connections = p.PoolLimit()
+	if connections == 0 {
+		connections = unlimited
+	}
+	return pool, connections
+}

@@ -1,0 +1,211 @@
+package mirror
+
+import (
+	"database/sql/driver"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Cell is a value of a named column. Its JSON form names the type of the value,
+// so that nothing is lost on the way: {"column":"LSN","type":"int","value":"812"}.
+type Cell struct {
+	// Column is the column's name.
+	Column string
+
+	// Value is the value, nil for NULL. In the samples of a Report, text and
+	// binary values longer than 1,024 bytes are cut.
+	Value driver.Value
+
+	// Size is the length in bytes of a value that was cut, otherwise 0.
+	Size int
+
+	kind Kind
+}
+
+func newCell(c Column, v driver.Value) Cell {
+	return Cell{Column: c.Name, Value: v, kind: c.Type.Kind()}
+}
+
+// maxSampleValue bounds what a sample keeps of a value, in bytes.
+const maxSampleValue = 1024
+
+// cut returns the cell with a copy of its value that a sample may keep.
+func (c Cell) cut() Cell {
+	switch v := c.Value.(type) {
+	case string:
+		if len(v) > maxSampleValue {
+			c.Value, c.Size = strings.Clone(strings.ToValidUTF8(v[:maxSampleValue], "")), len(v)
+		}
+	case []byte:
+		if len(v) > maxSampleValue {
+			c.Size = len(v)
+		}
+		c.Value = slices.Clone(v[:min(len(v), maxSampleValue)])
+		if v == nil || len(v) == 0 {
+			c.Value = []byte{}
+		}
+	}
+	return c
+}
+
+// String returns "column=value" for people.
+func (c Cell) String() string { return c.Column + "=" + c.text() }
+
+// text returns the value for people: text is quoted, binary values are hex.
+func (c Cell) text() string {
+	const shown = 60
+	more := ""
+	if c.Size > 0 {
+		more = fmt.Sprintf(" (%s bytes)", formatCount(int64(c.Size)))
+	}
+	switch v := c.Value.(type) {
+	case nil:
+		return "NULL"
+	case string:
+		if len(v) > shown && more == "" {
+			more = fmt.Sprintf(" (%s bytes)", formatCount(int64(len(v))))
+		}
+		return strconv.Quote(clip(v, shown)) + more
+	case []byte:
+		switch {
+		case c.kind == KindDecimal:
+			return printable(string(v))
+		case c.kind == KindGUID && len(v) == 16:
+			return formatGUID(v)
+		case len(v) > shown/2 && more == "":
+			more = fmt.Sprintf(" (%s bytes)", formatCount(int64(len(v))))
+		}
+		dots := ""
+		if len(v) > shown/2 {
+			v, dots = v[:shown/2], "..."
+		}
+		return fmt.Sprintf("0x%X%s%s", v, dots, more)
+	case time.Time:
+		switch {
+		case c.kind == KindTimeOfDay:
+			return v.Format("15:04:05.9999999")
+		case c.kind == KindTimeOffset:
+			return v.Format("2006-01-02 15:04:05.9999999 -07:00")
+		}
+		return v.Format("2006-01-02 15:04:05.9999999")
+	default:
+		return printable(fmt.Sprint(v))
+	}
+}
+
+func formatCells(cells []Cell) string {
+	texts := make([]string, len(cells))
+	for i, c := range cells {
+		texts[i] = c.String()
+	}
+	return strings.Join(texts, ", ")
+}
+
+// printable replaces what could steer a terminal.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return unicode.ReplacementChar
+		}
+		return r
+	}, s)
+}
+
+// cellJSON is the JSON form of a Cell.
+type cellJSON struct {
+	Column string  `json:"column"`
+	Type   string  `json:"type"`
+	Value  *string `json:"value,omitempty"`
+	Size   int     `json:"size,omitempty"`
+}
+
+// MarshalJSON implements json.Marshaler.
+func (c Cell) MarshalJSON() ([]byte, error) {
+	j := cellJSON{Column: c.Column, Size: c.Size}
+	var text string
+	switch v := c.Value.(type) {
+	case nil:
+		j.Type = "null"
+		return json.Marshal(j)
+	case int64:
+		j.Type, text = "int", strconv.FormatInt(v, 10)
+	case float64:
+		j.Type, text = "float", strconv.FormatFloat(v, 'g', -1, 64)
+	case bool:
+		j.Type, text = "bool", strconv.FormatBool(v)
+	case string:
+		j.Type, text = "string", v
+	case time.Time:
+		j.Type, text = "time", v.Format(time.RFC3339Nano)
+	case []byte:
+		switch {
+		case c.kind == KindDecimal:
+			j.Type, text = "decimal", string(v)
+		case c.kind == KindGUID && len(v) == 16:
+			j.Type, text = "guid", formatGUID(v)
+		default:
+			j.Type, text = "bytes", base64.StdEncoding.EncodeToString(v)
+		}
+	default:
+		return nil, fmt.Errorf("column %s: cannot write a %T as JSON", c.Column, v)
+	}
+	j.Value = &text
+	return json.Marshal(j)
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (c *Cell) UnmarshalJSON(data []byte) error {
+	var j cellJSON
+	if err := json.Unmarshal(data, &j); err != nil {
+		return err
+	}
+	*c = Cell{Column: j.Column, Size: j.Size}
+	if j.Type == "null" && j.Value == nil {
+		return nil
+	}
+	if j.Value == nil {
+		return fmt.Errorf("column %s: a value of type %q is missing", clip(j.Column, maxNameLength), clip(j.Type, 32))
+	}
+	var err error
+	switch text := *j.Value; j.Type {
+	case "int":
+		c.Value, err = strconv.ParseInt(text, 10, 64)
+	case "float":
+		var f float64
+		if f, err = strconv.ParseFloat(text, 64); err == nil && (math.IsNaN(f) || math.IsInf(f, 0)) {
+			err = fmt.Errorf("not a finite number")
+		}
+		c.Value = f
+	case "bool":
+		c.Value, err = strconv.ParseBool(text)
+	case "string":
+		c.Value = text
+	case "time":
+		var t time.Time
+		t, err = time.Parse(time.RFC3339Nano, text)
+		if _, offset := t.Zone(); offset == 0 {
+			t = t.UTC()
+		}
+		c.Value = t
+	case "decimal":
+		c.Value, c.kind = []byte(text), KindDecimal
+	case "guid":
+		c.Value, err = parseGUID(text)
+		c.kind = KindGUID
+	case "bytes":
+		c.Value, err = base64.StdEncoding.DecodeString(text)
+	default:
+		err = fmt.Errorf("unknown type %q", clip(j.Type, 32))
+	}
+	if err != nil {
+		return fmt.Errorf("column %s: %w", clip(j.Column, maxNameLength), err)
+	}
+	return nil
+}

@@ -1,0 +1,543 @@
+package mirror
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// Depth says how far a comparison goes.
+type Depth string
+
+// The depths.
+const (
+	// DepthSchema compares which tables exist and their columns and keys.
+	DepthSchema Depth = "schema"
+
+	// DepthCount also compares numbers of rows.
+	DepthCount Depth = "count"
+
+	// DepthRows also compares every row by value. It is the default.
+	DepthRows Depth = "rows"
+)
+
+// CompareOptions configure [Mirror.Compare]. The zero value of each field is
+// its default.
+type CompareOptions struct {
+	// Tables are the tables to compare. A name that neither side has is
+	// ErrTableNotFound. Default: all tables of both sides, less those that
+	// are never mirrored (see BlockedTables).
+	Tables []string
+
+	// SkipTables are tables that the customer excludes from mirroring: the
+	// preference SkipTable in the section Mirroring. Default: none.
+	SkipTables []string
+
+	// IgnoreColumns are columns to leave out, as "column" for every table or
+	// "table.column" for one. Default: none.
+	IgnoreColumns []string
+
+	// SchemaPrefixes are prefixes of table names that do not count when the
+	// tables of the two sides are matched, such as "crm7." and "dbo.".
+	// Default: none.
+	SchemaPrefixes []string
+
+	// LooseTypes allows columns of the two sides to differ in type, length
+	// and nullability as long as their values are of one Kind, as they do
+	// between an old mirror and a replica. Default: such a difference is
+	// VerdictSchemaDiffers.
+	LooseTypes bool
+
+	// Depth says how far to go. Default: DepthRows.
+	Depth Depth
+
+	// MaxSamples bounds the sample of differing rows of each table; a
+	// negative number means no sample. Counts are always exact. Default: 10.
+	MaxSamples int
+
+	// Concurrency is how many tables are read at the same time, each with one
+	// connection to either side. Default: 2.
+	Concurrency int
+}
+
+const (
+	defaultMaxSamples  = 10
+	defaultConcurrency = 2
+)
+
+// Compare compares the mirror with source, which is the customer's database or
+// another copy of it, and writes to neither.
+//
+// Rows are compared by value, in key order, while both sides stream: memory
+// does not grow with the tables. A table without a primary key is compared as a
+// multiset: each row and how often it occurs. One table's failure is its
+// verdict and does not stop the others.
+//
+// A mirror lags by design: a row that differs may be waiting for the next
+// cycle. Compare reports what differs now.
+//
+// When ctx is done Compare returns ctx.Err() together with a report of what is
+// known; it is Incomplete, and unfinished tables are VerdictFailed. A table of
+// opts.Tables that neither side has is an *Error with ErrTableNotFound.
+func (m *Mirror) Compare(ctx context.Context, source Source, opts *CompareOptions) (*Report, error) {
+	if source == nil {
+		return nil, errors.New("compare: source is nil: pass the customer's database or another copy of it")
+	}
+	var o CompareOptions
+	if opts != nil {
+		o = *opts
+	}
+	if err := o.fill(); err != nil {
+		return nil, err
+	}
+	limit, err := connectionLimit(source, m.store)
+	if err != nil {
+		return nil, err
+	}
+	c := &comparison{m: m, source: source, opts: o}
+	report := &Report{Version: reportVersion, ContextID: m.contextID, Depth: o.Depth, Started: m.clock().UTC(), State: MirrorTracked}
+	pairs, err := c.pairs(ctx, report)
+	if err != nil {
+		return nil, wrapError(ctx, err, "compare "+m.contextID)
+	}
+	report.Tables = make([]TableReport, len(pairs))
+	c.tables = len(pairs)
+	slots := make(chan struct{}, min(o.Concurrency, limit))
+	var wg sync.WaitGroup
+	for i, p := range pairs {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			report.Tables[i] = c.compareTable(ctx, p)
+		})
+	}
+	wg.Wait()
+	report.Finished = m.clock().UTC()
+	if err := ctx.Err(); err != nil {
+		report.Incomplete = true
+		return report, err
+	}
+	return report, nil
+}
+
+func (o *CompareOptions) fill() error {
+	o.Depth = cmp.Or(o.Depth, DepthRows)
+	o.MaxSamples = max(0, cmp.Or(o.MaxSamples, defaultMaxSamples))
+	o.Concurrency = cmp.Or(o.Concurrency, defaultConcurrency)
+	if o.Depth != DepthSchema && o.Depth != DepthCount && o.Depth != DepthRows {
+		return fmt.Errorf("compare: unknown depth %q: want %q, %q or %q", o.Depth, DepthSchema, DepthCount, DepthRows)
+	}
+	if o.Concurrency < 0 {
+		return fmt.Errorf("compare: concurrency is %d: want at least 1", o.Concurrency)
+	}
+	return nil
+}
+
+// comparison is one run of Compare.
+type comparison struct {
+	m      *Mirror
+	source Source
+	opts   CompareOptions
+	tables int
+
+	mu   sync.Mutex
+	done int
+}
+
+// pair is a table of either side, or of both.
+type pair struct {
+	name           string // without prefix
+	source, mirror *Table
+	lsn            *LSN
+	tracked        bool   // the metadata table has a row for it
+	notMirrored    string // why it is not compared, or ""
+}
+
+// pairs matches the tables of the two sides by name.
+func (c *comparison) pairs(ctx context.Context, report *Report) ([]pair, error) {
+	var sourceTables, mirrorTables []Table
+	var sourceErr, mirrorErr error
+	var wg sync.WaitGroup
+	wg.Go(func() { sourceTables, sourceErr = c.source.Tables(ctx) })
+	wg.Go(func() { mirrorTables, mirrorErr = c.m.store.Tables(ctx) })
+	wg.Wait()
+	if sourceErr != nil {
+		return nil, fmt.Errorf("source: %w", sourceErr)
+	}
+	if mirrorErr != nil {
+		return nil, fmt.Errorf("mirror: %w", mirrorErr)
+	}
+	md, err := c.m.readMetadata(ctx, c.m.store, mirrorTables)
+	switch {
+	case errors.Is(err, ErrNoMetadata):
+		report.State = MirrorAwaitingFirstCycle
+	case errors.Is(err, ErrMetadata):
+		// Rows can be compared all the same; only resets need the table.
+		report.Warnings = append(report.Warnings, err.Error())
+	case err != nil:
+		return nil, err
+	}
+
+	byName := map[string]*pair{}
+	add := func(side string, tables []Table, field func(*pair) **Table) error {
+		for i, t := range tables {
+			name := c.trimPrefix(t.Name)
+			folded := FoldName(name)
+			if folded == FoldName(c.m.names.table) {
+				continue
+			}
+			p := byName[folded]
+			if p == nil {
+				p = &pair{name: name}
+				byName[folded] = p
+			}
+			if other := *field(p); other != nil {
+				return fmt.Errorf("%s has two tables of one name, %s and %s: give the store one schema, or narrow SchemaPrefixes",
+					side, other, t)
+			}
+			*field(p) = &tables[i]
+		}
+		return nil
+	}
+	if err := add("source", sourceTables, func(p *pair) **Table { return &p.source }); err != nil {
+		return nil, err
+	}
+	if err := add("mirror", mirrorTables, func(p *pair) **Table { return &p.mirror }); err != nil {
+		return nil, err
+	}
+
+	selected, err := c.selectPairs(byName)
+	if err != nil {
+		return nil, err
+	}
+	for i := range selected {
+		p := &selected[i]
+		name := p.name
+		if p.mirror != nil {
+			name = p.mirror.Name
+		}
+		if r, err := md.row(name); err == nil && r != nil {
+			p.tracked, p.lsn = true, r.lsn
+		} else if err != nil {
+			p.tracked = true
+			report.Warnings = append(report.Warnings, name+" "+err.Error())
+		}
+	}
+	return selected, nil
+}
+
+// selectPairs picks the tables to report on, by name.
+func (c *comparison) selectPairs(byName map[string]*pair) ([]pair, error) {
+	skipped := map[string]bool{}
+	for _, s := range c.opts.SkipTables {
+		skipped[FoldName(c.trimPrefix(s))] = true
+	}
+	var selected []pair
+	if c.opts.Tables == nil {
+		for folded, p := range byName {
+			if reason, ok := blockedTables[folded]; ok {
+				p.notMirrored = "never mirrored: " + reason
+			}
+			if skipped[folded] {
+				p.notMirrored = "skipped by request"
+			}
+			selected = append(selected, *p)
+		}
+	} else {
+		var known []string
+		for _, p := range byName {
+			known = append(known, p.name)
+		}
+		unknown := &Error{Op: "compare", ContextID: c.m.contextID, Err: ErrTableNotFound}
+		seen := map[string]bool{}
+		for _, name := range c.opts.Tables {
+			folded := FoldName(c.trimPrefix(name))
+			p := byName[folded]
+			if p == nil {
+				unknown.Tables = append(unknown.Tables, TableError{Table: name, Closest: closestName(name, known)})
+				continue
+			}
+			if seen[folded] {
+				continue
+			}
+			seen[folded] = true
+			switch reason, blocked := blockedTables[folded]; {
+			case skipped[folded]:
+				p.notMirrored = "skipped by request"
+			case blocked && p.mirror == nil:
+				p.notMirrored = "never mirrored: " + reason
+			}
+			selected = append(selected, *p)
+		}
+		if len(unknown.Tables) > 0 {
+			return nil, unknown
+		}
+	}
+	slices.SortFunc(selected, func(a, b pair) int { return strings.Compare(FoldName(a.name), FoldName(b.name)) })
+	return selected, nil
+}
+
+func (c *comparison) trimPrefix(name string) string {
+	for _, prefix := range c.opts.SchemaPrefixes {
+		if n := len(prefix); n > 0 && len(name) > n && FoldName(name[:n]) == FoldName(prefix) {
+			return name[n:]
+		}
+	}
+	return name
+}
+
+// compareTable decides one table. It never fails: a failure is a verdict.
+func (c *comparison) compareTable(ctx context.Context, p pair) TableReport {
+	started := c.m.clock()
+	tr := TableReport{Table: p.name, LSN: p.lsn, Tracked: p.tracked}
+	if p.mirror != nil {
+		tr.Table = p.mirror.Name
+	}
+	switch {
+	case p.notMirrored != "":
+		tr.Verdict, tr.Reason = VerdictNotMirrored, p.notMirrored
+	case p.mirror == nil:
+		tr.Verdict = VerdictMissing
+		if c.opts.Depth != DepthSchema {
+			tr.fail(ctx, c.count(ctx, p, &tr))
+		}
+	case p.source == nil:
+		tr.Verdict = VerdictExtra
+		if c.opts.Depth != DepthSchema {
+			tr.fail(ctx, c.count(ctx, p, &tr))
+		}
+	default:
+		c.compareBoth(ctx, p, &tr)
+	}
+	tr.Elapsed = Duration(c.m.clock().Sub(started))
+	c.mu.Lock()
+	c.done++
+	c.mu.Unlock()
+	c.report(p, tr.SourceRows, tr.SourceRows)
+	return tr
+}
+
+// compareBoth compares a table that both sides have.
+func (c *comparison) compareBoth(ctx context.Context, p pair, tr *TableReport) {
+	plan := c.planTable(p, tr)
+	switch c.opts.Depth {
+	case DepthSchema:
+	case DepthCount:
+		if err := c.count(ctx, p, tr); err != nil {
+			tr.fail(ctx, err)
+			return
+		}
+		if tr.SourceRows != tr.MirrorRows {
+			tr.Verdict = VerdictDifferent
+		}
+	default:
+		if plan.incomparable != "" {
+			tr.Verdict, tr.Reason = VerdictIncomparable, plan.incomparable
+			if err := c.count(ctx, p, tr); err != nil {
+				tr.fail(ctx, err)
+			}
+			return
+		}
+		if err := c.compareRows(ctx, p, plan, tr); err != nil {
+			if errors.Is(err, errors.ErrUnsupported) {
+				tr.Verdict, tr.Reason = VerdictIncomparable, err.Error()
+				return
+			}
+			tr.fail(ctx, err)
+			return
+		}
+		if tr.Missing+tr.Extra+tr.Changed+tr.Duplicate > 0 {
+			tr.Verdict = VerdictDifferent
+		}
+	}
+	switch {
+	case len(tr.Schema) > 0:
+		tr.Verdict = VerdictSchemaDiffers
+	case tr.Verdict == "":
+		tr.Verdict = VerdictIdentical
+	}
+}
+
+// count counts the rows of the sides that exist.
+func (c *comparison) count(ctx context.Context, p pair, tr *TableReport) error {
+	var sourceErr, mirrorErr error
+	if p.source != nil {
+		tr.SourceRows, sourceErr = c.source.Count(ctx, *p.source)
+	}
+	if p.mirror != nil && sourceErr == nil {
+		tr.MirrorRows, mirrorErr = c.m.store.Count(ctx, *p.mirror)
+	}
+	return errors.Join(sourceErr, mirrorErr)
+}
+
+// fail makes an error the table's verdict.
+func (tr *TableReport) fail(ctx context.Context, err error) {
+	if err == nil {
+		return
+	}
+	if cerr := ctx.Err(); cerr != nil {
+		err = cerr
+	}
+	tr.Verdict, tr.Err, tr.Reason = VerdictFailed, err, err.Error()
+}
+
+// report calls the user's progress function, one call at a time.
+func (c *comparison) report(p pair, rows, expected int64) {
+	if c.m.progress == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.m.progress(Progress{Table: p.name, Rows: rows, Expected: expected, TablesDone: c.done, Tables: c.tables})
+}
+
+// tablePlan says how the rows of a table are compared.
+type tablePlan struct {
+	source, mirror []Column // compared columns of either side, key first
+	key            int      // how many of them are the key
+	keyless        bool     // the key is all columns
+	incomparable   string   // why rows cannot be compared, or ""
+}
+
+// planTable compares the schemas and picks the columns to compare.
+func (c *comparison) planTable(p pair, tr *TableReport) tablePlan {
+	differ := func(column, what, source, mirror string) {
+		tr.Schema = append(tr.Schema, SchemaDifference{Column: column, What: what, Source: source, Mirror: mirror})
+	}
+	leaveOut := func(column, reason string) {
+		tr.NotCompared = append(tr.NotCompared, Omission{Column: column, Reason: reason})
+	}
+	var source, mirror []Column
+	for _, s := range p.source.Columns {
+		m, ok := p.mirror.Column(s.Name)
+		switch {
+		case c.ignored(p.name, s.Name):
+			leaveOut(s.Name, "ignored by request")
+			continue
+		case s.Generated:
+			leaveOut(s.Name, "computed at the source")
+			continue
+		case s.Type.Name == "rowversion":
+			leaveOut(s.Name, "rowversion differs in every database")
+			continue
+		case !ok:
+			differ(s.Name, "missing column", describe(s), "")
+			leaveOut(s.Name, "not in the mirror")
+			continue
+		case m.Generated:
+			leaveOut(s.Name, "computed in the mirror")
+			continue
+		}
+		ks, km := s.Type.Kind(), m.Type.Kind()
+		if s.Type != m.Type && (ks != km || !c.opts.LooseTypes) {
+			differ(s.Name, "type", s.Type.String(), m.Type.String())
+		}
+		if s.Nullable != m.Nullable && !c.opts.LooseTypes {
+			differ(s.Name, "nullability", nullability(s), nullability(m))
+		}
+		switch {
+		case ks == KindOther || km == KindOther:
+			leaveOut(s.Name, "type "+s.Type.String()+" cannot be compared")
+		case ks != km:
+			leaveOut(s.Name, fmt.Sprintf("%s cannot be compared with %s", s.Type, m.Type))
+		default:
+			source, mirror = append(source, s), append(mirror, m)
+		}
+	}
+	for _, m := range p.mirror.Columns {
+		if _, ok := p.source.Column(m.Name); !ok && !c.ignored(p.name, m.Name) {
+			differ(m.Name, "extra column", "", describe(m))
+			leaveOut(m.Name, "not at the source")
+		}
+	}
+	if !slices.EqualFunc(p.source.Key, p.mirror.Key, func(a, b string) bool { return FoldName(a) == FoldName(b) }) {
+		differ("", "primary key", strings.Join(p.source.Key, ", "), strings.Join(p.mirror.Key, ", "))
+	}
+	plan := tablePlan{keyless: len(p.source.Key) == 0}
+	if plan.keyless {
+		plan.source, plan.mirror, plan.key = source, mirror, len(source)
+		if len(source) == 0 {
+			plan.incomparable = "the two sides have no comparable column in common"
+		}
+	} else {
+		for _, k := range p.source.Key {
+			i := slices.IndexFunc(source, func(s Column) bool { return FoldName(s.Name) == FoldName(k) })
+			if i < 0 {
+				plan.incomparable = fmt.Sprintf("key column %s is not comparable on both sides", k)
+				return plan
+			}
+			plan.source, plan.mirror = append(plan.source, source[i]), append(plan.mirror, mirror[i])
+			source, mirror = slices.Delete(source, i, i+1), slices.Delete(mirror, i, i+1)
+		}
+		plan.key = len(plan.source)
+		plan.source, plan.mirror = append(plan.source, source...), append(plan.mirror, mirror...)
+	}
+	for _, col := range plan.source[:plan.key] {
+		tr.Key = append(tr.Key, col.Name)
+	}
+	tr.Keyless = plan.keyless
+	return plan
+}
+
+func (c *comparison) ignored(table, column string) bool {
+	column, table = FoldName(column), FoldName(table)
+	for _, ig := range c.opts.IgnoreColumns {
+		if ig = FoldName(c.trimPrefix(ig)); ig == column || ig == table+"."+column {
+			return true
+		}
+	}
+	return false
+}
+
+func nullability(c Column) string {
+	if c.Nullable {
+		return "null"
+	}
+	return "not null"
+}
+
+func describe(c Column) string { return c.Type.String() + " " + nullability(c) }
+
+// compareRows merges the rows of both sides in key order.
+func (c *comparison) compareRows(ctx context.Context, p pair, plan tablePlan, tr *TableReport) error {
+	var expected int64
+	if c.m.progress != nil {
+		n, err := c.source.Count(ctx, *p.source)
+		if err != nil {
+			return err
+		}
+		expected = n
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var readers sync.WaitGroup
+	defer readers.Wait()
+	defer cancel()
+
+	mg := newMerge(plan, tr, c.opts.MaxSamples)
+	src := &cursor{order: mg.orderSource, onBatch: func(rows int64) { c.report(p, rows, max(rows, expected)) }}
+	mir := &cursor{order: mg.orderMirror}
+	// The mirror's reading starts when the source's has brought its first
+	// batch. Taking connections in one order keeps comparisons that share two
+	// small pools from waiting for each other.
+	if err := src.start(ctx, &readers, c.source, query(*p.source, plan.source, plan.key)); err != nil {
+		return fmt.Errorf("source: %w", err)
+	}
+	if err := mir.start(ctx, &readers, c.m.store, query(*p.mirror, plan.mirror, plan.key)); err != nil {
+		return fmt.Errorf("mirror: %w", err)
+	}
+	err := mg.run(ctx, src, mir)
+	tr.SourceRows, tr.MirrorRows = src.rows, mir.rows
+	return err
+}
+
+func query(t Table, cols []Column, key int) Query {
+	names := make([]string, len(cols))
+	for i, c := range cols {
+		names[i] = c.Name
+	}
+	return Query{Table: t, Columns: names, Key: names[:key]}
+}

@@ -1,0 +1,201 @@
+// Package mirrortest holds the scenarios of the library's operations. Every
+// store runs them, so that what holds for the fake holds for real SQL.
+package mirrortest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/so-mirror/mirror"
+)
+
+// ContextID is the customer of all scenarios.
+const ContextID = "Cust10195"
+
+// Open returns a Store of a database without tables that no one else uses.
+type Open func(t testing.TB) mirror.Store
+
+// Run runs all scenarios.
+func Run(t *testing.T, open Open) {
+	areas := []struct {
+		name      string
+		scenarios []scenario
+	}{
+		{"status", statusScenarios()},
+		{"compare", compareScenarios()},
+		{"reset", resetScenarios()},
+		{"hard reset", hardResetScenarios()},
+		{"undo", undoScenarios()},
+	}
+	for _, a := range areas {
+		t.Run(a.name, func(t *testing.T) {
+			for _, s := range a.scenarios {
+				t.Run(s.name, func(t *testing.T) {
+					// Registered first, so that it runs after the stores are closed.
+					ignore := goleak.IgnoreCurrent()
+					t.Cleanup(func() { goleak.VerifyNone(t, ignore) })
+					s.run(&env{T: t, open: open, store: open(t)})
+				})
+			}
+		})
+	}
+}
+
+type scenario struct {
+	name string
+	run  func(t *env)
+}
+
+// env is what a scenario works with: a mirror's store, filled by the scenario.
+type env struct {
+	*testing.T
+	open  Open
+	store mirror.Store
+}
+
+// table is a table with its rows, as a scenario writes it down.
+type table struct {
+	name    string
+	columns []mirror.Column
+	key     []string
+	rows    []mirror.Row
+}
+
+func col(name, typ string) mirror.Column {
+	return mirror.Column{Name: name, Type: mirror.MustType(typ), Nullable: true}
+}
+
+func notNull(name, typ string) mirror.Column {
+	return mirror.Column{Name: name, Type: mirror.MustType(typ)}
+}
+
+// contact is the table that most scenarios use.
+func contact(rows ...mirror.Row) table {
+	return table{
+		name:    "contact",
+		columns: []mirror.Column{notNull("contact_id", "int"), col("name", "nvarchar(219)"), col("updated", "datetime")},
+		key:     []string{"contact_id"},
+		rows:    rows,
+	}
+}
+
+func person(rows ...mirror.Row) table {
+	return table{
+		name:    "person",
+		columns: []mirror.Column{notNull("person_id", "int"), col("lastname", "nvarchar(99)")},
+		key:     []string{"person_id"},
+		rows:    rows,
+	}
+}
+
+// metadata is the metadata table with a column that the library knows nothing
+// about; lsns are pairs of a table's name and its LSN.
+func metadata(lsns ...any) table {
+	m := table{
+		name:    mirror.MetadataTableName(ContextID),
+		columns: []mirror.Column{notNull("tablename", "nvarchar(128)"), col("LSN", "bigint"), col("schemahash", "varbinary(32)")},
+	}
+	for i := 0; i < len(lsns); i += 2 {
+		m.rows = append(m.rows, mirror.Row{lsns[i], lsns[i+1], []byte{0xff, 0x00, byte(i)}})
+	}
+	return m
+}
+
+var day = time.Date(2026, 2, 3, 4, 5, 6, 7e6, time.UTC)
+
+func (t *env) load(store mirror.Store, tables ...table) {
+	t.Helper()
+	require.NoError(t, store.Update(t.Context(), func(tx mirror.Tx) error {
+		for _, tb := range tables {
+			def := mirror.Table{Name: tb.name, Columns: tb.columns, Key: tb.key}
+			if err := tx.Create(t.Context(), def); err != nil {
+				return err
+			}
+			if len(tb.rows) == 0 {
+				continue
+			}
+			if err := tx.Insert(t.Context(), def, def.ColumnNames(), tb.rows); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
+
+// source returns another store with these tables.
+func (t *env) source(tables ...table) mirror.Store {
+	t.Helper()
+	s := t.open(t)
+	t.load(s, tables...)
+	return s
+}
+
+func (t *env) mirror(opts *mirror.Options) *mirror.Mirror {
+	t.Helper()
+	m, err := mirror.New(ContextID, t.store, opts)
+	require.NoError(t, err)
+	return m
+}
+
+// table finds a table of the store.
+func (t *env) table(name string) mirror.Table {
+	t.Helper()
+	tables, err := t.store.Tables(t.Context())
+	require.NoError(t, err)
+	for _, tb := range tables {
+		if mirror.FoldName(tb.Name) == mirror.FoldName(name) {
+			return tb
+		}
+	}
+	require.Fail(t, "no table "+name)
+	return mirror.Table{}
+}
+
+// rows reads all rows of a table, in key order.
+func (t *env) rows(name string) []mirror.Row {
+	t.Helper()
+	tb := t.table(name)
+	var rows []mirror.Row
+	for batch, err := range t.store.Rows(t.Context(), mirror.Query{Table: tb, Key: tb.ColumnNames()[:1]}) {
+		require.NoError(t, err)
+		for _, r := range batch {
+			rows = append(rows, r.Clone())
+		}
+	}
+	return rows
+}
+
+// dump is everything in the store: what must not change when something fails.
+func (t *env) dump() map[string][]mirror.Row {
+	t.Helper()
+	tables, err := t.store.Tables(t.Context())
+	require.NoError(t, err)
+	all := map[string][]mirror.Row{}
+	for _, tb := range tables {
+		all[tb.Name] = t.rows(tb.Name)
+	}
+	return all
+}
+
+// unchanged runs f and demands that it leaves the store as it was.
+func (t *env) unchanged(f func()) {
+	t.Helper()
+	before := t.dump()
+	f()
+	require.Equal(t, before, t.dump())
+}
+
+func canceled(t *env) context.Context {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return ctx
+}
+
+func lsn(n int64) *mirror.LSN {
+	l := mirror.LSN(n)
+	return &l
+}

@@ -1,0 +1,373 @@
+package mirror
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+)
+
+// cursor reads one side of a comparison, row by row, from its own goroutine. It
+// looks one row ahead to know whether a key repeats.
+type cursor struct {
+	order   func(a, b Row) int
+	onBatch func(rows int64) // nil: nobody asks
+
+	batches chan []Row
+	next    chan struct{}
+	err     error // why batches was closed; nil at the end of the rows
+
+	batch   []Row
+	at      int // where in batch the row after row is
+	held    Row // copy of row when its batch is gone
+	row     Row
+	ok      bool // row is one
+	repeats bool // the row after row has the same key
+	rows    int64
+}
+
+// start begins reading and returns when the first row is there.
+func (c *cursor) start(ctx context.Context, readers *sync.WaitGroup, src Source, q Query) error {
+	c.batches = make(chan []Row)
+	c.next = make(chan struct{})
+	readers.Go(func() {
+		defer close(c.batches)
+		for batch, err := range src.Rows(ctx, q) {
+			if err != nil {
+				c.err = err
+				return
+			}
+			select {
+			case c.batches <- batch:
+			case <-ctx.Done():
+				c.err = ctx.Err()
+				return
+			}
+			select {
+			case <-c.next:
+			case <-ctx.Done():
+				c.err = ctx.Err()
+				return
+			}
+		}
+	})
+	if err := c.receive(); err != nil {
+		return err
+	}
+	return c.advance(ctx)
+}
+
+// receive waits for the next batch.
+func (c *cursor) receive() error {
+	batch, ok := <-c.batches
+	if !ok {
+		c.batch, c.at = nil, 0
+		return c.err
+	}
+	c.batch, c.at = batch, 0
+	if c.onBatch != nil {
+		c.onBatch(c.rows)
+	}
+	return nil
+}
+
+// advance moves to the next row.
+func (c *cursor) advance(ctx context.Context) error {
+	if c.at == len(c.batch) {
+		c.row, c.ok, c.repeats = nil, false, false
+		return nil
+	}
+	c.row, c.ok, c.repeats = c.batch[c.at], true, false
+	c.at++
+	c.rows++
+	if c.at == len(c.batch) {
+		c.held = append(c.held[:0], c.row...)
+		for i, v := range c.held {
+			if b, ok := v.([]byte); ok {
+				c.held[i] = slices.Clone(b)
+			}
+		}
+		c.row = c.held
+		select {
+		case c.next <- struct{}{}:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := c.receive(); err != nil {
+			return err
+		}
+		if len(c.batch) == 0 {
+			return nil
+		}
+	}
+	n := c.order(c.row, c.batch[c.at])
+	if n > 0 {
+		return fmt.Errorf("%w: row %d", ErrOrder, c.rows+1)
+	}
+	c.repeats = n == 0
+	return nil
+}
+
+// merge walks two cursors in key order and counts what differs.
+type merge struct {
+	plan       tablePlan
+	tr         *TableReport
+	maxSamples int
+
+	compared []int                          // columns to compare in rows with equal keys
+	equal    []func(a, b driver.Value) bool // by column; nil is equalPlain
+	changed  []int64                        // by column, how many rows differ in it
+}
+
+func newMerge(plan tablePlan, tr *TableReport, maxSamples int) *merge {
+	n := len(plan.source)
+	m := &merge{plan: plan, tr: tr, maxSamples: maxSamples, equal: make([]func(a, b driver.Value) bool, n), changed: make([]int64, n)}
+	for i := range plan.source {
+		ts, tm := plan.source[i].Type, plan.mirror[i].Type
+		if k := ts.Kind(); k == KindDecimal || k == KindTimeOffset || k == KindTime && ts != tm {
+			m.equal[i] = equalFunc(ts, tm)
+		}
+		if i >= plan.key || !orderImpliesEqual(ts, tm) {
+			m.compared = append(m.compared, i)
+		}
+	}
+	return m
+}
+
+func (m *merge) orderSource(a, b Row) int { return CompareKeys(m.plan.source[:m.plan.key], a, b) }
+func (m *merge) orderMirror(a, b Row) int { return CompareKeys(m.plan.mirror[:m.plan.key], a, b) }
+
+// orderBoth compares a key of the source with a key of the mirror.
+func (m *merge) orderBoth(source, mirror Row) int {
+	for i := range m.plan.key {
+		if n := orderValues(m.plan.source[i].Type, m.plan.mirror[i].Type, source[i], mirror[i]); n != 0 {
+			return n
+		}
+	}
+	return 0
+}
+
+// sameValue compares one column of two rows.
+func (m *merge) sameValue(i int, a, b Row) bool {
+	if eq := m.equal[i]; eq != nil {
+		return eq(a[i], b[i])
+	}
+	return equalPlain(a[i], b[i])
+}
+
+func (m *merge) sameRow(a, b Row) bool {
+	for _, i := range m.compared {
+		if !m.sameValue(i, a, b) {
+			return false
+		}
+	}
+	return true
+}
+
+func (m *merge) run(ctx context.Context, source, mirror *cursor) error {
+	for source.ok || mirror.ok {
+		n := 0
+		switch {
+		case !mirror.ok:
+			n = -1
+		case !source.ok:
+			n = 1
+		default:
+			n = m.orderBoth(source.row, mirror.row)
+		}
+		switch {
+		case n < 0:
+			m.missing(source.row, 1)
+		case n > 0:
+			m.extra(mirror.row, 1)
+		case source.repeats || mirror.repeats:
+			if err := m.group(ctx, source, mirror); err != nil {
+				return err
+			}
+			continue
+		case !m.sameRow(source.row, mirror.row):
+			m.change(source.row, mirror.row, 1)
+		}
+		if n <= 0 {
+			if err := source.advance(ctx); err != nil {
+				return fmt.Errorf("source: %w", err)
+			}
+		}
+		if n >= 0 {
+			if err := mirror.advance(ctx); err != nil {
+				return fmt.Errorf("mirror: %w", err)
+			}
+		}
+	}
+	for i, n := range m.changed {
+		if n > 0 {
+			m.tr.ChangedColumns = append(m.tr.ChangedColumns, ColumnCount{Column: m.plan.source[i].Name, Rows: n})
+		}
+	}
+	return nil
+}
+
+// A group of rows with one key is matched exactly as long as its distinct rows
+// fit into these bounds.
+const (
+	maxVariants     = 1000
+	maxVariantBytes = 8 << 20
+)
+
+// variant is a distinct row of a group and how often either side has it.
+type variant struct {
+	row            Row
+	source, mirror int64
+}
+
+// group matches the rows of both sides that share the current key.
+func (m *merge) group(ctx context.Context, source, mirror *cursor) error {
+	var variants []variant
+	size, last := 0, 0
+	find := func(row Row) (*variant, error) {
+		if last < len(variants) && m.sameRow(variants[last].row, row) {
+			return &variants[last], nil
+		}
+		for i := range variants {
+			if m.sameRow(variants[i].row, row) {
+				last = i
+				return &variants[i], nil
+			}
+		}
+		last = len(variants)
+		variants = append(variants, variant{row: row.Clone()})
+		size += rowSize(row)
+		if len(variants) > maxVariants || size > maxVariantBytes {
+			return nil, fmt.Errorf("too many different rows share the key %s: %w",
+				formatCells(m.cells(m.plan.source, row, m.plan.key)), errors.ErrUnsupported)
+		}
+		return &variants[last], nil
+	}
+	take := func(c *cursor, side string, count func(*variant) *int64) error {
+		for more := true; more; {
+			v, err := find(c.row)
+			if err != nil {
+				return err
+			}
+			*count(v)++
+			more = c.repeats
+			if err := c.advance(ctx); err != nil {
+				return fmt.Errorf("%s: %w", side, err)
+			}
+		}
+		return nil
+	}
+	if err := take(source, "source", func(v *variant) *int64 { return &v.source }); err != nil {
+		return err
+	}
+	if err := take(mirror, "mirror", func(v *variant) *int64 { return &v.mirror }); err != nil {
+		return err
+	}
+	m.match(variants)
+	return nil
+}
+
+// match counts what is left of a group when equal rows are taken away. With a
+// key, a row left on either side is a changed row; without one, two rows that
+// differ have nothing to do with each other.
+func (m *merge) match(variants []variant) {
+	var left, right []variant
+	for _, v := range variants {
+		switch n := v.source - v.mirror; {
+		case n > 0:
+			left = append(left, variant{row: v.row, source: n})
+		case n < 0:
+			right = append(right, variant{row: v.row, mirror: -n})
+		}
+	}
+	for !m.plan.keyless && len(left) > 0 && len(right) > 0 {
+		n := min(left[0].source, right[0].mirror)
+		m.change(left[0].row, right[0].row, n)
+		if left[0].source -= n; left[0].source == 0 {
+			left = left[1:]
+		}
+		if right[0].mirror -= n; right[0].mirror == 0 {
+			right = right[1:]
+		}
+	}
+	for _, v := range left {
+		m.missing(v.row, v.source)
+	}
+	for _, v := range right {
+		if m.plan.keyless {
+			m.extra(v.row, v.mirror)
+			continue
+		}
+		m.tr.Duplicate += v.mirror
+		m.sample(Sample{Kind: DiffDuplicate, Key: m.cells(m.plan.mirror, v.row, m.plan.key)}, v.mirror)
+	}
+}
+
+func (m *merge) missing(row Row, n int64) {
+	m.tr.Missing += n
+	if m.wanted() {
+		m.sample(Sample{Kind: DiffMissing, Key: m.cells(m.plan.source, row, m.plan.key)}, n)
+	}
+}
+
+func (m *merge) extra(row Row, n int64) {
+	m.tr.Extra += n
+	if m.wanted() {
+		m.sample(Sample{Kind: DiffExtra, Key: m.cells(m.plan.mirror, row, m.plan.key)}, n)
+	}
+}
+
+func (m *merge) change(source, mirror Row, n int64) {
+	m.tr.Changed += n
+	wanted := m.wanted()
+	var columns []ChangedColumn
+	for _, i := range m.compared {
+		if m.sameValue(i, source, mirror) {
+			continue
+		}
+		m.changed[i] += n
+		if wanted {
+			columns = append(columns, ChangedColumn{
+				Column: m.plan.source[i].Name,
+				Source: newCell(m.plan.source[i], source[i]).cut(),
+				Mirror: newCell(m.plan.mirror[i], mirror[i]).cut(),
+			})
+		}
+	}
+	if wanted {
+		m.sample(Sample{Kind: DiffChanged, Key: m.cells(m.plan.source, source, m.plan.key), Columns: columns}, n)
+	}
+}
+
+func (m *merge) wanted() bool { return len(m.tr.Samples) < m.maxSamples }
+
+func (m *merge) sample(s Sample, n int64) {
+	if m.wanted() {
+		s.Rows = n
+		m.tr.Samples = append(m.tr.Samples, s)
+	}
+}
+
+// cells returns the first n values of a row, cut to what a sample may hold.
+func (m *merge) cells(cols []Column, row Row, n int) []Cell {
+	cells := make([]Cell, n)
+	for i := range cells {
+		cells[i] = newCell(cols[i], row[i]).cut()
+	}
+	return cells
+}
+
+func rowSize(row Row) int {
+	size := 16 * len(row)
+	for _, v := range row {
+		switch v := v.(type) {
+		case string:
+			size += len(v)
+		case []byte:
+			size += len(v)
+		}
+	}
+	return size
+}

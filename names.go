@@ -1,0 +1,36 @@
+package mirror
+
+// closestName returns the known name that is most like name, or "" when none is
+// close enough to be meant.
+func closestName(name string, known []string) string {
+	folded := []rune(FoldName(clip(name, maxNameLength)))
+	best, bestDistance := "", len(folded)/3+2
+	for _, k := range known {
+		if d := editDistance(folded, []rune(FoldName(k))); d < bestDistance || d == bestDistance && best != "" && k < best {
+			best, bestDistance = k, d
+		}
+	}
+	return best
+}
+
+// editDistance is the number of insertions, deletions and substitutions that
+// turn a into b.
+func editDistance(a, b []rune) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i, ra := range a {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j, rb := range b {
+			cost := diagonal
+			if ra != rb {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}

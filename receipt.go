@@ -1,0 +1,172 @@
+package mirror
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// Operation is what a [Receipt] records.
+type Operation string
+
+// The operations.
+const (
+	OperationReset     Operation = "reset tables"
+	OperationHardReset Operation = "hard reset"
+)
+
+// Action is one thing done to a table.
+type Action string
+
+// The actions, in the order in which they are done.
+const (
+	// ActionResetLSN: the LSN was set to -1.
+	ActionResetLSN Action = "reset-lsn"
+
+	// ActionTruncate: the rows were deleted.
+	ActionTruncate Action = "truncate"
+
+	// ActionDeleteMetadata: the metadata row was deleted.
+	ActionDeleteMetadata Action = "delete-metadata"
+
+	// ActionDrop: the table was dropped.
+	ActionDrop Action = "drop"
+)
+
+const receiptVersion = 1
+
+// Receipt records what an operation did and everything that was there before
+// but the data: keep it until the next cycle has run. It survives JSON without
+// loss; [Mirror.Undo] takes it back.
+type Receipt struct {
+	Version   int       `json:"version"`
+	ContextID string    `json:"contextId"`
+	Operation Operation `json:"operation"`
+
+	// DryRun is true when nothing was done.
+	DryRun bool `json:"dryRun,omitempty"`
+
+	// Time is when the transaction was committed, in UTC.
+	Time time.Time `json:"time"`
+
+	MetadataTable string `json:"metadataTable"`
+
+	// Metadata is the definition of the metadata table when it was dropped,
+	// otherwise nil.
+	Metadata *Table `json:"metadata,omitempty"`
+
+	Tables []ReceiptTable `json:"tables"`
+}
+
+// ReceiptTable is one table of a [Receipt], as it was before the operation.
+type ReceiptTable struct {
+	Table string `json:"table"`
+
+	// Actions is what was done. It is empty when nothing was needed; then
+	// the Note says why.
+	Actions []Action `json:"actions,omitempty"`
+	Note    string   `json:"note,omitempty"`
+
+	// LSN is the previous LSN, nil when it was NULL or there was no row.
+	LSN *LSN `json:"lsn"`
+
+	// Present says whether the table existed, Rows how many rows it had and
+	// Schema is a fingerprint of its columns and key.
+	Present bool   `json:"present"`
+	Rows    int64  `json:"rows"`
+	Schema  string `json:"schema,omitempty"`
+
+	// Metadata are the whole previous metadata rows, normally one.
+	Metadata [][]Cell `json:"metadata,omitempty"`
+}
+
+// WriteText writes the receipt for people.
+func (r *Receipt) WriteText(w io.Writer) error {
+	var b strings.Builder
+	verb := "done"
+	if r.DryRun {
+		verb = "dry run, nothing was changed"
+	}
+	fmt.Fprintf(&b, "%s of %s: %s, %s\n", r.Operation, printable(r.ContextID), verb, r.Time.Format(time.DateTime+" MST"))
+	if r.Metadata != nil {
+		fmt.Fprintf(&b, "  drop %s: the next cycle populates everything\n", printable(r.MetadataTable))
+	}
+	var g grid
+	g.row("TABLE", "ACTIONS", "ROWS", "PREVIOUS LSN", "")
+	for _, t := range r.Tables {
+		actions := make([]string, len(t.Actions))
+		for i, a := range t.Actions {
+			actions[i] = string(a)
+		}
+		g.row(t.Table, strings.Join(actions, ", "), formatCount(t.Rows), formatLSN(t.LSN), t.Note)
+	}
+	b.WriteString(g.text("  ", "lrr"))
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// checkReceipt refuses a receipt that this mirror did not write.
+func (m *Mirror) checkReceipt(r *Receipt) error {
+	switch {
+	case r == nil:
+		return fmt.Errorf("%w: it is nil", ErrInvalidReceipt)
+	case r.Version != receiptVersion:
+		return fmt.Errorf("%w: its version is %d, this library knows %d", ErrInvalidReceipt, r.Version, receiptVersion)
+	case r.ContextID != m.contextID:
+		return fmt.Errorf("%w: it is of customer %q", ErrInvalidReceipt, clip(r.ContextID, maxNameLength))
+	case r.DryRun:
+		return fmt.Errorf("%w: it is of a dry run, so there is nothing to undo", ErrInvalidReceipt)
+	case r.Operation != OperationReset && r.Operation != OperationHardReset:
+		return fmt.Errorf("%w: unknown operation %q", ErrInvalidReceipt, clip(string(r.Operation), maxNameLength))
+	case r.Metadata != nil && FoldName(r.Metadata.Name) != FoldName(m.names.table):
+		return fmt.Errorf("%w: its metadata table is %q, not %q", ErrInvalidReceipt, clip(r.Metadata.Name, maxNameLength), m.names.table)
+	}
+	for _, t := range r.Tables {
+		for _, a := range t.Actions {
+			switch {
+			case a != ActionResetLSN && a != ActionTruncate && a != ActionDeleteMetadata && a != ActionDrop:
+				return fmt.Errorf("%w: unknown action %q", ErrInvalidReceipt, clip(string(a), maxNameLength))
+			case a == ActionResetLSN && len(t.Metadata) != 1, a == ActionDeleteMetadata && len(t.Metadata) == 0:
+				return fmt.Errorf("%w: the metadata row of %q is missing", ErrInvalidReceipt, clip(t.Table, maxNameLength))
+			}
+		}
+		for _, row := range t.Metadata {
+			if err := m.checkMetadataRow(t, row); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// checkMetadataRow refuses a metadata row that is not of the receipt's table.
+func (m *Mirror) checkMetadataRow(t ReceiptTable, row []Cell) error {
+	var name, lsn bool
+	for _, c := range row {
+		switch FoldName(c.Column) {
+		case FoldName(m.names.tableColumn):
+			s, _ := c.Value.(string)
+			name = FoldName(s) == FoldName(t.Table)
+		case FoldName(m.names.lsnColumn):
+			n, isInt := c.Value.(int64)
+			lsn = t.LSN == nil && (c.Value == nil || len(t.Metadata) > 1) || isInt && t.LSN != nil && LSN(n) == *t.LSN
+		}
+	}
+	if !name || !lsn {
+		return fmt.Errorf("%w: the metadata row of %q does not fit it", ErrInvalidReceipt, clip(t.Table, maxNameLength))
+	}
+	return nil
+}
+
+// fingerprint identifies the columns and the key of a table.
+func fingerprint(t Table) string {
+	h := sha256.New()
+	for _, c := range t.Columns {
+		fmt.Fprintf(h, "%q %s %t %t\n", FoldName(c.Name), c.Type, c.Nullable, c.Generated)
+	}
+	fmt.Fprintf(h, "%q", t.Key)
+	return "sha256:" + hex.EncodeToString(h.Sum(nil)[:16])
+}

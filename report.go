@@ -1,0 +1,393 @@
+package mirror
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// Verdict is what Compare found about one table.
+type Verdict string
+
+// The verdicts.
+const (
+	// VerdictIdentical: the two sides are the same, as far as Depth goes.
+	VerdictIdentical Verdict = "identical"
+
+	// VerdictDifferent: rows differ.
+	VerdictDifferent Verdict = "different"
+
+	// VerdictMissing: the source has the table, the mirror does not.
+	VerdictMissing Verdict = "missing"
+
+	// VerdictExtra: the mirror has the table, the source does not. The next
+	// cycle drops such a table.
+	VerdictExtra Verdict = "extra"
+
+	// VerdictSchemaDiffers: columns or primary keys differ. Rows are
+	// compared all the same, by the columns that both sides have.
+	VerdictSchemaDiffers Verdict = "schema-differs"
+
+	// VerdictNotMirrored: the table is never mirrored, or was skipped by
+	// request. That the mirror does not have it means nothing.
+	VerdictNotMirrored Verdict = "not-mirrored"
+
+	// VerdictIncomparable: the rows cannot be compared; the Reason says why.
+	VerdictIncomparable Verdict = "incomparable"
+
+	// VerdictFailed: reading failed; Err and Reason say why.
+	VerdictFailed Verdict = "failed"
+)
+
+const reportVersion = 1
+
+// Report is the result of a comparison. Its JSON form is stable: fields are
+// added, never renamed, and Version grows when their meaning changes.
+type Report struct {
+	Version   int         `json:"version"`
+	ContextID string      `json:"contextId"`
+	Depth     Depth       `json:"depth"`
+	Started   time.Time   `json:"started"`
+	Finished  time.Time   `json:"finished"`
+	State     MirrorState `json:"state"`
+
+	// Incomplete is true when the context was done before every table was
+	// compared.
+	Incomplete bool `json:"incomplete,omitempty"`
+
+	// Warnings are findings that concern no row, such as a metadata table of
+	// an unexpected shape.
+	Warnings []string `json:"warnings,omitempty"`
+
+	// Tables are sorted by name.
+	Tables []TableReport `json:"tables"`
+}
+
+// TableReport is what Compare found about one table. Counts are of rows and
+// exact. At DepthRows
+//
+//	SourceRows = equal + Changed + Missing
+//	MirrorRows = equal + Changed + Extra + Duplicate
+type TableReport struct {
+	// Table is the mirror's name of the table, or the source's without its
+	// prefix when the mirror does not have it.
+	Table   string  `json:"table"`
+	Verdict Verdict `json:"verdict"`
+
+	// Reason explains not-mirrored, incomparable and failed.
+	Reason string `json:"reason,omitempty"`
+
+	// Err is the error behind VerdictFailed.
+	Err error `json:"-"`
+
+	// LSN is the table's LSN when the comparison began; nil when it has none.
+	LSN *LSN `json:"lsn,omitempty"`
+
+	// Tracked says whether the metadata table has a row for the table.
+	Tracked bool `json:"tracked"`
+
+	// Key are the columns that identify a row. Keyless says that the table
+	// has no primary key and that they are all compared columns.
+	Key     []string `json:"key,omitempty"`
+	Keyless bool     `json:"keyless,omitempty"`
+
+	SourceRows int64 `json:"sourceRows"`
+	MirrorRows int64 `json:"mirrorRows"`
+
+	// Missing rows are at the source only, Extra rows in the mirror only,
+	// Changed rows on both sides with different values. Duplicate rows are
+	// those by which the mirror has a key of the source more often than the
+	// source.
+	Missing   int64 `json:"missing"`
+	Extra     int64 `json:"extra"`
+	Changed   int64 `json:"changed"`
+	Duplicate int64 `json:"duplicate"`
+
+	// ChangedColumns says in how many of the Changed rows a column differs.
+	ChangedColumns []ColumnCount `json:"changedColumns,omitempty"`
+
+	// Schema are the differences of columns and keys. The order of columns
+	// and their defaults do not count.
+	Schema []SchemaDifference `json:"schema,omitempty"`
+
+	// NotCompared names every column whose values were not compared.
+	NotCompared []Omission `json:"notCompared,omitempty"`
+
+	// Samples are the first differing rows in key order.
+	Samples []Sample `json:"samples,omitempty"`
+
+	// Elapsed is the time that this table took.
+	Elapsed Duration `json:"elapsed"`
+}
+
+// ColumnCount is a number of rows that concern a column.
+type ColumnCount struct {
+	Column string `json:"column"`
+	Rows   int64  `json:"rows"`
+}
+
+// SchemaDifference is one difference between the definitions of a table.
+type SchemaDifference struct {
+	// Column is the column, "" for the primary key.
+	Column string `json:"column,omitempty"`
+
+	// What is "missing column", "extra column", "type", "nullability" or
+	// "primary key".
+	What string `json:"what"`
+
+	// Source and Mirror are the two definitions.
+	Source string `json:"source,omitempty"`
+	Mirror string `json:"mirror,omitempty"`
+}
+
+// Omission is a column that was not compared, and why.
+type Omission struct {
+	Column string `json:"column"`
+	Reason string `json:"reason"`
+}
+
+// DiffKind is how a row differs.
+type DiffKind string
+
+// The kinds of differences.
+const (
+	DiffMissing   DiffKind = "missing"
+	DiffExtra     DiffKind = "extra"
+	DiffChanged   DiffKind = "changed"
+	DiffDuplicate DiffKind = "duplicate"
+)
+
+// Sample is one differing row.
+type Sample struct {
+	Kind DiffKind `json:"kind"`
+	Key  []Cell   `json:"key"`
+
+	// Rows is how many such rows there are, more than 1 only where a key
+	// repeats.
+	Rows int64 `json:"rows"`
+
+	// Columns are the columns that differ in a changed row.
+	Columns []ChangedColumn `json:"columns,omitempty"`
+}
+
+// ChangedColumn is a column with its values on both sides.
+type ChangedColumn struct {
+	Column string `json:"column"`
+	Source Cell   `json:"source"`
+	Mirror Cell   `json:"mirror"`
+}
+
+// Duration is a time.Duration whose JSON form is seconds.
+type Duration time.Duration
+
+// String returns the duration in a unit that suits its size: "1.24s".
+func (d Duration) String() string {
+	t := time.Duration(d)
+	switch {
+	case t >= time.Minute:
+		return t.Round(time.Second).String()
+	case t >= time.Second:
+		return t.Round(10 * time.Millisecond).String()
+	case t >= time.Millisecond:
+		return t.Round(100 * time.Microsecond).String()
+	default:
+		return t.Round(time.Microsecond).String()
+	}
+}
+
+// MarshalJSON returns the duration in seconds.
+func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(d).Seconds()) }
+
+// UnmarshalJSON parses seconds.
+func (d *Duration) UnmarshalJSON(data []byte) error {
+	var s float64
+	if err := json.Unmarshal(data, &s); err != nil {
+		return err
+	}
+	*d = Duration(s * float64(time.Second))
+	return nil
+}
+
+// Identical reports whether every table that is mirrored was compared to the
+// end and found identical, as far as Depth goes.
+func (r *Report) Identical() bool {
+	for _, t := range r.Tables {
+		if t.Verdict != VerdictIdentical && t.Verdict != VerdictNotMirrored {
+			return false
+		}
+	}
+	return !r.Incomplete
+}
+
+// Stale returns the tables that a reset would repair, ready for ResetTables:
+// tables whose rows or columns differ, and missing ones, as long as they are
+// tracked by the metadata table. It leaves out what a reset cannot change or
+// need not: tables whose LSN is -1 already, tables without a metadata row
+// (the next cycle populates them), extra tables (the next cycle drops them),
+// and everything while the mirror awaits its first cycle.
+func (r *Report) Stale() []string {
+	var stale []string
+	for _, t := range r.Tables {
+		if t.stale() {
+			stale = append(stale, t.Table)
+		}
+	}
+	return stale
+}
+
+func (t *TableReport) stale() bool {
+	switch t.Verdict {
+	case VerdictDifferent, VerdictMissing, VerdictSchemaDiffers:
+		return t.Tracked && !t.requested()
+	default:
+		return false
+	}
+}
+
+// requested reports whether the next cycle repopulates the table anyway.
+func (t *TableReport) requested() bool { return t.LSN != nil && *t.LSN == ResendAll }
+
+// Table returns the report of a table, found as FoldName folds names, or nil.
+func (r *Report) Table(name string) *TableReport {
+	for i := range r.Tables {
+		if FoldName(r.Tables[i].Table) == FoldName(name) {
+			return &r.Tables[i]
+		}
+	}
+	return nil
+}
+
+// String returns the text that WriteText writes.
+func (r *Report) String() string {
+	var b strings.Builder
+	_ = r.WriteText(&b)
+	return b.String()
+}
+
+// WriteJSON writes the report as indented JSON.
+func (r *Report) WriteJSON(w io.Writer) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(r)
+}
+
+// WriteText writes the report for people: a line for each table, then what
+// differs in detail.
+func (r *Report) WriteText(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Comparison of %s (%s), %s, took %s\n",
+		printable(r.ContextID), r.Depth, r.Started.Format(time.DateTime+" MST"), Duration(r.Finished.Sub(r.Started)))
+	if r.State == MirrorAwaitingFirstCycle {
+		b.WriteString("There is no metadata table: the next cycle populates everything.\n")
+	}
+	for _, warning := range r.Warnings {
+		fmt.Fprintf(&b, "Warning: %s\n", printable(warning))
+	}
+	if r.Incomplete {
+		b.WriteString("Incomplete: it was stopped before every table was compared.\n")
+	}
+	var g grid
+	g.row("TABLE", "VERDICT", "SOURCE ROWS", "MIRROR ROWS", "MISSING", "EXTRA", "CHANGED", "DUPLICATE", "TIME", "")
+	hidden := 0
+	for _, t := range r.Tables {
+		if t.Verdict == VerdictNotMirrored {
+			hidden++
+			continue
+		}
+		note := t.Reason
+		if t.requested() && t.Verdict != VerdictIdentical {
+			note = strings.TrimPrefix(note+"; reset requested", "; ")
+		}
+		source, mirror := formatCount(t.SourceRows), formatCount(t.MirrorRows)
+		if t.Verdict == VerdictMissing {
+			mirror = "-"
+		}
+		if t.Verdict == VerdictExtra {
+			source = "-"
+		}
+		g.row(t.Table, string(t.Verdict), source, mirror,
+			dash(t.Missing), dash(t.Extra), dash(t.Changed), dash(t.Duplicate), t.Elapsed.String(), note)
+	}
+	b.WriteString(g.text("  ", "lrrrrrrr"))
+	if hidden > 0 {
+		fmt.Fprintf(&b, "  and %d that are not mirrored\n", hidden)
+	}
+	for i := range r.Tables {
+		r.Tables[i].writeDetail(&b)
+	}
+	fmt.Fprintf(&b, "%s\n", r.Summary())
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// Summary returns one line: how many tables have which verdict.
+func (r *Report) Summary() string {
+	counts := map[Verdict]int{}
+	for _, t := range r.Tables {
+		counts[t.Verdict]++
+	}
+	var parts []string
+	for _, v := range []Verdict{VerdictIdentical, VerdictDifferent, VerdictSchemaDiffers, VerdictMissing,
+		VerdictExtra, VerdictIncomparable, VerdictFailed, VerdictNotMirrored} {
+		if n := counts[v]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, v))
+		}
+	}
+	if len(parts) == 0 {
+		return "No tables to compare."
+	}
+	return strings.Join(parts, ", ") + "."
+}
+
+func (t *TableReport) writeDetail(b *strings.Builder) {
+	if len(t.Schema)+len(t.Samples)+len(t.ChangedColumns) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n%s\n", printable(t.Table))
+	for _, d := range t.Schema {
+		fmt.Fprintf(b, "  schema: %s %s", d.What, printable(d.Column))
+		if d.Source != "" {
+			fmt.Fprintf(b, ", source %s", printable(d.Source))
+		}
+		if d.Mirror != "" {
+			fmt.Fprintf(b, ", mirror %s", printable(d.Mirror))
+		}
+		b.WriteString("\n")
+	}
+	if len(t.ChangedColumns) > 0 {
+		b.WriteString("  changed:")
+		for i, c := range t.ChangedColumns {
+			fmt.Fprintf(b, "%s %s in %s", [...]string{"", ","}[min(i, 1)], printable(c.Column), formatCount(c.Rows))
+		}
+		b.WriteString("\n")
+	}
+	for _, s := range t.Samples {
+		fmt.Fprintf(b, "  %-9s %s", s.Kind, formatCells(s.Key))
+		if s.Rows > 1 {
+			fmt.Fprintf(b, " (%s rows)", formatCount(s.Rows))
+		}
+		b.WriteString("\n")
+		for _, c := range s.Columns {
+			fmt.Fprintf(b, "            %s: source %s, mirror %s\n", printable(c.Column), c.Source.text(), c.Mirror.text())
+		}
+	}
+	if more := t.Missing + t.Extra + t.Changed + t.Duplicate - sampled(t.Samples); more > 0 {
+		fmt.Fprintf(b, "  and %s more\n", formatCount(more))
+	}
+}
+
+func sampled(samples []Sample) (n int64) {
+	for _, s := range samples {
+		n += s.Rows
+	}
+	return n
+}
+
+func dash(n int64) string {
+	if n == 0 {
+		return "-"
+	}
+	return formatCount(n)
+}

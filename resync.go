@@ -1,0 +1,594 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// allTables stands for all tables. No table can have such a name: SQL Server
+// refuses the character.
+const allTables = "\x00all"
+
+// AllTables returns a list that stands for every table that the metadata table
+// has a row for. An empty list never does.
+func AllTables() []string { return []string{allTables} }
+
+// ResetOptions configure [Mirror.ResetTables]. The zero value of each field is
+// its default.
+type ResetOptions struct {
+	// Truncate also empties the tables in the same transaction, which spares
+	// the next cycle the wipe of a large table. Until that cycle is through
+	// the tables are empty for everyone, and Undo cannot bring rows back.
+	// Default: the rows stay until the next cycle.
+	Truncate bool
+
+	// DryRun returns the Receipt of what would be done and does nothing.
+	DryRun bool
+}
+
+// ResetTables restarts the synchronization of tables: it sets their LSN to -1,
+// so that the next cycle of the Mirroring Task wipes and repopulates them. It
+// does so for all of them in one transaction, or for none.
+//
+// Names match as SQL Server's default collation matches them, and a name that
+// is given twice counts once. A name that neither the mirror nor its metadata
+// table knows is an *Error with ErrTableNotFound that names every such table
+// and the closest known one. An empty list is ErrNoTables; see [AllTables].
+// A table without a metadata row needs no reset: the next cycle sends
+// everything anyway, and the Receipt says so. Without a metadata table the
+// error is ErrNoMetadata; a table with several metadata rows is ErrMetadata.
+//
+// The rule is the vendor's: SuperOffice documentation, "Database mirroring",
+// restarting synchronization.
+func (m *Mirror) ResetTables(ctx context.Context, tables []string, opts *ResetOptions) (*Receipt, error) {
+	var o ResetOptions
+	if opts != nil {
+		o = *opts
+	}
+	if len(tables) == 0 {
+		return nil, fmt.Errorf("reset tables of %s: %w: name them, or pass AllTables()", m.contextID, ErrNoTables)
+	}
+	actions := []Action{ActionResetLSN}
+	if o.Truncate {
+		actions = append(actions, ActionTruncate)
+	}
+	return m.resync(ctx, &resync{op: OperationReset, names: tables, actions: actions, dryRun: o.DryRun})
+}
+
+// HardResetOptions configure [Mirror.HardReset]. The zero value of each field
+// is its default, but Confirm is required.
+type HardResetOptions struct {
+	// Confirm must be the context identifier.
+	Confirm string
+
+	// Tables are the tables whose metadata rows are deleted.
+	// Default: the whole metadata table is dropped.
+	Tables []string
+
+	// DropData also drops the tables named by Tables, with their rows.
+	DropData bool
+
+	// DryRun returns the Receipt of what would be done and does nothing. It
+	// needs no confirmation.
+	DryRun bool
+}
+
+// HardReset makes the next cycle start from nothing: it drops the metadata
+// table, so that the whole mirror is repopulated, or with Tables deletes the
+// metadata rows of these tables and with DropData drops them too. All of it
+// happens in one transaction, or nothing.
+//
+// When Confirm is not the context identifier the error is ErrNotConfirmed. For
+// names see [Mirror.ResetTables]; several metadata rows of one table are all
+// deleted. Without a metadata table the error is ErrNoMetadata.
+//
+// The rule is the vendor's: SuperOffice documentation, "Database mirroring",
+// hard reset.
+func (m *Mirror) HardReset(ctx context.Context, opts *HardResetOptions) (*Receipt, error) {
+	var o HardResetOptions
+	if opts != nil {
+		o = *opts
+	}
+	if !o.DryRun && o.Confirm != m.contextID {
+		return nil, fmt.Errorf("hard reset of %s: %w: HardResetOptions.Confirm is %q and must be %q",
+			m.contextID, ErrNotConfirmed, clip(o.Confirm, maxNameLength), m.contextID)
+	}
+	if o.Tables == nil {
+		if o.DropData {
+			return nil, fmt.Errorf("hard reset of %s: %w: DropData drops the tables in Tables: name them, or pass AllTables()",
+				m.contextID, ErrNoTables)
+		}
+		return m.resync(ctx, &resync{op: OperationHardReset, dryRun: o.DryRun})
+	}
+	if len(o.Tables) == 0 {
+		return nil, fmt.Errorf("hard reset of %s: %w: name them, pass AllTables(), or leave Tables nil for the whole mirror",
+			m.contextID, ErrNoTables)
+	}
+	actions := []Action{ActionDeleteMetadata}
+	if o.DropData {
+		actions = append(actions, ActionDrop)
+	}
+	return m.resync(ctx, &resync{op: OperationHardReset, names: o.Tables, actions: actions, dryRun: o.DryRun})
+}
+
+// resync is one ResetTables or HardReset.
+type resync struct {
+	op      Operation
+	names   []string // nil: the whole metadata table
+	actions []Action
+	dryRun  bool
+
+	tables []Table          // the catalogue when the operation began
+	counts map[string]int64 // rows by folded name, once counted
+}
+
+// errMoved means that a cycle changed a metadata row between our reading and
+// our writing it.
+var errMoved = errors.New("the LSN moved while it was being reset")
+
+// attempts bounds how often an operation starts over after errMoved.
+const attempts = 3
+
+// resync plans and carries out an operation. Rows are counted before the
+// transaction begins, so that no lock is held while a large table is scanned.
+func (m *Mirror) resync(ctx context.Context, r *resync) (*Receipt, error) {
+	doing := string(r.op) + " of " + m.contextID
+	receipt, err := m.resyncOnce(ctx, r)
+	for n := 1; errors.Is(err, errMoved) && n < attempts; n++ {
+		receipt, err = m.resyncOnce(ctx, r)
+	}
+	var refusal *Error
+	if errors.As(err, &refusal) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, wrapError(ctx, err, doing)
+	}
+	if !r.dryRun {
+		m.log.LogAttrs(ctx, slog.LevelInfo, string(r.op),
+			slog.String("context_id", m.contextID), slog.Int("tables", len(receipt.Tables)),
+			slog.Bool("metadata_dropped", receipt.Metadata != nil))
+	}
+	return receipt, nil
+}
+
+func (m *Mirror) resyncOnce(ctx context.Context, r *resync) (*Receipt, error) {
+	var err error
+	if r.tables, err = m.store.Tables(ctx); err != nil {
+		return nil, err
+	}
+	r.counts = map[string]int64{}
+	receipt, err := m.plan(ctx, r, m.store)
+	if err != nil || r.dryRun {
+		return receipt, err
+	}
+	err = m.store.Update(ctx, func(tx Tx) error {
+		// What was read outside may be old by now; the counts alone stay.
+		if receipt, err = m.plan(ctx, r, tx); err != nil {
+			return err
+		}
+		return m.apply(ctx, r, tx, receipt)
+	})
+	if err != nil {
+		return nil, err
+	}
+	receipt.Time = m.clock().UTC()
+	return receipt, nil
+}
+
+// plan writes the receipt of what the operation is about to do, as src shows
+// the metadata table: the store, or the transaction that will do it.
+func (m *Mirror) plan(ctx context.Context, r *resync, src Source) (*Receipt, error) {
+	md, err := m.readMetadata(ctx, src, r.tables)
+	if err != nil {
+		return nil, err
+	}
+	receipt := &Receipt{
+		Version: receiptVersion, ContextID: m.contextID, Operation: r.op, DryRun: r.dryRun,
+		Time: m.clock().UTC(), MetadataTable: md.table.Name,
+	}
+	if r.names == nil {
+		receipt.Metadata = &md.table
+		for i := range md.rows {
+			row := &md.rows[i]
+			rt := ReceiptTable{Table: row.table, LSN: row.lsn, Metadata: [][]Cell{md.cells(row)}, Actions: []Action{ActionDeleteMetadata}}
+			if err := describeTable(ctx, r, src, row.table, &rt); err != nil {
+				return nil, err
+			}
+			receipt.Tables = append(receipt.Tables, rt)
+		}
+		return receipt, nil
+	}
+	names, err := m.resolve(r, md)
+	if err != nil {
+		return nil, err
+	}
+	refused := &Error{Op: string(r.op), ContextID: m.contextID, Err: ErrMetadata}
+	for _, name := range names {
+		rt := ReceiptTable{Table: name}
+		if err := describeTable(ctx, r, src, name, &rt); err != nil {
+			return nil, err
+		}
+		row, err := md.row(name)
+		switch {
+		case err == nil && row != nil:
+			rt.LSN = row.lsn
+		case err != nil && !slices.Contains(r.actions, ActionDeleteMetadata):
+			refused.Tables = append(refused.Tables, TableError{Table: name, Reason: err.Error()})
+			continue
+		}
+		for _, i := range md.byTable[FoldName(name)] {
+			rt.Metadata = append(rt.Metadata, md.cells(&md.rows[i]))
+		}
+		for _, a := range r.actions {
+			switch a {
+			case ActionResetLSN, ActionDeleteMetadata:
+				if len(rt.Metadata) > 0 {
+					rt.Actions = append(rt.Actions, a)
+				}
+			case ActionTruncate, ActionDrop:
+				if rt.Present {
+					rt.Actions = append(rt.Actions, a)
+				}
+			}
+		}
+		if len(rt.Metadata) == 0 {
+			rt.Note = "it has no metadata row, so the next cycle sends all of its rows anyway"
+		}
+		receipt.Tables = append(receipt.Tables, rt)
+	}
+	if len(refused.Tables) > 0 {
+		return nil, refused
+	}
+	return receipt, nil
+}
+
+// describeTable notes what the table is before the operation.
+func describeTable(ctx context.Context, r *resync, src Source, name string, rt *ReceiptTable) error {
+	t, ok := findTable(r.tables, name)
+	if !ok {
+		return nil
+	}
+	folded := FoldName(t.Name)
+	rows, counted := r.counts[folded]
+	if !counted {
+		var err error
+		if rows, err = src.Count(ctx, t); err != nil {
+			return err
+		}
+		r.counts[folded] = rows
+	}
+	rt.Present, rt.Rows, rt.Schema = true, rows, fingerprint(t)
+	return nil
+}
+
+func findTable(tables []Table, name string) (Table, bool) {
+	folded := FoldName(name)
+	for _, t := range tables {
+		if FoldName(t.Name) == folded || t.Schema != "" && FoldName(t.String()) == folded {
+			return t, true
+		}
+	}
+	return Table{}, false
+}
+
+// resolve turns the caller's names into known names, each once.
+func (m *Mirror) resolve(r *resync, md *metadata) ([]string, error) {
+	var known, tracked []string
+	for _, t := range r.tables {
+		if FoldName(t.Name) != FoldName(md.table.Name) {
+			known = append(known, t.Name)
+		}
+	}
+	for _, row := range md.rows {
+		if row.table == "" {
+			continue
+		}
+		name := row.table
+		if t, ok := findTable(r.tables, name); ok {
+			name = t.Name
+		} else {
+			known = append(known, name)
+		}
+		if !slices.Contains(tracked, name) {
+			tracked = append(tracked, name)
+		}
+	}
+	var names []string
+	seen := map[string]bool{}
+	unknown := &Error{Op: string(r.op), ContextID: m.contextID, Err: ErrTableNotFound}
+	for _, name := range r.names {
+		if name == allTables {
+			for _, t := range tracked {
+				if folded := FoldName(t); !seen[folded] {
+					seen[folded] = true
+					names = append(names, t)
+				}
+			}
+			continue
+		}
+		match := ""
+		if t, ok := findTable(r.tables, name); ok {
+			match = t.Name
+		} else if i := slices.IndexFunc(known, func(k string) bool { return FoldName(k) == FoldName(name) }); i >= 0 {
+			match = known[i]
+		}
+		folded := FoldName(match)
+		switch {
+		case match == "":
+			unknown.Tables = append(unknown.Tables, TableError{Table: name, Closest: closestName(name, known)})
+		case folded == FoldName(md.table.Name):
+			unknown.Tables = append(unknown.Tables, TableError{Table: name, Reason: "is the metadata table: HardReset without Tables drops it"})
+		case !seen[folded]:
+			seen[folded] = true
+			names = append(names, match)
+		}
+	}
+	if len(unknown.Tables) > 0 {
+		return nil, unknown
+	}
+	return names, nil
+}
+
+// apply carries out what the receipt says.
+func (m *Mirror) apply(ctx context.Context, r *resync, tx Tx, receipt *Receipt) error {
+	t, err := m.findMetadata(r.tables)
+	if err != nil {
+		return err
+	}
+	if receipt.Metadata != nil {
+		return tx.Drop(ctx, t)
+	}
+	name, err := metadataColumn(t, m.names.tableColumn, KindString)
+	if err != nil {
+		return err
+	}
+	lsn, err := metadataColumn(t, m.names.lsnColumn, KindInt)
+	if err != nil {
+		return err
+	}
+	for _, rt := range receipt.Tables {
+		data, _ := findTable(r.tables, rt.Table)
+		for _, a := range rt.Actions {
+			var err error
+			switch a {
+			case ActionResetLSN:
+				err = changeOne(tx.Set(ctx, t, keyCells(rt.Metadata[0], name, lsn), []Cell{{Column: lsn.Name, Value: int64(ResendAll)}}))
+			case ActionDeleteMetadata:
+				err = m.deleteRows(ctx, tx, t, rt.Metadata, name, lsn)
+			case ActionTruncate:
+				err = tx.Truncate(ctx, data)
+			case ActionDrop:
+				err = tx.Drop(ctx, data)
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", rt.Table, err)
+			}
+		}
+	}
+	return nil
+}
+
+// deleteRows deletes all metadata rows of one table.
+func (m *Mirror) deleteRows(ctx context.Context, tx Tx, t Table, rows [][]Cell, name, lsn Column) error {
+	var deleted int64
+	for i, row := range rows {
+		where := keyCells(row, name, lsn)
+		twin := func(other []Cell) bool { return sameCells(where, keyCells(other, name, lsn)) }
+		if slices.ContainsFunc(rows[:i], twin) {
+			continue // deleted together with its twin
+		}
+		n, err := tx.Delete(ctx, t, where)
+		if err != nil {
+			return err
+		}
+		deleted += n
+	}
+	if deleted != int64(len(rows)) {
+		return errMoved
+	}
+	return nil
+}
+
+// keyCells returns the cells of a metadata row that find it as long as its LSN
+// has not moved.
+func keyCells(row []Cell, name, lsn Column) []Cell {
+	var cells []Cell
+	for _, c := range row {
+		if c.Column == name.Name || c.Column == lsn.Name {
+			cells = append(cells, c)
+		}
+	}
+	return cells
+}
+
+// changeOne makes it an error when a write did not meet exactly one row.
+func changeOne(n int64, err error) error {
+	if err == nil && n != 1 {
+		return errMoved
+	}
+	return err
+}
+
+// Undo takes back what a receipt records: it puts the previous LSNs back, or
+// the metadata rows, or a dropped metadata table with all its columns. Call it
+// before the next cycle begins.
+//
+// It undoes all of the receipt or nothing. What can no longer be undone is an
+// *Error with ErrCannotUndo that names each table and the reason: its rows were
+// truncated or dropped, its metadata row or LSN moved on, its columns changed,
+// or it no longer has the number of rows that it had, which means that a cycle
+// has begun to wipe it. A receipt of another customer, of another version or of
+// a dry run is ErrInvalidReceipt.
+func (m *Mirror) Undo(ctx context.Context, receipt *Receipt) error {
+	doing := "undo of " + m.contextID
+	if err := m.checkReceipt(receipt); err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	tables, err := m.store.Tables(ctx)
+	if err != nil {
+		return wrapError(ctx, err, doing)
+	}
+	refused := &Error{Op: "undo", ContextID: m.contextID, Err: ErrCannotUndo}
+	for _, rt := range receipt.Tables {
+		reason, err := m.checkData(ctx, tables, rt)
+		if err != nil {
+			return wrapError(ctx, err, doing)
+		}
+		if reason != "" {
+			refused.Tables = append(refused.Tables, TableError{Table: rt.Table, Reason: reason})
+		}
+	}
+	if len(refused.Tables) > 0 {
+		return refused
+	}
+	err = m.store.Update(ctx, func(tx Tx) error {
+		if receipt.Metadata != nil {
+			return m.recreateMetadata(ctx, tx, tables, receipt)
+		}
+		return m.restoreRows(ctx, tx, tables, receipt)
+	})
+	if errors.As(err, &refused) {
+		return err
+	}
+	if err != nil {
+		return wrapError(ctx, err, doing)
+	}
+	m.log.LogAttrs(ctx, slog.LevelInfo, "undo", slog.String("context_id", m.contextID), slog.Int("tables", len(receipt.Tables)))
+	return nil
+}
+
+// checkData returns why a table is no longer what it was before the operation.
+func (m *Mirror) checkData(ctx context.Context, tables []Table, rt ReceiptTable) (string, error) {
+	if slices.Contains(rt.Actions, ActionTruncate) && rt.Rows > 0 {
+		return "was truncated: its rows come back with the next cycle", nil
+	}
+	if slices.Contains(rt.Actions, ActionDrop) {
+		return "was dropped: it comes back with the next cycle", nil
+	}
+	if len(rt.Actions) == 0 {
+		return "", nil
+	}
+	t, ok := findTable(tables, rt.Table)
+	switch {
+	case ok != rt.Present && ok:
+		return "exists now: a cycle has begun", nil
+	case ok != rt.Present:
+		return "no longer exists", nil
+	case !ok:
+		return "", nil
+	case fingerprint(t) != rt.Schema:
+		return "has other columns now", nil
+	}
+	rows, err := m.store.Count(ctx, t)
+	if err != nil {
+		return "", err
+	}
+	if rows != rt.Rows {
+		return fmt.Sprintf("has %s rows now and had %s: a cycle has begun", formatCount(rows), formatCount(rt.Rows)), nil
+	}
+	return "", nil
+}
+
+// recreateMetadata puts a dropped metadata table back.
+func (m *Mirror) recreateMetadata(ctx context.Context, tx Tx, tables []Table, receipt *Receipt) error {
+	refuse := func(reason string) error {
+		return &Error{Op: "undo", ContextID: m.contextID, Err: ErrCannotUndo,
+			Tables: []TableError{{Table: receipt.MetadataTable, Reason: reason}}}
+	}
+	if _, err := m.findMetadata(tables); err == nil {
+		return refuse("exists again: a cycle has begun")
+	}
+	for _, c := range receipt.Metadata.Columns {
+		if c.Generated || c.Type.Kind() == KindOther {
+			return refuse(fmt.Sprintf("had a column %s whose values cannot be put back", c.Name))
+		}
+	}
+	if err := tx.Create(ctx, *receipt.Metadata); err != nil {
+		return err
+	}
+	for _, rt := range receipt.Tables {
+		for _, row := range rt.Metadata {
+			if err := insertCells(ctx, tx, *receipt.Metadata, row); err != nil {
+				return fmt.Errorf("%s: %w", rt.Table, err)
+			}
+		}
+	}
+	return nil
+}
+
+func insertCells(ctx context.Context, tx Tx, t Table, cells []Cell) error {
+	columns := make([]string, len(cells))
+	values := make(Row, len(cells))
+	for i, c := range cells {
+		columns[i], values[i] = c.Column, c.Value
+	}
+	return tx.Insert(ctx, t, columns, []Row{values})
+}
+
+// restoreRows puts LSNs and metadata rows back.
+func (m *Mirror) restoreRows(ctx context.Context, tx Tx, tables []Table, receipt *Receipt) error {
+	md, err := m.readMetadata(ctx, tx, tables)
+	if err != nil {
+		return err
+	}
+	refused := &Error{Op: "undo", ContextID: m.contextID, Err: ErrCannotUndo}
+	for _, rt := range receipt.Tables {
+		refuse := func(reason string) {
+			refused.Tables = append(refused.Tables, TableError{Table: rt.Table, Reason: reason})
+		}
+		current := md.byTable[FoldName(rt.Table)]
+		switch {
+		case slices.Contains(rt.Actions, ActionResetLSN):
+			if len(current) != 1 {
+				refuse(fmt.Sprintf("has %d metadata rows now", len(current)))
+				continue
+			}
+			row := &md.rows[current[0]]
+			if row.lsn == nil || *row.lsn != ResendAll {
+				refuse(fmt.Sprintf("has LSN %s now: a cycle has run", formatLSN(row.lsn)))
+				continue
+			}
+			var was Cell
+			previous := slices.Clone(rt.Metadata[0])
+			for i, c := range previous {
+				if c.Column == md.lsn.Name {
+					was, previous[i].Value = c, int64(ResendAll)
+				}
+			}
+			if !sameCells(previous, md.cells(row)) {
+				refuse("has another metadata row now")
+				continue
+			}
+			if err := changeOne(tx.Set(ctx, md.table, md.where(row), []Cell{was})); err != nil {
+				return fmt.Errorf("%s: %w", rt.Table, err)
+			}
+		case slices.Contains(rt.Actions, ActionDeleteMetadata):
+			if len(current) > 0 {
+				refuse("has a metadata row again: a cycle has begun")
+				continue
+			}
+			for _, row := range rt.Metadata {
+				if err := insertCells(ctx, tx, md.table, row); err != nil {
+					return fmt.Errorf("%s: %w", rt.Table, err)
+				}
+			}
+		}
+	}
+	if len(refused.Tables) > 0 {
+		return refused
+	}
+	return nil
+}
+
+// sameCells compares two metadata rows by column.
+func sameCells(a, b []Cell) bool {
+	return slices.EqualFunc(a, b, func(x, y Cell) bool {
+		return strings.EqualFold(x.Column, y.Column) && (equalPlain(x.Value, y.Value) || reflect.DeepEqual(x.Value, y.Value))
+	})
+}

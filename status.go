@@ -1,0 +1,165 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+// MirrorState is the state of a mirror as a whole.
+type MirrorState string
+
+// The states of a mirror.
+const (
+	// MirrorTracked: the metadata table exists.
+	MirrorTracked MirrorState = "tracked"
+
+	// MirrorAwaitingFirstCycle: there is no metadata table; the next cycle
+	// creates it and populates every table. So it is after a HardReset, too.
+	MirrorAwaitingFirstCycle MirrorState = "awaiting-first-cycle"
+)
+
+// TableState is the state of one table of a mirror, as far as the mirror's own
+// database can tell.
+type TableState string
+
+// The states of a table.
+const (
+	// TableSynced: the table has an LSN and receives changes.
+	TableSynced TableState = "synced"
+
+	// TableResetRequested: LSN -1 and no rows; the next cycle populates it.
+	TableResetRequested TableState = "reset-requested"
+
+	// TablePopulating: LSN -1 and rows. They are the old ones until the next
+	// cycle wipes them, then those sent so far: only the last batch of a
+	// table brings its LSN.
+	TablePopulating TableState = "populating"
+
+	// TableAbsent: a metadata row without a table.
+	TableAbsent TableState = "absent"
+
+	// TableUntracked: a table without a metadata row; the next cycle
+	// populates it if the source has it, and drops it if not.
+	TableUntracked TableState = "untracked"
+
+	// TableInvalid: the metadata row cannot be right; see the Reason.
+	TableInvalid TableState = "invalid"
+)
+
+// Status is what a mirror's database says about itself.
+type Status struct {
+	ContextID     string        `json:"contextId"`
+	Time          time.Time     `json:"time"`
+	State         MirrorState   `json:"state"`
+	MetadataTable string        `json:"metadataTable"`
+	Tables        []TableStatus `json:"tables"` // by name
+}
+
+// TableStatus is one table of a [Status].
+type TableStatus struct {
+	Table  string     `json:"table"`
+	State  TableState `json:"state"`
+	Rows   int64      `json:"rows"`
+	LSN    *LSN       `json:"lsn"` // nil for NULL and for no metadata row
+	Reason string     `json:"reason,omitempty"`
+}
+
+// Status reads the metadata table and counts the rows of every table. That the
+// metadata table is missing is a state, not an error. A metadata table of an
+// unexpected shape is ErrMetadata.
+func (m *Mirror) Status(ctx context.Context) (*Status, error) {
+	tables, err := m.store.Tables(ctx)
+	if err != nil {
+		return nil, wrapError(ctx, err, "status of "+m.contextID)
+	}
+	st := &Status{ContextID: m.contextID, Time: m.clock().UTC(), State: MirrorTracked, MetadataTable: m.names.table}
+	md, err := m.readMetadata(ctx, m.store, tables)
+	if errors.Is(err, ErrNoMetadata) {
+		st.State, err = MirrorAwaitingFirstCycle, nil
+	}
+	if err != nil {
+		return nil, wrapError(ctx, err, "status of "+m.contextID)
+	}
+	seen := map[string]bool{FoldName(m.names.table): true}
+	for _, t := range tables {
+		folded := FoldName(t.Name)
+		if seen[folded] {
+			continue
+		}
+		seen[folded] = true
+		rows, err := m.store.Count(ctx, t)
+		if err != nil {
+			return nil, wrapError(ctx, err, "status of "+m.contextID)
+		}
+		st.Tables = append(st.Tables, tableStatus(md, t.Name, rows))
+	}
+	if md != nil {
+		for _, r := range md.rows {
+			if folded := FoldName(r.table); r.table != "" && !seen[folded] {
+				seen[folded] = true
+				ts := tableStatus(md, r.table, 0)
+				if ts.State != TableInvalid {
+					ts.State = TableAbsent
+				}
+				st.Tables = append(st.Tables, ts)
+			}
+		}
+	}
+	slices.SortFunc(st.Tables, func(a, b TableStatus) int { return strings.Compare(FoldName(a.Table), FoldName(b.Table)) })
+	return st, nil
+}
+
+// tableStatus decides the state of a table that exists.
+func tableStatus(md *metadata, table string, rows int64) TableStatus {
+	ts := TableStatus{Table: table, Rows: rows}
+	r, err := md.row(table)
+	switch {
+	case err != nil:
+		ts.State, ts.Reason = TableInvalid, err.Error()
+		return ts
+	case r == nil:
+		ts.State = TableUntracked
+		return ts
+	}
+	ts.LSN = r.lsn
+	switch {
+	case r.lsn == nil:
+		ts.State, ts.Reason = TableInvalid, "its LSN is NULL: reset it"
+	case *r.lsn < ResendAll:
+		ts.State, ts.Reason = TableInvalid, "its LSN is neither -1 nor a version: reset it"
+	case *r.lsn != ResendAll:
+		ts.State = TableSynced
+	case rows > 0:
+		ts.State = TablePopulating
+	default:
+		ts.State = TableResetRequested
+	}
+	return ts
+}
+
+// WriteText writes the status as aligned text.
+func (s *Status) WriteText(w io.Writer) error {
+	var g grid
+	g.row("TABLE", "STATE", "ROWS", "LSN", "")
+	for _, t := range s.Tables {
+		g.row(t.Table, string(t.State), formatCount(t.Rows), formatLSN(t.LSN), t.Reason)
+	}
+	note := ""
+	if s.State == MirrorAwaitingFirstCycle {
+		note = fmt.Sprintf(" (no table %s: the next cycle creates it and populates everything)", s.MetadataTable)
+	}
+	_, err := fmt.Fprintf(w, "Mirror of %s: %s%s\n%s", s.ContextID, s.State, note, g.text("  ", "lrr"))
+	return err
+}
+
+func formatLSN(lsn *LSN) string {
+	if lsn == nil {
+		return "-"
+	}
+	return fmt.Sprint(int64(*lsn))
+}

@@ -1,0 +1,442 @@
+package cycle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/so-mirror/mirror"
+)
+
+// Customer is a customer's database with change tracking on: a [mirror.Store]
+// that keeps in memory which keys each committed Update changed. It is safe
+// for concurrent use. Changes made to the database behind its back are not
+// tracked.
+//
+// A table without a primary key cannot be tracked by row, so every write to
+// one makes each mirror fetch all of it.
+type Customer struct {
+	contextID string
+	db        mirror.Store
+	mirror.Source
+
+	mu      sync.Mutex
+	version int64
+	min     int64 // of every table
+	tables  map[string]*tracking
+}
+
+var _ mirror.Store = (*Customer)(nil)
+
+// tracking is the change table of one table.
+type tracking struct {
+	min     int64
+	changes map[string]change // by keyText
+}
+
+// change is the last change of one key.
+type change struct {
+	key     mirror.Row
+	version int64
+	deleted bool
+}
+
+// NewCustomer turns on change tracking for the database of the customer with
+// that context identifier. Its version and the oldest valid version of every
+// table are 1, so a mirror that was filled from an earlier life of the
+// database is wiped unless its LSN happens to be 1.
+func NewCustomer(contextID string, db mirror.Store) *Customer {
+	return &Customer{contextID: contextID, db: db, Source: db, version: 1, min: 1, tables: map[string]*tracking{}}
+}
+
+// ContextID returns the customer's context identifier.
+func (c *Customer) ContextID() string { return c.contextID }
+
+// Version returns the version of the last committed change, as SQL Server's
+// CHANGE_TRACKING_CURRENT_VERSION does. Every Update that changed something
+// raises it by one.
+func (c *Customer) Version() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.version
+}
+
+// MinValidVersion returns the oldest LSN from which the changes of a table can
+// be read, as SQL Server's CHANGE_TRACKING_MIN_VALID_VERSION does. A mirror
+// whose LSN is less must fetch the whole table.
+func (c *Customer) MinValidVersion(table string) int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.minValid(mirror.FoldName(table))
+}
+
+func (c *Customer) minValid(folded string) int64 {
+	if t := c.tables[folded]; t != nil {
+		return max(c.min, t.min)
+	}
+	return c.min
+}
+
+// Forget drops the changes up to and including a version, as the end of the
+// retention period does after 7 days. Every table whose LSN is less than that
+// is wiped by the next cycle, and so is a quiet one. A version ahead of the
+// current one means the current one.
+func (c *Customer) Forget(version int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.min = max(c.min, min(version, c.version))
+	for _, t := range c.tables {
+		for k, ch := range t.changes {
+			if ch.version <= c.min {
+				delete(t.changes, k)
+			}
+		}
+	}
+}
+
+// Restore sets the version to what it is after a restore of a backup that was
+// made at that version; the caller puts the rows back, in the database below
+// the Customer. LSNs of the mirror can then be ahead of the Customer. The next
+// cycle notices that unless enough changes came after the restore.
+//
+// A version ahead of the current one starts the tracking of every table anew
+// there.
+func (c *Customer) Restore(version int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if version > c.version {
+		c.min = version
+		clear(c.tables)
+	}
+	c.version = version
+	c.min = min(c.min, version)
+	for _, t := range c.tables {
+		t.min = min(t.min, version)
+		for k, ch := range t.changes {
+			// An earlier change of the same key may hide behind this one, so
+			// it stays, at a version that a mirror ahead never asks for.
+			ch.version = min(ch.version, version)
+			t.changes[k] = ch
+		}
+	}
+}
+
+// Update runs fn in one transaction of the database and logs what it changed
+// when that is committed.
+func (c *Customer) Update(ctx context.Context, fn func(tx mirror.Tx) error) error {
+	var rec *recorder
+	err := c.db.Update(ctx, func(tx mirror.Tx) error {
+		rec = &recorder{Tx: tx}
+		return fn(rec)
+	})
+	// A change that did not happen costs one row too many, a change that is
+	// not logged is never sent: so an unknown outcome counts as a commit.
+	if rec != nil && (err == nil || errors.Is(err, mirror.ErrOutcomeUnknown)) {
+		c.log(rec.events)
+	}
+	return err
+}
+
+// event is one thing that a transaction did to a table. Without a key the
+// tracking of the table starts anew.
+type event struct {
+	table   string // folded
+	key     mirror.Row
+	deleted bool
+}
+
+func (c *Customer) log(events []event) {
+	if len(events) == 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.version++
+	for _, e := range events {
+		t := c.tables[e.table]
+		if t == nil {
+			t = &tracking{}
+			c.tables[e.table] = t
+		}
+		if e.key == nil {
+			*t = tracking{min: c.version}
+			continue
+		}
+		if t.changes == nil {
+			t.changes = map[string]change{}
+		}
+		t.changes[keyText(e.key)] = change{key: e.key, version: c.version, deleted: e.deleted}
+	}
+}
+
+// changed is a key that changed. Keys that only CompareKeys holds for the same,
+// such as one instant with two offsets, are one with several spellings.
+type changed struct {
+	spellings []mirror.Row
+	deleted   bool // the last that is known; the rows themselves decide
+}
+
+// since returns the keys of a table that changed after an LSN, or the reason why
+// they cannot be had and everything must be sent. Deleted keys come first, so
+// that a key whose case alone changed meets no duplicate in a mirror that
+// ignores case.
+func (c *Customer) since(table mirror.Table, at mirror.LSN) (version int64, keys []changed, reason string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	folded := mirror.FoldName(table.Name)
+	lsn, oldest := int64(at), c.minValid(folded)
+	switch {
+	case at == mirror.ResendAll:
+		return c.version, nil, "the LSN is -1"
+	case lsn > c.version:
+		return c.version, nil, fmt.Sprintf("the LSN %d is ahead of the source, which is at %d", lsn, c.version)
+	case lsn < oldest:
+		return c.version, nil, fmt.Sprintf("the LSN %d is older than the tracked changes, which begin at %d", lsn, oldest)
+	}
+	t := c.tables[folded]
+	if t == nil {
+		return c.version, nil, ""
+	}
+	var changes []change
+	for _, ch := range t.changes {
+		if len(ch.key) != len(table.Key) {
+			return c.version, nil, "the primary key is being changed"
+		}
+		if ch.version > lsn {
+			changes = append(changes, ch)
+		}
+	}
+	key := keyColumns(table)
+	slices.SortFunc(changes, func(a, b change) int { return mirror.CompareKeys(key, a.key, b.key) })
+	for i, ch := range changes {
+		if i == 0 || mirror.CompareKeys(key, changes[i-1].key, ch.key) != 0 {
+			keys = append(keys, changed{deleted: true})
+		}
+		last := &keys[len(keys)-1]
+		last.spellings = append(last.spellings, ch.key)
+		last.deleted = last.deleted && ch.deleted
+	}
+	slices.SortStableFunc(keys, func(a, b changed) int {
+		switch {
+		case a.deleted == b.deleted:
+			return 0
+		case a.deleted:
+			return -1
+		default:
+			return 1
+		}
+	})
+	return c.version, keys, ""
+}
+
+// keyText tells keys apart at least as far as EqualValues does.
+func keyText(key mirror.Row) string { return fmt.Sprintf("%#v", key) }
+
+func keyColumns(t mirror.Table) []mirror.Column {
+	cols := make([]mirror.Column, len(t.Key))
+	for i, name := range t.Key {
+		cols[i], _ = t.Column(name)
+	}
+	return cols
+}
+
+// recorder is a transaction that takes down the keys it changes.
+type recorder struct {
+	mirror.Tx
+	tables map[string]mirror.Table // by folded name; nil: not read yet
+	events []event
+}
+
+// table returns the table as the database knows it, since a caller's Table may
+// have nothing but a name.
+func (r *recorder) table(ctx context.Context, t mirror.Table) (mirror.Table, error) {
+	if r.tables == nil {
+		all, err := r.Tx.Tables(ctx)
+		if err != nil {
+			return mirror.Table{}, err
+		}
+		r.tables = make(map[string]mirror.Table, len(all))
+		for _, t := range all {
+			r.tables[mirror.FoldName(t.Name)] = t
+		}
+	}
+	return r.tables[mirror.FoldName(t.Name)], nil
+}
+
+func (r *recorder) add(t mirror.Table, key mirror.Row, deleted bool) {
+	r.events = append(r.events, event{table: mirror.FoldName(t.Name), key: key, deleted: deleted})
+}
+
+// restart starts the tracking of t anew.
+func (r *recorder) restart(t mirror.Table) { r.add(t, nil, false) }
+
+func (r *recorder) Create(ctx context.Context, t mirror.Table) error {
+	r.tables = nil
+	r.restart(t)
+	return r.Tx.Create(ctx, t)
+}
+
+func (r *recorder) Drop(ctx context.Context, t mirror.Table) error {
+	r.tables = nil
+	r.restart(t)
+	return r.Tx.Drop(ctx, t)
+}
+
+func (r *recorder) Truncate(ctx context.Context, t mirror.Table) error {
+	r.restart(t)
+	return r.Tx.Truncate(ctx, t)
+}
+
+func (r *recorder) Insert(ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+	if len(rows) == 0 {
+		return r.Tx.Insert(ctx, t, columns, rows)
+	}
+	known, err := r.table(ctx, t)
+	if err != nil {
+		return err
+	}
+	if err := r.Tx.Insert(ctx, t, columns, rows); err != nil {
+		return err
+	}
+	key := keyColumns(known)
+	at := make([]int, len(key))
+	for i, c := range key {
+		at[i] = slices.IndexFunc(columns, func(name string) bool { return sameName(name, c.Name) })
+	}
+	if len(key) == 0 || slices.Contains(at, -1) { // no key, or one that the database chose
+		r.restart(t)
+		return nil
+	}
+	for _, row := range rows {
+		k := make(mirror.Row, len(key))
+		for i, c := range key {
+			if k[i], err = mirror.Normalize(c.Type, row[at[i]]); err != nil {
+				return err
+			}
+		}
+		r.add(t, k, false)
+	}
+	return nil
+}
+
+func (r *recorder) Set(ctx context.Context, t mirror.Table, where, set []mirror.Cell) (int64, error) {
+	known, keys, err := r.affected(ctx, t, where)
+	if err != nil {
+		return 0, err
+	}
+	n, err := r.Tx.Set(ctx, t, where, set)
+	if err != nil || n == 0 {
+		return n, err
+	}
+	if int64(len(keys)) != n {
+		r.restart(t)
+		return n, nil
+	}
+	cols := keyColumns(known)
+	for _, k := range keys {
+		moved := k.Clone()
+		changed := false
+		for i, c := range cols {
+			if v, ok := cell(set, c.Name); ok {
+				if moved[i], err = mirror.Normalize(c.Type, v); err != nil {
+					return n, err
+				}
+				changed = changed || !mirror.EqualValues(c.Type, c.Type, k[i], moved[i])
+			}
+		}
+		if changed {
+			r.add(t, k, true)
+		}
+		r.add(t, moved, false)
+	}
+	return n, nil
+}
+
+func (r *recorder) Delete(ctx context.Context, t mirror.Table, where []mirror.Cell) (int64, error) {
+	_, keys, err := r.affected(ctx, t, where)
+	if err != nil {
+		return 0, err
+	}
+	n, err := r.Tx.Delete(ctx, t, where)
+	if err != nil || n == 0 {
+		return n, err
+	}
+	if int64(len(keys)) != n {
+		r.restart(t)
+		return n, nil
+	}
+	for _, k := range keys {
+		r.add(t, k, true)
+	}
+	return n, nil
+}
+
+// affected returns the keys of the rows that have all values of where. It
+// returns none when they cannot be known; whoever then changes rows has to
+// restart the tracking.
+func (r *recorder) affected(ctx context.Context, t mirror.Table, where []mirror.Cell) (mirror.Table, []mirror.Row, error) {
+	known, err := r.table(ctx, t)
+	if err != nil || len(known.Key) == 0 {
+		return known, nil, err
+	}
+	key := keyColumns(known)
+	exact := make(mirror.Row, len(key))
+	whole := true
+	for i, c := range key {
+		v, ok := cell(where, c.Name)
+		if ok {
+			exact[i], err = mirror.Normalize(c.Type, v)
+		}
+		whole = whole && ok && err == nil
+	}
+	if whole {
+		return known, []mirror.Row{exact}, nil
+	}
+	columns := slices.Clone(known.Key)
+	cond := make([]mirror.Column, len(where))
+	at := make([]int, len(where))
+	want := make(mirror.Row, len(where))
+	for i, w := range where {
+		c, ok := known.Column(w.Column)
+		if !ok {
+			return known, nil, nil // the store's own error is the better one
+		}
+		if want[i], err = mirror.Normalize(c.Type, w.Value); err != nil {
+			return known, nil, nil
+		}
+		cond[i] = c
+		if at[i] = slices.Index(columns, c.Name); at[i] < 0 {
+			at[i] = len(columns)
+			columns = append(columns, c.Name)
+		}
+	}
+	var keys []mirror.Row
+	for rows, err := range r.Tx.Rows(ctx, mirror.Query{Table: known, Columns: columns}) {
+		if err != nil {
+			return known, nil, err
+		}
+	rows:
+		for _, row := range rows {
+			for i, c := range cond {
+				if !mirror.EqualValues(c.Type, c.Type, row[at[i]], want[i]) {
+					continue rows
+				}
+			}
+			keys = append(keys, row[:len(key)].Clone())
+		}
+	}
+	return known, keys, nil
+}
+
+func cell(cells []mirror.Cell, column string) (any, bool) {
+	for _, c := range cells {
+		if sameName(c.Column, column) {
+			return c.Value, true
+		}
+	}
+	return nil, false
+}
+
+func sameName(a, b string) bool { return a == b || mirror.FoldName(a) == mirror.FoldName(b) }

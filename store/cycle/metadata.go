@@ -1,0 +1,134 @@
+package cycle
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/so-mirror/mirror"
+)
+
+// metadata is the metadata table as it was found.
+type metadata struct {
+	table     mirror.Table
+	name, lsn mirror.Column
+	hash      mirror.Column // without a name when the table has none
+}
+
+// metaRow is what the metadata table says of one table.
+type metaRow struct {
+	name  string // as it is spelled there; "" when there is no row
+	lsn   mirror.LSN
+	isNil bool // the LSN is NULL
+}
+
+// value returns the LSN that the cycle goes by.
+func (r metaRow) value() mirror.LSN {
+	if r.name == "" || r.isNil {
+		return mirror.ResendAll
+	}
+	return r.lsn
+}
+
+// openMetadata finds the metadata table, or creates it.
+func (r *run) openMetadata(ctx context.Context) error {
+	if err := r.listMirror(ctx); err != nil {
+		return err
+	}
+	folded := mirror.FoldName(r.names.table)
+	if _, ok := r.tables[folded]; !ok {
+		err := r.task.Mirror.Update(ctx, func(tx mirror.Tx) error {
+			return tx.Create(ctx, mirror.Table{
+				Name: r.names.table,
+				Columns: []mirror.Column{
+					{Name: r.names.tableColumn, Type: mirror.MustType("nvarchar(128)")},
+					{Name: r.names.lsnColumn, Type: mirror.MustType("bigint")},
+					{Name: hashColumn, Type: mirror.MustType("nvarchar(64)"), Nullable: true},
+				},
+				Key: []string{r.names.tableColumn},
+			})
+		})
+		if err != nil {
+			return wrap(ctx, err, "create the metadata table")
+		}
+		r.result.MetadataCreated = true
+		if err := r.listMirror(ctx); err != nil {
+			return err
+		}
+	}
+	t := r.tables[folded]
+	m := metadata{table: t}
+	var ok bool
+	if m.name, ok = t.Column(r.names.tableColumn); !ok || m.name.Type.Kind() != mirror.KindString {
+		return fmt.Errorf("%w %s: column %q of text is missing", mirror.ErrMetadata, t, r.names.tableColumn)
+	}
+	if m.lsn, ok = t.Column(r.names.lsnColumn); !ok || m.lsn.Type.Kind() != mirror.KindInt {
+		return fmt.Errorf("%w %s: column %q of integers is missing", mirror.ErrMetadata, t, r.names.lsnColumn)
+	}
+	if h, ok := t.Column(hashColumn); ok && h.Type.Kind() == mirror.KindString && h.Type.Length >= hashLength {
+		m.hash = h
+	}
+	r.meta = m
+	return nil
+}
+
+const (
+	hashColumn = "schemahash"
+	hashLength = 64
+)
+
+// readMetadata returns the rows of the metadata table by folded table name.
+func (r *run) readMetadata(ctx context.Context) (map[string]metaRow, error) {
+	rows := map[string]metaRow{}
+	q := mirror.Query{Table: r.meta.table, Columns: []string{r.meta.name.Name, r.meta.lsn.Name}}
+	for batch, err := range r.task.Mirror.Rows(ctx, q) {
+		if err != nil {
+			return nil, wrap(ctx, err, "read metadata")
+		}
+		for _, row := range batch {
+			name, ok := row[0].(string)
+			if !ok || name == "" {
+				continue // a row of no table
+			}
+			folded := mirror.FoldName(name)
+			if _, twice := rows[folded]; twice {
+				return nil, fmt.Errorf("%w %s: table %q has several rows", mirror.ErrMetadata, r.meta.table, name)
+			}
+			lsn, ok := row[1].(int64)
+			rows[folded] = metaRow{name: name, lsn: mirror.LSN(lsn), isNil: !ok}
+		}
+	}
+	return rows, nil
+}
+
+// setLSN writes the LSN of a table, into its row or a new one.
+func (m metadata) setLSN(ctx context.Context, tx mirror.Tx, row metaRow, t mirror.Table, lsn int64) error {
+	if row.name != "" {
+		n, err := tx.Set(ctx, m.table, m.where(row), []mirror.Cell{{Column: m.lsn.Name, Value: lsn}})
+		if err != nil || n > 0 {
+			return err
+		}
+	}
+	columns, values := []string{m.name.Name, m.lsn.Name}, mirror.Row{t.Name, lsn}
+	if m.hash.Name != "" {
+		columns, values = append(columns, m.hash.Name), append(values, schemaHash(t))
+	}
+	return tx.Insert(ctx, m.table, columns, []mirror.Row{values})
+}
+
+// invalidate makes sure that a table which is about to lose its rows is sent
+// whole again if this cycle does not finish it.
+func (m metadata) invalidate(ctx context.Context, tx mirror.Tx, row metaRow) error {
+	if row.value() == mirror.ResendAll {
+		return nil
+	}
+	_, err := tx.Set(ctx, m.table, m.where(row), []mirror.Cell{{Column: m.lsn.Name, Value: int64(mirror.ResendAll)}})
+	return err
+}
+
+func (m metadata) where(row metaRow) []mirror.Cell {
+	return []mirror.Cell{{Column: m.name.Name, Value: row.name}}
+}
+
+func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }

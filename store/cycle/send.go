@@ -1,0 +1,286 @@
+package cycle
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/so-mirror/mirror"
+)
+
+// sender sends one table.
+type sender struct {
+	*run
+	source, target mirror.Table
+	columns        []mirror.Column // of source, in the order of a row sent
+	into           []string        // of target, in the same order
+	key            []int           // positions of the key in a row
+	row            metaRow
+	result         *TableResult
+	whole          bool // the table is being repopulated
+	batch          batch
+}
+
+// batch is what one Update of the mirror writes.
+type batch struct {
+	deletes []mirror.Row // keys
+	rows    []mirror.Row
+	bytes   int
+}
+
+// send brings one table of the mirror up to date.
+func (r *run) send(ctx context.Context, source mirror.Table, res *TableResult) error {
+	rows, err := r.readMetadata(ctx)
+	if err != nil {
+		return err
+	}
+	folded := mirror.FoldName(source.Name)
+	s := &sender{run: r, source: source, target: r.tables[folded], row: rows[folded], result: res}
+	s.columns = mirrored(source).Columns
+	s.into = make([]string, len(s.columns))
+	for i, c := range s.columns {
+		t, _ := s.target.Column(c.Name)
+		s.into[i] = t.Name
+	}
+	for _, name := range source.Key {
+		s.key = append(s.key, slices.IndexFunc(s.columns, func(c mirror.Column) bool { return sameName(c.Name, name) }))
+	}
+	lsn := s.row.value()
+	res.After = lsn
+	if res.Action == "" {
+		res.Before = lsn
+	}
+
+	// The version is read before the rows, so rows may be ahead of it and the
+	// next cycle sends those again, but none is ever behind.
+	version, keys, reason := r.task.Customer.since(source, lsn)
+	switch {
+	case reason != "":
+		if s.row.name == "" {
+			reason = "the metadata table does not name it"
+		} else if s.row.isNil {
+			reason = "the LSN is NULL"
+		}
+		if res.Action == "" {
+			res.Action, res.Reason = Wiped, reason
+		}
+		return s.sendAll(ctx, version)
+	case len(keys) == 0:
+		res.Action = Unchanged
+		return nil
+	default:
+		res.Action = Changes
+		return s.sendChanges(ctx, version, keys)
+	}
+}
+
+// sendAll wipes the table and sends all rows.
+func (s *sender) sendAll(ctx context.Context, version int64) error {
+	s.whole = true
+	for rows, err := range s.task.Customer.Rows(ctx, mirror.Query{Table: s.source, Columns: s.columnNames()}) {
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			if err := s.makeRoom(ctx, rowSize(row)); err != nil {
+				return err
+			}
+			s.batch.rows = append(s.batch.rows, row.Clone())
+		}
+	}
+	return s.flush(ctx, &version)
+}
+
+// sendChanges sends the final state of every key that changed.
+func (s *sender) sendChanges(ctx context.Context, version int64, keys []changed) error {
+	for _, k := range keys {
+		row, err := s.read(ctx, k.spellings[0])
+		if err != nil {
+			return err
+		}
+		size := 0
+		deletes := k.spellings
+		if row != nil {
+			size = rowSize(row)
+			// What the row is called now must not be deleted.
+			deletes = slices.DeleteFunc(slices.Clone(deletes), func(key mirror.Row) bool { return s.equalKeys(key, s.keyOf(row)) })
+		}
+		for _, d := range deletes {
+			size += rowSize(d)
+		}
+		if err := s.makeRoom(ctx, size); err != nil {
+			return err
+		}
+		s.batch.deletes = append(s.batch.deletes, deletes...)
+		if row != nil {
+			s.batch.rows = append(s.batch.rows, row)
+		}
+	}
+	return s.flush(ctx, &version)
+}
+
+// read returns the customer's row with that key, nil when there is none.
+func (s *sender) read(ctx context.Context, key mirror.Row) (mirror.Row, error) {
+	q := mirror.Query{Table: s.source, Columns: s.columnNames(), Key: s.source.Key, From: key, Limit: 1}
+	for rows, err := range s.task.Customer.Rows(ctx, q) {
+		if err != nil {
+			return nil, err
+		}
+		if mirror.CompareKeys(keyColumns(s.source), s.keyOf(rows[0]), key) == 0 {
+			return rows[0].Clone(), nil
+		}
+		break
+	}
+	return nil, nil
+}
+
+func (s *sender) columnNames() []string {
+	names := make([]string, len(s.columns))
+	for i, c := range s.columns {
+		names[i] = c.Name
+	}
+	return names
+}
+
+func (s *sender) keyOf(row mirror.Row) mirror.Row {
+	key := make(mirror.Row, len(s.key))
+	for i, at := range s.key {
+		key[i] = row[at]
+	}
+	return key
+}
+
+func (s *sender) equalKeys(a, b mirror.Row) bool {
+	for i, at := range s.key {
+		if t := s.columns[at].Type; !mirror.EqualValues(t, t, a[i], b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// makeRoom sends the batch when size more bytes would not fit into it.
+func (s *sender) makeRoom(ctx context.Context, size int) error {
+	if s.batch.bytes > 0 && s.batch.bytes+size > s.size {
+		if err := s.flush(ctx, nil); err != nil {
+			return err
+		}
+	}
+	s.batch.bytes += size
+	return nil
+}
+
+// flush writes the batch. The last one of a table carries the LSN.
+func (s *sender) flush(ctx context.Context, lsn *int64) error {
+	if s.task.FailAfterBatches > 0 && s.batches >= s.task.FailAfterBatches {
+		return ErrInterrupted
+	}
+	if s.task.BeforeCommit != nil {
+		s.task.BeforeCommit(s.source.Name, lsn != nil)
+	}
+	var n TableResult // counted anew should the store run the function again
+	err := s.task.Mirror.Update(ctx, func(tx mirror.Tx) error {
+		n = TableResult{}
+		write := s.writeChanges
+		if s.whole {
+			write = s.writeAll
+		}
+		if err := write(ctx, tx, &n); err != nil || lsn == nil {
+			return err
+		}
+		return s.meta.setLSN(ctx, tx, s.row, mirrored(s.source), *lsn)
+	})
+	if err != nil {
+		return err
+	}
+	s.batches++
+	s.batch = batch{}
+	res := s.result
+	res.Batches++
+	res.Inserted += n.Inserted
+	res.Updated += n.Updated
+	res.Deleted += n.Deleted
+	if lsn != nil {
+		res.After = mirror.LSN(*lsn)
+	}
+	if s.task.Progress != nil {
+		s.task.Progress(s.source.Name, res.Inserted+res.Updated+res.Deleted)
+	}
+	return nil
+}
+
+func (s *sender) writeAll(ctx context.Context, tx mirror.Tx, n *TableResult) error {
+	if s.result.Batches == 0 {
+		if err := tx.Truncate(ctx, s.target); err != nil {
+			return err
+		}
+		if err := s.meta.invalidate(ctx, tx, s.row); err != nil {
+			return err
+		}
+	}
+	n.Inserted = int64(len(s.batch.rows))
+	if len(s.batch.rows) == 0 {
+		return nil
+	}
+	return tx.Insert(ctx, s.target, s.into, s.batch.rows)
+}
+
+func (s *sender) writeChanges(ctx context.Context, tx mirror.Tx, n *TableResult) error {
+	for _, key := range s.batch.deletes {
+		deleted, err := tx.Delete(ctx, s.target, s.where(key))
+		if err != nil {
+			return err
+		}
+		n.Deleted += deleted
+	}
+	var inserts []mirror.Row
+	for _, row := range s.batch.rows {
+		var set []mirror.Cell
+		for i, v := range row {
+			// A table that is all key sets its key to itself.
+			if !slices.Contains(s.key, i) || len(s.key) == len(row) {
+				set = append(set, mirror.Cell{Column: s.into[i], Value: v})
+			}
+		}
+		updated, err := tx.Set(ctx, s.target, s.where(s.keyOf(row)), set)
+		if err != nil {
+			return err
+		}
+		n.Updated += updated
+		if updated == 0 {
+			inserts = append(inserts, row)
+		}
+	}
+	n.Inserted = int64(len(inserts))
+	if len(inserts) == 0 {
+		return nil
+	}
+	return tx.Insert(ctx, s.target, s.into, inserts)
+}
+
+func (s *sender) where(key mirror.Row) []mirror.Cell {
+	cells := make([]mirror.Cell, len(key))
+	for i, at := range s.key {
+		cells[i] = mirror.Cell{Column: s.into[at], Value: key[i]}
+	}
+	return cells
+}
+
+// rowSize estimates what a row takes on the wire.
+func rowSize(row mirror.Row) int {
+	n := 0
+	for _, v := range row {
+		switch v := v.(type) {
+		case string:
+			n += len(v)
+		case []byte:
+			n += len(v)
+		case time.Time:
+			n += 8
+		case int64, float64:
+			n += 8
+		}
+		n++
+	}
+	return n
+}

@@ -1,0 +1,414 @@
+// Package sqlite is the embedded engine: SQLite through modernc.org/sqlite,
+// which needs no cgo. It serves examples and tests with real SQL, and mirrors
+// that are kept in a file.
+//
+// Columns are declared with their SQL Server types. SQLite converts values by
+// the words in a declared type, so some types carry a word that stops it:
+// decimal_text(19,4), money_text, smallmoney_text and xml_text stay text, and
+// float_blob and real_blob keep the sign of zero. The size max is written
+// 2147483647. Times are text such as "2026-02-03 04:05:06.007" in UTC.
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	_ "modernc.org/sqlite" // registers the driver
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store/sqlstore"
+)
+
+// Open opens or creates the database file at path, with a write-ahead log, so
+// that readers and the writer do not wait for each other. The caller closes
+// the returned pool.
+func Open(path string) (*sqlx.DB, error) {
+	dsn := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: url.Values{
+		"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(NORMAL)"},
+	}.Encode()}
+	db, err := sqlx.Open("sqlite", dsn.String())
+	if err == nil {
+		err = db.Ping()
+		if err != nil {
+			err = errors.Join(err, db.Close())
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	return db, nil
+}
+
+// OpenExisting is Open for a database that must be there: it never creates one.
+func OpenExisting(path string) (*sqlx.DB, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	return Open(path)
+}
+
+// New returns a store over a pool of the driver "sqlite". The caller owns the
+// pool. For a database in memory every connection sees one of its own, so such
+// a pool is limited to one connection and cannot be compared with itself.
+func New(db *sqlx.DB) (*sqlstore.Store, error) { return sqlstore.New(db, dialect()) }
+
+func dialect() *sqlstore.Dialect {
+	now := "(strftime('%Y-%m-%d %H:%M:%f','now'))"
+	return &sqlstore.Dialect{
+		Tables:       tables,
+		ColumnType:   columnType,
+		Codec:        codec,
+		Placeholder:  func(n int) string { return fmt.Sprintf("?%d", n) },
+		MaxParams:    32766,
+		Begin:        "BEGIN IMMEDIATE", // a reader that turns writer late can fail with SQLITE_BUSY
+		CreateSuffix: createSuffix,
+		DefaultFunctions: map[string]string{
+			"getdate()": now, "getutcdate()": now, "sysdatetime()": now, "sysutcdatetime()": now,
+		},
+		Classify: classify,
+	}
+}
+
+// affinity is the word in a declared type that keeps SQLite from converting
+// the values of a type.
+func affinity(t mirror.Type) string {
+	switch {
+	case t.Kind() == mirror.KindDecimal, t.Name == "xml":
+		return "_text"
+	case t.Kind() == mirror.KindFloat:
+		return "_blob"
+	default:
+		return ""
+	}
+}
+
+// SQLite takes only numbers as the size of a type.
+const (
+	sizeMax     = "(max)"
+	declaredMax = "(2147483647)"
+)
+
+func columnType(t mirror.Type) string {
+	return t.Name + affinity(t) + strings.Replace(t.String()[len(t.Name):], sizeMax, declaredMax, 1)
+}
+
+// parseType is the inverse of columnType. A declared type that is not one of
+// ours, or whose values SQLite may have converted, is left out of comparisons.
+func parseType(declared string) mirror.Type {
+	name, size, sized := strings.Cut(strings.ToLower(declared), "(")
+	bare := name
+	for _, word := range []string{"_text", "_blob"} {
+		bare = strings.TrimSuffix(bare, word)
+	}
+	if sized {
+		size = strings.Replace("("+size, declaredMax, sizeMax, 1)
+	}
+	t, err := mirror.ParseType(bare + size)
+	if err != nil || bare+affinity(t) != name {
+		return mirror.Type{Name: declared}
+	}
+	return t
+}
+
+// createSuffix clusters a table by its primary key, as SQL Server does.
+func createSuffix(t mirror.Table) string {
+	if len(t.Key) == 0 {
+		return ""
+	}
+	return " WITHOUT ROWID"
+}
+
+func tables(ctx context.Context, q sqlx.QueryerContext) ([]mirror.Table, error) {
+	var columns []struct {
+		Table    string  `db:"table_name"`
+		Name     string  `db:"name"`
+		Type     string  `db:"type"`
+		NotNull  bool    `db:"notnull"`
+		Default  *string `db:"dflt_value"`
+		Key      int     `db:"pk"`
+		IsHidden int     `db:"hidden"`
+	}
+	err := sqlx.SelectContext(ctx, q, &columns, `
+		SELECT m.name AS table_name, c.name, c.type, c."notnull", c.dflt_value, c.pk, c.hidden
+		FROM sqlite_schema AS m, pragma_table_xinfo(m.name) AS c
+		WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite\_%' ESCAPE '\'
+		ORDER BY m.name, c.cid`)
+	if err != nil {
+		return nil, err
+	}
+	var list []mirror.Table
+	var keys []map[int]string
+	for _, c := range columns {
+		if len(list) == 0 || list[len(list)-1].Name != c.Table {
+			list = append(list, mirror.Table{Name: c.Table})
+			keys = append(keys, map[int]string{})
+		}
+		t := &list[len(list)-1]
+		col := mirror.Column{
+			Name:      c.Name,
+			Type:      parseType(c.Type),
+			Nullable:  !c.NotNull,
+			Generated: c.IsHidden > 1, // 2 and 3 are generated columns
+		}
+		if c.Default != nil {
+			col.Default = *c.Default
+		}
+		t.Columns = append(t.Columns, col)
+		if c.Key > 0 {
+			keys[len(keys)-1][c.Key] = c.Name
+		}
+	}
+	for i := range list {
+		for n := 1; n <= len(keys[i]); n++ {
+			list[i].Key = append(list[i].Key, keys[i][n])
+		}
+	}
+	return list, nil
+}
+
+func classify(err error) sqlstore.ErrorClass {
+	// SQLite reports a missing table as a general error; only its text tells.
+	if strings.Contains(err.Error(), "no such table") {
+		return sqlstore.ErrorTableNotFound
+	}
+	return sqlstore.ErrorOther
+}
+
+func codec(t mirror.Type) sqlstore.Codec {
+	switch t.Kind() {
+	case mirror.KindBool:
+		return sqlstore.Codec{Decode: decodeBool}
+	case mirror.KindFloat:
+		return sqlstore.Codec{Decode: decodeFloat}
+	case mirror.KindDecimal:
+		return sqlstore.Codec{
+			Order:  func(expr string) []string { return orderDecimal(t, expr) },
+			Decode: decodeDecimal,
+			Encode: func(v driver.Value) any { return fixDecimal(t, string(v.([]byte))) },
+		}
+	case mirror.KindTime, mirror.KindTimeOfDay:
+		layout := timeLayout(t)
+		return sqlstore.Codec{
+			// As an expression the column has no declared type, so the driver
+			// leaves its text alone instead of guessing a time layout.
+			Select: func(column string) string { return "+" + column },
+			Decode: decodeTime,
+			Encode: func(v driver.Value) any { return v.(time.Time).Format(layout) },
+		}
+	case mirror.KindTimeOffset:
+		layout := timeLayout(t)
+		return sqlstore.Codec{
+			// The instant in UTC comes first and alone decides the order.
+			Order:  func(expr string) []string { return []string{fmt.Sprintf("substr(%s, 1, %d)", expr, len(layout))} },
+			Decode: decodeTimeOffset,
+			Encode: func(v driver.Value) any {
+				x := v.(time.Time)
+				return x.UTC().Format(layout) + x.Format(" -07:00")
+			},
+		}
+	case mirror.KindGUID:
+		return sqlstore.Codec{Order: orderGUID}
+	case mirror.KindOther:
+		return sqlstore.Codec{Unordered: true}
+	default:
+		return sqlstore.Codec{}
+	}
+}
+
+func decodeBool(v driver.Value) (driver.Value, error) {
+	n, ok := v.(int64)
+	if !ok || n != 0 && n != 1 {
+		return nil, fmt.Errorf("%v is not a bit", v)
+	}
+	return n == 1, nil
+}
+
+// decodeFloat takes integers, too: a default such as 0 is stored as one.
+func decodeFloat(v driver.Value) (driver.Value, error) {
+	switch n := v.(type) {
+	case float64:
+		return v, nil
+	case int64:
+		return float64(n), nil
+	default:
+		return nil, fmt.Errorf("%v is not a float", v)
+	}
+}
+
+func decodeDecimal(v driver.Value) (driver.Value, error) {
+	s, ok := v.(string)
+	if !ok {
+		return nil, fmt.Errorf("decimal is stored as %T, not as text", v)
+	}
+	return []byte(s), nil
+}
+
+// decimalScale returns how many digits of t follow the point.
+func decimalScale(t mirror.Type) int {
+	if t.Name == "decimal" {
+		return t.Scale
+	}
+	return 4 // money and smallmoney
+}
+
+// fixDecimal writes a number with exactly the scale of t, without a plus sign,
+// leading zeros or a negative zero, so that equal numbers are equal texts.
+func fixDecimal(t mirror.Type, s string) string {
+	neg := strings.HasPrefix(s, "-")
+	integer, fraction, _ := strings.Cut(strings.TrimLeft(s, "+-"), ".")
+	integer = strings.TrimLeft(integer, "0")
+	scale := decimalScale(t)
+	fraction = strings.TrimRight(fraction, "0")
+	neg = neg && integer+fraction != ""
+	fraction += strings.Repeat("0", max(0, scale-len(fraction)))
+	if integer == "" {
+		integer = "0"
+	}
+	if neg {
+		integer = "-" + integer
+	}
+	if scale == 0 {
+		return integer
+	}
+	return integer + "." + fraction
+}
+
+// orderDecimal orders decimals by their digits as integers of at most 18
+// digits, which is what fits SQLite's 64 bits. Each carries the number's sign.
+func orderDecimal(t mirror.Type, expr string) []string {
+	const width = 18
+	precision := t.Precision
+	if t.Name != "decimal" {
+		precision = 19
+	}
+	digits := fmt.Sprintf("replace(replace(%s, '-', ''), '.', '')", expr)
+	digits = fmt.Sprintf("substr('%s' || %s, %d)", strings.Repeat("0", 3*width), digits, -3*width)
+	sign := fmt.Sprintf("CASE WHEN %s LIKE '-%%' THEN -1 ELSE 1 END", expr)
+	var parts []string
+	for i := 3 - (precision+1+width-1)/width; i < 3; i++ {
+		parts = append(parts, fmt.Sprintf("CAST(substr(%s, %d, %d) AS INTEGER) * %s", digits, i*width+1, width, sign))
+	}
+	return parts
+}
+
+// orderGUID puts the bytes of a uniqueidentifier into SQL Server's order.
+func orderGUID(expr string) []string {
+	parts := []string{"11, 6", "9, 2", "7, 2", "5, 2", "1, 4"}
+	for i, part := range parts {
+		parts[i] = fmt.Sprintf("substr(%s, %s)", expr, part)
+	}
+	return parts
+}
+
+// timeLayout has a fixed width for each type, so that text and time order alike.
+func timeLayout(t mirror.Type) string {
+	fraction := ""
+	if t.Scale > 0 {
+		fraction = "." + strings.Repeat("0", t.Scale)
+	}
+	switch t.Name {
+	case "date":
+		return time.DateOnly
+	case "smalldatetime":
+		return time.DateTime
+	case "datetime":
+		return time.DateTime + ".000"
+	case "time":
+		return time.TimeOnly + fraction
+	default:
+		return time.DateTime + fraction
+	}
+}
+
+func decodeTime(v driver.Value) (driver.Value, error) {
+	s, ok := v.(string)
+	if !ok {
+		return nil, fmt.Errorf("time is stored as %T, not as text", v)
+	}
+	return parseTime(s)
+}
+
+func decodeTimeOffset(v driver.Value) (driver.Value, error) {
+	s, ok := v.(string)
+	if !ok {
+		return nil, fmt.Errorf("time is stored as %T, not as text", v)
+	}
+	i := strings.LastIndexByte(s, ' ')
+	if i < 0 {
+		return nil, fmt.Errorf("%q has no offset", s)
+	}
+	instant, err := parseTime(s[:i])
+	if err != nil {
+		return nil, err
+	}
+	zone, err := time.Parse("-07:00", s[i+1:])
+	if err != nil {
+		return nil, fmt.Errorf("%q has no offset such as +01:00", s)
+	}
+	_, offset := zone.Zone()
+	return instant.In(time.FixedZone("", offset)), nil
+}
+
+// parseTime parses "2026-02-03 04:05:06.007", "2026-02-03" and "04:05:06.007".
+// It is on the path of every row and does without time.Parse for that.
+func parseTime(s string) (time.Time, error) {
+	rest, ok := s, true
+	number := func(width int, sep byte) int {
+		if len(rest) < width {
+			ok = false
+			return 0
+		}
+		n := 0
+		for i := range width {
+			c := rest[i]
+			if c < '0' || c > '9' {
+				ok = false
+			}
+			n = n*10 + int(c-'0')
+		}
+		rest = rest[width:]
+		if sep != 0 {
+			ok = ok && rest != "" && rest[0] == sep
+			if rest != "" {
+				rest = rest[1:]
+			}
+		}
+		return n
+	}
+	year, month, day := 1, 1, 1
+	var hour, minute, second, nanos int
+	hasDate := len(s) > 4 && s[4] == '-'
+	if hasDate {
+		year, month, day = number(4, '-'), number(2, '-'), number(2, 0)
+		if rest != "" {
+			ok = ok && (rest[0] == ' ' || rest[0] == 'T')
+			rest = rest[1:]
+		}
+	}
+	if rest != "" || !hasDate {
+		hour, minute, second = number(2, ':'), number(2, ':'), number(2, 0)
+		if rest != "" {
+			digits := len(rest) - 1
+			ok = ok && rest[0] == '.' && digits > 0 && digits <= 9
+			rest = rest[1:]
+			if ok {
+				nanos = number(digits, 0)
+				for range 9 - digits {
+					nanos *= 10
+				}
+			}
+		}
+	}
+	t := time.Date(year, time.Month(month), day, hour, minute, second, nanos, time.UTC)
+	if !ok || t.Day() != day || t.Month() != time.Month(month) || hour > 23 || minute > 59 || second > 59 {
+		return time.Time{}, fmt.Errorf("%q is not a time such as 2026-02-03 04:05:06.007", s)
+	}
+	return t, nil
+}

@@ -1,0 +1,27 @@
+package sqlite_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/internal/mirrortest"
+	"github.com/so-mirror/mirror/store/sqlite"
+	"github.com/so-mirror/mirror/store/storetest"
+)
+
+func open(t testing.TB) mirror.Store {
+	t.Helper()
+	db, err := sqlite.Open(filepath.Join(t.TempDir(), "it's 100% a #mirror?.db"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	st, err := sqlite.New(db)
+	require.NoError(t, err)
+	return st
+}
+
+func TestConformance(t *testing.T) { storetest.Run(t, open) }
+
+func TestScenarios(t *testing.T) { mirrortest.Run(t, open) }

@@ -1,0 +1,243 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/so-mirror/mirror"
+)
+
+const (
+	// batchRows and batchBytes bound what a reader holds: a batch ends with
+	// the row that reaches one of them.
+	batchRows  = 256
+	batchBytes = 1 << 20
+
+	// longValue is the length from which the values of a column can make a
+	// batch exceed batchBytes, so that only such columns are measured.
+	longValue = 255
+)
+
+// reader runs one query and cuts its rows into batches.
+type reader struct {
+	stmt    statement
+	cols    []column
+	decode  []int // columns with something to decode
+	measure []int // columns whose values can be long
+	batch   []mirror.Row
+	started bool // a batch was handed over
+}
+
+func newReader(d *Dialect, q mirror.Query) (*reader, error) {
+	names := q.Columns
+	if names == nil {
+		names = q.Table.ColumnNames()
+	}
+	cols, err := d.columns(q.Table, names)
+	if err != nil {
+		return nil, err
+	}
+	key, err := d.columns(q.Table, q.Key)
+	if err != nil {
+		return nil, err
+	}
+	r := &reader{stmt: statement{d: d}, cols: cols}
+	for i, c := range cols {
+		if c.Decode != nil {
+			r.decode = append(r.decode, i)
+		}
+		if k := c.Type.Kind(); (k == mirror.KindString || k == mirror.KindBytes) &&
+			(c.Type.Length == 0 || c.Type.Length > longValue) {
+			r.measure = append(r.measure, i)
+		}
+	}
+	head, tail := "", ""
+	if q.Limit > 0 {
+		if d.Limit != nil {
+			head, tail = d.Limit(q.Limit)
+		} else {
+			tail = fmt.Sprintf(" LIMIT %d", q.Limit)
+		}
+	}
+	s := &r.stmt
+	s.printf("SELECT %s", head)
+	for i, c := range cols {
+		if i > 0 {
+			s.WriteString(", ")
+		}
+		s.WriteString(c.selected())
+	}
+	if len(cols) == 0 {
+		return nil, errors.New("no columns to read")
+	}
+	s.printf(" FROM %s", d.table(q.Table))
+	sep := " WHERE "
+	for _, b := range []struct {
+		row mirror.Row
+		op  string
+	}{{q.From, ">="}, {q.Before, "<"}} {
+		if b.row == nil {
+			continue
+		}
+		s.WriteString(sep + "(")
+		if err := s.bound(key, b.row, b.op); err != nil {
+			return nil, err
+		}
+		s.WriteString(")")
+		sep = " AND "
+	}
+	sep = " ORDER BY "
+	for _, c := range key {
+		if c.Unordered {
+			return nil, fmt.Errorf("order by %s: type %s has no order here: %w", c.Name, c.Type, errors.ErrUnsupported)
+		}
+		for _, expr := range c.order(c.quoted) {
+			s.WriteString(sep + expr)
+			sep = ", "
+		}
+	}
+	s.WriteString(tail)
+	return r, nil
+}
+
+// readDriver reads driver rows into the batch without a copy. It returns
+// driver.ErrSkip when this driver must be read through Scan.
+func (r *reader) readDriver(ctx context.Context, dc any, yield func([]mirror.Row, error) bool) error {
+	q, ok := dc.(driver.QueryerContext)
+	if !ok {
+		return driver.ErrSkip
+	}
+	args, err := namedValues(dc, r.stmt.args)
+	if err != nil {
+		return err
+	}
+	rows, err := q.QueryContext(ctx, r.stmt.String(), args)
+	if err != nil {
+		return err
+	}
+	err = r.batches(ctx, func(row mirror.Row) error { return rows.Next(row) }, yield)
+	return errors.Join(err, rows.Close())
+}
+
+// namedValues converts arguments as database/sql does for this driver.
+func namedValues(dc any, args []any) ([]driver.NamedValue, error) {
+	checker, _ := dc.(driver.NamedValueChecker)
+	named := make([]driver.NamedValue, len(args))
+	for i, a := range args {
+		named[i] = driver.NamedValue{Ordinal: i + 1, Value: a}
+		err := driver.ErrSkip
+		if checker != nil {
+			err = checker.CheckNamedValue(&named[i])
+		}
+		if errors.Is(err, driver.ErrSkip) {
+			named[i].Value, err = driver.DefaultParameterConverter.ConvertValue(a)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return named, nil
+}
+
+// readScan reads through database/sql: inside a transaction, and for drivers
+// without a query of their own.
+func (r *reader) readScan(ctx context.Context, q sqlx.QueryerContext, yield func([]mirror.Row, error) bool) error {
+	rows, err := q.QueryContext(ctx, r.stmt.String(), r.stmt.args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	dest := make([]any, len(r.cols))
+	return r.batches(ctx, func(row mirror.Row) error {
+		if !rows.Next() {
+			if err := rows.Err(); err != nil {
+				return err
+			}
+			return io.EOF
+		}
+		return scanRow(rows, row, dest)
+	}, yield)
+}
+
+func scanRow(rows *sql.Rows, row mirror.Row, dest []any) error {
+	for i := range row {
+		dest[i] = (*any)(nil)
+	}
+	values := make([]any, len(row))
+	for i := range values {
+		dest[i] = &values[i]
+	}
+	if err := rows.Scan(dest...); err != nil {
+		return err
+	}
+	for i, v := range values {
+		row[i] = v
+	}
+	return nil
+}
+
+// batches fills batches from next until it returns io.EOF, the consumer stops,
+// or the context is done.
+func (r *reader) batches(ctx context.Context, next func(mirror.Row) error, yield func([]mirror.Row, error) bool) error {
+	for {
+		n, size, err := 0, 0, error(nil)
+		for n < batchRows && size < batchBytes {
+			row := r.row(n)
+			if err = next(row); err != nil {
+				break
+			}
+			for _, i := range r.decode {
+				if row[i] == nil {
+					continue
+				}
+				if row[i], err = r.cols[i].Decode(row[i]); err != nil {
+					return fmt.Errorf("column %s: %w", r.cols[i].Name, err)
+				}
+			}
+			for _, i := range r.measure {
+				switch v := row[i].(type) {
+				case string:
+					size += len(v)
+				case []byte:
+					size += len(v)
+				}
+			}
+			n++
+		}
+		if err != nil && err != io.EOF {
+			return err
+		}
+		if cerr := ctx.Err(); cerr != nil {
+			return cerr
+		}
+		if n > 0 {
+			r.started = true
+			if !yield(r.batch[:n], nil) {
+				return nil
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+	}
+}
+
+// row returns the nth row of the batch. The batch grows with use, so that small
+// tables stay cheap.
+func (r *reader) row(n int) mirror.Row {
+	if n == len(r.batch) {
+		more := min(max(8, n), batchRows-n)
+		values := make(mirror.Row, more*len(r.cols))
+		for range more {
+			r.batch = append(r.batch, values[:len(r.cols):len(r.cols)])
+			values = values[len(r.cols):]
+		}
+	}
+	return r.batch[n]
+}

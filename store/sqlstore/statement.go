@@ -1,0 +1,165 @@
+package sqlstore
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/so-mirror/mirror"
+)
+
+// statement is SQL text that grows together with its bound values.
+type statement struct {
+	strings.Builder
+	d    *Dialect
+	args []any
+}
+
+func (s *statement) printf(format string, args ...any) { fmt.Fprintf(s, format, args...) }
+
+// bind adds a value and returns its placeholder.
+func (s *statement) bind(v any) string {
+	s.args = append(s.args, v)
+	if s.d.Placeholder == nil {
+		return "?"
+	}
+	return s.d.Placeholder(len(s.args))
+}
+
+// column is one column of a statement.
+type column struct {
+	mirror.Column
+	Codec
+	quoted string
+}
+
+func (d *Dialect) column(t mirror.Table, name string) (column, error) {
+	for _, c := range t.Columns {
+		if c.Name == name {
+			return column{Column: c, Codec: d.Codec(c.Type), quoted: d.quote(c.Name)}, nil
+		}
+	}
+	return column{}, fmt.Errorf("table %s has no column %q", t, name)
+}
+
+func (d *Dialect) columns(t mirror.Table, names []string) ([]column, error) {
+	cols := make([]column, len(names))
+	for i, name := range names {
+		c, err := d.column(t, name)
+		if err != nil {
+			return nil, err
+		}
+		cols[i] = c
+	}
+	return cols, nil
+}
+
+func (c column) selected() string {
+	if c.Select == nil {
+		return c.quoted
+	}
+	return c.Select(c.quoted)
+}
+
+func (c column) order(expr string) []string {
+	if c.Order == nil {
+		return []string{expr}
+	}
+	return c.Order(expr)
+}
+
+// value normalises v for this column and converts it to what is bound.
+func (c column) value(v any) (any, error) {
+	n, err := mirror.Normalize(c.Type, v)
+	if err != nil {
+		return nil, fmt.Errorf("column %s: %w", c.Name, err)
+	}
+	if n == nil || c.Encode == nil {
+		return n, nil
+	}
+	return c.Encode(n), nil
+}
+
+// where adds the condition that the row has all values of cells.
+func (s *statement) where(t mirror.Table, cells []mirror.Cell) error {
+	for i, cell := range cells {
+		c, err := s.d.column(t, cell.Column)
+		if err != nil {
+			return err
+		}
+		v, err := c.value(cell.Value)
+		if err != nil {
+			return err
+		}
+		s.WriteString([...]string{" WHERE ", " AND "}[min(i, 1)])
+		switch {
+		case v == nil:
+			s.printf("%s IS NULL", c.quoted)
+		case c.Equal != nil:
+			s.WriteString(c.Equal(c.quoted, s.bind(v)))
+		default:
+			s.printf("%s = %s", c.quoted, s.bind(v))
+		}
+	}
+	return nil
+}
+
+// bound adds the condition that the key is at least (op ">=") or less than
+// (op "<") the values of bound. Standard row comparison is not used: SQL Server
+// has none, and NULL comes first here.
+func (s *statement) bound(key []column, bound mirror.Row, op string) error {
+	if len(bound) != len(key) {
+		return fmt.Errorf("bound has %d values for %d key columns", len(bound), len(key))
+	}
+	terms := 0
+	for i, c := range key {
+		v, err := c.value(bound[i])
+		if err != nil {
+			return err
+		}
+		last := i == len(key)-1
+		parts := c.order(c.quoted)
+		for j := range parts {
+			lastPart := last && j == len(parts)-1
+			s.term(c, j, v, op, lastPart)
+			if !lastPart {
+				s.WriteString(" OR (")
+				s.equalTerm(c, j, v)
+				s.WriteString(" AND (")
+				terms++
+			}
+		}
+	}
+	s.WriteString(strings.Repeat("))", terms))
+	return nil
+}
+
+// term adds a comparison of one order expression that is strict unless it is
+// the last one of a lower bound.
+func (s *statement) term(c column, part int, v any, op string, last bool) {
+	expr := c.order(c.quoted)[part]
+	lower := op == ">="
+	switch {
+	case v == nil && lower && last:
+		s.WriteString("1 = 1")
+	case v == nil && lower:
+		s.printf("%s IS NOT NULL", c.quoted)
+	case v == nil:
+		s.WriteString("1 = 0")
+	case lower && last:
+		s.printf("%s >= %s", expr, c.order(s.bind(v))[part])
+	case lower:
+		s.printf("%s > %s", expr, c.order(s.bind(v))[part])
+	case c.Nullable:
+		s.printf("(%s < %s OR %s IS NULL)", expr, c.order(s.bind(v))[part], c.quoted)
+	default:
+		s.printf("%s < %s", expr, c.order(s.bind(v))[part])
+	}
+}
+
+func (s *statement) equalTerm(c column, part int, v any) {
+	if v == nil {
+		s.printf("%s IS NULL", c.quoted)
+		return
+	}
+	s.printf("%s = %s", c.order(c.quoted)[part], c.order(s.bind(v))[part])
+}

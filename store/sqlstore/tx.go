@@ -1,0 +1,255 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/so-mirror/mirror"
+)
+
+const (
+	defaultMaxParams = 900
+	defaultMaxRows   = 1000
+)
+
+// tx is the mirror.Tx of one Update.
+type tx struct {
+	store *Store
+	db    Execer
+	done  bool
+}
+
+var errTxDone = errors.New("transaction used after Update returned")
+
+// run does one step of the transaction.
+func (x *tx) run(ctx context.Context, doing string, t mirror.Table, step func() error) error {
+	if x.done {
+		return errTxDone
+	}
+	return x.store.wrap(ctx, step(), doing+" "+t.String())
+}
+
+func (x *tx) Tables(ctx context.Context) (tables []mirror.Table, err error) {
+	err = x.run(ctx, "list tables", mirror.Table{}, func() error {
+		tables, err = x.store.d.Tables(ctx, x.db)
+		return err
+	})
+	return tables, err
+}
+
+func (x *tx) Count(ctx context.Context, t mirror.Table) (n int64, err error) {
+	err = x.run(ctx, "count rows of", t, func() error {
+		n, err = count(ctx, x.db, x.store.d, t)
+		return err
+	})
+	return n, err
+}
+
+func (x *tx) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, error] {
+	return sequence(func(yield func([]mirror.Row, error) bool) error {
+		return x.run(ctx, "read rows of", q.Table, func() error {
+			r, err := newReader(x.store.d, q)
+			if err != nil {
+				return err
+			}
+			return r.readScan(ctx, x.db, yield)
+		})
+	})
+}
+
+func (x *tx) exec(ctx context.Context, s *statement) (int64, error) {
+	res, err := x.db.ExecContext(ctx, s.String(), s.args...)
+	if err != nil {
+		return 0, err
+	}
+	return res.RowsAffected()
+}
+
+func (x *tx) Create(ctx context.Context, t mirror.Table) error {
+	return x.run(ctx, "create table", t, func() error {
+		s, err := x.store.d.createTable(t)
+		if err != nil {
+			return err
+		}
+		_, err = x.exec(ctx, s)
+		return err
+	})
+}
+
+func (d *Dialect) createTable(t mirror.Table) (*statement, error) {
+	if t.Name == "" || len(t.Columns) == 0 {
+		return nil, errors.New("a table has a name and at least one column")
+	}
+	s := &statement{d: d}
+	s.printf("CREATE TABLE %s (", d.table(t))
+	for i, c := range t.Columns {
+		if c.Name == "" {
+			return nil, errors.New("a column has no name")
+		}
+		if _, err := mirror.ParseType(c.Type.String()); err != nil {
+			return nil, fmt.Errorf("column %s: %w", c.Name, err)
+		}
+		if i > 0 {
+			s.WriteString(", ")
+		}
+		s.printf("%s %s", d.quote(c.Name), d.ColumnType(c.Type))
+		if !c.Nullable {
+			s.WriteString(" NOT NULL")
+		}
+		if c.Default != "" {
+			expr, err := d.defaultValue(c.Default)
+			if err != nil {
+				return nil, fmt.Errorf("column %s: %w", c.Name, err)
+			}
+			s.printf(" DEFAULT %s", expr)
+		}
+	}
+	if len(t.Key) > 0 {
+		key, err := d.columns(t, t.Key)
+		if err != nil {
+			return nil, err
+		}
+		quoted := make([]string, len(key))
+		for i, c := range key {
+			quoted[i] = c.quoted
+		}
+		s.printf(", PRIMARY KEY (%s)", strings.Join(quoted, ", "))
+	}
+	s.WriteString(")")
+	if d.CreateSuffix != nil {
+		s.WriteString(d.CreateSuffix(t))
+	}
+	return s, nil
+}
+
+func (x *tx) Drop(ctx context.Context, t mirror.Table) error {
+	return x.run(ctx, "drop table", t, func() error {
+		_, err := x.db.ExecContext(ctx, "DROP TABLE "+x.store.d.table(t))
+		return err
+	})
+}
+
+func (x *tx) Truncate(ctx context.Context, t mirror.Table) error {
+	return x.run(ctx, "truncate table", t, func() error {
+		if x.store.d.Truncate != nil {
+			return x.store.d.Truncate(ctx, x.db, x.store.d.table(t))
+		}
+		_, err := x.db.ExecContext(ctx, "DELETE FROM "+x.store.d.table(t))
+		return err
+	})
+}
+
+func (x *tx) Insert(ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+	return x.run(ctx, "insert into", t, func() error {
+		cols, err := x.store.d.columns(t, columns)
+		if err != nil {
+			return err
+		}
+		if len(cols) == 0 {
+			return errors.New("no columns named")
+		}
+		for i, name := range columns {
+			if slices.Contains(columns[:i], name) {
+				return fmt.Errorf("column %q is named twice", name)
+			}
+		}
+		d := x.store.d
+		maxParams, maxRows := d.MaxParams, d.MaxRows
+		if maxParams == 0 {
+			maxParams = defaultMaxParams
+		}
+		if maxRows == 0 {
+			maxRows = defaultMaxRows
+		}
+		chunk := max(1, min(maxParams/len(cols), maxRows))
+		for len(rows) > 0 {
+			n := min(chunk, len(rows))
+			s, err := d.insert(t, cols, rows[:n])
+			if err != nil {
+				return err
+			}
+			if _, err := x.exec(ctx, s); err != nil {
+				return err
+			}
+			rows = rows[n:]
+		}
+		return nil
+	})
+}
+
+func (d *Dialect) insert(t mirror.Table, cols []column, rows []mirror.Row) (*statement, error) {
+	s := &statement{d: d, args: make([]any, 0, len(rows)*len(cols))}
+	s.printf("INSERT INTO %s (", d.table(t))
+	for i, c := range cols {
+		if i > 0 {
+			s.WriteString(", ")
+		}
+		s.WriteString(c.quoted)
+	}
+	s.WriteString(") VALUES ")
+	for i, row := range rows {
+		if len(row) != len(cols) {
+			return nil, fmt.Errorf("row has %d values for %d columns", len(row), len(cols))
+		}
+		s.WriteString([...]string{"(", ", ("}[min(i, 1)])
+		for j, c := range cols {
+			v, err := c.value(row[j])
+			if err != nil {
+				return nil, err
+			}
+			if j > 0 {
+				s.WriteString(", ")
+			}
+			s.WriteString(s.bind(v))
+		}
+		s.WriteString(")")
+	}
+	return s, nil
+}
+
+func (x *tx) Set(ctx context.Context, t mirror.Table, where, set []mirror.Cell) (n int64, err error) {
+	err = x.run(ctx, "update", t, func() error {
+		if len(set) == 0 {
+			return errors.New("no columns to set")
+		}
+		s := &statement{d: x.store.d}
+		s.printf("UPDATE %s", x.store.d.table(t))
+		for i, cell := range set {
+			c, err := x.store.d.column(t, cell.Column)
+			if err != nil {
+				return err
+			}
+			v, err := c.value(cell.Value)
+			if err != nil {
+				return err
+			}
+			s.printf("%s%s = %s", [...]string{" SET ", ", "}[min(i, 1)], c.quoted, s.bind(v))
+		}
+		if err := s.where(t, where); err != nil {
+			return err
+		}
+		n, err = x.exec(ctx, s)
+		return err
+	})
+	return n, err
+}
+
+func (x *tx) Delete(ctx context.Context, t mirror.Table, where []mirror.Cell) (n int64, err error) {
+	err = x.run(ctx, "delete from", t, func() error {
+		if len(where) == 0 {
+			return errors.New("no condition: Truncate deletes all rows")
+		}
+		s := &statement{d: x.store.d}
+		s.printf("DELETE FROM %s", x.store.d.table(t))
+		if err := s.where(t, where); err != nil {
+			return err
+		}
+		n, err = x.exec(ctx, s)
+		return err
+	})
+	return n, err
+}

@@ -1,0 +1,59 @@
+package storetest
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/so-mirror/mirror"
+)
+
+const benchRows = 100_000
+
+// Bench measures reading 100,000 rows of a number, a text, a time and an
+// amount: in key order, and in none. It reports rows a second beside the
+// allocations of reading them all.
+func Bench(b *testing.B, open func(t testing.TB) mirror.Store) {
+	st := open(b)
+	def := table("bench", []string{"id"}, notNull("id", "int"), notNull("name", "nvarchar(100)"), notNull("registered", "datetime"), nullable("amount", "decimal(19,4)"))
+	registered := at("2024-02-29T12:34:56Z")
+	err := st.Update(b.Context(), func(tx mirror.Tx) error {
+		if err := tx.Create(b.Context(), def); err != nil {
+			return err
+		}
+		const chunk = 5000
+		rows := make([]mirror.Row, chunk)
+		for from := 0; from < benchRows; from += chunk {
+			for i := range rows {
+				id := from + i
+				rows[i] = mirror.Row{id, fmt.Sprintf("Customer number %d of Ærøskøbing", id), registered, fmt.Sprintf("%d.25", id%10_000)}
+			}
+			if err := tx.Insert(b.Context(), def, def.ColumnNames(), rows); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	require.NoError(b, err)
+	tab := findIn(b, st, "bench")
+	for _, bm := range []struct {
+		name string
+		key  []string
+	}{{"key-order", tab.Key}, {"no-order", nil}} {
+		b.Run(bm.name, func(b *testing.B) {
+			b.ReportAllocs()
+			var rows int
+			for b.Loop() {
+				n := 0
+				for batch, err := range st.Rows(b.Context(), mirror.Query{Table: tab, Key: bm.key}) {
+					require.NoError(b, err)
+					n += len(batch)
+				}
+				require.Equal(b, benchRows, n)
+				rows += n
+			}
+			b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
+		})
+	}
+}

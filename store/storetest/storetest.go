@@ -1,0 +1,142 @@
+// Package storetest is the conformance suite of [mirror.Store] and
+// [mirror.Source]. An engine passes it when its tests contain
+//
+//	func TestStore(t *testing.T) {
+//		storetest.Run(t, func(t testing.TB) mirror.Store { return open(t) })
+//	}
+//
+// The suite begins with everything on. What an engine does not support it
+// declares with [Skip], one contract and one reason at a time.
+//
+// A contract is named by its area and itself, such as "rows/limit", and the
+// file of that area states what it demands.
+package storetest
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/so-mirror/mirror"
+)
+
+// T is what a check needs of a test. Both *testing.T and the recorder that
+// tests this suite have it.
+type T interface {
+	require.TestingT
+	Helper()
+	Context() context.Context
+}
+
+// Option changes what [Run] and [RunSource] check.
+type Option func(*options)
+
+type options struct{ skips []skip }
+
+type skip struct{ contract, reason string }
+
+// Skip leaves out one contract, such as "rows/limit", and gives the reason to
+// whoever reads the test's output. A name that is not a contract and a reason
+// that is empty fail the test.
+func Skip(contract, reason string) Option {
+	return func(o *options) { o.skips = append(o.skips, skip{contract, reason}) }
+}
+
+// Run checks every contract. It calls open once for each, which returns a
+// Store of a database without tables that no one else uses; closing is
+// t.Cleanup's work.
+func Run(t *testing.T, open func(t testing.TB) mirror.Store, opts ...Option) {
+	run(t, areas(), func(t testing.TB) (mirror.Source, mirror.Store) {
+		st := open(t)
+		return st, st
+	}, opts)
+}
+
+// RunSource checks the contracts of a Source. Open returns it together with a
+// Store of the same database, which is without tables, so that the suite can
+// put there what the Source is to read.
+func RunSource(t *testing.T, open func(t testing.TB) (mirror.Source, mirror.Store), opts ...Option) {
+	all := areas()
+	run(t, slices.DeleteFunc(all, func(a area) bool { return a.writes }), open, opts)
+}
+
+func run(t *testing.T, as []area, open func(t testing.TB) (mirror.Source, mirror.Store), opts []Option) {
+	t.Helper()
+	skips, err := skipped(opts)
+	require.NoError(t, err)
+	for _, a := range as {
+		t.Run(a.name, func(t *testing.T) {
+			for _, c := range a.contracts {
+				t.Run(c.name, func(t *testing.T) {
+					if reason, ok := skips[a.name+"/"+c.name]; ok {
+						t.Skip(reason)
+					}
+					src, st := open(t)
+					c.check(&env{T: t, src: src, st: st})
+				})
+			}
+		})
+	}
+}
+
+// skipped returns the reason of each contract that opts leave out.
+func skipped(opts []Option) (map[string]string, error) {
+	var o options
+	for _, opt := range opts {
+		opt(&o)
+	}
+	checks := checks()
+	skips := make(map[string]string, len(o.skips))
+	for _, s := range o.skips {
+		if _, ok := checks[s.contract]; !ok {
+			return nil, fmt.Errorf("skip %q: no such contract, known are:\n%s",
+				s.contract, strings.Join(slices.Sorted(maps.Keys(checks)), "\n"))
+		}
+		if strings.TrimSpace(s.reason) == "" {
+			return nil, fmt.Errorf("skip %q: the reason is empty", s.contract)
+		}
+		skips[s.contract] = s.reason
+	}
+	return skips, nil
+}
+
+// area is the contracts of one file.
+type area struct {
+	name      string
+	writes    bool // it is about a Store, so a Source is not held to it
+	contracts []contract
+}
+
+type contract struct {
+	name  string
+	check func(t *env)
+}
+
+func areas() []area {
+	return []area{
+		{name: "tables", contracts: tableContracts()},
+		{name: "rows", contracts: rowContracts()},
+		{name: "order", contracts: orderContracts()},
+		{name: "values", contracts: valueContracts()},
+		{name: "cancel", contracts: cancelContracts()},
+		{name: "concurrent", contracts: concurrentContracts()},
+		{name: "write", writes: true, contracts: writeContracts()},
+		{name: "tx", writes: true, contracts: txContracts()},
+	}
+}
+
+// checks returns all checks by the full names of their contracts.
+func checks() map[string]func(t *env) {
+	m := make(map[string]func(t *env))
+	for _, a := range areas() {
+		for _, c := range a.contracts {
+			m[a.name+"/"+c.name] = c.check
+		}
+	}
+	return m
+}

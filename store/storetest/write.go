@@ -1,0 +1,542 @@
+package storetest
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/so-mirror/mirror"
+)
+
+// writeContracts: the writes of [mirror.Tx], the numbers they return and what
+// they refuse.
+func writeContracts() []contract {
+	cs := []contract{
+		{"create-existing", createExisting},
+		{"create-refuses", createRefuses},
+		{"hostile-default", hostileDefault},
+		{"hostile-type", hostileType},
+		{"defaults", insertDefaults},
+		{"drop", drop},
+		{"create-again", createAgain},
+		{"truncate", truncate},
+		{"insert-columns", insertColumns},
+		{"insert-nothing", insertNothing},
+		{"insert-many", insertMany},
+		{"insert-wide", insertWide},
+		{"insert-refuses", insertRefuses},
+		{"duplicate-key", duplicateKey},
+		{"wrong-values", wrongValues},
+		{"missing-table", writeMissing},
+		{"set", set},
+		{"set-null", setNull},
+		{"set-refuses", setRefuses},
+		{"delete", deleteRows},
+		{"delete-null", deleteNull},
+		{"delete-without-where", deleteWithoutWhere},
+		{"delete-refuses", deleteRefuses},
+		{"where-is-exact", whereIsExact},
+	}
+	for _, c := range valueCases() {
+		if !c.noWhere {
+			cs = append(cs, contract{"where-" + c.name, c.checkWhere})
+		}
+	}
+	return cs
+}
+
+func createExisting(t *env) {
+	rows := peopleRows(3)
+	tab := t.load(people(), rows...)
+	t.refused("Create of a table that exists", func(tx mirror.Tx) error { return tx.Create(t.Context(), people()) })
+	expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, rows)
+	t.refused("Create of a table that this transaction created", func(tx mirror.Tx) error {
+		other := people()
+		other.Name = "others"
+		if err := tx.Create(t.Context(), other); err != nil {
+			return fmt.Errorf("the first Create: %w", err)
+		}
+		require.NotEmpty(t, findIn(t, tx, "others").Columns)
+		return tx.Create(t.Context(), other)
+	})
+	missing(t, t.st, "others")
+}
+
+func createRefuses(t *env) {
+	id, a := notNull("id", "int"), nullable("a", "int")
+	for name, def := range map[string]mirror.Table{
+		"no columns":                 table("refused", nil),
+		"no name":                    table("", []string{"id"}, id),
+		"a column twice":             table("refused", []string{"id"}, id, a, a),
+		"a key that is not a column": table("refused", []string{"nope"}, id, a),
+		"a column without a name":    table("refused", []string{"id"}, id, mirror.Column{Type: mirror.MustType("int")}),
+	} {
+		t.refused(name, func(tx mirror.Tx) error { return tx.Create(t.Context(), def) })
+		missing(t, t.st, def.Name)
+	}
+}
+
+// hostileDefaultList are texts that are more than a literal.
+var hostileDefaultList = []string{
+	`0); drop table people; --`,
+	`((0)); drop table people; --`,
+	`(0)) ; delete from people; --`,
+	`'x'); drop table people; --`,
+	`'`, `'x`, `'x''`, `('x')')`, `(0`, `0)`, `((0)`, `())(`,
+	`0 --`, `0/*`, `/* */ 0`, "0\n; drop table people", `0;`,
+	`(select 1)`, `(select count(*) from people)`, `1 + (select 1)`,
+	`0 constraint c check (1=0)`, `0, extra int`, `0) , (extra int`,
+	`N'x' collate nocase`, `'''`, `0 unique`, `"people"`, `[people]`, `people`,
+}
+
+func hostileDefault(t *env) {
+	rows := peopleRows(3)
+	bystander := t.load(people(), rows...)
+	for _, text := range hostileDefaultList {
+		for _, typ := range []string{"int", "nvarchar(50)"} {
+			def := table("x", []string{"id"}, notNull("id", "int"), withDefault(nullable("v", typ), text))
+			t.refused(fmt.Sprintf("the default %q of %s", text, typ), func(tx mirror.Tx) error { return tx.Create(t.Context(), def) })
+			tables, err := t.st.Tables(t.Context())
+			require.NoError(t, err)
+			require.Len(t, tables, 1, "tables after the default %q was refused", text)
+		}
+	}
+	expect(t, t.st, mirror.Query{Table: bystander, Key: []string{"id"}}, rows)
+}
+
+func hostileType(t *env) {
+	rows := peopleRows(3)
+	bystander := t.load(people(), rows...)
+	for _, name := range []string{
+		"", "integers", "int); drop table people; --", "int primary key", "int default 0", "int, extra int", "int not null", "select",
+	} {
+		def := table("x", []string{"id"}, notNull("id", "int"), mirror.Column{Name: "v", Type: mirror.Type{Name: name}, Nullable: true})
+		t.refused(fmt.Sprintf("the type %q", name), func(tx mirror.Tx) error { return tx.Create(t.Context(), def) })
+		tables, err := t.st.Tables(t.Context())
+		require.NoError(t, err)
+		require.Len(t, tables, 1, "tables after the type %q was refused", name)
+	}
+	expect(t, t.st, mirror.Query{Table: bystander, Key: []string{"id"}}, rows)
+}
+
+// insertDefaults: a default is judged by its effect, because databases spell
+// it in their own ways.
+func insertDefaults(t *env) {
+	type column struct {
+		typ, text string
+		want      any
+	}
+	columns := []column{
+		{"int", "((0))", int64(0)}, {"int", "(0)", int64(0)}, {"int", "42", int64(42)}, {"int", "((-1))", int64(-1)}, {"bigint", "((9223372036854775807))", int64(math.MaxInt64)},
+		{"smallint", "((7))", int64(7)}, {"bit", "((1))", true}, {"bit", "((0))", false},
+		{"nvarchar(50)", "('')", ""}, {"nvarchar(50)", "(' ')", " "}, {"nvarchar(50)", "(N'it''s')", "it's"}, {"nvarchar(50)", "'plain'", "plain"}, {"nvarchar(50)", "(N'Ærø')", "Ærø"},
+		{"nvarchar(50)", "('0); drop table defaults; --')", "0); drop table defaults; --"}, {"varchar(20)", "('00')", "00"},
+		{"float", "((0))", 0.0}, {"float", "((1.5))", 1.5}, {"decimal(9,2)", "((12.50))", []byte("12.50")}, {"decimal(9,2)", "((0))", []byte("0")}, {"money", "((0))", []byte("0")},
+		{"int", "(NULL)", nil}, {"nvarchar(50)", "", nil},
+	}
+	def := table("defaults", []string{"id"}, notNull("id", "int"))
+	want := mirror.Row{int64(1)}
+	for i, c := range columns {
+		col := withDefault(nullable(fmt.Sprintf("c%d", i), c.typ), c.text)
+		col.Nullable = c.want == nil
+		def.Columns = append(def.Columns, col)
+		want = append(want, c.want)
+	}
+	tab := t.load(def)
+	t.update(func(tx mirror.Tx) error { return tx.Insert(t.Context(), tab, []string{"id"}, []mirror.Row{{1}}) })
+	requireRows(t, def.Columns, []mirror.Row{want}, t.read(mirror.Query{Table: tab}))
+	// What the catalogue says of a default, Create takes.
+	again := tab
+	again.Name = "defaults2"
+	tab = t.load(again)
+	t.update(func(tx mirror.Tx) error { return tx.Insert(t.Context(), tab, []string{"id"}, []mirror.Row{{1}}) })
+	requireRows(t, def.Columns, []mirror.Row{want}, t.read(mirror.Query{Table: tab}))
+}
+
+func drop(t *env) {
+	rows := peopleRows(3)
+	tab := t.load(people(), rows...)
+	other := people()
+	other.Name = "others"
+	other = t.load(other, rows...)
+	t.update(func(tx mirror.Tx) error { return tx.Drop(t.Context(), tab) })
+	missing(t, t.st, "people")
+	_, err := t.st.Count(t.Context(), tab)
+	require.ErrorIs(t, err, mirror.ErrTableNotFound, "Count after Drop")
+	_, err = collect(t.Context(), t.st, mirror.Query{Table: tab})
+	require.ErrorIs(t, err, mirror.ErrTableNotFound, "Rows after Drop")
+	expect(t, t.st, mirror.Query{Table: other, Key: []string{"id"}}, rows)
+}
+
+// createAgain: nothing remembers what a table of that name looked like before.
+func createAgain(t *env) {
+	tab := t.load(people(), peopleRows(3)...)
+	expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, peopleRows(3))
+	changed := table("people", []string{"name"}, notNull("id", "bigint"), nullable("age", "nvarchar(10)"), notNull("name", "nvarchar(20)"))
+	rows := []mirror.Row{{int64(math.MaxInt64), "old", "b"}, {int64(1), nil, "a"}}
+	t.update(func(tx mirror.Tx) error {
+		if err := tx.Drop(t.Context(), tab); err != nil {
+			return err
+		}
+		missing(t, tx, "people")
+		return create(t.Context(), tx, changed, rows)
+	})
+	tab = t.find("people")
+	require.Equal(t, changed.ColumnNames(), tab.ColumnNames())
+	require.Equal(t, changed.Key, tab.Key)
+	expect(t, t.st, mirror.Query{Table: tab, Key: tab.Key}, rows)
+}
+
+func truncate(t *env) {
+	tab := t.load(people(), peopleRows(1000)...)
+	t.update(func(tx mirror.Tx) error {
+		if err := tx.Truncate(t.Context(), tab); err != nil {
+			return err
+		}
+		require.Zero(t, count(t, tx, tab), "rows after Truncate")
+		return tx.Insert(t.Context(), tab, tab.ColumnNames(), peopleRows(2))
+	})
+	require.Equal(t, tab, t.find("people"), "the table after Truncate")
+	expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, peopleRows(2))
+	t.update(func(tx mirror.Tx) error { return tx.Truncate(t.Context(), tab) })
+	t.update(func(tx mirror.Tx) error { return tx.Truncate(t.Context(), tab) })
+	require.Zero(t, count(t, t.st, tab))
+}
+
+func insertColumns(t *env) {
+	tab := t.load(table("named", []string{"id"}, notNull("id", "int"), withDefault(notNull("status", "int"), "((3))"), nullable("note", "nvarchar(20)"), withDefault(nullable("mark", "nvarchar(5)"), "('m')")))
+	t.update(func(tx mirror.Tx) error {
+		for _, in := range []struct {
+			columns []string
+			row     mirror.Row
+		}{
+			{[]string{"id"}, mirror.Row{1}},
+			{[]string{"note", "id"}, mirror.Row{"two", 2}},
+			{[]string{"mark", "note", "status", "id"}, mirror.Row{"x", "three", 30, 3}},
+			{[]string{"id", "mark"}, mirror.Row{4, nil}},
+		} {
+			if err := tx.Insert(t.Context(), tab, in.columns, []mirror.Row{in.row}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, []mirror.Row{
+		{int64(1), int64(3), nil, "m"}, {int64(2), int64(3), "two", "m"}, {int64(3), int64(30), "three", "x"}, {int64(4), int64(3), nil, nil},
+	})
+}
+
+func insertNothing(t *env) {
+	tab := t.load(people())
+	t.update(func(tx mirror.Tx) error { return tx.Insert(t.Context(), tab, tab.ColumnNames(), nil) })
+	require.Zero(t, count(t, t.st, tab))
+}
+
+// insertMany has more values than any engine takes parameters.
+func insertMany(t *env) {
+	def := table("many", []string{"id"}, notNull("id", "int"),
+		nullable("a", "int"), nullable("b", "nvarchar(20)"), nullable("c", "float"), nullable("d", "bit"), nullable("e", "nvarchar(20)"), nullable("f", "bigint"))
+	rows := make([]mirror.Row, 5000)
+	for i := range rows {
+		rows[i] = mirror.Row{int64(i), int64(-i), fmt.Sprint("b", i), float64(i) / 2, i%2 == 0, nil, int64(i) << 32}
+	}
+	tab := t.load(def, rows...)
+	require.EqualValues(t, len(rows), count(t, t.st, tab))
+	expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, rows)
+}
+
+func insertWide(t *env) {
+	def := table("wide", []string{"id"}, notNull("id", "int"))
+	for i := range 99 {
+		def.Columns = append(def.Columns, nullable(fmt.Sprintf("column%02d", i), []string{"int", "nvarchar(30)", "float"}[i%3]))
+	}
+	rows := make([]mirror.Row, 400)
+	for i := range rows {
+		rows[i] = mirror.Row{int64(i)}
+		for j := range 99 {
+			rows[i] = append(rows[i], []any{int64(i * j), fmt.Sprint(i, " ", j), float64(j) + 0.5}[j%3])
+		}
+	}
+	tab := t.load(def, rows...)
+	expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, rows)
+}
+
+func insertRefuses(t *env) {
+	tab := t.load(table("strict", []string{"id"}, notNull("id", "int"), notNull("must", "int"), nullable("may", "int")), mirror.Row{1, 1, 1})
+	for name, in := range map[string]struct {
+		columns []string
+		row     mirror.Row
+	}{
+		"NULL in a column that forbids it":  {[]string{"id", "must"}, mirror.Row{2, nil}},
+		"no value and no default":           {[]string{"id"}, mirror.Row{2}},
+		"NULL in a key":                     {[]string{"id", "must"}, mirror.Row{nil, 2}},
+		"a column that does not exist":      {[]string{"id", "must", "nope"}, mirror.Row{2, 2, 2}},
+		"a column twice":                    {[]string{"id", "must", "must"}, mirror.Row{2, 2, 2}},
+		"a row with too few values":         {[]string{"id", "must", "may"}, mirror.Row{2, 2}},
+		"a row with too many values":        {[]string{"id", "must"}, mirror.Row{2, 2, 2}},
+		"a column's name that is statement": {[]string{"id", "must) select 2, 2 --"}, mirror.Row{2, 2}},
+	} {
+		t.refused("Insert of "+name, func(tx mirror.Tx) error {
+			return tx.Insert(t.Context(), tab, in.columns, []mirror.Row{in.row})
+		})
+		expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, []mirror.Row{{int64(1), int64(1), int64(1)}})
+	}
+}
+
+func duplicateKey(t *env) {
+	def := table("unique", []string{"b", "a"}, notNull("id", "int"), notNull("a", "int"), notNull("b", "nvarchar(10)"))
+	rows := []mirror.Row{{int64(1), int64(1), "x"}, {int64(2), int64(1), "y"}, {int64(3), int64(2), "x"}}
+	tab := t.load(def, rows...)
+	t.refused("Insert of a key that exists", func(tx mirror.Tx) error {
+		return tx.Insert(t.Context(), tab, def.ColumnNames(), []mirror.Row{{4, 9, "z"}, {5, 2, "x"}})
+	})
+	t.refused("Insert of a key twice", func(tx mirror.Tx) error {
+		return tx.Insert(t.Context(), tab, def.ColumnNames(), []mirror.Row{{4, 9, "z"}, {5, 9, "z"}})
+	})
+	t.refused("Set of a key that exists", func(tx mirror.Tx) error {
+		_, err := tx.Set(t.Context(), tab, cells(cell("id", 1)), cells(cell("b", "y")))
+		return err
+	})
+	expect(t, t.st, mirror.Query{Table: tab, Key: tab.Key}, rows)
+}
+
+// wrongValues: a value that its column cannot hold is refused, not converted.
+func wrongValues(t *env) {
+	for _, c := range []struct {
+		typ    string
+		values []any
+	}{
+		{"bit", []any{2, "true", 0.0}},
+		{"tinyint", []any{-1, 256, "1", 1.0}},
+		{"smallint", []any{40000}},
+		{"int", []any{int64(1) << 31, "1", 1.5, true, []byte("1")}},
+		{"bigint", []any{uint64(1) << 63, "1", 1e18}},
+		{"float", []any{"1.5", math.NaN(), math.Inf(1), true}},
+		{"decimal(5,2)", []any{"1000", "1.234", "abc", "", "1e2", 1.5, "NaN", "--1", "1.2.3", "0x10"}},
+		{"nvarchar(3)", []any{"abcd", "😀😀", 1, []byte("abc"), "\xff", true}},
+		{"varbinary(2)", []any{[]byte{1, 2, 3}, "ab", 1}},
+		{"datetime", []any{"2024-01-01", int64(0), 1.0}},
+		{"date", []any{"2024-01-01"}},
+		{"time(0)", []any{"12:00:00", int64(3600)}},
+		{"datetimeoffset(0)", []any{"2024-01-01T00:00:00Z"}},
+		{"uniqueidentifier", []any{"nope", []byte{1, 2, 3}, 1, "{6F9619FF-8B86-D011-B42D-00C04FC964FF}", make([]byte, 17)}},
+	} {
+		tab := t.load(table("wrong "+c.typ, []string{"id"}, notNull("id", "int"), nullable("v", c.typ)), mirror.Row{1, nil})
+		for _, v := range c.values {
+			what := fmt.Sprintf("%T %v for %s", v, v, c.typ)
+			t.refused("Insert of "+what, func(tx mirror.Tx) error {
+				return tx.Insert(t.Context(), tab, []string{"id", "v"}, []mirror.Row{{2, nil}, {3, v}})
+			})
+			t.refused("Set of "+what, func(tx mirror.Tx) error {
+				_, err := tx.Set(t.Context(), tab, cells(cell("id", 1)), cells(cell("v", v)))
+				return err
+			})
+		}
+		expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, []mirror.Row{{int64(1), nil}})
+	}
+}
+
+func writeMissing(t *env) {
+	t.load(people(), peopleRows(1)...)
+	nobody := people()
+	nobody.Name = "nobody"
+	for name, fn := range map[string]func(tx mirror.Tx) error{
+		"Drop":     func(tx mirror.Tx) error { return tx.Drop(t.Context(), nobody) },
+		"Truncate": func(tx mirror.Tx) error { return tx.Truncate(t.Context(), nobody) },
+		"Insert": func(tx mirror.Tx) error {
+			return tx.Insert(t.Context(), nobody, []string{"id"}, []mirror.Row{{1}})
+		},
+		"Set": func(tx mirror.Tx) error {
+			_, err := tx.Set(t.Context(), nobody, cells(cell("id", 1)), cells(cell("age", 1)))
+			return err
+		},
+		"Delete": func(tx mirror.Tx) error {
+			_, err := tx.Delete(t.Context(), nobody, cells(cell("id", 1)))
+			return err
+		},
+	} {
+		t.refused(name+" of a table that does not exist", fn)
+	}
+	missing(t, t.st, "nobody")
+}
+
+// states returns a table with rows that share values:
+// (id, name, age) 1 a 1, 2 a 2, 3 b 1, 4 NULL 1, 5 NULL NULL.
+func states(t *env) (mirror.Table, []mirror.Row) {
+	t.Helper()
+	rows := []mirror.Row{
+		{int64(1), "a", int64(1)}, {int64(2), "a", int64(2)}, {int64(3), "b", int64(1)}, {int64(4), nil, int64(1)}, {int64(5), nil, nil},
+	}
+	return t.load(people(), rows...), rows
+}
+
+func set(t *env) {
+	tab, rows := states(t)
+	name, age := 1, 2
+	for _, c := range []struct {
+		what       string
+		where, set []mirror.Cell
+		want       int64
+		change     func()
+	}{
+		{"by key", cells(cell("id", 2)), cells(cell("age", 20)), 1, func() { rows[1][age] = int64(20) }},
+		{"no row", cells(cell("id", 99)), cells(cell("age", 20)), 0, func() {}},
+		{"several rows", cells(cell("age", 1)), cells(cell("name", "c")), 3, func() { rows[0][name], rows[2][name], rows[3][name] = "c", "c", "c" }},
+		{"two conditions", cells(cell("age", 1), cell("id", 3)), cells(cell("name", "d")), 1, func() { rows[2][name] = "d" }},
+		{"conditions that exclude each other", cells(cell("age", 1), cell("id", 2)), cells(cell("name", "d")), 0, func() {}},
+		{"two columns", cells(cell("id", 1)), cells(cell("name", "e"), cell("age", nil)), 1, func() { rows[0][name], rows[0][age] = "e", nil }},
+		{"the values it has already", cells(cell("id", 1)), cells(cell("name", "e"), cell("age", nil)), 1, func() {}},
+		{"the column of the condition", cells(cell("age", 20)), cells(cell("age", 21)), 1, func() { rows[1][age] = int64(21) }},
+		{"no condition, so all rows", nil, cells(cell("name", "z")), 5, func() {
+			for i := range rows {
+				rows[i][name] = "z"
+			}
+		}},
+		{"a key", cells(cell("id", 5)), cells(cell("id", 50)), 1, func() { rows[4][0] = int64(50) }},
+	} {
+		t.update(func(tx mirror.Tx) error {
+			n, err := tx.Set(t.Context(), tab, c.where, c.set)
+			require.Equal(t, c.want, n, "rows that Set returns: %s", c.what)
+			return err
+		})
+		c.change()
+		expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, rows)
+	}
+}
+
+func setNull(t *env) {
+	tab, rows := states(t)
+	t.update(func(tx mirror.Tx) error {
+		n, err := tx.Set(t.Context(), tab, cells(cell("name", nil), cell("age", nil)), cells(cell("age", 7)))
+		require.EqualValues(t, 1, n, "rows where name and age are NULL")
+		return err
+	})
+	rows[4][2] = int64(7)
+	expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, rows)
+	t.update(func(tx mirror.Tx) error {
+		n, err := tx.Set(t.Context(), tab, cells(cell("name", nil)), cells(cell("name", "")))
+		require.EqualValues(t, 2, n, "rows where name is NULL")
+		if err != nil {
+			return err
+		}
+		n, err = tx.Set(t.Context(), tab, cells(cell("name", nil)), cells(cell("name", "x")))
+		require.Zero(t, n, "rows where name is NULL, after it became empty")
+		return err
+	})
+	rows[3][1], rows[4][1] = "", ""
+	expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, rows)
+}
+
+func setRefuses(t *env) {
+	tab, rows := states(t)
+	for name, c := range map[string]struct{ where, set []mirror.Cell }{
+		"a column that does not exist":      {cells(cell("id", 1)), cells(cell("nope", 1))},
+		"a condition that does not exist":   {cells(cell("nope", 1)), cells(cell("age", 1))},
+		"NULL in a column that forbids it":  {cells(cell("id", 1)), cells(cell("id", nil))},
+		"a condition of the wrong type":     {cells(cell("id", "1")), cells(cell("age", 1))},
+		"a column's name that is statement": {cells(cell("id", 1)), cells(cell("age = 1 --", 1))},
+	} {
+		t.refused("Set with "+name, func(tx mirror.Tx) error {
+			_, err := tx.Set(t.Context(), tab, c.where, c.set)
+			return err
+		})
+		expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, rows)
+	}
+}
+
+func deleteRows(t *env) {
+	tab, rows := states(t)
+	for _, c := range []struct {
+		what  string
+		where []mirror.Cell
+		want  int64
+		left  []mirror.Row
+	}{
+		{"no row", cells(cell("id", 99)), 0, rows},
+		{"conditions that exclude each other", cells(cell("name", "a"), cell("id", 3)), 0, rows},
+		{"two conditions", cells(cell("age", 1), cell("name", "a")), 1, rows[1:]},
+		{"by key", cells(cell("id", 5)), 1, rows[1:4]},
+		{"several rows", cells(cell("age", 1)), 2, rows[1:2]},
+		{"the last row", cells(cell("name", "a")), 1, nil},
+	} {
+		t.update(func(tx mirror.Tx) error {
+			n, err := tx.Delete(t.Context(), tab, c.where)
+			require.Equal(t, c.want, n, "rows that Delete returns: %s", c.what)
+			return err
+		})
+		expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, c.left)
+	}
+}
+
+func deleteNull(t *env) {
+	tab, rows := states(t)
+	t.update(func(tx mirror.Tx) error {
+		n, err := tx.Delete(t.Context(), tab, cells(cell("name", nil), cell("age", 1)))
+		require.EqualValues(t, 1, n, "rows where name is NULL and age 1")
+		return err
+	})
+	left := append(rows[:3:3], rows[4])
+	expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, left)
+	t.update(func(tx mirror.Tx) error {
+		n, err := tx.Delete(t.Context(), tab, cells(cell("name", nil)))
+		require.EqualValues(t, 1, n, "rows where name is NULL")
+		return err
+	})
+	expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, rows[:3])
+}
+
+func deleteWithoutWhere(t *env) {
+	tab, rows := states(t)
+	for _, where := range [][]mirror.Cell{nil, {}} {
+		t.refused("Delete without a condition", func(tx mirror.Tx) error {
+			_, err := tx.Delete(t.Context(), tab, where)
+			return err
+		})
+	}
+	expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, rows)
+}
+
+func deleteRefuses(t *env) {
+	tab, rows := states(t)
+	for name, where := range map[string][]mirror.Cell{
+		"a column that does not exist":      cells(cell("nope", 1)),
+		"a value of the wrong type":         cells(cell("age", "1")),
+		"a time for a text":                 cells(cell("name", time.Unix(0, 0))),
+		"a text that cannot be there":       cells(cell("name", strings.Repeat("x", 51))),
+		"a column's name that is statement": cells(cell("1=1 or age", 1)),
+	} {
+		t.refused("Delete with "+name, func(tx mirror.Tx) error {
+			_, err := tx.Delete(t.Context(), tab, where)
+			return err
+		})
+		expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, rows)
+	}
+}
+
+// whereIsExact: two texts that a collation takes for the same are two.
+func whereIsExact(t *env) {
+	var rows []mirror.Row
+	texts := []string{"a", "A", "a ", "á", "a\u0301", "ａ", "", " "}
+	for i, s := range texts {
+		rows = append(rows, mirror.Row{int64(i), s, int64(0)})
+	}
+	tab := t.load(people(), rows...)
+	for i, s := range texts {
+		t.update(func(tx mirror.Tx) error {
+			n, err := tx.Set(t.Context(), tab, cells(cell("name", s)), cells(cell("age", i+1)))
+			require.EqualValues(t, 1, n, "rows whose name is %+q", s)
+			return err
+		})
+		rows[i][2] = int64(i + 1)
+	}
+	expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, rows)
+	t.update(func(tx mirror.Tx) error {
+		n, err := tx.Delete(t.Context(), tab, cells(cell("name", "a")))
+		require.EqualValues(t, 1, n, "rows whose name is a")
+		return err
+	})
+	expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, rows[1:])
+}
