@@ -42,7 +42,9 @@ type Store interface {
 	// is committed, otherwise it is rolled back and fn's error returned as it
 	// is. Whatever fails, all of the writes are there or none. Two Updates of
 	// one database do not run at the same time, or behave as if they did not.
-	// A commit whose outcome cannot be known is ErrOutcomeUnknown.
+	// A commit whose outcome cannot be known is ErrOutcomeUnknown. A store
+	// may run fn again after it has rolled a first try back, so fn changes
+	// nothing but the transaction.
 	//
 	// The Tx is valid until fn returns and is not safe for concurrent use.
 	Update(ctx context.Context, fn func(tx Tx) error) error
@@ -50,15 +52,16 @@ type Store interface {
 
 // Tx is one transaction of a Store. Its reads see its own writes.
 //
-// Values are given as Go literals that [Normalize] accepts for the type of
-// their column. A method that fails leaves the transaction fit only for
-// rollback: return the error from the function given to Update.
+// Tables and columns are named exactly as Tables returned them. Values are
+// given as Go literals that [Normalize] accepts for the type of their column.
+// A method that fails leaves the transaction fit only for rollback: Update then
+// returns the error even if the function given to it does not.
 type Tx interface {
 	Source
 
 	// Create creates a table with the columns and the primary key of t.
 	// Names and types are taken from t as data: text that is not a known
-	// type or a literal default is refused.
+	// type, a literal or one of the usual functions as default is refused.
 	Create(ctx context.Context, t Table) error
 
 	// Drop drops t, with its rows.
@@ -74,7 +77,7 @@ type Tx interface {
 
 	// Set gives the columns of set their values in every row that has all
 	// values of where, and returns the number of those rows. A nil value in
-	// where matches NULL.
+	// where matches NULL; an empty where matches every row.
 	Set(ctx context.Context, t Table, where, set []Cell) (int64, error)
 
 	// Delete deletes every row that has all values of where and returns

@@ -11,16 +11,16 @@ import (
 )
 
 // Customer is a customer's database with change tracking on: a [mirror.Store]
-// that keeps in memory which keys each committed Update changed. It is safe
+// that keeps in memory which keys its committed Updates changed. It is safe
 // for concurrent use. Changes made to the database behind its back are not
 // tracked.
 //
 // A table without a primary key cannot be tracked by row, so every write to
 // one makes each mirror fetch all of it.
 type Customer struct {
-	contextID string
-	db        mirror.Store
-	mirror.Source
+	mirror.Source // the database, for reading
+	contextID     string
+	db            mirror.Store
 
 	mu      sync.Mutex
 	version int64
@@ -28,7 +28,10 @@ type Customer struct {
 	tables  map[string]*tracking
 }
 
-var _ mirror.Store = (*Customer)(nil)
+var (
+	_ mirror.Store = (*Customer)(nil)
+	_ mirror.Pool  = (*Customer)(nil)
+)
 
 // tracking is the change table of one table.
 type tracking struct {
@@ -53,6 +56,14 @@ func NewCustomer(contextID string, db mirror.Store) *Customer {
 
 // ContextID returns the customer's context identifier.
 func (c *Customer) ContextID() string { return c.contextID }
+
+// PoolLimit implements mirror.Pool for the database.
+func (c *Customer) PoolLimit() (pool any, connections int) {
+	if p, ok := c.db.(mirror.Pool); ok {
+		return p.PoolLimit()
+	}
+	return c, 0
+}
 
 // Version returns the version of the last committed change, as SQL Server's
 // CHANGE_TRACKING_CURRENT_VERSION does. Every Update that changed something

@@ -228,6 +228,37 @@ func TestOnlyChangesAreSent(t *testing.T) {
 	require.Equal(t, []string{"contact 5", "person 1"}, w.metaRows(), "the LSN of a quiet table does not move")
 }
 
+func TestDenseAndSparseChanges(t *testing.T) {
+	w := newWorld(t, manyContacts(1000))
+	w.run()
+	table := w.must(w.customer, "contact")
+	w.update(w.customer, func(tx mirror.Tx) error {
+		for i := range 1000 {
+			var err error
+			switch {
+			case i%3 == 0 && i < 300, i >= 990:
+				_, err = tx.Delete(t.Context(), table, cells("contact_id", i))
+			case i < 400, i == 650, i == 700, i == 980:
+				_, err = tx.Set(t.Context(), table, cells("contact_id", i), cells("name", "new"))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	w.db.ResetCalls()
+	requireTable(t, w.run(), "contact", Changes, 0, 303, 110)
+	reads := 0
+	for _, call := range w.db.Calls() {
+		if call.Method == memory.Rows {
+			reads++
+		}
+	}
+	require.Less(t, reads, 40, "413 keys")
+	w.requireSame("contact")
+}
+
 func TestWipe(t *testing.T) {
 	cases := []struct {
 		name   string

@@ -93,7 +93,7 @@ func (r *Result) String() string {
 }
 
 // String returns one line such as "contact wiped (the LSN is -1): 3 inserted,
-// 0 updated, 0 deleted in 1 batches, LSN 7".
+// 0 updated, 0 deleted, batches: 1, LSN 7".
 func (t TableResult) String() string {
 	s := fmt.Sprintf("%s %s", t.Table, t.Action)
 	if t.Reason != "" {
@@ -102,6 +102,6 @@ func (t TableResult) String() string {
 	if t.Action == Unchanged || t.Action == Dropped {
 		return s
 	}
-	return fmt.Sprintf("%s: %d inserted, %d updated, %d deleted in %d batches, LSN %d",
+	return fmt.Sprintf("%s: %d inserted, %d updated, %d deleted, batches: %d, LSN %d",
 		s, t.Inserted, t.Updated, t.Deleted, t.Batches, t.After)
 }

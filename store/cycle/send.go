@@ -93,45 +93,95 @@ func (s *sender) sendAll(ctx context.Context, version int64) error {
 
 // sendChanges sends the final state of every key that changed.
 func (s *sender) sendChanges(ctx context.Context, version int64, keys []changed) error {
-	for _, k := range keys {
-		row, err := s.read(ctx, k.spellings[0])
-		if err != nil {
+	kept := slices.IndexFunc(keys, func(k changed) bool { return !k.deleted })
+	if kept < 0 {
+		kept = len(keys)
+	}
+	for _, sorted := range [][]changed{keys[:kept], keys[kept:]} {
+		if err := s.look(ctx, sorted, s.addChange); err != nil {
 			return err
-		}
-		size := 0
-		deletes := k.spellings
-		if row != nil {
-			size = rowSize(row)
-			// What the row is called now must not be deleted.
-			deletes = slices.DeleteFunc(slices.Clone(deletes), func(key mirror.Row) bool { return s.equalKeys(key, s.keyOf(row)) })
-		}
-		for _, d := range deletes {
-			size += rowSize(d)
-		}
-		if err := s.makeRoom(ctx, size); err != nil {
-			return err
-		}
-		s.batch.deletes = append(s.batch.deletes, deletes...)
-		if row != nil {
-			s.batch.rows = append(s.batch.rows, row)
 		}
 	}
 	return s.flush(ctx, &version)
 }
 
-// read returns the customer's row with that key, nil when there is none.
-func (s *sender) read(ctx context.Context, key mirror.Row) (mirror.Row, error) {
-	q := mirror.Query{Table: s.source, Columns: s.columnNames(), Key: s.source.Key, From: key, Limit: 1}
-	for rows, err := range s.task.Customer.Rows(ctx, q) {
-		if err != nil {
-			return nil, err
-		}
-		if mirror.CompareKeys(keyColumns(s.source), s.keyOf(rows[0]), key) == 0 {
-			return rows[0].Clone(), nil
-		}
-		break
+// addChange adds a key and its row, nil when there is none, to the batch.
+func (s *sender) addChange(ctx context.Context, k changed, row mirror.Row) error {
+	size := 0
+	deletes := k.spellings
+	if row != nil {
+		size = rowSize(row)
+		// What the row is called now must not be deleted.
+		deletes = slices.DeleteFunc(slices.Clone(deletes), func(key mirror.Row) bool { return s.equalKeys(key, s.keyOf(row)) })
 	}
-	return nil, nil
+	for _, d := range deletes {
+		size += rowSize(d)
+	}
+	if err := s.makeRoom(ctx, size); err != nil {
+		return err
+	}
+	s.batch.deletes = append(s.batch.deletes, deletes...)
+	if row != nil {
+		s.batch.rows = append(s.batch.rows, row.Clone())
+	}
+	return nil
+}
+
+// maxRead is the most rows of one read of look.
+const maxRead = 1 << 14
+
+// look finds the customer's rows with the keys, which are in order. It reads
+// one row where the changes are far apart, and longer and longer runs where
+// they are dense: a read can cost a scan where no index has the order.
+func (s *sender) look(ctx context.Context, keys []changed, found func(context.Context, changed, mirror.Row) error) error {
+	columns := keyColumns(s.source)
+	for limit := int64(1); len(keys) > 0; {
+		before, read := len(keys), int64(0)
+		q := mirror.Query{Table: s.source, Columns: s.columnNames(), Key: s.source.Key, From: keys[0].spellings[0], Limit: limit}
+		for rows, err := range s.task.Customer.Rows(ctx, q) {
+			if err != nil {
+				return err
+			}
+			for _, row := range rows {
+				read++
+				// Keys before the row have none, the row's own key has it.
+				for len(keys) > 0 {
+					n := mirror.CompareKeys(columns, keys[0].spellings[0], s.keyOf(row))
+					if n > 0 {
+						break
+					}
+					var its mirror.Row
+					if n == 0 {
+						its = row
+					}
+					if err := found(ctx, keys[0], its); err != nil {
+						return err
+					}
+					keys = keys[1:]
+					if n == 0 {
+						break
+					}
+				}
+				if len(keys) == 0 {
+					return nil
+				}
+			}
+		}
+		if read < limit { // the end of the table
+			for _, k := range keys {
+				if err := found(ctx, k, nil); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		if hits := int64(before - len(keys)); hits >= limit/2 {
+			limit = min(2*limit, maxRead)
+		} else {
+			limit = max(limit/2, 1)
+		}
+	}
+	return nil
 }
 
 func (s *sender) columnNames() []string {

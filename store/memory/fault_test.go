@@ -207,6 +207,9 @@ func TestCalls(t *testing.T) {
 		{Method: memory.Count, Table: "crm7.contact"},
 	}, s.Calls())
 
+	s.Calls()[0].Table = "changed"
+	require.Equal(t, "crm7.contact", s.Calls()[0].Table)
+
 	s.FailAt(memory.Count, 2, errBoom)
 	s.ResetCalls()
 	_, err = s.Count(t.Context(), def)

@@ -95,7 +95,7 @@ func parseColumn(text string, key []string) (mirror.Column, error) {
 	bad := func(err error) (mirror.Column, error) {
 		return mirror.Column{}, fmt.Errorf("column %s: %w", name, err)
 	}
-	c := mirror.Column{Name: name, Nullable: !slices.Contains(key, name)}
+	c := mirror.Column{Name: name, Nullable: true}
 	var typ []string
 	saidNull := false
 	nullable := func(is bool) error {

@@ -2,6 +2,7 @@ package memory_test
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -97,6 +98,23 @@ func TestSeed(t *testing.T) {
 		require.Empty(t, stored(t, s, "t"))
 	})
 
+	t.Run("waits for an Update", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			s := memory.New()
+			update(t, s, func(mirror.Tx) error {
+				go func() {
+					if err := s.Seed(first); err != nil {
+						t.Error(err)
+					}
+				}()
+				synctest.Wait()
+				return nil
+			})
+			synctest.Wait()
+			require.Len(t, stored(t, s, "t"), 1)
+		})
+	})
+
 	t.Run("a table twice", func(t *testing.T) {
 		require.ErrorContains(t, memory.New().Seed(first, memory.Table{Name: "T", Columns: []string{"b int"}}), "given twice")
 	})
@@ -169,6 +187,7 @@ func TestDefaults(t *testing.T) {
 		{"int", "((1.9))", int64(1)},
 		{"bigint", "9223372036854775807", int64(9223372036854775807)},
 		{"bit", "((1))", true},
+		{"bit", "((0))", false},
 		{"float", "((1.5e+001))", 15.0},
 		{"decimal(9,2)", "(12.50)", []byte("12.50")},
 		{"nvarchar(9)", "(N'it''s')", "it's"},

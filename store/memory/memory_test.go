@@ -202,6 +202,7 @@ func TestOrderOfKeys(t *testing.T) {
 				got = append(got, row[0])
 			}
 			require.Equal(t, want, got)
+			require.Equal(t, "a", stored(t, s, "t")[0][0], "reading moved the rows")
 		})
 	}
 }
@@ -239,6 +240,10 @@ func TestRowsAreValidForOneIteration(t *testing.T) {
 	t.Run("an empty value is not NULL", func(t *testing.T) {
 		s := memory.New(contact(mirror.Row{1, "", []byte{}}, mirror.Row{2, nil, nil}))
 		require.Equal(t, []mirror.Row{{int64(1), "", []byte{}}, {int64(2), nil, nil}}, read(t, s, q))
+		for batch := range s.Rows(t.Context(), q) {
+			require.NotNil(t, batch[0][2])
+			require.Nil(t, batch[1][2])
+		}
 	})
 
 	t.Run("a consumer cannot change the table", func(t *testing.T) {
@@ -293,6 +298,19 @@ func TestContext(t *testing.T) {
 		})
 		require.Equal(t, context.Canceled, err)
 		require.Len(t, stored(t, s, "contact"), 40)
+	})
+
+	t.Run("done, and its error ignored", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		s.ResetCalls()
+		err := s.Update(ctx, func(tx mirror.Tx) error {
+			cancel()
+			_ = tx.Truncate(ctx, def)
+			return nil
+		})
+		require.Equal(t, context.Canceled, err)
+		require.NotContains(t, s.Calls(), memory.Call{Method: memory.Commit})
 	})
 
 	t.Run("done while waiting for another Update", func(t *testing.T) {
@@ -492,7 +510,7 @@ func TestInsert(t *testing.T) {
 		Name: "t",
 		Columns: []string{
 			"id int", "name nvarchar(5) not null default (N'it''s')", "n int not null default ((7))",
-			"free varchar(9)", "sum int generated", "at datetime default (getdate())",
+			"free varchar(9)", "sum int generated not null", "at datetime default (getdate())",
 		},
 		Key:  []string{"id"},
 		Rows: []mirror.Row{{5, "five", 5, nil, 10, nil}},

@@ -47,7 +47,6 @@ func newTable(def mirror.Table) (*table, error) {
 		}
 		// As in SQL Server, where the key makes its columns NOT NULL.
 		def.Columns[i].Nullable = false
-		key.cols[n].Nullable = false
 	}
 	t.key = key
 	return t, nil

@@ -79,6 +79,7 @@ type Dialect struct {
 type Execer interface {
 	sqlx.QueryerContext
 	sqlx.ExecerContext
+	sqlx.PreparerContext
 }
 
 // Codec says how one type is read, ordered and written. The zero Codec is for

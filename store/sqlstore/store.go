@@ -132,6 +132,9 @@ func (s *Store) Update(ctx context.Context, fn func(tx mirror.Tx) error) error {
 	if err := fn(w); err != nil {
 		return err
 	}
+	if w.err != nil {
+		return w.err
+	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ type tx struct {
 	store *Store
 	db    Execer
 	done  bool
+	err   error // of the first step that failed
 }
 
 var errTxDone = errors.New("transaction used after Update returned")
@@ -30,11 +32,15 @@ func (x *tx) run(ctx context.Context, doing string, t mirror.Table, step func() 
 	if x.done {
 		return errTxDone
 	}
-	return x.store.wrap(ctx, step(), doing+" "+t.String())
+	err := x.store.wrap(ctx, step(), doing+" "+t.String())
+	if x.err == nil {
+		x.err = err
+	}
+	return err
 }
 
 func (x *tx) Tables(ctx context.Context) (tables []mirror.Table, err error) {
-	err = x.run(ctx, "list tables", mirror.Table{}, func() error {
+	err = x.run(ctx, "list tables of", mirror.Table{Name: "the database"}, func() error {
 		tables, err = x.store.d.Tables(ctx, x.db)
 		return err
 	})
@@ -157,32 +163,44 @@ func (x *tx) Insert(ctx context.Context, t mirror.Table, columns []string, rows 
 				return fmt.Errorf("column %q is named twice", name)
 			}
 		}
-		d := x.store.d
-		maxParams, maxRows := d.MaxParams, d.MaxRows
-		if maxParams == 0 {
-			maxParams = defaultMaxParams
-		}
-		if maxRows == 0 {
-			maxRows = defaultMaxRows
-		}
-		chunk := max(1, min(maxParams/len(cols), maxRows))
-		for len(rows) > 0 {
-			n := min(chunk, len(rows))
-			s, err := d.insert(t, cols, rows[:n])
-			if err != nil {
-				return err
-			}
-			if _, err := x.exec(ctx, s); err != nil {
-				return err
-			}
-			rows = rows[n:]
-		}
-		return nil
+		return x.insert(ctx, t, cols, rows)
 	})
 }
 
-func (d *Dialect) insert(t mirror.Table, cols []column, rows []mirror.Row) (*statement, error) {
-	s := &statement{d: d, args: make([]any, 0, len(rows)*len(cols))}
+// insert writes rows in statements of as many rows as the engine takes. The
+// statement of a full chunk is prepared once.
+func (x *tx) insert(ctx context.Context, t mirror.Table, cols []column, rows []mirror.Row) error {
+	d := x.store.d
+	chunk := max(1, min(cmp.Or(d.MaxParams, defaultMaxParams)/len(cols), cmp.Or(d.MaxRows, defaultMaxRows)))
+	if len(rows) >= chunk {
+		stmt, err := x.db.PrepareContext(ctx, d.insertText(t, cols, chunk))
+		if err != nil {
+			return err
+		}
+		defer stmt.Close()
+		for ; len(rows) >= chunk; rows = rows[chunk:] {
+			args, err := insertArgs(cols, rows[:chunk])
+			if err != nil {
+				return err
+			}
+			if _, err := stmt.ExecContext(ctx, args...); err != nil {
+				return err
+			}
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	args, err := insertArgs(cols, rows)
+	if err != nil {
+		return err
+	}
+	_, err = x.db.ExecContext(ctx, d.insertText(t, cols, len(rows)), args...)
+	return err
+}
+
+func (d *Dialect) insertText(t mirror.Table, cols []column, rows int) string {
+	s := &statement{d: d}
 	s.printf("INSERT INTO %s (", d.table(t))
 	for i, c := range cols {
 		if i > 0 {
@@ -191,24 +209,34 @@ func (d *Dialect) insert(t mirror.Table, cols []column, rows []mirror.Row) (*sta
 		s.WriteString(c.quoted)
 	}
 	s.WriteString(") VALUES ")
-	for i, row := range rows {
+	for i := range rows {
+		s.WriteString([...]string{"(", ", ("}[min(i, 1)])
+		for j := range cols {
+			if j > 0 {
+				s.WriteString(", ")
+			}
+			s.WriteString(s.bind(nil))
+		}
+		s.WriteString(")")
+	}
+	return s.String()
+}
+
+func insertArgs(cols []column, rows []mirror.Row) ([]any, error) {
+	args := make([]any, 0, len(rows)*len(cols))
+	for _, row := range rows {
 		if len(row) != len(cols) {
 			return nil, fmt.Errorf("row has %d values for %d columns", len(row), len(cols))
 		}
-		s.WriteString([...]string{"(", ", ("}[min(i, 1)])
 		for j, c := range cols {
 			v, err := c.value(row[j])
 			if err != nil {
 				return nil, err
 			}
-			if j > 0 {
-				s.WriteString(", ")
-			}
-			s.WriteString(s.bind(v))
+			args = append(args, v)
 		}
-		s.WriteString(")")
 	}
-	return s, nil
+	return args, nil
 }
 
 func (x *tx) Set(ctx context.Context, t mirror.Table, where, set []mirror.Cell) (n int64, err error) {

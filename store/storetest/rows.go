@@ -182,6 +182,7 @@ func limit(t *env) {
 	tab := t.load(people(), rows...)
 	for _, n := range []int64{1, 2, 99, 100, 101, 999, 1000, 1001, 2999, 3000, 3001} {
 		expect(t, t.src, mirror.Query{Table: tab, Key: []string{"id"}, Limit: n}, rows)
+		expect(t, t.src, mirror.Query{Table: tab, Key: []string{"name"}, Limit: n}, rows)
 		expect(t, t.src, mirror.Query{Table: tab, Key: []string{"id"}, From: mirror.Row{int64(5)}, Limit: n}, rows)
 		expect(t, t.src, mirror.Query{Table: tab, Key: []string{"id"}, Before: mirror.Row{int64(2001)}, Limit: n}, rows)
 	}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/so-mirror/mirror"
+)
+
+// damage breaks the mirror in each of the ways that Compare can tell.
+func (d *demo) damage(ctx context.Context) error {
+	tables := map[string]mirror.Table{}
+	list, err := d.mirrorStore.Tables(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range list {
+		tables[t.Name] = t
+	}
+	lost, err := d.keys(ctx, tables["contact"], 25)
+	if err != nil {
+		return err
+	}
+	stale, err := d.keys(ctx, tables["person"], 40)
+	if err != nil {
+		return err
+	}
+	extra, err := d.all(ctx, tables["appointment"])
+	if err != nil {
+		return err
+	}
+	projects, err := d.all(ctx, tables["project"])
+	if err != nil {
+		return err
+	}
+	err = d.mirrorStore.Update(ctx, func(tx mirror.Tx) error {
+		for _, key := range lost {
+			if _, err := tx.Delete(ctx, tables["contact"], key); err != nil {
+				return err
+			}
+		}
+		for _, key := range stale {
+			if _, err := tx.Set(ctx, tables["person"], key, []mirror.Cell{{Column: "title", Value: "Trainee"}}); err != nil {
+				return err
+			}
+		}
+		if err := insertCopy(ctx, tx, tables["appointment"], extra); err != nil {
+			return err
+		}
+		if err := tx.Drop(ctx, tables["sale"]); err != nil {
+			return err
+		}
+		return changeColumn(ctx, tx, tables["project"], projects)
+	})
+	if err != nil {
+		return err
+	}
+	d.out.line("  contact      %d rows are lost", len(lost))
+	d.out.line("  person       %d rows are stale", len(stale))
+	d.out.line("  appointment  1 row is there that the customer does not have")
+	d.out.line("  sale         the table is gone")
+	d.out.line("  project      the column name has another type")
+	return nil
+}
+
+// keys returns the keys of every nth row.
+func (d *demo) keys(ctx context.Context, t mirror.Table, n int) ([][]mirror.Cell, error) {
+	var keys [][]mirror.Cell
+	i := 0
+	for batch, err := range d.mirrorStore.Rows(ctx, mirror.Query{Table: t, Columns: t.Key, Key: t.Key}) {
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range batch {
+			if i%n == n/2 {
+				keys = append(keys, []mirror.Cell{{Column: t.Key[0], Value: row[0]}})
+			}
+			i++
+		}
+	}
+	return keys, nil
+}
+
+func (d *demo) all(ctx context.Context, t mirror.Table) ([]mirror.Row, error) {
+	var rows []mirror.Row
+	for batch, err := range d.mirrorStore.Rows(ctx, mirror.Query{Table: t, Key: t.Key}) {
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range batch {
+			rows = append(rows, row.Clone())
+		}
+	}
+	return rows, nil
+}
+
+// insertCopy inserts a copy of the last row under the next key.
+func insertCopy(ctx context.Context, tx mirror.Tx, t mirror.Table, rows []mirror.Row) error {
+	if len(rows) == 0 {
+		return fmt.Errorf("table %s is empty", t)
+	}
+	row := rows[len(rows)-1].Clone()
+	row[0] = row[0].(int64) + 1
+	return tx.Insert(ctx, t, t.ColumnNames(), []mirror.Row{row})
+}
+
+// changeColumn makes the table anew with a longer name column.
+func changeColumn(ctx context.Context, tx mirror.Tx, t mirror.Table, rows []mirror.Row) error {
+	if err := tx.Drop(ctx, t); err != nil {
+		return err
+	}
+	changed := t
+	changed.Columns = append([]mirror.Column(nil), t.Columns...)
+	for i, c := range changed.Columns {
+		if c.Name == "name" {
+			changed.Columns[i].Type = mirror.MustType("nvarchar(500)")
+		}
+	}
+	if err := tx.Create(ctx, changed); err != nil {
+		return err
+	}
+	return tx.Insert(ctx, changed, changed.ColumnNames(), rows)
+}

@@ -1,0 +1,1475 @@
+package storetest
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf16"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store/memory"
+)
+
+type rowSeq = iter.Seq2[[]mirror.Row, error]
+
+// broken is a Store with a fault: a hook takes the place of the method of its
+// name. Hooks of Source strike inside of a transaction too.
+type broken struct {
+	mirror.Store
+	tables func(src mirror.Source, ctx context.Context) ([]mirror.Table, error)
+	count  func(src mirror.Source, ctx context.Context, t mirror.Table) (int64, error)
+	rows   func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq
+	update func(st mirror.Store, ctx context.Context, fn func(mirror.Tx) error) error
+
+	create   func(tx mirror.Tx, ctx context.Context, t mirror.Table) error
+	drop     func(tx mirror.Tx, ctx context.Context, t mirror.Table) error
+	truncate func(tx mirror.Tx, ctx context.Context, t mirror.Table) error
+	insert   func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error
+	set      func(tx mirror.Tx, ctx context.Context, t mirror.Table, where, set []mirror.Cell) (int64, error)
+	delete   func(tx mirror.Tx, ctx context.Context, t mirror.Table, where []mirror.Cell) (int64, error)
+}
+
+func (b *broken) Tables(ctx context.Context) ([]mirror.Table, error) { return b.tablesOf(b.Store, ctx) }
+func (b *broken) Count(ctx context.Context, t mirror.Table) (int64, error) {
+	return b.countOf(b.Store, ctx, t)
+}
+func (b *broken) Rows(ctx context.Context, q mirror.Query) rowSeq { return b.rowsOf(b.Store, ctx, q) }
+
+func (b *broken) Update(ctx context.Context, fn func(mirror.Tx) error) error {
+	inner := func(tx mirror.Tx) error { return fn(brokenTx{tx, b}) }
+	if b.update != nil {
+		return b.update(b.Store, ctx, inner)
+	}
+	return b.Store.Update(ctx, inner)
+}
+
+func (b *broken) tablesOf(src mirror.Source, ctx context.Context) ([]mirror.Table, error) {
+	if b.tables != nil {
+		return b.tables(src, ctx)
+	}
+	return src.Tables(ctx)
+}
+
+func (b *broken) countOf(src mirror.Source, ctx context.Context, t mirror.Table) (int64, error) {
+	if b.count != nil {
+		return b.count(src, ctx, t)
+	}
+	return src.Count(ctx, t)
+}
+
+func (b *broken) rowsOf(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+	if b.rows != nil {
+		return b.rows(src, ctx, q)
+	}
+	return src.Rows(ctx, q)
+}
+
+type brokenTx struct {
+	mirror.Tx
+	b *broken
+}
+
+func (x brokenTx) Tables(ctx context.Context) ([]mirror.Table, error) { return x.b.tablesOf(x.Tx, ctx) }
+func (x brokenTx) Count(ctx context.Context, t mirror.Table) (int64, error) {
+	return x.b.countOf(x.Tx, ctx, t)
+}
+func (x brokenTx) Rows(ctx context.Context, q mirror.Query) rowSeq { return x.b.rowsOf(x.Tx, ctx, q) }
+
+func (x brokenTx) Create(ctx context.Context, t mirror.Table) error {
+	if x.b.create != nil {
+		return x.b.create(x.Tx, ctx, t)
+	}
+	return x.Tx.Create(ctx, t)
+}
+
+func (x brokenTx) Drop(ctx context.Context, t mirror.Table) error {
+	if x.b.drop != nil {
+		return x.b.drop(x.Tx, ctx, t)
+	}
+	return x.Tx.Drop(ctx, t)
+}
+
+func (x brokenTx) Truncate(ctx context.Context, t mirror.Table) error {
+	if x.b.truncate != nil {
+		return x.b.truncate(x.Tx, ctx, t)
+	}
+	return x.Tx.Truncate(ctx, t)
+}
+
+func (x brokenTx) Insert(ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+	if x.b.insert != nil {
+		return x.b.insert(x.Tx, ctx, t, columns, rows)
+	}
+	return x.Tx.Insert(ctx, t, columns, rows)
+}
+
+func (x brokenTx) Set(ctx context.Context, t mirror.Table, where, set []mirror.Cell) (int64, error) {
+	if x.b.set != nil {
+		return x.b.set(x.Tx, ctx, t, where, set)
+	}
+	return x.Tx.Set(ctx, t, where, set)
+}
+
+func (x brokenTx) Delete(ctx context.Context, t mirror.Table, where []mirror.Cell) (int64, error) {
+	if x.b.delete != nil {
+		return x.b.delete(x.Tx, ctx, t, where)
+	}
+	return x.Tx.Delete(ctx, t, where)
+}
+
+// again reads all rows that q asks for, in full, and hands over in small
+// batches what change makes of them. Change gets the columns of q.Key and rows
+// whose first values are those of the key.
+func again(ctx context.Context, src mirror.Source, q mirror.Query, change func(key []mirror.Column, rows []mirror.Row) []mirror.Row) rowSeq {
+	columns := q.Columns
+	if len(columns) == 0 {
+		columns = q.Table.ColumnNames()
+	}
+	limit := q.Limit
+	q.Columns, q.Limit = append(slices.Clone(q.Key), columns...), 0
+	return func(yield func([]mirror.Row, error) bool) {
+		rows, err := collect(ctx, src, q)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		key := make([]mirror.Column, len(q.Key))
+		for i, name := range q.Key {
+			key[i], _ = q.Table.Column(name)
+		}
+		rows = change(key, rows)
+		if limit > 0 && limit < int64(len(rows)) {
+			rows = rows[:limit]
+		}
+		for i := range rows {
+			rows[i] = rows[i][len(q.Key):]
+		}
+		for batch := range slices.Chunk(rows, 7) {
+			if !yield(batch, nil) {
+				return
+			}
+		}
+	}
+}
+
+// sorted is a Source that orders values by a rule of its own.
+func sorted(compare func(c mirror.Column, a, b driver.Value) int) *broken {
+	return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+		return again(ctx, src, q, func(key []mirror.Column, rows []mirror.Row) []mirror.Row {
+			slices.SortStableFunc(rows, func(a, b mirror.Row) int {
+				for i, c := range key {
+					if n := compare(c, a[i], b[i]); n != 0 {
+						return n
+					}
+				}
+				return 0
+			})
+			return rows
+		})
+	}}
+}
+
+// sortedText orders text by a rule of its own.
+func sortedText(compare func(a, b string) int) *broken {
+	return sorted(func(c mirror.Column, a, b driver.Value) int {
+		x, ok := a.(string)
+		y, ok2 := b.(string)
+		if !ok || !ok2 {
+			return standard(c, a, b)
+		}
+		return compare(x, y)
+	})
+}
+
+// sortedBytes orders the values of one kind, which are bytes, by a rule of its own.
+func sortedBytes(kind mirror.Kind, compare func(a, b []byte) int) *broken {
+	return sorted(func(c mirror.Column, a, b driver.Value) int {
+		x, ok := a.([]byte)
+		y, ok2 := b.([]byte)
+		if !ok || !ok2 || c.Type.Kind() != kind {
+			return standard(c, a, b)
+		}
+		return compare(x, y)
+	})
+}
+
+func standard(c mirror.Column, a, b driver.Value) int {
+	return mirror.CompareKeys([]mirror.Column{c}, mirror.Row{a}, mirror.Row{b})
+}
+
+// delivering is a Source that delivers other values than it holds.
+func delivering(change func(c mirror.Column, v driver.Value) driver.Value) *broken {
+	return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+		columns := make([]mirror.Column, 0, len(q.Columns))
+		for _, name := range q.Columns {
+			c, _ := q.Table.Column(name)
+			columns = append(columns, c)
+		}
+		if len(columns) == 0 {
+			columns = q.Table.Columns
+		}
+		return eachBatch(src.Rows(ctx, q), func(batch []mirror.Row) []mirror.Row {
+			for i, r := range batch {
+				batch[i] = r.Clone()
+				for j, v := range r {
+					batch[i][j] = change(columns[j], v)
+				}
+			}
+			return batch
+		})
+	}}
+}
+
+func deliveringText(change func(s string) driver.Value) *broken {
+	return delivering(func(_ mirror.Column, v driver.Value) driver.Value {
+		if s, ok := v.(string); ok {
+			return change(s)
+		}
+		return v
+	})
+}
+
+func deliveringTime(change func(x time.Time) time.Time) *broken {
+	return delivering(func(_ mirror.Column, v driver.Value) driver.Value {
+		if x, ok := v.(time.Time); ok {
+			return change(x)
+		}
+		return v
+	})
+}
+
+// eachBatch changes batches on their way. A batch that becomes nil is left out.
+func eachBatch(seq rowSeq, change func(batch []mirror.Row) []mirror.Row) rowSeq {
+	return func(yield func([]mirror.Row, error) bool) {
+		for batch, err := range seq {
+			if err == nil {
+				if batch = change(batch); batch == nil {
+					continue
+				}
+			}
+			if !yield(batch, err) {
+				return
+			}
+		}
+	}
+}
+
+// asking is a Source that reads something else than it is asked for.
+func asking(change func(q *mirror.Query)) *broken {
+	return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+		change(&q)
+		return src.Rows(ctx, q)
+	}}
+}
+
+// catalogue is a Source whose Tables describes tables in other words.
+func catalogue(change func(t *mirror.Table)) *broken {
+	return &broken{Store: memory.New(), tables: func(src mirror.Source, ctx context.Context) ([]mirror.Table, error) {
+		tables, err := src.Tables(ctx)
+		for i := range tables {
+			change(&tables[i])
+		}
+		return tables, err
+	}}
+}
+
+// updating is a Store with a fault in Update.
+func updating(update func(st mirror.Store, ctx context.Context, fn func(mirror.Tx) error) error) *broken {
+	return &broken{Store: memory.New(), update: update}
+}
+
+func inserting(insert func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error) *broken {
+	return &broken{Store: memory.New(), insert: insert}
+}
+
+func creating(change func(t *mirror.Table)) *broken {
+	return &broken{Store: memory.New(), create: func(tx mirror.Tx, ctx context.Context, t mirror.Table) error {
+		t.Columns, t.Key = slices.Clone(t.Columns), slices.Clone(t.Key)
+		change(&t)
+		return tx.Create(ctx, t)
+	}}
+}
+
+// autocommit is a Tx whose every write is a transaction of its own.
+type autocommit struct{ mirror.Store }
+
+func (a autocommit) Create(ctx context.Context, t mirror.Table) error {
+	return a.Update(ctx, func(tx mirror.Tx) error { return tx.Create(ctx, t) })
+}
+
+func (a autocommit) Drop(ctx context.Context, t mirror.Table) error {
+	return a.Update(ctx, func(tx mirror.Tx) error { return tx.Drop(ctx, t) })
+}
+
+func (a autocommit) Truncate(ctx context.Context, t mirror.Table) error {
+	return a.Update(ctx, func(tx mirror.Tx) error { return tx.Truncate(ctx, t) })
+}
+
+func (a autocommit) Insert(ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+	return a.Update(ctx, func(tx mirror.Tx) error { return tx.Insert(ctx, t, columns, rows) })
+}
+
+func (a autocommit) Set(ctx context.Context, t mirror.Table, where, set []mirror.Cell) (n int64, err error) {
+	err = a.Update(ctx, func(tx mirror.Tx) error {
+		n, err = tx.Set(ctx, t, where, set)
+		return err
+	})
+	return n, err
+}
+
+func (a autocommit) Delete(ctx context.Context, t mirror.Table, where []mirror.Cell) (n int64, err error) {
+	err = a.Update(ctx, func(tx mirror.Tx) error {
+		n, err = tx.Delete(ctx, t, where)
+		return err
+	})
+	return n, err
+}
+
+// has reports whether all cells name columns of t.
+func has(t mirror.Table, cells []mirror.Cell) bool {
+	return !slices.ContainsFunc(cells, func(c mirror.Cell) bool {
+		_, ok := t.Column(c.Column)
+		return !ok
+	})
+}
+
+func hasNull(cells []mirror.Cell) bool {
+	return slices.ContainsFunc(cells, func(c mirror.Cell) bool { return c.Value == nil })
+}
+
+// mapText returns a copy of cells in which fn changed the text values.
+func mapText(cells []mirror.Cell, fn func(string) string) []mirror.Cell {
+	cells = slices.Clone(cells)
+	for i := range cells {
+		if s, ok := cells[i].Value.(string); ok {
+			cells[i].Value = fn(s)
+		}
+	}
+	return cells
+}
+
+var errBusy = errors.New("database is locked")
+
+// brokenStores are the faults, each with the contracts that must find it.
+var brokenStores = []struct {
+	name  string
+	open  func() mirror.Store
+	fails []string
+}{
+	// The catalogue.
+	{"Tables lists an engine's own table", func() mirror.Store {
+		return &broken{Store: memory.New(), tables: func(src mirror.Source, ctx context.Context) ([]mirror.Table, error) {
+			tables, err := src.Tables(ctx)
+			return append(tables, mirror.Table{Name: "sys_internal"}), err
+		}}
+	}, []string{"tables/empty-database", "tables/types"}},
+	{"Tables says varchar for nvarchar", func() mirror.Store {
+		return catalogue(func(t *mirror.Table) {
+			for i, c := range t.Columns {
+				t.Columns[i].Type.Name = strings.TrimPrefix(c.Type.Name, "n")
+			}
+		})
+	}, []string{"tables/types"}},
+	{"Tables doubles the length", func() mirror.Store {
+		return catalogue(func(t *mirror.Table) {
+			for i := range t.Columns {
+				t.Columns[i].Type.Length *= 2
+			}
+		})
+	}, []string{"tables/types"}},
+	{"Tables allows NULL everywhere", func() mirror.Store {
+		return catalogue(func(t *mirror.Table) {
+			for i := range t.Columns {
+				t.Columns[i].Nullable = true
+			}
+		})
+	}, []string{"tables/types", "tables/columns"}},
+	{"Tables sorts columns by name", func() mirror.Store {
+		return catalogue(func(t *mirror.Table) {
+			slices.SortFunc(t.Columns, func(a, b mirror.Column) int { return cmp.Compare(a.Name, b.Name) })
+		})
+	}, []string{"tables/columns"}},
+	{"Tables has the key in column order", func() mirror.Store {
+		return catalogue(func(t *mirror.Table) {
+			at := func(name string) int {
+				return slices.IndexFunc(t.Columns, func(c mirror.Column) bool { return c.Name == name })
+			}
+			slices.SortFunc(t.Key, func(a, b string) int { return cmp.Compare(at(a), at(b)) })
+		})
+	}, []string{"tables/keys"}},
+	{"Tables loses defaults", func() mirror.Store {
+		return catalogue(func(t *mirror.Table) {
+			for i := range t.Columns {
+				t.Columns[i].Default = ""
+			}
+		})
+	}, []string{"tables/defaults"}},
+	{"Tables lowers names", func() mirror.Store {
+		return catalogue(func(t *mirror.Table) { t.Name = strings.ToLower(t.Name) })
+	}, []string{"tables/case-of-names"}},
+	{"Tables lowers names of columns", func() mirror.Store {
+		return catalogue(func(t *mirror.Table) {
+			for i := range t.Columns {
+				t.Columns[i].Name = strings.ToLower(t.Columns[i].Name)
+			}
+		})
+	}, []string{"tables/case-of-names"}},
+	{"Tables returns what it keeps", func() mirror.Store {
+		var mu sync.Mutex
+		var kept []mirror.Table
+		return &broken{Store: memory.New(), tables: func(src mirror.Source, ctx context.Context) ([]mirror.Table, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			tables, err := src.Tables(ctx)
+			if len(tables) != len(kept) {
+				kept = tables
+			}
+			return kept, err
+		}}
+	}, []string{"tables/own-copy"}},
+	{"Tables remembers a table that was dropped", func() mirror.Store {
+		var mu sync.Mutex
+		kept := map[string]mirror.Table{}
+		return catalogue(func(t *mirror.Table) {
+			mu.Lock()
+			defer mu.Unlock()
+			if old, ok := kept[t.Name]; ok {
+				*t = old
+			}
+			kept[t.Name] = *t
+		})
+	}, []string{"write/create-again"}},
+	{"a bracket in a name is not escaped", func() mirror.Store {
+		return &broken{Store: memory.New(), create: func(tx mirror.Tx, ctx context.Context, t mirror.Table) error {
+			if strings.Contains(t.Name, "]") {
+				return errors.New("syntax error near ]")
+			}
+			return tx.Create(ctx, t)
+		}}
+	}, []string{"tables/hostile-names"}},
+	{"a colon in a name becomes a parameter", func() mirror.Store {
+		return &broken{Store: memory.New(), set: func(tx mirror.Tx, ctx context.Context, t mirror.Table, where, set []mirror.Cell) (int64, error) {
+			if strings.HasPrefix(t.Name, ":") {
+				return 0, errors.New("could not find name named")
+			}
+			return tx.Set(ctx, t, where, set)
+		}}
+	}, []string{"tables/hostile-names"}},
+	{"Count is an estimate", func() mirror.Store {
+		return &broken{Store: memory.New(), count: func(src mirror.Source, ctx context.Context, t mirror.Table) (int64, error) {
+			n, err := src.Count(ctx, t)
+			return n / 100 * 100, err
+		}}
+	}, []string{"tables/count"}},
+	{"Count of a missing table is 0", func() mirror.Store {
+		return &broken{Store: memory.New(), count: func(src mirror.Source, ctx context.Context, t mirror.Table) (int64, error) {
+			n, err := src.Count(ctx, t)
+			if errors.Is(err, mirror.ErrTableNotFound) {
+				return 0, nil
+			}
+			return n, err
+		}}
+	}, []string{"tables/missing-table", "write/drop"}},
+	{"Count of a missing table is an error of the engine", func() mirror.Store {
+		return &broken{Store: memory.New(), count: func(src mirror.Source, ctx context.Context, t mirror.Table) (int64, error) {
+			n, err := src.Count(ctx, t)
+			if errors.Is(err, mirror.ErrTableNotFound) {
+				err = errors.New("no such table: " + t.Name)
+			}
+			return n, err
+		}}
+	}, []string{"tables/missing-table"}},
+
+	// Reading.
+	{"Rows loses the last row of a batch", func() mirror.Store {
+		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+			return eachBatch(src.Rows(ctx, q), func(batch []mirror.Row) []mirror.Row {
+				if len(batch) == 1 {
+					return nil
+				}
+				return batch[:len(batch)-1]
+			})
+		}}
+	}, []string{"rows/batches", "rows/unordered", "rows/columns", "rows/lifetime", "concurrent/readers", "cancel/usable-afterwards"}},
+	{"Rows repeats a row between batches", func() mirror.Store {
+		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+			var last mirror.Row
+			return eachBatch(src.Rows(ctx, q), func(batch []mirror.Row) []mirror.Row {
+				if last != nil {
+					batch = append([]mirror.Row{last}, batch...)
+				}
+				last = batch[len(batch)-1].Clone()
+				return batch
+			})
+		}}
+	}, []string{"rows/batches", "rows/unordered"}},
+	{"Rows ends with an empty batch", func() mirror.Store {
+		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+			return func(yield func([]mirror.Row, error) bool) {
+				for batch, err := range src.Rows(ctx, q) {
+					if !yield(batch, err) || err != nil {
+						return
+					}
+				}
+				yield(nil, nil)
+			}
+		}}
+	}, []string{"rows/empty-table", "rows/batches"}},
+	{"Rows goes on after an error", func() mirror.Store {
+		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+			return func(yield func([]mirror.Row, error) bool) {
+				for batch, err := range src.Rows(ctx, q) {
+					if !yield(batch, err) || err != nil && !yield(batch, err) {
+						return
+					}
+				}
+			}
+		}}
+	}, []string{"rows/missing-table", "cancel/cancelled"}},
+	{"Rows of a missing table are none", func() mirror.Store {
+		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+			return func(yield func([]mirror.Row, error) bool) {
+				for batch, err := range src.Rows(ctx, q) {
+					if errors.Is(err, mirror.ErrTableNotFound) || !yield(batch, err) {
+						return
+					}
+				}
+			}
+		}}
+	}, []string{"rows/missing-table", "write/drop", "cancel/goroutines"}},
+	{"Rows in the order of the table's columns", func() mirror.Store {
+		return asking(func(q *mirror.Query) {
+			slices.SortFunc(q.Columns, func(a, b string) int {
+				return cmp.Compare(slices.Index(q.Table.ColumnNames(), a), slices.Index(q.Table.ColumnNames(), b))
+			})
+		})
+	}, []string{"rows/columns"}},
+	{"Rows orders only by what it reads", func() mirror.Store {
+		return asking(func(q *mirror.Query) {
+			if len(q.Columns) > 0 && q.From == nil && q.Before == nil {
+				q.Key = slices.DeleteFunc(slices.Clone(q.Key), func(name string) bool { return !slices.Contains(q.Columns, name) })
+			}
+		})
+	}, []string{"rows/columns", "order/int"}},
+	{"Rows ignores a column that does not exist", func() mirror.Store {
+		return asking(func(q *mirror.Query) {
+			q.Key = slices.DeleteFunc(slices.Clone(q.Key), func(name string) bool { return !slices.Contains(q.Table.ColumnNames(), name) })
+		})
+	}, []string{"rows/unknown-column"}},
+	{"From is exclusive", func() mirror.Store {
+		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+			return again(ctx, src, q, func(key []mirror.Column, rows []mirror.Row) []mirror.Row {
+				return slices.DeleteFunc(rows, func(r mirror.Row) bool { return q.From != nil && mirror.CompareKeys(key, r, q.From) == 0 })
+			})
+		}}
+	}, []string{"rows/from", "rows/from-and-before", "rows/composite-bounds", "rows/null-bounds", "rows/limit", "rows/resume", "order/*", "tx/reads-in-order"}},
+	{"Before is inclusive", func() mirror.Store {
+		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+			before := q.Before
+			q.Before = nil
+			return again(ctx, src, q, func(key []mirror.Column, rows []mirror.Row) []mirror.Row {
+				return slices.DeleteFunc(rows, func(r mirror.Row) bool { return before != nil && mirror.CompareKeys(key, r, before) > 0 })
+			})
+		}}
+	}, []string{"rows/before", "rows/from-and-before", "rows/composite-bounds", "rows/null-bounds", "order/case", "tx/reads-in-order"}},
+	{"From binds every column by itself", func() mirror.Store {
+		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+			return again(ctx, src, q, func(key []mirror.Column, rows []mirror.Row) []mirror.Row {
+				return slices.DeleteFunc(rows, func(r mirror.Row) bool {
+					for i, c := range key {
+						if q.From != nil && standard(c, r[i], q.From[i]) < 0 {
+							return true
+						}
+					}
+					return false
+				})
+			})
+		}}
+	}, []string{"rows/composite-bounds", "rows/null-bounds", "order/composite", "tx/reads-in-order"}},
+	{"NULL in Before is no bound", func() mirror.Store {
+		return asking(func(q *mirror.Query) {
+			if len(q.Before) > 0 && q.Before[0] == nil {
+				q.Before = nil
+			}
+		})
+	}, []string{"rows/null-bounds", "order/int"}},
+	{"rows with NULL are beyond every bound", func() mirror.Store {
+		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+			return again(ctx, src, q, func(key []mirror.Column, rows []mirror.Row) []mirror.Row {
+				return slices.DeleteFunc(rows, func(r mirror.Row) bool {
+					return (q.From != nil || q.Before != nil) && slices.Contains(r[:len(key)], nil)
+				})
+			})
+		}}
+	}, []string{"rows/null-bounds", "order/composite"}},
+	{"Limit is ignored", func() mirror.Store { return asking(func(q *mirror.Query) { q.Limit = 0 }) },
+		[]string{"rows/limit", "rows/composite-bounds"}},
+	{"Limit is one less", func() mirror.Store { return asking(func(q *mirror.Query) { q.Limit = max(q.Limit-1, 0) }) },
+		[]string{"rows/limit", "rows/composite-bounds"}},
+	{"Limit ends with the batch", func() mirror.Store {
+		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+			q.Limit = (q.Limit + 99) / 100 * 100
+			return src.Rows(ctx, q)
+		}}
+	}, []string{"rows/limit"}},
+	{"Limit leaves the order to chance", func() mirror.Store {
+		return asking(func(q *mirror.Query) {
+			if q.Limit > 0 && q.From == nil && q.Before == nil {
+				q.Key = nil
+				q.Table.Key = nil
+			}
+		})
+	}, []string{"rows/limit"}},
+	{"rows of a batch share their bytes", func() mirror.Store {
+		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+			return eachBatch(src.Rows(ctx, q), func(batch []mirror.Row) []mirror.Row {
+				buf := make([]byte, 0, 1<<16)
+				for i, r := range batch {
+					batch[i] = r.Clone()
+					for j, v := range r {
+						if b, ok := v.([]byte); ok && len(b) < cap(buf) {
+							batch[i][j] = append(buf[:0], b...)
+						}
+					}
+				}
+				return batch
+			})
+		}}
+	}, []string{"rows/lifetime", "concurrent/readers"}},
+	{"a reader that stops early keeps its lock", func() mirror.Store {
+		var locked atomic.Bool
+		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+			return func(yield func([]mirror.Row, error) bool) {
+				for batch, err := range src.Rows(ctx, q) {
+					if !yield(batch, err) {
+						locked.Store(true)
+						return
+					}
+				}
+			}
+		}, update: func(st mirror.Store, ctx context.Context, fn func(mirror.Tx) error) error {
+			if locked.Load() {
+				return errBusy
+			}
+			return st.Update(ctx, fn)
+		}}
+	}, []string{"rows/break"}},
+
+	// The order.
+	{"order without case", func() mirror.Store {
+		return sortedText(func(a, b string) int { return cmp.Compare(strings.ToLower(a), strings.ToLower(b)) })
+	}, []string{"order/case", "order/varchar", "order/nvarchar-max", "order/char", "order/long-text", "order/primary-key", "order/composite", "tx/reads-in-order"}},
+	{"order with trailing blanks in front", func() mirror.Store {
+		return sortedText(func(a, b string) int {
+			return cmp.Or(cmp.Compare(strings.TrimRight(a, " "), strings.TrimRight(b, " ")), len(b)-len(a))
+		})
+	}, []string{"order/trailing-blanks", "order/varchar", "order/nvarchar-max"}},
+	{"bounds without trailing blanks", func() mirror.Store {
+		trim := func(r mirror.Row) mirror.Row {
+			r = slices.Clone(r)
+			for i, v := range r {
+				if s, ok := v.(string); ok {
+					r[i] = strings.TrimRight(s, " ")
+				}
+			}
+			return r
+		}
+		return asking(func(q *mirror.Query) { q.From, q.Before = trim(q.From), trim(q.Before) })
+	}, []string{"order/trailing-blanks"}},
+	{"order without punctuation", func() mirror.Store {
+		return sortedText(func(a, b string) int {
+			word := strings.NewReplacer("-", "", "'", "").Replace
+			return cmp.Or(cmp.Compare(word(a), word(b)), cmp.Compare(a, b))
+		})
+	}, []string{"order/punctuation", "order/varchar", "order/char"}},
+	{"order of a language", func() mirror.Store {
+		return sortedText(func(a, b string) int {
+			spell := strings.NewReplacer("å", "aa", "ø", "oe", "é", "e", "ß", "ss").Replace
+			return cmp.Or(cmp.Compare(spell(a), spell(b)), cmp.Compare(a, b))
+		})
+	}, []string{"order/non-ascii", "order/primary-key"}},
+	{"order by UTF-16 units", func() mirror.Store {
+		return sortedText(func(a, b string) int { return slices.Compare(utf16.Encode([]rune(a)), utf16.Encode([]rune(b))) })
+	}, []string{"order/surrogates", "order/nvarchar-max", "order/primary-key", "tx/reads-in-order"}},
+	{"order up to the first NUL", func() mirror.Store {
+		return sortedText(func(a, b string) int {
+			a, restA, _ := strings.Cut(a, "\x00")
+			b, restB, _ := strings.Cut(b, "\x00")
+			return cmp.Or(cmp.Compare(a, b), cmp.Compare(restB, restA))
+		})
+	}, []string{"order/nul-character"}},
+	{"order by the first 1,000 characters", func() mirror.Store {
+		return sortedText(func(a, b string) int {
+			return cmp.Or(cmp.Compare(a[:min(len(a), 1000)], b[:min(len(b), 1000)]), cmp.Compare(b, a))
+		})
+	}, []string{"order/long-text"}},
+	{"order of GUIDs by bytes", func() mirror.Store { return sortedBytes(mirror.KindGUID, bytes.Compare) },
+		[]string{"order/guid", "order/primary-key"}},
+	{"order of decimals by text", func() mirror.Store { return sortedBytes(mirror.KindDecimal, bytes.Compare) },
+		[]string{"order/decimal", "order/decimal-integer", "order/money", "order/primary-key", "order/composite"}},
+	{"order of decimals by float", func() mirror.Store {
+		return sortedBytes(mirror.KindDecimal, func(a, b []byte) int {
+			x, _ := strconv.ParseFloat(string(a), 64)
+			y, _ := strconv.ParseFloat(string(b), 64)
+			return cmp.Or(cmp.Compare(x, y), bytes.Compare(b, a))
+		})
+	}, []string{"order/decimal", "order/decimal-integer"}},
+	{"order of bytes by length", func() mirror.Store {
+		return sortedBytes(mirror.KindBytes, func(a, b []byte) int { return cmp.Or(len(a)-len(b), bytes.Compare(a, b)) })
+	}, []string{"order/bytes", "order/bytes-zeros", "order/primary-key"}},
+	{"order of bytes without trailing zeros", func() mirror.Store {
+		return sortedBytes(mirror.KindBytes, func(a, b []byte) int {
+			return cmp.Or(bytes.Compare(bytes.TrimRight(a, "\x00"), bytes.TrimRight(b, "\x00")), len(b)-len(a))
+		})
+	}, []string{"order/bytes-zeros"}},
+	{"order of datetimeoffset by the clock on the wall", func() mirror.Store {
+		return sorted(func(c mirror.Column, a, b driver.Value) int {
+			if c.Type.Kind() != mirror.KindTimeOffset || a == nil || b == nil {
+				return standard(c, a, b)
+			}
+			return cmp.Compare(a.(time.Time).Format(time.RFC3339Nano), b.(time.Time).Format(time.RFC3339Nano))
+		})
+	}, []string{"order/datetimeoffset", "order/same-instant", "order/primary-key"}},
+	{"order of times by seconds", func() mirror.Store {
+		return sorted(func(c mirror.Column, a, b driver.Value) int {
+			x, ok := a.(time.Time)
+			y, ok2 := b.(time.Time)
+			if !ok || !ok2 {
+				return standard(c, a, b)
+			}
+			return cmp.Or(cmp.Compare(x.Unix(), y.Unix()), y.Compare(x))
+		})
+	}, []string{"order/datetime", "order/datetime2", "order/time"}},
+	{"order with NULL last", func() mirror.Store {
+		return sorted(func(c mirror.Column, a, b driver.Value) int {
+			if (a == nil) != (b == nil) {
+				return -standard(c, a, b)
+			}
+			return standard(c, a, b)
+		})
+	}, []string{"rows/null-bounds", "order/int", "order/bool", "order/same-instant", "tx/reads-in-order"}},
+	{"order backwards", func() mirror.Store {
+		return sorted(func(c mirror.Column, a, b driver.Value) int { return -standard(c, a, b) })
+	}, []string{"order/*", "rows/batches"}},
+	{"order by the key's columns as the table has them", func() mirror.Store {
+		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+			return again(ctx, src, q, func(key []mirror.Column, rows []mirror.Row) []mirror.Row {
+				at := make([]int, len(key))
+				for i := range at {
+					at[i] = i
+				}
+				names := q.Table.ColumnNames()
+				slices.SortFunc(at, func(i, j int) int {
+					return cmp.Compare(slices.Index(names, key[i].Name), slices.Index(names, key[j].Name))
+				})
+				slices.SortStableFunc(rows, func(a, b mirror.Row) int {
+					for _, i := range at {
+						if n := standard(key[i], a[i], b[i]); n != 0 {
+							return n
+						}
+					}
+					return 0
+				})
+				return rows
+			})
+		}}
+	}, []string{"order/composite", "rows/composite-bounds"}},
+
+	// Values.
+	{"every value is NULL", func() mirror.Store {
+		return delivering(func(c mirror.Column, v driver.Value) driver.Value {
+			if c.Name == "v" || c.Name == "s" || c.Name == "n" {
+				return nil
+			}
+			return v
+		})
+	}, []string{"values/*"}},
+	{"integers of the driver's size", func() mirror.Store {
+		return delivering(func(c mirror.Column, v driver.Value) driver.Value {
+			if n, ok := v.(int64); ok && c.Type.Name != "bigint" {
+				return int32(n)
+			}
+			return v
+		})
+	}, []string{"values/int", "values/smallint", "values/tinyint"}},
+	{"bit as a number", func() mirror.Store {
+		return delivering(func(_ mirror.Column, v driver.Value) driver.Value {
+			if b, ok := v.(bool); ok {
+				return map[bool]int64{false: 0, true: 1}[b]
+			}
+			return v
+		})
+	}, []string{"values/bit", "values/literals", "write/defaults"}},
+	{"bigint through float", func() mirror.Store {
+		return delivering(func(_ mirror.Column, v driver.Value) driver.Value {
+			if n, ok := v.(int64); ok {
+				return int64(float64(n / 2 * 2))
+			}
+			return v
+		})
+	}, []string{"values/bigint"}},
+	{"float as text of 15 digits", func() mirror.Store {
+		return delivering(func(_ mirror.Column, v driver.Value) driver.Value {
+			if f, ok := v.(float64); ok {
+				v, _ = strconv.ParseFloat(strconv.FormatFloat(f, 'g', 15, 64), 64)
+			}
+			return v
+		})
+	}, []string{"values/float"}},
+	{"-0 becomes 0", func() mirror.Store {
+		return delivering(func(_ mirror.Column, v driver.Value) driver.Value {
+			if f, ok := v.(float64); ok && f == 0 {
+				return 0.0
+			}
+			return v
+		})
+	}, []string{"values/negative-zero", "order/negative-zero"}},
+	{"whole floats as integers", func() mirror.Store {
+		return delivering(func(_ mirror.Column, v driver.Value) driver.Value {
+			if f, ok := v.(float64); ok && f == float64(int64(f)) {
+				return int64(f)
+			}
+			return v
+		})
+	}, []string{"values/float", "values/real", "write/defaults"}},
+	{"decimal as string", func() mirror.Store {
+		return delivering(func(c mirror.Column, v driver.Value) driver.Value {
+			if b, ok := v.([]byte); ok && c.Type.Kind() == mirror.KindDecimal {
+				return string(b)
+			}
+			return v
+		})
+	}, []string{"values/decimal", "values/money"}},
+	{"decimal through float", func() mirror.Store {
+		return delivering(func(c mirror.Column, v driver.Value) driver.Value {
+			if b, ok := v.([]byte); ok && c.Type.Kind() == mirror.KindDecimal {
+				f, _ := strconv.ParseFloat(string(b), 64)
+				return strconv.AppendFloat(nil, f, 'f', -1, 64)
+			}
+			return v
+		})
+	}, []string{"values/decimal-*", "values/money"}},
+	{"trailing blanks are trimmed", func() mirror.Store {
+		return deliveringText(func(s string) driver.Value { return strings.TrimRight(s, " ") })
+	}, []string{"values/nvarchar", "values/nvarchar-full", "values/varchar", "values/null-empty-blank", "order/trailing-blanks"}},
+	{"empty text is NULL", func() mirror.Store {
+		return deliveringText(func(s string) driver.Value {
+			if s == "" {
+				return nil
+			}
+			return s
+		})
+	}, []string{"values/nvarchar", "values/null-empty-blank", "write/set-null"}},
+	{"empty text is a blank", func() mirror.Store {
+		return deliveringText(func(s string) driver.Value { return cmp.Or(s, " ") })
+	}, []string{"values/nvarchar", "values/null-empty-blank"}},
+	{"empty bytes are NULL", func() mirror.Store {
+		return delivering(func(_ mirror.Column, v driver.Value) driver.Value {
+			if b, ok := v.([]byte); ok && len(b) == 0 {
+				return nil
+			}
+			return v
+		})
+	}, []string{"values/varbinary", "values/null-empty-blank", "values/image"}},
+	{"text in a code page", func() mirror.Store {
+		return deliveringText(func(s string) driver.Value {
+			return strings.Map(func(r rune) rune {
+				if r > 0xff {
+					return '?'
+				}
+				return r
+			}, s)
+		})
+	}, []string{"values/nvarchar", "values/ntext", "values/nchar", "order/surrogates"}},
+	{"text up to the first NUL", func() mirror.Store {
+		return deliveringText(func(s string) driver.Value {
+			s, _, _ = strings.Cut(s, "\x00")
+			return s
+		})
+	}, []string{"values/nul-character", "order/nul-character"}},
+	{"line ends are changed", func() mirror.Store {
+		return deliveringText(func(s string) driver.Value { return strings.ReplaceAll(s, "\r\n", "\n") })
+	}, []string{"values/nvarchar", "values/text"}},
+	{"long text is cut", func() mirror.Store {
+		return deliveringText(func(s string) driver.Value { return s[:min(len(s), 8000)] })
+	}, []string{"values/large"}},
+	{"text as bytes", func() mirror.Store { return deliveringText(func(s string) driver.Value { return []byte(s) }) },
+		[]string{"values/nvarchar", "values/xml", "values/char"}},
+	{"bytes as text", func() mirror.Store {
+		return delivering(func(c mirror.Column, v driver.Value) driver.Value {
+			if b, ok := v.([]byte); ok {
+				return string(b)
+			}
+			return v
+		})
+	}, []string{"values/varbinary", "values/binary", "values/uniqueidentifier"}},
+	{"GUID in the order of its text", func() mirror.Store {
+		return delivering(func(c mirror.Column, v driver.Value) driver.Value {
+			if b, ok := v.([]byte); ok && c.Type.Kind() == mirror.KindGUID {
+				b = slices.Clone(b)
+				slices.Reverse(b[:4])
+				slices.Reverse(b[4:6])
+				slices.Reverse(b[6:8])
+				return b
+			}
+			return v
+		})
+	}, []string{"values/uniqueidentifier"}},
+	{"times cut to seconds", func() mirror.Store {
+		return deliveringTime(func(x time.Time) time.Time { return x.Truncate(time.Second) })
+	}, []string{"values/datetime", "values/datetime2", "values/time", "values/datetimeoffset"}},
+	{"times through nanoseconds since 1970", func() mirror.Store {
+		return deliveringTime(func(x time.Time) time.Time { return time.Unix(0, x.UnixNano()).In(x.Location()) })
+	}, []string{"values/date", "values/datetime2", "order/datetime2"}},
+	{"times in local time", func() mirror.Store {
+		return deliveringTime(func(x time.Time) time.Time { return x.In(time.FixedZone("local", 3600)) })
+	}, []string{"values/datetime", "values/date", "values/time"}},
+	{"times in an unnamed zone", func() mirror.Store {
+		return deliveringTime(func(x time.Time) time.Time {
+			_, offset := x.Zone()
+			return x.In(time.FixedZone("", offset))
+		})
+	}, []string{"values/datetime", "values/smalldatetime"}},
+	{"datetimeoffset in UTC", func() mirror.Store { return deliveringTime(time.Time.UTC) },
+		[]string{"values/datetimeoffset", "order/same-instant"}},
+	{"time on the first day of 1970", func() mirror.Store {
+		return delivering(func(c mirror.Column, v driver.Value) driver.Value {
+			if x, ok := v.(time.Time); ok && c.Type.Kind() == mirror.KindTimeOfDay {
+				return x.AddDate(1969, 0, 0)
+			}
+			return v
+		})
+	}, []string{"values/time", "values/time-seconds"}},
+	{"Insert cuts times where it should round", func() mirror.Store {
+		return inserting(func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+			cut := make([]mirror.Row, len(rows))
+			for i, r := range rows {
+				cut[i] = slices.Clone(r)
+				for j, v := range r {
+					if x, ok := v.(time.Time); ok {
+						c, _ := t.Column(columns[j])
+						cut[i][j] = x.Truncate(map[string]time.Duration{"smalldatetime": time.Minute, "datetime": time.Millisecond}[c.Type.Name])
+					}
+				}
+			}
+			return tx.Insert(ctx, t, columns, cut)
+		})
+	}, []string{"values/smalldatetime"}},
+	{"Insert takes only what a driver takes", func() mirror.Store {
+		return inserting(func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+			for _, r := range rows {
+				for _, v := range r {
+					if _, ok := v.(uint8); ok {
+						return errors.New("unsupported type uint8")
+					}
+				}
+			}
+			return tx.Insert(ctx, t, columns, rows)
+		})
+	}, []string{"values/literals"}},
+	{"Insert writes when Update ends", func() mirror.Store {
+		var late []func(tx mirror.Tx) error
+		b := inserting(func(_ mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+			late = append(late, func(tx mirror.Tx) error { return tx.Insert(ctx, t, columns, rows) })
+			return nil
+		})
+		b.update = func(st mirror.Store, ctx context.Context, fn func(mirror.Tx) error) error {
+			return st.Update(ctx, func(tx mirror.Tx) error {
+				late = nil
+				if err := fn(tx); err != nil {
+					return err
+				}
+				for _, insert := range late {
+					if err := insert(tx); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		return b
+	}, []string{"values/insert-copies", "tx/reads-own-writes"}},
+
+	// Writing.
+	{"Create replaces a table", func() mirror.Store {
+		return &broken{Store: memory.New(), create: func(tx mirror.Tx, ctx context.Context, t mirror.Table) error {
+			tables, err := tx.Tables(ctx)
+			if err != nil {
+				return err
+			}
+			if slices.ContainsFunc(tables, func(old mirror.Table) bool { return old.Name == t.Name }) {
+				if err := tx.Drop(ctx, t); err != nil {
+					return err
+				}
+			}
+			return tx.Create(ctx, t)
+		}}
+	}, []string{"write/create-existing"}},
+	{"Create ignores a key that is not a column", func() mirror.Store {
+		return creating(func(t *mirror.Table) {
+			t.Key = slices.DeleteFunc(t.Key, func(name string) bool { return !slices.Contains(t.ColumnNames(), name) })
+		})
+	}, []string{"write/create-refuses"}},
+	{"Create runs what a default says", func() mirror.Store {
+		return creating(func(t *mirror.Table) {
+			for i, c := range t.Columns {
+				if strings.Contains(c.Default, "drop") {
+					t.Columns[i].Default = ""
+				}
+			}
+		})
+	}, []string{"write/hostile-default", "write/defaults"}},
+	{"Create makes text of what it does not know", func() mirror.Store {
+		return creating(func(t *mirror.Table) {
+			for i, c := range t.Columns {
+				if c.Type.Kind() == mirror.KindOther {
+					t.Columns[i].Type = mirror.MustType("nvarchar(max)")
+				}
+			}
+		})
+	}, []string{"write/hostile-type"}},
+	{"Create ignores defaults", func() mirror.Store {
+		return creating(func(t *mirror.Table) {
+			for i := range t.Columns {
+				t.Columns[i].Default = ""
+				t.Columns[i].Nullable = !slices.Contains(t.Key, t.Columns[i].Name)
+			}
+		})
+	}, []string{"tables/defaults", "write/defaults", "write/insert-columns"}},
+	{"Drop keeps the table", func() mirror.Store {
+		return &broken{Store: memory.New(), drop: func(tx mirror.Tx, ctx context.Context, t mirror.Table) error { return tx.Truncate(ctx, t) }}
+	}, []string{"write/drop", "write/create-again", "tx/commit", "tx/reads-own-writes"}},
+	{"Truncate does nothing", func() mirror.Store {
+		return &broken{Store: memory.New(), truncate: func(mirror.Tx, context.Context, mirror.Table) error { return nil }}
+	}, []string{"write/truncate", "tx/commit"}},
+	{"Insert goes by the order of the table", func() mirror.Store {
+		return inserting(func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+			return tx.Insert(ctx, t, t.ColumnNames()[:min(len(columns), len(t.Columns))], rows)
+		})
+	}, []string{"write/insert-columns"}},
+	{"Insert makes NULL of a column that is not named", func() mirror.Store {
+		return inserting(func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+			columns = slices.Clone(columns)
+			for _, c := range t.Columns {
+				if c.Nullable && !slices.Contains(columns, c.Name) {
+					columns = append(columns, c.Name)
+				}
+			}
+			wide := make([]mirror.Row, len(rows))
+			for i, r := range rows {
+				wide[i] = append(slices.Clone(r), make(mirror.Row, max(len(columns)-len(r), 0))...)
+			}
+			return tx.Insert(ctx, t, columns, wide)
+		})
+	}, []string{"write/insert-columns"}},
+	{"Insert of no rows is an error", func() mirror.Store {
+		return inserting(func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+			if len(rows) == 0 {
+				return errors.New("syntax error at end of input")
+			}
+			return tx.Insert(ctx, t, columns, rows)
+		})
+	}, []string{"write/insert-nothing"}},
+	{"Insert binds all values at once", func() mirror.Store {
+		return inserting(func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+			if len(rows)*len(columns) > 32_766 {
+				return errors.New("too many parameters")
+			}
+			return tx.Insert(ctx, t, columns, rows)
+		})
+	}, []string{"write/insert-many", "write/insert-wide"}},
+	{"Insert loses rows after the first 1,000", func() mirror.Store {
+		return inserting(func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+			return tx.Insert(ctx, t, columns, rows[:min(len(rows), 1000)])
+		})
+	}, []string{"write/insert-many"}},
+	{"Insert fills up short rows", func() mirror.Store {
+		return inserting(func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+			for i, r := range rows {
+				if len(r) < len(columns) {
+					rows[i] = append(slices.Clone(r), make(mirror.Row, len(columns)-len(r))...)
+				}
+			}
+			return tx.Insert(ctx, t, columns, rows)
+		})
+	}, []string{"write/insert-refuses"}},
+	{"Insert replaces a row of the same key", func() mirror.Store {
+		return inserting(func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+			for _, r := range rows {
+				var where []mirror.Cell
+				for _, k := range t.Key {
+					if i := slices.Index(columns, k); i >= 0 && i < len(r) {
+						where = append(where, cell(k, r[i]))
+					}
+				}
+				if len(where) > 0 {
+					if _, err := tx.Delete(ctx, t, where); err != nil {
+						return err
+					}
+				}
+				if err := tx.Insert(ctx, t, columns, []mirror.Row{r}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}, []string{"write/duplicate-key"}},
+	{"Insert makes numbers of text", func() mirror.Store {
+		return inserting(func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+			for _, r := range rows {
+				for i, name := range columns {
+					c, _ := t.Column(name)
+					if s, ok := r[i].(string); ok && c.Type.Kind() == mirror.KindInt {
+						r[i], _ = strconv.Atoi(s)
+					}
+				}
+			}
+			return tx.Insert(ctx, t, columns, rows)
+		})
+	}, []string{"write/wrong-values"}},
+	{"writes to a missing table are lost", func() mirror.Store {
+		return inserting(func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+			tables, err := tx.Tables(ctx)
+			if err != nil || !slices.ContainsFunc(tables, func(old mirror.Table) bool { return old.Name == t.Name }) {
+				return err
+			}
+			return tx.Insert(ctx, t, columns, rows)
+		})
+	}, []string{"write/missing-table"}},
+	{"Set returns 0", func() mirror.Store {
+		return &broken{Store: memory.New(), set: func(tx mirror.Tx, ctx context.Context, t mirror.Table, where, set []mirror.Cell) (int64, error) {
+			_, err := tx.Set(ctx, t, where, set)
+			return 0, err
+		}}
+	}, []string{"write/set", "write/set-null", "write/where-*", "tx/lost-updates"}},
+	{"Set counts only rows that change", func() mirror.Store {
+		return &broken{Store: memory.New(), set: func(tx mirror.Tx, ctx context.Context, t mirror.Table, where, set []mirror.Cell) (int64, error) {
+			if !has(t, where) || !has(t, set) {
+				return tx.Set(ctx, t, where, set)
+			}
+			same, err := tx.Set(ctx, t, slices.Concat(where, set), set)
+			if err != nil {
+				return 0, err
+			}
+			n, err := tx.Set(ctx, t, where, set)
+			return n - same, err
+		}}
+	}, []string{"write/set"}},
+	{"Set without a condition changes nothing", func() mirror.Store {
+		return &broken{Store: memory.New(), set: func(tx mirror.Tx, ctx context.Context, t mirror.Table, where, set []mirror.Cell) (int64, error) {
+			if len(where) == 0 {
+				return 0, nil
+			}
+			return tx.Set(ctx, t, where, set)
+		}}
+	}, []string{"write/set", "concurrent/readers-and-writer"}},
+	{"Set compares with NULL as SQL does", func() mirror.Store {
+		return &broken{Store: memory.New(), set: func(tx mirror.Tx, ctx context.Context, t mirror.Table, where, set []mirror.Cell) (int64, error) {
+			if hasNull(where) {
+				return 0, nil
+			}
+			return tx.Set(ctx, t, where, set)
+		}}
+	}, []string{"write/set-null", "write/where-int", "values/null-empty-blank"}},
+	{"Set ignores a column that does not exist", func() mirror.Store {
+		return &broken{Store: memory.New(), set: func(tx mirror.Tx, ctx context.Context, t mirror.Table, where, set []mirror.Cell) (int64, error) {
+			if !has(t, set) {
+				return 0, nil
+			}
+			return tx.Set(ctx, t, where, set)
+		}}
+	}, []string{"write/set-refuses"}},
+	{"Delete compares with NULL as SQL does", func() mirror.Store {
+		return &broken{Store: memory.New(), delete: func(tx mirror.Tx, ctx context.Context, t mirror.Table, where []mirror.Cell) (int64, error) {
+			if hasNull(where) {
+				return 0, nil
+			}
+			return tx.Delete(ctx, t, where)
+		}}
+	}, []string{"write/delete-null", "write/where-int"}},
+	{"Delete takes NULL for no condition", func() mirror.Store {
+		return &broken{Store: memory.New(), delete: func(tx mirror.Tx, ctx context.Context, t mirror.Table, where []mirror.Cell) (int64, error) {
+			given := slices.DeleteFunc(slices.Clone(where), func(c mirror.Cell) bool { return c.Value == nil })
+			if len(given) == 0 {
+				given = where
+			}
+			return tx.Delete(ctx, t, given)
+		}}
+	}, []string{"write/delete-null"}},
+	{"Delete without a condition deletes all", func() mirror.Store {
+		return &broken{Store: memory.New(), delete: func(tx mirror.Tx, ctx context.Context, t mirror.Table, where []mirror.Cell) (int64, error) {
+			if len(where) == 0 {
+				return 0, tx.Truncate(ctx, t)
+			}
+			return tx.Delete(ctx, t, where)
+		}}
+	}, []string{"write/delete-without-where"}},
+	{"Delete returns at most 1", func() mirror.Store {
+		return &broken{Store: memory.New(), delete: func(tx mirror.Tx, ctx context.Context, t mirror.Table, where []mirror.Cell) (int64, error) {
+			n, err := tx.Delete(ctx, t, where)
+			return min(n, 1), err
+		}}
+	}, []string{"write/delete"}},
+	{"Delete ignores a column that does not exist", func() mirror.Store {
+		return &broken{Store: memory.New(), delete: func(tx mirror.Tx, ctx context.Context, t mirror.Table, where []mirror.Cell) (int64, error) {
+			if !has(t, where) {
+				return 0, nil
+			}
+			return tx.Delete(ctx, t, where)
+		}}
+	}, []string{"write/delete-refuses"}},
+	{"a condition without case", func() mirror.Store {
+		return &broken{Store: memory.New(), set: func(tx mirror.Tx, ctx context.Context, t mirror.Table, where, set []mirror.Cell) (int64, error) {
+			n, err := tx.Set(ctx, t, where, set)
+			if err != nil || len(where) != 1 || where[0].Column == set[0].Column {
+				return n, err
+			}
+			for _, fold := range []func(string) string{strings.ToLower, strings.ToUpper} {
+				other := mapText(where, fold)
+				if fmt.Sprint(other) != fmt.Sprint(where) {
+					more, err := tx.Set(ctx, t, other, set)
+					if err != nil {
+						return 0, err
+					}
+					n += more
+				}
+			}
+			return n, nil
+		}}
+	}, []string{"write/where-is-exact"}},
+
+	// Transactions.
+	{"every write is a transaction of its own", func() mirror.Store {
+		return updating(func(st mirror.Store, ctx context.Context, fn func(mirror.Tx) error) error {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			return fn(autocommit{st})
+		})
+	}, []string{"tx/rollback", "tx/rollback-of-failed-write", "tx/panic", "tx/goexit", "tx/use-after-return", "tx/cancelled-*", "write/create-existing", "concurrent/readers-and-writer"}},
+	{"the function's error is wrapped", func() mirror.Store {
+		return updating(func(st mirror.Store, ctx context.Context, fn func(mirror.Tx) error) error {
+			if err := st.Update(ctx, fn); err != nil {
+				return fmt.Errorf("update: %w", err)
+			}
+			return nil
+		})
+	}, []string{"tx/rollback", "concurrent/readers-and-writer"}},
+	{"a rollback commits", func() mirror.Store {
+		return updating(func(st mirror.Store, ctx context.Context, fn func(mirror.Tx) error) (err error) {
+			if cerr := st.Update(ctx, func(tx mirror.Tx) error { err = fn(tx); return nil }); err == nil {
+				err = cerr
+			}
+			return err
+		})
+	}, []string{"tx/rollback", "concurrent/readers-and-writer"}},
+	{"a panic becomes an error", func() mirror.Store {
+		return updating(func(st mirror.Store, ctx context.Context, fn func(mirror.Tx) error) (err error) {
+			defer func() {
+				if p := recover(); p != nil {
+					err = fmt.Errorf("panic: %v", p)
+				}
+			}()
+			return st.Update(ctx, fn)
+		})
+	}, []string{"tx/panic"}},
+	{"a panic commits", func() mirror.Store {
+		return updating(func(st mirror.Store, ctx context.Context, fn func(mirror.Tx) error) error {
+			var p any
+			err := st.Update(ctx, func(tx mirror.Tx) error {
+				defer func() { p = recover() }()
+				return fn(tx)
+			})
+			if p != nil {
+				panic(p)
+			}
+			return err
+		})
+	}, []string{"tx/panic"}},
+	{"Goexit commits", func() mirror.Store {
+		return updating(func(st mirror.Store, ctx context.Context, fn func(mirror.Tx) error) error {
+			return st.Update(ctx, func(tx mirror.Tx) (err error) {
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					defer func() { _ = recover() }()
+					err = fn(tx)
+				}()
+				<-done
+				return err
+			})
+		})
+	}, []string{"tx/goexit"}},
+	{"a transaction reads from outside", func() mirror.Store {
+		b := &broken{Store: memory.New()}
+		b.tables = func(_ mirror.Source, ctx context.Context) ([]mirror.Table, error) { return b.Store.Tables(ctx) }
+		b.rows = func(_ mirror.Source, ctx context.Context, q mirror.Query) rowSeq { return b.Store.Rows(ctx, q) }
+		return b
+	}, []string{"tx/reads-own-writes", "tx/reads-in-order", "write/create-again"}},
+	{"an update is lost", lostUpdateStore, []string{"tx/lost-updates"}},
+	{"a Tx goes on to read", func() mirror.Store {
+		b := &broken{Store: memory.New()}
+		b.count = func(_ mirror.Source, ctx context.Context, t mirror.Table) (int64, error) {
+			return b.Store.Count(ctx, t)
+		}
+		return b
+	}, []string{"tx/use-after-return"}},
+	{"Update runs although its context is done", func() mirror.Store {
+		return updating(func(st mirror.Store, ctx context.Context, fn func(mirror.Tx) error) error {
+			return st.Update(context.WithoutCancel(ctx), fn)
+		})
+	}, []string{"tx/cancelled-before", "tx/cancelled-at-the-end"}},
+
+	// Contexts.
+	{"contexts are ignored", func() mirror.Store {
+		return &broken{Store: memory.New(),
+			tables: func(src mirror.Source, ctx context.Context) ([]mirror.Table, error) {
+				return src.Tables(context.WithoutCancel(ctx))
+			},
+			rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+				return src.Rows(context.WithoutCancel(ctx), q)
+			}}
+	}, []string{"cancel/cancelled", "cancel/deadline", "cancel/midway"}},
+	{"a done context ends Rows without an error", func() mirror.Store {
+		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+			return func(yield func([]mirror.Row, error) bool) {
+				for batch, err := range src.Rows(ctx, q) {
+					if errors.Is(err, ctx.Err()) || !yield(batch, err) {
+						return
+					}
+				}
+			}
+		}}
+	}, []string{"cancel/cancelled", "cancel/deadline", "cancel/midway"}},
+	{"a done context is an error of the engine", func() mirror.Store {
+		return &broken{Store: memory.New(), count: func(src mirror.Source, ctx context.Context, t mirror.Table) (int64, error) {
+			n, err := src.Count(ctx, t)
+			if ctx.Err() != nil {
+				err = errors.New("interrupted")
+			}
+			return n, err
+		}, update: func(st mirror.Store, ctx context.Context, fn func(mirror.Tx) error) error {
+			err := st.Update(ctx, fn)
+			if ctx.Err() != nil {
+				err = errors.New("interrupted")
+			}
+			return err
+		}}
+	}, []string{"cancel/*ed", "cancel/deadline", "tx/cancelled-*"}},
+	{"Rows reads all before it looks at its context", func() mirror.Store {
+		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+			return func(yield func([]mirror.Row, error) bool) {
+				for batch, err := range src.Rows(context.WithoutCancel(ctx), q) {
+					if !yield(batch, err) {
+						return
+					}
+				}
+				if err := ctx.Err(); err != nil {
+					yield(nil, err)
+				}
+			}
+		}}
+	}, []string{"cancel/midway"}},
+	{"a cancelled reader takes the connection along", func() mirror.Store {
+		var gone atomic.Bool
+		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+			return func(yield func([]mirror.Row, error) bool) {
+				if gone.Load() && ctx.Err() == nil {
+					yield(nil, errors.New("connection is closed"))
+					return
+				}
+				for batch, err := range src.Rows(ctx, q) {
+					if err != nil {
+						gone.Store(ctx.Err() != nil)
+					}
+					if !yield(batch, err) {
+						return
+					}
+				}
+			}
+		}}
+	}, []string{"cancel/usable-afterwards"}},
+	{"a reader that stops early leaves a goroutine", func() mirror.Store {
+		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+			return func(yield func([]mirror.Row, error) bool) {
+				for batch, err := range src.Rows(ctx, q) {
+					if !yield(batch, err) {
+						forever := make(chan struct{})
+						go func() { <-forever }()
+						return
+					}
+				}
+			}
+		}}
+	}, []string{"cancel/goroutines"}},
+	{"two readers at once are one too many", func() mirror.Store {
+		var reading atomic.Int32
+		second := make(chan struct{})
+		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+			return func(yield func([]mirror.Row, error) bool) {
+				switch reading.Add(1) {
+				case 1:
+					<-second // stays until it is not alone
+				case 2:
+					close(second)
+					yield(nil, errBusy)
+					return
+				}
+				src.Rows(ctx, q)(yield)
+			}
+		}}
+	}, []string{"concurrent/*"}},
+}
+
+// lostUpdateStore reads outside of the transaction that writes. Its first
+// increment waits until the second one has read.
+func lostUpdateStore() mirror.Store {
+	var increments atomic.Int32
+	second := make(chan struct{})
+	return updating(func(st mirror.Store, ctx context.Context, fn func(mirror.Tx) error) error {
+		var writes []func(tx mirror.Tx) error
+		if err := fn(queueTx{autocommit{st}, &writes}); err != nil {
+			return err
+		}
+		if len(writes) == 1 {
+			switch increments.Add(1) {
+			case 1:
+				<-second
+			case 2:
+				close(second)
+			}
+		}
+		return st.Update(ctx, func(tx mirror.Tx) error {
+			for _, write := range writes {
+				if err := write(tx); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+}
+
+// queueTx keeps what Set is to do for later.
+type queueTx struct {
+	autocommit
+	writes *[]func(tx mirror.Tx) error
+}
+
+func (x queueTx) Set(ctx context.Context, t mirror.Table, where, set []mirror.Cell) (int64, error) {
+	*x.writes = append(*x.writes, func(tx mirror.Tx) error {
+		_, err := tx.Set(ctx, t, where, set)
+		return err
+	})
+	return 1, nil
+}
