@@ -1,2 +1,59 @@
 // Package mirror keeps database mirrors of SuperOffice CRM Online honest.
+//
+// A partner of SuperOffice keeps a mirror: a SQL Server copy of a customer's
+// CRM database, fed every 20 minutes by the vendor's Mirroring Task. When a
+// mirror stops following, the documented way is to compare tables by eye, to
+// set LSN to -1 in the table <context identifier>_mirroring, or to drop that
+// table. This package does it properly:
+//
+//   - [Mirror.Status] says what the mirror's database says about itself.
+//   - [Mirror.Compare] compares the mirror with the customer's database, or
+//     with any other copy, row by row and by value.
+//   - [Mirror.ResetTables] makes the next cycle wipe and repopulate tables.
+//   - [Mirror.HardReset] makes it start from nothing.
+//   - [Mirror.Undo] takes a reset back before the next cycle begins.
+//
+// A mirror that lost rows is found and repaired like this:
+//
+//	m, err := mirror.New("Cust10195", store, nil)
+//	if err != nil {
+//		return err
+//	}
+//	report, err := m.Compare(ctx, source, nil)
+//	if err != nil {
+//		return err
+//	}
+//	if stale := report.Stale(); len(stale) > 0 {
+//		receipt, err := m.ResetTables(ctx, stale, nil)
+//		...
+//	}
+//
+// # Stores
+//
+// A [Source] is a database that can be read, a [Store] one that can also be
+// written to. Package store/sqlite keeps them in files, store/memory is a fake
+// for unit tests, and store/sqlstore makes a Store of any database/sql driver
+// and one Dialect. All of them deliver the same values ([Kind]) in the same
+// order ([CompareKeys]), which the suite in store/storetest holds them to.
+// Package store/cycle plays the vendor's Mirroring Task.
+//
+// # What holds
+//
+//   - Compare takes Sources, which cannot be written to.
+//   - A reset changes all of the tables it was given, or none.
+//   - Whatever fails, the mirror is as it was before. The one exception is
+//     ErrOutcomeUnknown: the connection broke during the commit.
+//   - What is not known about a metadata row is kept and put back untouched.
+//   - A table is never judged by a sample, and every column that was not
+//     compared is named in the [Report].
+//   - A mirror lags by design. Compare says what differs now, not why.
+//
+// # Where the rules come from
+//
+// SuperOffice's documentation of database mirroring states what an LSN of -1
+// does, what a missing metadata table does, which tables are never mirrored
+// (see [BlockedTables]), and that primary keys, types, nullability and defaults
+// are mirrored while foreign keys, indexes and collations are not. SQL Server's
+// documentation states the types and their order. The comments name the rule
+// where one is applied.
 package mirror

@@ -46,7 +46,9 @@ type Store interface {
 	// may run fn again after it has rolled a first try back, so fn changes
 	// nothing but the transaction.
 	//
-	// The Tx is valid until fn returns and is not safe for concurrent use.
+	// A context that is done before the commit rolls back, and so does a fn
+	// that panics. The Tx is valid until fn returns, gives errors after that,
+	// and is not safe for concurrent use.
 	Update(ctx context.Context, fn func(tx Tx) error) error
 }
 
@@ -54,12 +56,14 @@ type Store interface {
 //
 // Tables and columns are named exactly as Tables returned them. Values are
 // given as Go literals that [Normalize] accepts for the type of their column.
-// A method that fails leaves the transaction fit only for rollback: Update then
-// returns the error even if the function given to it does not.
+// A method that fails, be it a read, leaves the transaction fit only for
+// rollback: Update then returns the error even if the function given to it does
+// not. A table that does not exist is ErrTableNotFound.
 type Tx interface {
 	Source
 
-	// Create creates a table with the columns and the primary key of t.
+	// Create creates a table with the columns and the primary key of t. An
+	// existing table of that name is an error.
 	// Names and types are taken from t as data: text that is not a known
 	// type, a literal or one of the usual functions as default is refused.
 	Create(ctx context.Context, t Table) error
@@ -166,7 +170,8 @@ type Column struct {
 	Default string `json:"default,omitempty"`
 
 	// Generated is true for computed columns, whose values the database
-	// makes. They are reported but not compared, and never written.
+	// makes. They are reported but not compared, and never written; Create
+	// takes them for plain columns, because their expression is not known.
 	Generated bool `json:"generated,omitempty"`
 }
 

@@ -524,10 +524,10 @@ func roundTime(t time.Time, step time.Duration) time.Time {
 // Normalize converts a Go literal to the Go type that [Kind] documents for a
 // column of type t, rounded to the steps of a time type. It takes all integer
 // and float types, bool, string, []byte and time.Time; text stands for
-// decimals, and for GUIDs in their usual form. A value that t cannot hold is
-// an error.
+// decimals, and for GUIDs in their usual form. A nil []byte is NULL, as
+// database/sql has it. A value that t cannot hold is an error.
 func Normalize(t Type, v any) (driver.Value, error) {
-	if v == nil {
+	if b, ok := v.([]byte); v == nil || ok && b == nil {
 		return nil, nil
 	}
 	wrong := func(rule string) (driver.Value, error) {
@@ -664,7 +664,17 @@ func normalizeDecimal(t Type, v any, wrong func(string) (driver.Value, error)) (
 	if len(integer) > precision-scale || len(fraction) > scale {
 		return wrong(fmt.Sprintf("want at most %d digits, %d of them after the point", precision, scale))
 	}
-	return []byte(text), nil
+	plain := "0"
+	if len(integer) > 0 {
+		plain = string(integer)
+	}
+	if _, written, ok := strings.Cut(text, "."); ok && written != "" {
+		plain += "." + written
+	}
+	if text[0] == '-' && len(integer)+len(fraction) > 0 {
+		plain = "-" + plain
+	}
+	return []byte(plain), nil
 }
 
 // firstYear returns the first year of a time type.

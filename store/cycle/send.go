@@ -93,11 +93,8 @@ func (s *sender) sendAll(ctx context.Context, version int64) error {
 
 // sendChanges sends the final state of every key that changed.
 func (s *sender) sendChanges(ctx context.Context, version int64, keys []changed) error {
-	kept := slices.IndexFunc(keys, func(k changed) bool { return !k.deleted })
-	if kept < 0 {
-		kept = len(keys)
-	}
-	for _, sorted := range [][]changed{keys[:kept], keys[kept:]} {
+	kept := max(0, slices.IndexFunc(keys, func(k changed) bool { return !k.deleted }))
+	for _, sorted := range [][]changed{keys[:kept], keys[kept:]} { // deleted keys first
 		if err := s.look(ctx, sorted, s.addChange); err != nil {
 			return err
 		}
@@ -158,9 +155,6 @@ func (s *sender) look(ctx context.Context, keys []changed, found func(context.Co
 						return err
 					}
 					keys = keys[1:]
-					if n == 0 {
-						break
-					}
 				}
 				if len(keys) == 0 {
 					return nil

@@ -94,13 +94,14 @@ func usableAfterwards(t *env) {
 	require.EqualValues(t, len(rows)-1, count(t, t.src, tab))
 }
 
-// cancelOnce reads the first batch and cancels, and then tries to read more.
+// cancelOnce cancels after the first batch, and then tries to read more.
 func cancelOnce(t *env, tab mirror.Table) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	for _, err := range t.src.Rows(ctx, mirror.Query{Table: tab, Key: []string{"id"}}) {
 		if err != nil {
+			require.ErrorIs(t, err, context.Canceled)
 			break
 		}
 		cancel()

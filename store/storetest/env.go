@@ -308,7 +308,7 @@ func showValue(v driver.Value) string {
 		s = fmt.Sprint(v)
 	}
 	if len(s) > 200 {
-		return fmt.Sprintf("%s... (%d characters)", s[:200], len(s))
+		return fmt.Sprintf("%s ... %s (%d characters)", s[:60], s[len(s)-60:], len(s))
 	}
 	return s
 }
@@ -356,11 +356,10 @@ func at(s string) time.Time {
 	if err != nil {
 		panic(err)
 	}
-	if _, offset := x.Zone(); offset == 0 {
-		return x.UTC()
+	if _, offset := x.Zone(); offset != 0 {
+		return x.In(time.FixedZone("", offset)) // never time.Local
 	}
-	_, offset := x.Zone()
-	return x.In(time.FixedZone("", offset))
+	return x.UTC()
 }
 
 // timeOfDay parses a time such as "12:34:56.789".

@@ -5,11 +5,14 @@
 //		storetest.Run(t, func(t testing.TB) mirror.Store { return open(t) })
 //	}
 //
-// The suite begins with everything on. What an engine does not support it
-// declares with [Skip], one contract and one reason at a time.
+// Each contract is a subtest such as "rows/limit": an area, which is a file of
+// this package that says what it demands, and a name. The suite begins with
+// everything on. What an engine does not support it declares with [Skip], one
+// contract and one reason at a time. Run it with the race detector. A Store
+// that keeps a lock it should have let go makes it hang, and the trace of
+// go test -timeout names the check.
 //
-// A contract is named by its area and itself, such as "rows/limit", and the
-// file of that area states what it demands.
+// An engine that only reads passes [RunSource], and [Bench] measures reading.
 package storetest
 
 import (

@@ -46,6 +46,21 @@ func dump(t T, src mirror.Source) []string {
 	return lines
 }
 
+// unchanged compares the database with an earlier dump of it.
+func unchanged(t *env, before []string, what string, args ...any) {
+	t.Helper()
+	after := dump(t, t.st)
+	if slices.Equal(before, after) {
+		return
+	}
+	without := func(lines, others []string) []string {
+		lines = slices.DeleteFunc(slices.Clone(lines), func(s string) bool { return slices.Contains(others, s) })
+		return lines[:min(len(lines), 5)]
+	}
+	require.Fail(t, fmt.Sprintf("%s: gone are %q, new are %q (up to 5 of each)",
+		fmt.Sprintf(what, args...), without(before, after), without(after, before)))
+}
+
 // everything is a transaction with one of each write, over several tables.
 func everything(t *env) (before []string, writes func(ctx context.Context, tx mirror.Tx) error) {
 	t.Helper()
@@ -99,7 +114,7 @@ func rollback(t *env) {
 		return sentinel
 	})
 	require.True(t, err == sentinel, "Update returns the function's error as it is, and not %v", err)
-	require.Equal(t, before, dump(t, t.st), "database after a rollback")
+	unchanged(t, before, "database after a rollback")
 	t.update(func(tx mirror.Tx) error { return writes(t.Context(), tx) })
 }
 
@@ -113,7 +128,7 @@ func rollbackOfFailedWrite(t *env) {
 		rows[2999][0] = int64(1) // a key that is there already
 		return tx.Insert(t.Context(), findIn(t, tx, "emptied"), people().ColumnNames(), rows)
 	})
-	require.Equal(t, before, dump(t, t.st), "database after a failed write")
+	unchanged(t, before, "database after a failed write")
 }
 
 func rollbackOnPanic(t *env) {
@@ -131,7 +146,7 @@ func rollbackOnPanic(t *env) {
 		})
 		require.Fail(t, "Update returned in spite of the panic", "with %v", err)
 	}()
-	require.Equal(t, before, dump(t, t.st), "database after a panic")
+	unchanged(t, before, "database after a panic")
 	t.update(func(tx mirror.Tx) error { return writes(t.Context(), tx) })
 }
 
@@ -151,7 +166,7 @@ func rollbackOnGoexit(t *env) {
 		failed <- fmt.Errorf("the function never returned, but Update did, with %v", err)
 	}()
 	require.NoError(t, <-failed)
-	require.Equal(t, before, dump(t, t.st), "database after runtime.Goexit")
+	unchanged(t, before, "database after runtime.Goexit")
 	t.update(func(tx mirror.Tx) error { return writes(t.Context(), tx) })
 }
 
@@ -209,7 +224,7 @@ func readsOwnWrites(t *env) {
 func readsInOrder(t *env) {
 	def := table("ordered", []string{"id"}, notNull("id", "int"), nullable("k", "nvarchar(20)"))
 	var rows []mirror.Row
-	for i, k := range []any{"b", nil, "a ", "A", "", "a", "ø", "\uffee", "\U0001f600"} {
+	for i, k := range []any{"b", nil, "a ", "Z", "A", "", "a", "ø", "\uffee", "\U0001f600"} {
 		rows = append(rows, mirror.Row{int64(i), k})
 	}
 	t.update(func(tx mirror.Tx) error {
@@ -291,7 +306,7 @@ func useAfterReturn(t *env) {
 		} {
 			require.Error(t, use(), "%s of a Tx after its %s", method, name)
 		}
-		require.Equal(t, before, dump(t, t.st), "database after use of a Tx after its %s", name)
+		unchanged(t, before, "database after use of a Tx after its %s", name)
 	}
 }
 
@@ -321,7 +336,7 @@ func cancelledInside(t *env) {
 		return tx.Insert(ctx, changed, []string{"id"}, []mirror.Row{{77}})
 	})
 	require.ErrorIs(t, err, context.Canceled)
-	require.Equal(t, before, dump(t, t.st), "database after a context was cancelled")
+	unchanged(t, before, "database after a context was cancelled")
 	t.update(func(tx mirror.Tx) error { return writes(t.Context(), tx) })
 }
 
@@ -335,6 +350,6 @@ func cancelledAtTheEnd(t *env) {
 		return err
 	})
 	require.ErrorIs(t, err, context.Canceled)
-	require.Equal(t, before, dump(t, t.st), "database after a context was cancelled before the commit")
+	unchanged(t, before, "database after a context was cancelled before the commit")
 	t.update(func(tx mirror.Tx) error { return writes(t.Context(), tx) })
 }

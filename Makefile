@@ -1,0 +1,17 @@
+.DEFAULT_GOAL := help
+.PHONY: help test race lint bench
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+test: ## run all tests; needs no server
+	go test ./...
+
+race: ## run all tests under the race detector
+	go test -race ./...
+
+lint: ## run golangci-lint with .golangci.yml
+	golangci-lint run
+
+bench: ## compare the speed and memory of Compare with plain reading
+	go test ./store/sqlite -run '^$$' -bench Compare -benchtime 3x -timeout 30m
