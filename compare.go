@@ -529,7 +529,7 @@ func (c *comparison) compareRows(ctx context.Context, p pair, plan tablePlan, tr
 	if err := mir.start(ctx, &readers, c.m.store, query(*p.mirror, plan.mirror, plan.key)); err != nil {
 		return fmt.Errorf("mirror: %w", err)
 	}
-	err := mg.run(ctx, src, mir)
+	err := mg.run(src, mir)
 	tr.SourceRows, tr.MirrorRows = src.rows, mir.rows
 	return err
 }

@@ -9,29 +9,28 @@ import (
 	"sync"
 )
 
-// cursor reads one side of a comparison, row by row, from its own goroutine. It
-// looks one row ahead to know whether a key repeats.
+// cursor reads one side of a comparison, row by row, from its own goroutine.
 type cursor struct {
 	order   func(a, b Row) int
 	onBatch func(rows int64) // nil: nobody asks
 
 	batches chan []Row
-	next    chan struct{}
-	err     error // why batches was closed; nil at the end of the rows
+	next    chan struct{} // asks for the next batch
+	err     error         // why batches was closed; nil at the end of the rows
 
-	batch   []Row
-	at      int // where in batch the row after row is
-	held    Row // copy of row when its batch is gone
-	row     Row
-	ok      bool // row is one
-	repeats bool // the row after row has the same key
-	rows    int64
+	batch []Row
+	at    int  // where in batch the row after row is
+	asked bool // batch is used up and the next one asked for
+	held  Row  // copy of row when its batch is gone
+	row   Row
+	ok    bool // row is one
+	rows  int64
 }
 
 // start begins reading and returns when the first row is there.
 func (c *cursor) start(ctx context.Context, readers *sync.WaitGroup, src Source, q Query) error {
 	c.batches = make(chan []Row)
-	c.next = make(chan struct{})
+	c.next = make(chan struct{}, 1)
 	readers.Go(func() {
 		defer close(c.batches)
 		for batch, err := range src.Rows(ctx, q) {
@@ -53,33 +52,37 @@ func (c *cursor) start(ctx context.Context, readers *sync.WaitGroup, src Source,
 			}
 		}
 	})
+	c.asked = true
 	if err := c.receive(); err != nil {
 		return err
 	}
-	return c.advance(ctx)
+	return c.advance()
 }
 
-// receive waits for the next batch.
+// receive waits for the batch that was asked for.
 func (c *cursor) receive() error {
 	batch, ok := <-c.batches
+	c.batch, c.at, c.asked = batch, 0, false
 	if !ok {
-		c.batch, c.at = nil, 0
 		return c.err
 	}
-	c.batch, c.at = batch, 0
 	if c.onBatch != nil {
 		c.onBatch(c.rows)
 	}
 	return nil
 }
 
-// advance moves to the next row.
-func (c *cursor) advance(ctx context.Context) error {
+// advance moves to the next row. With the last row of a batch it asks for the
+// next batch but does not wait for it, so that both sides read meanwhile.
+func (c *cursor) advance() error {
+	if _, err := c.repeats(); err != nil { // also waits, and checks the order
+		return err
+	}
 	if c.at == len(c.batch) {
-		c.row, c.ok, c.repeats = nil, false, false
+		c.row, c.ok = nil, false
 		return nil
 	}
-	c.row, c.ok, c.repeats = c.batch[c.at], true, false
+	c.row, c.ok = c.batch[c.at], true
 	c.at++
 	c.rows++
 	if c.at == len(c.batch) {
@@ -89,25 +92,27 @@ func (c *cursor) advance(ctx context.Context) error {
 				c.held[i] = slices.Clone(b)
 			}
 		}
-		c.row = c.held
-		select {
-		case c.next <- struct{}{}:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+		c.row, c.asked = c.held, true
+		c.next <- struct{}{}
+	}
+	return nil
+}
+
+// repeats reports whether the row after the current one has the same key.
+func (c *cursor) repeats() (bool, error) {
+	if c.asked {
 		if err := c.receive(); err != nil {
-			return err
+			return false, err
 		}
-		if len(c.batch) == 0 {
-			return nil
-		}
+	}
+	if !c.ok || c.at == len(c.batch) {
+		return false, nil
 	}
 	n := c.order(c.row, c.batch[c.at])
 	if n > 0 {
-		return fmt.Errorf("%w: row %d", ErrOrder, c.rows+1)
+		return false, fmt.Errorf("%w: row %d", ErrOrder, c.rows+1)
 	}
-	c.repeats = n == 0
-	return nil
+	return n == 0, nil
 }
 
 // merge walks two cursors in key order and counts what differs.
@@ -166,7 +171,7 @@ func (m *merge) sameRow(a, b Row) bool {
 	return true
 }
 
-func (m *merge) run(ctx context.Context, source, mirror *cursor) error {
+func (m *merge) run(source, mirror *cursor) error {
 	for source.ok || mirror.ok {
 		n := 0
 		switch {
@@ -177,26 +182,33 @@ func (m *merge) run(ctx context.Context, source, mirror *cursor) error {
 		default:
 			n = m.orderBoth(source.row, mirror.row)
 		}
+		if n == 0 {
+			grouped, err := m.grouped(source, mirror)
+			if err != nil {
+				return err
+			}
+			if grouped {
+				if err := m.group(source, mirror); err != nil {
+					return err
+				}
+				continue
+			}
+		}
 		switch {
 		case n < 0:
 			m.missing(source.row, 1)
 		case n > 0:
 			m.extra(mirror.row, 1)
-		case source.repeats || mirror.repeats:
-			if err := m.group(ctx, source, mirror); err != nil {
-				return err
-			}
-			continue
 		case !m.sameRow(source.row, mirror.row):
 			m.change(source.row, mirror.row, 1)
 		}
 		if n <= 0 {
-			if err := source.advance(ctx); err != nil {
+			if err := source.advance(); err != nil {
 				return fmt.Errorf("source: %w", err)
 			}
 		}
 		if n >= 0 {
-			if err := mirror.advance(ctx); err != nil {
+			if err := mirror.advance(); err != nil {
 				return fmt.Errorf("mirror: %w", err)
 			}
 		}
@@ -207,6 +219,19 @@ func (m *merge) run(ctx context.Context, source, mirror *cursor) error {
 		}
 	}
 	return nil
+}
+
+// grouped reports whether the current key stands in several rows of a side.
+func (m *merge) grouped(source, mirror *cursor) (bool, error) {
+	repeats, err := source.repeats()
+	if err != nil {
+		return false, fmt.Errorf("source: %w", err)
+	}
+	also, err := mirror.repeats()
+	if err != nil {
+		return false, fmt.Errorf("mirror: %w", err)
+	}
+	return repeats || also, nil
 }
 
 // A group of rows with one key is matched exactly as long as its distinct rows
@@ -223,7 +248,7 @@ type variant struct {
 }
 
 // group matches the rows of both sides that share the current key.
-func (m *merge) group(ctx context.Context, source, mirror *cursor) error {
+func (m *merge) group(source, mirror *cursor) error {
 	var variants []variant
 	size, last := 0, 0
 	find := func(row Row) (*variant, error) {
@@ -252,8 +277,10 @@ func (m *merge) group(ctx context.Context, source, mirror *cursor) error {
 				return err
 			}
 			*count(v)++
-			more = c.repeats
-			if err := c.advance(ctx); err != nil {
+			if more, err = c.repeats(); err == nil {
+				err = c.advance()
+			}
+			if err != nil {
 				return fmt.Errorf("%s: %w", side, err)
 			}
 		}

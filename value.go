@@ -269,6 +269,9 @@ func foldRune(r rune) rune {
 	for n := unicode.SimpleFold(r); n != r; n = unicode.SimpleFold(n) {
 		least = min(least, n)
 	}
+	if unicode.SimpleFold(r) == r {
+		return r // the dotted capital I, whose lower case has lost its accent
+	}
 	return unicode.ToLower(least)
 }
 
@@ -564,6 +567,8 @@ func Normalize(t Type, v any) (driver.Value, error) {
 			f = rv.Float()
 		case rv.CanInt():
 			f = float64(rv.Int())
+		case rv.CanUint():
+			f = float64(rv.Uint())
 		default:
 			return wrong("want a float")
 		}
@@ -610,6 +615,12 @@ func Normalize(t Type, v any) (driver.Value, error) {
 		if first := firstYear(t.Name); t.Kind() != KindTimeOfDay && (x.UTC().Year() < first || x.UTC().Year() > 9999) {
 			return wrong(fmt.Sprintf("want a year from %d to 9999", first))
 		}
+		if t.Name == "smalldatetime" && x.After(lastSmallDatetime) {
+			return wrong("want a date up to 2079-06-06")
+		}
+		if _, offset := x.Zone(); offset%60 != 0 || max(offset, -offset) > maxOffset {
+			return wrong("want an offset of whole minutes, at most 14 hours")
+		}
 		if t.Kind() == KindTimeOfDay {
 			x = time.Date(1, 1, 1, x.Hour(), x.Minute(), x.Second(), x.Nanosecond(), time.UTC)
 		}
@@ -642,11 +653,14 @@ func normalizeDecimal(t Type, v any, wrong func(string) (driver.Value, error)) (
 	case []byte:
 		text = string(x)
 	default:
-		rv := reflect.ValueOf(v)
-		if !rv.CanInt() {
+		switch rv := reflect.ValueOf(v); {
+		case rv.CanInt():
+			text = strconv.FormatInt(rv.Int(), 10)
+		case rv.CanUint():
+			text = strconv.FormatUint(rv.Uint(), 10)
+		default:
 			return wrong("want text such as \"12.50\", or an integer")
 		}
-		text = strconv.FormatInt(rv.Int(), 10)
 	}
 	digits := strings.TrimLeft(text, "+-")
 	if len(text)-len(digits) > 1 || digits == "" || digits == "." ||
@@ -654,15 +668,19 @@ func normalizeDecimal(t Type, v any, wrong func(string) (driver.Value, error)) (
 		return wrong("want a decimal number")
 	}
 	precision, scale := t.Precision, t.Scale
-	switch t.Name {
+	lo, hi := "", ""
+	switch t.Name { // integers of 64 and 32 bits, in units of 1/10,000
 	case "money":
-		precision, scale = 19, 4
+		precision, scale, lo, hi = 19, 4, "-922337203685477.5808", "922337203685477.5807"
 	case "smallmoney":
-		precision, scale = 10, 4
+		precision, scale, lo, hi = 10, 4, "-214748.3648", "214748.3647"
 	}
 	_, integer, fraction := splitDecimal([]byte(text))
 	if len(integer) > precision-scale || len(fraction) > scale {
 		return wrong(fmt.Sprintf("want at most %d digits, %d of them after the point", precision, scale))
+	}
+	if hi != "" && (compareDecimals([]byte(text), []byte(lo)) < 0 || compareDecimals([]byte(text), []byte(hi)) > 0) {
+		return wrong("want a number from " + lo + " to " + hi)
 	}
 	plain := "0"
 	if len(integer) > 0 {
@@ -676,6 +694,12 @@ func normalizeDecimal(t Type, v any, wrong func(string) (driver.Value, error)) (
 	}
 	return []byte(plain), nil
 }
+
+// lastSmallDatetime is 65,535 days after the first one.
+var lastSmallDatetime = time.Date(2079, 6, 6, 23, 59, 0, 0, time.UTC)
+
+// maxOffset is the greatest offset of datetimeoffset, in seconds.
+const maxOffset = 14 * 60 * 60
 
 // firstYear returns the first year of a time type.
 func firstYear(name string) int {

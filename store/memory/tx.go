@@ -106,6 +106,7 @@ func (x *tx) Create(ctx context.Context, t mirror.Table) error {
 			return err
 		}
 		for i, c := range created.def.Columns {
+			c.Generated = false
 			if c.Type, err = mirror.ParseType(c.Type.String()); err != nil {
 				return fmt.Errorf("column %s: %w", c.Name, err)
 			}

@@ -1,0 +1,189 @@
+package mirror_test
+
+import (
+	"bytes"
+	"context"
+	"log/slog"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store/memory"
+)
+
+const customer = "Cust10195"
+
+// newMirror returns the mirror of customer in a store.
+func newMirror(t testing.TB, store mirror.Store, opts *mirror.Options) *mirror.Mirror {
+	t.Helper()
+	m, err := mirror.New(customer, store, opts)
+	require.NoError(t, err)
+	return m
+}
+
+func TestNewContextID(t *testing.T) {
+	longest := strings.Repeat("c", 128-len("_mirroring"))
+	for _, id := range []string{customer, "c", "Z9", "Cust_1-a", longest} {
+		m, err := mirror.New(id, memory.New(), nil)
+		require.NoError(t, err, id)
+		require.Equal(t, id, m.ContextID())
+		require.Equal(t, id+"_mirroring", mirror.MetadataTableName(id))
+	}
+	for _, c := range []struct{ name, id, rule string }{
+		{"empty", "", "it is empty"},
+		{"one too long", longest + "c", `it has 119 characters, and at most 118 fit into a table's name with "_mirroring"`},
+		{"far too long", strings.Repeat("c", 1<<20), "at most 118"},
+		{"a digit first", "10195", "does not start with a letter"},
+		{"an underscore first", "_Cust", "does not start with a letter"},
+		{"a letter that is not ASCII first", "Ålesund", "does not start with a letter"},
+		{"a letter that is not ASCII", "Malmö", `'ö' is not a letter`},
+		{"a letter that looks like ASCII", "\u0421ust", "does not start with a letter"},
+		{"the Kelvin sign", "Cust\u212a", `is not a letter`},
+		{"a blank", "Cust 1", `' ' is not a letter`},
+		{"a blank behind", "Cust1 ", `' ' is not a letter`},
+		{"a line break", "Cust1\n", `'\n' is not a letter`},
+		{"NUL", "Cust\x00", `'\x00' is not a letter`},
+		{"no UTF-8", "Cust\xff", "is not a letter"},
+		{"a bracket", "Cust]1", `']' is not a letter`},
+		{"SQL", "Cust1;drop table contact", `';' is not a letter`},
+		{"a quote", "Cust'1", `is not a letter`},
+		{"a schema", "dbo.Cust1", `'.' is not a letter`},
+		{"a path", "Cust/../1", `'/' is not a letter`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m, err := mirror.New(c.id, memory.New(), nil)
+			require.Nil(t, m)
+			require.ErrorIs(t, err, mirror.ErrInvalidContextID)
+			require.ErrorContains(t, err, c.rule)
+			require.Less(t, len(err.Error()), 400, "the message stays short")
+			require.NotContains(t, err.Error(), "\n")
+			if len(c.id) <= 128 {
+				require.ErrorContains(t, err, strconv.Quote(c.id), "the value is named")
+			}
+		})
+	}
+}
+
+func TestNew(t *testing.T) {
+	t.Run("no store", func(t *testing.T) {
+		m, err := mirror.New(customer, nil, nil)
+		require.Nil(t, m)
+		require.ErrorContains(t, err, "store is nil")
+	})
+
+	t.Run("it touches nothing", func(t *testing.T) {
+		store := memory.New()
+		newMirror(t, store, &mirror.Options{})
+		require.Empty(t, store.Calls())
+	})
+
+	t.Run("the options are copied", func(t *testing.T) {
+		store := memory.New(memory.Metadata(customer, nil))
+		opts := &mirror.Options{}
+		m := newMirror(t, store, opts)
+		opts.MetadataTable = "other"
+		st, err := m.Status(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, "Cust10195_mirroring", st.MetadataTable)
+	})
+
+	t.Run("the zero options are no options", func(t *testing.T) {
+		store := world()
+		with, err := newMirror(t, store, &mirror.Options{}).Status(t.Context())
+		require.NoError(t, err)
+		without, err := newMirror(t, store, nil).Status(t.Context())
+		require.NoError(t, err)
+		with.Time, without.Time = time.Time{}, time.Time{}
+		require.Equal(t, without, with)
+	})
+
+	t.Run("the clock tells every time, in UTC", func(t *testing.T) {
+		local := noon.In(oslo)
+		m := newMirror(t, world(), &mirror.Options{Clock: func() time.Time { return local }})
+		st, err := m.Status(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, noon, st.Time)
+		report, err := m.Compare(t.Context(), customerDatabase(), nil)
+		require.NoError(t, err)
+		require.Equal(t, noon, report.Started)
+		require.Equal(t, noon, report.Finished)
+		require.Zero(t, report.Tables[0].Elapsed)
+		receipt, err := m.ResetTables(t.Context(), mirror.AllTables(), nil)
+		require.NoError(t, err)
+		require.Equal(t, noon, receipt.Time)
+	})
+
+	t.Run("without a clock it is now", func(t *testing.T) {
+		before := time.Now()
+		st, err := newMirror(t, world(), nil).Status(t.Context())
+		require.NoError(t, err)
+		require.False(t, st.Time.Before(before.Truncate(time.Microsecond)) || st.Time.After(time.Now()))
+		require.Equal(t, time.UTC, st.Time.Location())
+	})
+
+	t.Run("one log record for each operation that changes the mirror", func(t *testing.T) {
+		var log bytes.Buffer
+		store := world()
+		m := newMirror(t, store, &mirror.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		logged := func() string {
+			text := log.String()
+			log.Reset()
+			require.LessOrEqual(t, strings.Count(text, "\n"), 1)
+			_, message, _ := strings.Cut(strings.TrimSpace(text), "level=")
+			return message
+		}
+		ctx := t.Context()
+		_, err := m.Status(ctx)
+		require.NoError(t, err)
+		_, err = m.Compare(ctx, customerDatabase(), nil)
+		require.NoError(t, err)
+		_, err = m.ResetTables(ctx, mirror.AllTables(), &mirror.ResetOptions{DryRun: true})
+		require.NoError(t, err)
+		_, err = m.ResetTables(ctx, []string{"nothing"}, nil)
+		require.ErrorIs(t, err, mirror.ErrTableNotFound)
+		store.FailAt(memory.Commit, 1, errBoom)
+		_, err = m.ResetTables(ctx, mirror.AllTables(), nil)
+		require.ErrorIs(t, err, errBoom)
+		require.Empty(t, logged(), "reading, refusing and failing are not changes")
+
+		receipt, err := m.ResetTables(ctx, mirror.AllTables(), nil)
+		require.NoError(t, err)
+		require.Equal(t, `INFO msg="reset tables" context_id=Cust10195 tables=3 metadata_dropped=false`, logged())
+		require.NoError(t, m.Undo(ctx, receipt))
+		require.Equal(t, `INFO msg=undo context_id=Cust10195 tables=3`, logged())
+		_, err = m.HardReset(ctx, &mirror.HardResetOptions{Confirm: customer})
+		require.NoError(t, err)
+		require.Equal(t, `INFO msg="hard reset" context_id=Cust10195 tables=3 metadata_dropped=true`, logged())
+	})
+
+	t.Run("progress comes from one goroutine at a time and reaches the end", func(t *testing.T) {
+		var seen []mirror.Progress // the race detector watches it
+		m := newMirror(t, world(), &mirror.Options{Progress: func(p mirror.Progress) { seen = append(seen, p) }})
+		report, err := m.Compare(t.Context(), customerDatabase(), &mirror.CompareOptions{Concurrency: 4})
+		require.NoError(t, err)
+		require.NotEmpty(t, seen)
+		last := map[string]mirror.Progress{}
+		for i, p := range seen {
+			require.GreaterOrEqual(t, p.Rows, last[p.Table].Rows, "rows of %s", p.Table)
+			require.LessOrEqual(t, p.Rows, p.Expected, "rows of %s", p.Table)
+			require.Equal(t, len(report.Tables), p.Tables)
+			if i > 0 {
+				require.GreaterOrEqual(t, p.TablesDone, seen[i-1].TablesDone)
+			}
+			last[p.Table] = p
+		}
+		for _, tr := range report.Tables {
+			require.Equal(t, tr.SourceRows, last[tr.Table].Rows, tr.Table)
+		}
+		require.Equal(t, len(report.Tables), seen[len(seen)-1].TablesDone)
+	})
+
+	t.Run("no source", func(t *testing.T) {
+		_, err := newMirror(t, world(), nil).Compare(context.Background(), nil, nil)
+		require.ErrorContains(t, err, "source is nil")
+	})
+}
