@@ -48,7 +48,7 @@ func (c Cell) cut() Cell {
 			c.Size = len(v)
 		}
 		c.Value = slices.Clone(v[:min(len(v), maxSampleValue)])
-		if v == nil || len(v) == 0 {
+		if len(v) == 0 {
 			c.Value = []byte{}
 		}
 	}
@@ -56,7 +56,7 @@ func (c Cell) cut() Cell {
 }
 
 // String returns "column=value" for people.
-func (c Cell) String() string { return c.Column + "=" + c.text() }
+func (c Cell) String() string { return printable(c.Column) + "=" + c.text() }
 
 // text returns the value for people: text is quoted, binary values are hex.
 func (c Cell) text() string {

@@ -172,9 +172,8 @@ func (c *comparison) pairs(ctx context.Context, report *Report) ([]pair, error) 
 		return nil, fmt.Errorf("mirror: %w", mirrorErr)
 	}
 	md, err := c.m.readMetadata(ctx, c.m.store, mirrorTables)
+	report.State, err = stateWithout(err)
 	switch {
-	case errors.Is(err, ErrNoMetadata):
-		report.State = MirrorAwaitingFirstCycle
 	case errors.Is(err, ErrMetadata):
 		// Rows can be compared all the same; only resets need the table.
 		report.Warnings = append(report.Warnings, err.Error())
@@ -187,7 +186,7 @@ func (c *comparison) pairs(ctx context.Context, report *Report) ([]pair, error) 
 		for i, t := range tables {
 			name := c.trimPrefix(t.Name)
 			folded := FoldName(name)
-			if folded == FoldName(c.m.names.table) {
+			if folded == FoldName(c.m.names.table) || folded == FoldName(replicaState) {
 				continue
 			}
 			p := byName[folded]
@@ -210,7 +209,7 @@ func (c *comparison) pairs(ctx context.Context, report *Report) ([]pair, error) 
 		return nil, err
 	}
 
-	selected, err := c.selectPairs(byName)
+	selected, err := c.selectPairs(byName, report.State)
 	if err != nil {
 		return nil, err
 	}
@@ -231,7 +230,7 @@ func (c *comparison) pairs(ctx context.Context, report *Report) ([]pair, error) 
 }
 
 // selectPairs picks the tables to report on, by name.
-func (c *comparison) selectPairs(byName map[string]*pair) ([]pair, error) {
+func (c *comparison) selectPairs(byName map[string]*pair, state MirrorState) ([]pair, error) {
 	skipped := map[string]bool{}
 	for _, s := range c.opts.SkipTables {
 		skipped[FoldName(c.trimPrefix(s))] = true
@@ -241,6 +240,9 @@ func (c *comparison) selectPairs(byName map[string]*pair) ([]pair, error) {
 		for folded, p := range byName {
 			if reason, ok := blockedTables[folded]; ok {
 				p.notMirrored = "never mirrored: " + reason
+			}
+			if state == MirrorReplica && folded == "binaryobject" {
+				p.notMirrored = "not copied by the newer client: large binary content"
 			}
 			if skipped[folded] {
 				p.notMirrored = "skipped by request"
@@ -295,7 +297,7 @@ func (c *comparison) compareTable(ctx context.Context, p pair) TableReport {
 	started := c.m.clock()
 	tr := TableReport{Table: p.name, LSN: p.lsn, Tracked: p.tracked}
 	if p.mirror != nil {
-		tr.Table = p.mirror.Name
+		tr.Table, tr.MirrorName = p.mirror.Name, p.mirror.String()
 	}
 	switch {
 	case p.notMirrored != "":

@@ -17,6 +17,10 @@ var (
 	// it and populates every table, so there is nothing to reset.
 	ErrNoMetadata = errors.New("no metadata table")
 
+	// ErrReplica: the database is a replica of the newer client, which has no
+	// LSN. Its own program re-synchronizes tables.
+	ErrReplica = errors.New("this is a replica of the newer client")
+
 	// ErrMetadata: the metadata table is not what this library may write to:
 	// a column is missing, or a table has several rows.
 	ErrMetadata = errors.New("unexpected metadata table")
@@ -100,13 +104,15 @@ func (e *Error) Error() string {
 func (e *Error) Unwrap() error { return e.Err }
 
 // wrapError adds what was being done to err, and leaves the errors of a done
-// context as they are.
+// context as they are. That a commit may have happened is worth more than why
+// its answer was not waited for.
 func wrapError(ctx context.Context, err error, doing string) error {
 	if err == nil {
 		return nil
 	}
-	if cerr := ctx.Err(); cerr != nil && (errors.Is(err, cerr) || errors.Is(err, context.Canceled)) {
-		return cerr
+	done := ctx.Err()
+	if done != nil && (errors.Is(err, done) || errors.Is(err, context.Canceled)) && !errors.Is(err, ErrOutcomeUnknown) {
+		return done
 	}
 	return fmt.Errorf("%s: %w", doing, err)
 }

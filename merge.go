@@ -199,7 +199,11 @@ func (m *merge) run(source, mirror *cursor) error {
 			m.missing(source.row, 1)
 		case n > 0:
 			m.extra(mirror.row, 1)
-		case !m.sameRow(source.row, mirror.row):
+		case m.sameRow(source.row, mirror.row):
+		case m.plan.keyless: // two rows that only the order cannot tell apart
+			m.missing(source.row, 1)
+			m.extra(mirror.row, 1)
+		default:
 			m.change(source.row, mirror.row, 1)
 		}
 		if n <= 0 {

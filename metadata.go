@@ -2,8 +2,10 @@ package mirror
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -36,8 +38,31 @@ func (m *Mirror) findMetadata(tables []Table) (Table, error) {
 			return t, nil
 		}
 	}
+	if isReplica(tables) {
+		return Table{}, fmt.Errorf("%w: it has no LSN to set; use its own program: %s",
+			ErrReplica, resyncCommand(m.contextID, nil))
+	}
 	return Table{}, fmt.Errorf("%w %q: the next cycle of the Mirroring Task creates it and populates every table",
 		ErrNoMetadata, m.names.table)
+}
+
+// replicaState is the table in which the newer client keeps its state. Source:
+// SuperOffice documentation, the replication client of 2026.
+const replicaState = "_ReplicationState"
+
+// isReplica reports whether the newer client keeps these tables.
+func isReplica(tables []Table) bool {
+	return slices.ContainsFunc(tables, func(t Table) bool { return FoldName(t.Name) == FoldName(replicaState) })
+}
+
+// resyncCommand says how the newer client repairs tables.
+func resyncCommand(contextID string, tables []string) string {
+	if len(tables) == 0 {
+		tables = []string{"crm7.person"}
+	}
+	list, _ := json.Marshal(tables)
+	return fmt.Sprintf("resync-tables %s, or POST /api/v1/replication/%s/resync with {\"tables\": %s}",
+		strings.Join(tables, " "), contextID, list)
 }
 
 // readMetadata reads the whole metadata table through src, which is the store

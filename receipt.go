@@ -90,7 +90,7 @@ func (r *Receipt) WriteText(w io.Writer) error {
 	if r.DryRun {
 		verb = "dry run, nothing was changed"
 	}
-	fmt.Fprintf(&b, "%s of %s: %s, %s\n", r.Operation, printable(r.ContextID), verb, r.Time.Format(time.DateTime+" MST"))
+	fmt.Fprintf(&b, "%s of %s: %s, %s\n", printable(string(r.Operation)), printable(r.ContextID), verb, r.Time.Format(time.DateTime+" MST"))
 	if r.Metadata != nil {
 		fmt.Fprintf(&b, "  drop %s: the next cycle populates everything\n", printable(r.MetadataTable))
 	}

@@ -76,6 +76,10 @@ type TableReport struct {
 	Table   string  `json:"table"`
 	Verdict Verdict `json:"verdict"`
 
+	// MirrorName is the mirror's name of the table with its schema, "" when
+	// the mirror does not have it.
+	MirrorName string `json:"mirrorName,omitempty"`
+
 	// Reason explains not-mirrored, incomparable and failed.
 	Reason string `json:"reason,omitempty"`
 
@@ -278,7 +282,7 @@ func (r *Report) WriteJSON(w io.Writer) error {
 func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Comparison of %s (%s), %s, took %s\n",
-		printable(r.ContextID), r.Depth, r.Started.Format(time.DateTime+" MST"), Duration(r.Finished.Sub(r.Started)))
+		printable(r.ContextID), printable(string(r.Depth)), r.Started.Format(time.DateTime+" MST"), Duration(r.Finished.Sub(r.Started)))
 	if r.State == MirrorAwaitingFirstCycle {
 		b.WriteString("There is no metadata table: the next cycle populates everything.\n")
 	}
@@ -318,8 +322,25 @@ func (r *Report) WriteText(w io.Writer) error {
 		r.Tables[i].writeDetail(&b)
 	}
 	fmt.Fprintf(&b, "%s\n", r.Summary())
+	if command := r.replicaCommand(); command != "" {
+		fmt.Fprintf(&b, "The newer client repairs its replica by itself: %s\n", command)
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// replicaCommand says how to repair a replica, "" when there is none to repair.
+func (r *Report) replicaCommand() string {
+	var names []string
+	for _, t := range r.Tables {
+		if t.Verdict == VerdictDifferent || t.Verdict == VerdictSchemaDiffers {
+			names = append(names, printable(t.MirrorName))
+		}
+	}
+	if r.State != MirrorReplica || names == nil {
+		return ""
+	}
+	return resyncCommand(printable(r.ContextID), names)
 }
 
 // Summary returns one line: how many tables have which verdict.
@@ -347,7 +368,7 @@ func (t *TableReport) writeDetail(b *strings.Builder) {
 	}
 	fmt.Fprintf(b, "\n%s\n", printable(t.Table))
 	for _, d := range t.Schema {
-		fmt.Fprintf(b, "  schema: %s %s", d.What, printable(d.Column))
+		fmt.Fprintf(b, "  schema: %s", strings.TrimRight(printable(d.What+" "+d.Column), " "))
 		if d.Source != "" {
 			fmt.Fprintf(b, ", source %s", printable(d.Source))
 		}
@@ -364,7 +385,7 @@ func (t *TableReport) writeDetail(b *strings.Builder) {
 		b.WriteString("\n")
 	}
 	for _, s := range t.Samples {
-		fmt.Fprintf(b, "  %-9s %s", s.Kind, formatCells(s.Key))
+		fmt.Fprintf(b, "  %-9s %s", printable(string(s.Kind)), formatCells(s.Key))
 		if s.Rows > 1 {
 			fmt.Fprintf(b, " (%s rows)", formatCount(s.Rows))
 		}

@@ -21,7 +21,25 @@ const (
 	// MirrorAwaitingFirstCycle: there is no metadata table; the next cycle
 	// creates it and populates every table. So it is after a HardReset, too.
 	MirrorAwaitingFirstCycle MirrorState = "awaiting-first-cycle"
+
+	// MirrorReplica: there is no metadata table but one named
+	// _ReplicationState, so the newer client feeds this database. It has no
+	// LSN; Compare works, resets are ErrReplica.
+	MirrorReplica MirrorState = "replica"
 )
+
+// stateWithout returns the state that a missing metadata table stands for. The
+// error is nil for those that are states.
+func stateWithout(err error) (MirrorState, error) {
+	switch {
+	case errors.Is(err, ErrNoMetadata):
+		return MirrorAwaitingFirstCycle, nil
+	case errors.Is(err, ErrReplica):
+		return MirrorReplica, nil
+	default:
+		return MirrorTracked, err
+	}
+}
 
 // TableState is the state of one table of a mirror, as far as the mirror's own
 // database can tell.
@@ -79,13 +97,13 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 	}
 	st := &Status{ContextID: m.contextID, Time: m.clock().UTC(), State: MirrorTracked, MetadataTable: m.names.table}
 	md, err := m.readMetadata(ctx, m.store, tables)
-	if errors.Is(err, ErrNoMetadata) {
-		st.State, err = MirrorAwaitingFirstCycle, nil
-	}
-	if err != nil {
+	if st.State, err = stateWithout(err); err != nil {
 		return nil, wrapError(ctx, err, "status of "+m.contextID)
 	}
 	seen := map[string]bool{FoldName(m.names.table): true}
+	if st.State == MirrorReplica {
+		seen[FoldName(replicaState)] = true
+	}
 	for _, t := range tables {
 		folded := FoldName(t.Name)
 		if seen[folded] {
@@ -151,9 +169,12 @@ func (s *Status) WriteText(w io.Writer) error {
 	}
 	note := ""
 	if s.State == MirrorAwaitingFirstCycle {
-		note = fmt.Sprintf(" (no table %s: the next cycle creates it and populates everything)", s.MetadataTable)
+		note = fmt.Sprintf(" (no table %s: the next cycle creates it and populates everything)", printable(s.MetadataTable))
 	}
-	_, err := fmt.Fprintf(w, "Mirror of %s: %s%s\n%s", s.ContextID, s.State, note, g.text("  ", "lrr"))
+	if s.State == MirrorReplica {
+		note = " of the newer client (no LSN: its own program re-synchronizes tables)"
+	}
+	_, err := fmt.Fprintf(w, "Mirror of %s: %s%s\n%s", printable(s.ContextID), printable(string(s.State)), note, g.text("  ", "lrr"))
 	return err
 }
 

@@ -514,7 +514,7 @@ func randomValue(r *rand.Rand, typ mirror.Type) driver.Value {
 		if typ.Name == "tinyint" {
 			return pick(0, 1, 2, 255)
 		}
-		return pick(math.MinInt64, -1, 0, 1, 9, 10, math.MaxInt64)
+		return pick(math.MinInt64, -1, 0, 1, math.MaxInt64, r.IntN(100), r.IntN(100), r.IntN(100))
 	case mirror.KindFloat:
 		return pick(-1.5, math.Copysign(0, -1), 0.0, 0.1, 1e30)
 	case mirror.KindDecimal:

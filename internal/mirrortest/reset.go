@@ -129,6 +129,28 @@ func resetScenarios() []scenario {
 			_, err := t.mirror(nil).ResetTables(t.Context(), []string{"contact"}, nil)
 			require.ErrorIs(t, err, mirror.ErrNoMetadata)
 		}},
+		{name: "a replica of the newer client", run: func(t *env) {
+			state := table{name: "_REPLICATIONSTATE", columns: []mirror.Column{notNull("id", "int")}, rows: []mirror.Row{{1}}}
+			t.load(t.store, contact(mirror.Row{1, "a", nil}), state)
+			m := t.mirror(nil)
+			t.unchanged(func() {
+				_, err := m.ResetTables(t.Context(), []string{"contact"}, nil)
+				require.ErrorIs(t, err, mirror.ErrReplica)
+				require.ErrorContains(t, err, `resync-tables crm7.person, or POST /api/v1/replication/Cust10195/resync with {"tables": ["crm7.person"]}`)
+				_, err = m.HardReset(t.Context(), &mirror.HardResetOptions{Confirm: ContextID})
+				require.ErrorIs(t, err, mirror.ErrReplica)
+			})
+			st, err := m.Status(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, mirror.MirrorReplica, st.State)
+			require.Len(t, st.Tables, 1)
+			blobs := table{name: "BinaryObject", columns: []mirror.Column{notNull("id", "int")}, rows: []mirror.Row{{1}}}
+			r := t.compare(t.source(contact(mirror.Row{1, "b", nil}), blobs), nil)
+			require.Equal(t, map[string]mirror.Verdict{"contact": mirror.VerdictDifferent, "BinaryObject": mirror.VerdictNotMirrored}, verdicts(r))
+			require.Empty(t, r.Stale())
+			require.Contains(t, r.String(), "resync-tables ")
+			require.Contains(t, r.String(), "/resync with {\"tables\": [\"")
+		}},
 		{name: "two metadata rows of one table", run: func(t *env) {
 			t.load(t.store, contact(), person(), metadata("contact", 1, "Contact", 2, "person", 3))
 			t.unchanged(func() {

@@ -1,0 +1,380 @@
+package mirror_test
+
+import (
+	"bytes"
+	"database/sql/driver"
+	"fmt"
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store/memory"
+)
+
+// place writes a value down so that two values have one text when CompareKeys
+// cannot tell them apart, and whole so that they have one when they are equal.
+// Neither uses the code under test.
+func place(typ mirror.Type, v driver.Value) string {
+	switch x := v.(type) {
+	case float64:
+		if x == 0 {
+			v = 0.0
+		}
+	case time.Time:
+		return fmt.Sprint("time ", x.UnixNano())
+	}
+	return whole(typ, v)
+}
+
+func whole(typ mirror.Type, v driver.Value) string {
+	switch x := v.(type) {
+	case nil:
+		return "NULL"
+	case float64:
+		return fmt.Sprintf("float %x", math.Float64bits(x))
+	case time.Time:
+		_, offset := x.Zone()
+		return fmt.Sprint("time ", x.UnixNano(), " ", offset)
+	case []byte:
+		if typ.Kind() == mirror.KindDecimal {
+			r, ok := new(big.Rat).SetString(string(x))
+			if !ok {
+				panic(fmt.Sprintf("%q is not a number", x))
+			}
+			return r.String()
+		}
+		return fmt.Sprintf("bytes %x", x)
+	default:
+		return fmt.Sprintf("%T %q", x, fmt.Sprint(x))
+	}
+}
+
+// twoSides are a table of the source and what the mirror made of it.
+type twoSides struct {
+	source, mirror memory.Table
+	types          []mirror.Type // of the columns of source
+	at             []int         // where the mirror has the columns of source
+	key            []int         // positions of the source's key in its columns
+}
+
+// randomSides makes a table and damages a copy of it.
+func randomSides(r *rand.Rand) twoSides {
+	s := twoSides{source: memory.Table{Name: "t"}, mirror: memory.Table{Name: "T"}}
+	var keyed []mirror.Row
+	columns := 1 + r.IntN(5)
+	s.at = r.Perm(columns)
+	s.key = r.Perm(columns)[:min(columns, r.IntN(4))]
+	loose := r.IntN(2) == 0 // the mirror has no key, so rows may repeat
+	s.mirror.Columns = make([]string, columns)
+	for i := range columns {
+		typ := mirror.MustType(randomTypes[r.IntN(len(randomTypes))])
+		s.types = append(s.types, typ)
+		null := ""
+		if slices.Contains(s.key, i) {
+			null = " not null"
+		}
+		s.source.Columns = append(s.source.Columns, fmt.Sprintf("c%d %s%s", i, typ, null))
+		// The order of columns and the case of their names do not count.
+		s.mirror.Columns[s.at[i]] = fmt.Sprintf("C%d %s%s", i, typ, null)
+	}
+	for _, i := range s.key {
+		s.source.Key = append(s.source.Key, fmt.Sprintf("c%d", i))
+		if !loose {
+			s.mirror.Key = append(s.mirror.Key, fmt.Sprintf("C%d", i))
+		}
+	}
+	row := func() mirror.Row {
+		row := make(mirror.Row, columns)
+		for i, typ := range s.types {
+			if r.IntN(8) > 0 || slices.Contains(s.key, i) {
+				row[i] = randomValue(r, typ)
+			}
+		}
+		return row
+	}
+	damaged := func(old mirror.Row) mirror.Row {
+		changed := old.Clone()
+		i := r.IntN(columns)
+		if !slices.Contains(s.key, i) || loose {
+			changed[i] = row()[i]
+		}
+		return changed
+	}
+	taken := map[string]bool{}
+	free := func(row mirror.Row) bool {
+		if len(s.key) == 0 {
+			return true
+		}
+		k := s.keyOf(row)
+		if taken[k] {
+			return false
+		}
+		taken[k] = true
+		return true
+	}
+	for range r.IntN(60) {
+		if row := row(); free(row) {
+			s.source.Rows = append(s.source.Rows, row)
+		}
+	}
+	harm := r.IntN(4) // from none to much
+	for _, row := range s.source.Rows {
+		switch n := r.IntN(12); {
+		case n < harm: // lost
+		case n < 2*harm:
+			keyed = append(keyed, damaged(row))
+		default:
+			keyed = append(keyed, row)
+		}
+		for loose && harm > 0 && r.IntN(8) == 0 {
+			keyed = append(keyed, [...]func(mirror.Row) mirror.Row{mirror.Row.Clone, damaged}[r.IntN(2)](row))
+		}
+	}
+	for range harm * r.IntN(10) {
+		if row := row(); loose || free(row) {
+			keyed = append(keyed, row)
+		}
+	}
+	r.Shuffle(len(keyed), func(i, j int) { keyed[i], keyed[j] = keyed[j], keyed[i] })
+	for _, row := range keyed {
+		moved := make(mirror.Row, columns)
+		for i, v := range row {
+			moved[s.at[i]] = v
+		}
+		s.mirror.Rows = append(s.mirror.Rows, moved)
+	}
+	return s
+}
+
+// keyOf returns the text of a source row's key: all of the row without a key.
+func (s twoSides) keyOf(row mirror.Row) string {
+	if len(s.key) == 0 {
+		return s.textOf(row)
+	}
+	var b strings.Builder
+	for _, i := range s.key {
+		fmt.Fprintf(&b, "%q ", place(s.types[i], row[i]))
+	}
+	return b.String()
+}
+
+func (s twoSides) textOf(row mirror.Row) string {
+	var b strings.Builder
+	for i, v := range row {
+		fmt.Fprintf(&b, "%q ", whole(s.types[i], v))
+	}
+	return b.String()
+}
+
+type tally struct{ equal, missing, extra, changed, duplicate int64 }
+
+// bruteForce counts what differs, holding everything in memory: rows by key,
+// and how often each side has them.
+func (s twoSides) bruteForce() (total tally, columns map[string]int64) {
+	type group struct {
+		count        map[string]int64 // source less mirror, by row
+		source, mirr int64
+		rows         [2]mirror.Row
+	}
+	groups := map[string]*group{}
+	of := func(row mirror.Row) *group {
+		k := s.keyOf(row)
+		if groups[k] == nil {
+			groups[k] = &group{count: map[string]int64{}}
+		}
+		return groups[k]
+	}
+	for _, row := range s.source.Rows {
+		g := of(row)
+		g.count[s.textOf(row)]++
+		g.source++
+		g.rows[0] = row
+	}
+	for _, moved := range s.mirror.Rows {
+		row := make(mirror.Row, len(moved))
+		for i := range row {
+			row[i] = moved[s.at[i]]
+		}
+		g := of(row)
+		g.count[s.textOf(row)]--
+		g.mirr++
+		g.rows[1] = row
+	}
+	columns = map[string]int64{}
+	for _, g := range groups {
+		var left, right int64
+		for _, n := range g.count {
+			left += max(n, 0)
+			right += max(-n, 0)
+		}
+		total.equal += g.source - left
+		switch {
+		case g.source == 0 || g.mirr == 0 || len(s.key) == 0:
+			total.missing += left
+			total.extra += right
+		default:
+			both := min(left, right)
+			total.changed += both
+			total.missing += left - both
+			total.duplicate += right - both
+		}
+		if len(s.key) > 0 && g.source == 1 && g.mirr == 1 {
+			for i, typ := range s.types {
+				if whole(typ, g.rows[0][i]) != whole(typ, g.rows[1][i]) {
+					columns[fmt.Sprintf("c%d", i)]++
+				}
+			}
+		}
+	}
+	return total, columns
+}
+
+// repeats says whether a key repeats in the mirror; which of its rows is the
+// changed one is then not fixed.
+func (s twoSides) repeats() bool {
+	seen := map[string]bool{}
+	for _, moved := range s.mirror.Rows {
+		row := make(mirror.Row, len(moved))
+		for i := range row {
+			row[i] = moved[s.at[i]]
+		}
+		if k := s.keyOf(row); seen[k] {
+			return true
+		} else {
+			seen[k] = true
+		}
+	}
+	return false
+}
+
+func TestCompareAgainstBruteForce(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	const seeds = 400
+	var sum tally
+	for seed := range uint64(seeds) {
+		r := rand.New(rand.NewPCG(seed, 0))
+		s := randomSides(r)
+		want, columns := s.bruteForce()
+		opts := &mirror.CompareOptions{MaxSamples: []int{-1, 0, 1, 3, 1 << 20}[r.IntN(5)], Concurrency: r.IntN(4)}
+		source, store := memory.New(s.source), memory.New(s.mirror)
+		report, err := newMirror(t, store, nil).Compare(t.Context(), source, opts)
+		about := func() string {
+			return fmt.Sprintf("seed %d, options %+v\nsource %v key %v\nmirror %v key %v\n%s",
+				seed, *opts, s.source.Columns, s.source.Key, s.mirror.Columns, s.mirror.Key, report)
+		}
+		require.NoError(t, err, "seed %d", seed)
+		require.Len(t, report.Tables, 1, "seed %d", seed)
+		tr := report.Tables[0]
+		got := tally{tr.SourceRows - tr.Changed - tr.Missing, tr.Missing, tr.Extra, tr.Changed, tr.Duplicate}
+		if want != got {
+			require.Equal(t, want, got, about())
+		}
+		require.EqualValues(t, len(s.source.Rows), tr.SourceRows, "seed %d", seed)
+		require.EqualValues(t, len(s.mirror.Rows), tr.MirrorRows, "seed %d", seed)
+		require.Equal(t, tr.SourceRows, want.equal+tr.Changed+tr.Missing, "seed %d", seed)
+		require.Equal(t, tr.MirrorRows, want.equal+tr.Changed+tr.Extra+tr.Duplicate, "seed %d", seed)
+		require.Equal(t, len(s.key) == 0, tr.Keyless, "seed %d", seed)
+
+		verdict := mirror.VerdictIdentical
+		if want.missing+want.extra+want.changed+want.duplicate > 0 {
+			verdict = mirror.VerdictDifferent
+		}
+		if len(s.source.Key) != len(s.mirror.Key) {
+			verdict = mirror.VerdictSchemaDiffers
+		}
+		require.Equal(t, verdict, tr.Verdict, "seed %d", seed)
+		require.Equal(t, verdict == mirror.VerdictIdentical, report.Identical(), "seed %d", seed)
+
+		if !s.repeats() {
+			changed := map[string]int64{}
+			for _, c := range tr.ChangedColumns {
+				changed[c.Column] = c.Rows
+			}
+			require.Equal(t, columns, changed, "seed %d: columns of changed rows\n%s", seed, report)
+		}
+		s.checkSamples(t, tr, opts.MaxSamples, about)
+
+		sum.equal += want.equal
+		sum.missing += want.missing
+		sum.extra += want.extra
+		sum.changed += want.changed
+		sum.duplicate += want.duplicate
+	}
+	t.Logf("%d seeds: %+v", seeds, sum)
+	for _, n := range []int64{sum.equal, sum.missing, sum.extra, sum.changed, sum.duplicate} {
+		require.Greater(t, n, int64(100), "the tables are damaged in every way")
+	}
+}
+
+// checkSamples checks that the sample is as large as it may be, in key order,
+// and no more than what was counted.
+func (s twoSides) checkSamples(t *testing.T, tr mirror.TableReport, limit int, about func() string) {
+	t.Helper()
+	switch {
+	case limit < 0:
+		limit = 0
+	case limit == 0:
+		limit = 10
+	}
+	var rows, full int64
+	byKind := map[mirror.DiffKind]int64{}
+	for _, sample := range tr.Samples {
+		rows += sample.Rows
+		byKind[sample.Kind] += sample.Rows
+		require.Positive(t, sample.Rows, about())
+		require.Len(t, sample.Key, len(tr.Key), about())
+		require.Equal(t, sample.Kind == mirror.DiffChanged, len(sample.Columns) > 0, about())
+	}
+	full = tr.Missing + tr.Extra + tr.Changed + tr.Duplicate
+	require.LessOrEqual(t, len(tr.Samples), limit, about())
+	if len(tr.Samples) < limit {
+		require.Equal(t, full, rows, about())
+		require.Equal(t, []int64{tr.Missing, tr.Extra, tr.Changed, tr.Duplicate},
+			[]int64{byKind[mirror.DiffMissing], byKind[mirror.DiffExtra], byKind[mirror.DiffChanged], byKind[mirror.DiffDuplicate]}, about())
+	}
+	require.LessOrEqual(t, rows, full, about())
+
+	var keyColumns []mirror.Column
+	for _, name := range tr.Key {
+		var i int
+		_, err := fmt.Sscanf(strings.ToLower(name), "c%d", &i)
+		require.NoError(t, err)
+		keyColumns = append(keyColumns, mirror.Column{Type: s.types[i]})
+	}
+	keyOf := func(sample mirror.Sample) mirror.Row {
+		var row mirror.Row
+		for _, c := range sample.Key {
+			row = append(row, c.Value)
+		}
+		return row
+	}
+	for i := 1; i < len(tr.Samples); i++ {
+		require.LessOrEqual(t, mirror.CompareKeys(keyColumns, keyOf(tr.Samples[i-1]), keyOf(tr.Samples[i])), 0, about())
+	}
+}
+
+// What a report holds is still right when the batches that it came from are
+// gone, and the same however often the comparison runs.
+func TestCompareTwice(t *testing.T) {
+	for seed := range uint64(50) {
+		s := randomSides(rand.New(rand.NewPCG(seed, 1)))
+		m := newMirror(t, memory.New(s.mirror), &mirror.Options{Clock: func() time.Time { return noon }})
+		source := memory.New(s.source)
+		var texts [2]bytes.Buffer
+		for i := range texts {
+			report, err := m.Compare(t.Context(), source, &mirror.CompareOptions{MaxSamples: 1000})
+			require.NoError(t, err)
+			require.NoError(t, report.WriteJSON(&texts[i]))
+		}
+		require.Equal(t, texts[0].String(), texts[1].String(), "seed %d", seed)
+		require.NotContains(t, texts[0].String(), "without Clone", "seed %d", seed)
+	}
+}
