@@ -1,6 +1,34 @@
 package mirror
 
-import "fmt"
+import (
+	"context"
+	"fmt"
+)
+
+// Isolator is an optional capability of a [Source] that can tell how its reads
+// are isolated from the writes of others.
+type Isolator interface {
+	// Isolation returns the isolation of each read, such as "snapshot" or
+	// "read committed".
+	Isolation(ctx context.Context) (string, error)
+}
+
+// ChangeTracker is an optional capability of a [Source] whose engine tracks
+// changes. Its methods return an error that wraps errors.ErrUnsupported where
+// tracking is off for the database or the table, or not visible to the login.
+type ChangeTracker interface {
+	// Version returns the version of the last change in the database.
+	Version(ctx context.Context) (LSN, error)
+
+	// MinValidVersion returns the version from which on the changes of t are
+	// known. What a client knows from before that has to be read anew.
+	MinValidVersion(ctx context.Context, t Table) (LSN, error)
+
+	// Changed reports for each of keys, which are values of Table.Key,
+	// whether its row was inserted, updated or deleted after version since.
+	// A version before MinValidVersion is an error.
+	Changed(ctx context.Context, t Table, since LSN, keys []Row) ([]bool, error)
+}
 
 // Pool is an optional capability of a [Source] that reads through a pool of
 // connections. With it Compare does not start more tables than there are

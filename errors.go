@@ -49,6 +49,28 @@ var (
 	ErrOutcomeUnknown = errors.New("outcome of the commit is unknown")
 )
 
+// The sentinels of stores over a database server. The messages of their errors
+// say what to do.
+var (
+	// ErrConnection: the server could not be reached or closed the connection.
+	ErrConnection = errors.New("no connection to the database")
+
+	// ErrLogin: the server refused the login, or the login may not open the
+	// database.
+	ErrLogin = errors.New("login refused")
+
+	// ErrPermission: the login lacks a permission.
+	ErrPermission = errors.New("permission denied")
+
+	// ErrLockTimeout: another transaction kept a lock for too long. Nothing
+	// was changed.
+	ErrLockTimeout = errors.New("lock timeout")
+
+	// ErrDeadlock: the server chose this transaction to end a deadlock, in
+	// every try. Nothing was changed.
+	ErrDeadlock = errors.New("deadlock")
+)
+
 // Error is what an operation returns when it refused because of particular
 // tables. Nothing was changed: an operation changes all of its tables or none.
 type Error struct {

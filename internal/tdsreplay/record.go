@@ -82,6 +82,7 @@ func (s *secrets) clean(exchanges []*exchange) ([]*exchange, error) {
 		}
 		c := *e
 		c.response = s.scrub(e.response)
+		sameTransaction(c.response)
 		if connecting {
 			// Whether the server or the client hangs up first after a
 			// refused login is a matter of luck.

@@ -244,7 +244,10 @@ func (p *player) play(e *exchange) error {
 		return nil
 	}
 	// The client hung up before the end of the response.
-	return p.awaitCancel(e)
+	if err := p.awaitCancel(e); err != nil {
+		return err
+	}
+	return p.send(doneToken(doneAttn), true)
 }
 
 // awaitCancel waits for an attention, or for the client to hang up.

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"flag"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -66,6 +67,22 @@ func TestLive(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRefusedLogin records an error that names the user.
+func TestRefusedLogin(t *testing.T) {
+	live := ""
+	if *record {
+		live = os.Getenv(liveVariable)
+		require.NotEmpty(t, live, liveVariable)
+	}
+	u, err := url.Parse(tdsreplay.DSN(t, live, tdsreplay.File(t), "master"))
+	require.NoError(t, err)
+	u.User = url.UserPassword("mirror_nobody", "wrong password")
+	err = open(t, u.String()).PingContext(t.Context())
+	var e mssql.Error
+	require.ErrorAs(t, err, &e)
+	require.EqualValues(t, 18456, e.Number)
 }
 
 func open(t testing.TB, dsn string) *sql.DB {
@@ -176,9 +193,11 @@ func serverErrors(t testing.TB, db *sql.DB) {
 // cancelledQuery cancels what has not answered yet.
 func cancelledQuery(t testing.TB, db *sql.DB) {
 	db.SetMaxOpenConns(1)
-	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	require.NoError(t, db.PingContext(t.Context()))
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	_, err := db.ExecContext(ctx, "WAITFOR DELAY '00:00:02'")
+	_, err := db.ExecContext(ctx, `WITH n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
+SELECT COUNT(*) FROM n a CROSS JOIN n b OPTION (MAXRECURSION 0)`)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.Equal(t, "after", text(t, db, "SELECT 'after'"))
 }
@@ -188,7 +207,7 @@ func cancelledRows(t testing.TB, db *sql.DB) {
 	db.SetMaxOpenConns(1)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	rows, err := db.QueryContext(ctx, `WITH n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+	rows, err := db.QueryContext(ctx, `WITH n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n WHERE i < 4000)
 SELECT i, REPLICATE('0123456789', 50) FROM n OPTION (MAXRECURSION 0)`)
 	require.NoError(t, err)
 	n := 0
@@ -198,7 +217,7 @@ SELECT i, REPLICATE('0123456789', 50) FROM n OPTION (MAXRECURSION 0)`)
 		}
 	}
 	require.ErrorIs(t, rows.Err(), context.Canceled)
-	require.Less(t, n, 20000)
+	require.Less(t, n, 4000)
 	require.Equal(t, "after", text(t, db, "SELECT 'after'"))
 }
 

@@ -15,6 +15,7 @@ import (
 	"net"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 
@@ -24,6 +25,11 @@ import (
 // Dialect is what sqlstore must know about an engine. Fields without a stated
 // default are required.
 type Dialect struct {
+	// Prepare asks the server, before anything else is sent, for what the
+	// other fields depend on. It is called often and asks once.
+	// Default: nothing to ask.
+	Prepare func(ctx context.Context, q sqlx.QueryerContext) error
+
 	// Tables reads the catalogue. Types are SQL Server's, whatever the
 	// engine calls them; a type that has no counterpart keeps its name and
 	// is mirror.KindOther by that.
@@ -38,6 +44,10 @@ type Dialect struct {
 	// Quote quotes an identifier.
 	// Default: double quotes, as standard SQL has it.
 	Quote func(name string) string
+
+	// Schema returns the schema of tables that are named without one.
+	// Default: they stay without one.
+	Schema func() string
 
 	// Placeholder returns the nth parameter, counted from 1. Default: "?".
 	Placeholder func(n int) string
@@ -56,9 +66,20 @@ type Dialect struct {
 	// and ROLLBACK end it. Default: the driver's own transaction.
 	Begin string
 
-	// Setup are statements run on the connection right after a transaction
-	// began.
-	Setup []string
+	// Setup is run right after a transaction began. Default: nothing to do.
+	Setup func(ctx context.Context, tx Execer) error
+
+	// BeforeRead returns statements that precede each SELECT outside of
+	// transactions, in the same batch. Default: none.
+	BeforeRead func() string
+
+	// LockHint follows the name of a table that is read inside a transaction
+	// and keeps others from changing what was read. Default: nothing.
+	LockHint string
+
+	// AroundInsert returns what stands before and after an INSERT, in the same
+	// batch. Table is quoted, columns are not. Default: nothing.
+	AroundInsert func(table string, columns []string) (before, after string)
 
 	// CreateSuffix returns what follows CREATE TABLE (...). Default: nothing.
 	CreateSuffix func(t mirror.Table) string
@@ -71,8 +92,26 @@ type Dialect struct {
 	// engine's expression. Default: none.
 	DefaultFunctions map[string]string
 
+	// NationalStrings is true when a string default that was written N'text'
+	// keeps its N. Default: it loses it.
+	NationalStrings bool
+
+	// Timeout bounds each statement, and in Rows each wait for the next rows.
+	// What takes longer is an error that wraps context.DeadlineExceeded.
+	// Default: no limit.
+	Timeout time.Duration
+
 	// Classify recognises the engine's errors. Default: all are ErrorOther.
 	Classify func(err error) ErrorClass
+
+	// Advice returns a sentence that tells an operator what to do about an
+	// error, or "". Default: no advice.
+	Advice func(err error) string
+
+	// Refused reports whether the server itself answered with err, so that a
+	// commit that ended with it was not carried out.
+	// Default: every error that is not ErrorConnection.
+	Refused func(err error) bool
 }
 
 // Execer is a connection or a transaction.
@@ -90,13 +129,17 @@ type Codec struct {
 	// Default: the column.
 	Select func(column string) string
 
+	// Param returns the expression that stands for a bound value, from its
+	// placeholder. Default: the placeholder.
+	Param func(placeholder string) string
+
 	// Order returns the expressions that order the type as
 	// mirror.CompareKeys does, most significant first. It is applied to
-	// columns and to parameters alike. Default: the column.
+	// columns and to what Param returns alike. Default: the column.
 	Order func(expr string) []string
 
 	// Equal returns the condition under which a column is exactly the value
-	// of a parameter. Default: column = parameter.
+	// of a parameter, which is what Param returns. Default: column = parameter.
 	Equal func(column, param string) string
 
 	// Unordered is true for types that cannot be in a key.
@@ -113,14 +156,31 @@ type Codec struct {
 // ErrorClass is what sqlstore must know about an engine's error.
 type ErrorClass uint8
 
-// The classes.
+// The classes. Except for ErrorOther each is an error of package mirror.
 const (
 	ErrorOther         ErrorClass = iota
-	ErrorTableNotFound            // the table does not exist
-	ErrorConnection               // the connection is gone
+	ErrorTableNotFound            // mirror.ErrTableNotFound
+	ErrorConnection               // mirror.ErrConnection
+	ErrorDeadlock                 // mirror.ErrDeadlock; the transaction is gone and may be tried again
+	ErrorLockTimeout              // mirror.ErrLockTimeout
+	ErrorPermission               // mirror.ErrPermission
+	ErrorLogin                    // mirror.ErrLogin
 )
 
+var sentinels = [...]error{
+	ErrorTableNotFound: mirror.ErrTableNotFound,
+	ErrorConnection:    mirror.ErrConnection,
+	ErrorDeadlock:      mirror.ErrDeadlock,
+	ErrorLockTimeout:   mirror.ErrLockTimeout,
+	ErrorPermission:    mirror.ErrPermission,
+	ErrorLogin:         mirror.ErrLogin,
+}
+
 func (d *Dialect) classify(err error) ErrorClass {
+	var late *timeoutError
+	if err == nil || errors.As(err, &late) {
+		return ErrorOther
+	}
 	if isConnectionError(err) {
 		return ErrorConnection
 	}
@@ -144,15 +204,19 @@ func (d *Dialect) quote(name string) string {
 }
 
 func (d *Dialect) table(t mirror.Table) string {
-	if t.Schema == "" {
+	schema := t.Schema
+	if schema == "" && d.Schema != nil {
+		schema = d.Schema()
+	}
+	if schema == "" {
 		return d.quote(t.Name)
 	}
-	return d.quote(t.Schema) + "." + d.quote(t.Name)
+	return d.quote(schema) + "." + d.quote(t.Name)
 }
 
 var (
 	numberDefault = regexp.MustCompile(`^[+-]?[0-9]+(\.[0-9]+)?$`)
-	stringDefault = regexp.MustCompile(`^[Nn]?('([^']|'')*')$`)
+	stringDefault = regexp.MustCompile(`^([Nn]?)('([^']|'')*')$`)
 )
 
 // defaultValue returns the SQL of a default that Create may write: NULL, a
@@ -168,7 +232,10 @@ func (d *Dialect) defaultValue(expr string) (string, error) {
 		return f, nil
 	}
 	if m := stringDefault.FindStringSubmatch(inner); m != nil {
-		return m[1], nil
+		if d.NationalStrings {
+			return m[0], nil
+		}
+		return m[2], nil
 	}
 	if lower == "null" || numberDefault.MatchString(inner) {
 		return inner, nil

@@ -31,10 +31,13 @@ type reader struct {
 	decode  []int // columns with something to decode
 	measure []int // columns whose values can be long
 	batch   []mirror.Row
-	started bool // a batch was handed over
+	started bool      // a batch was handed over
+	late    *watchdog // nil without a time limit
 }
 
-func newReader(d *Dialect, q mirror.Query) (*reader, error) {
+// newReader prepares a query. Before are the statements that precede it, hint
+// follows the name of its table.
+func newReader(d *Dialect, q mirror.Query, before, hint string) (*reader, error) {
 	names := q.Columns
 	if names == nil {
 		names = q.Table.ColumnNames()
@@ -66,7 +69,7 @@ func newReader(d *Dialect, q mirror.Query) (*reader, error) {
 		}
 	}
 	s := &r.stmt
-	s.printf("SELECT %s", head)
+	s.printf("%sSELECT %s", before, head)
 	for i, c := range cols {
 		if i > 0 {
 			s.WriteString(", ")
@@ -76,7 +79,7 @@ func newReader(d *Dialect, q mirror.Query) (*reader, error) {
 	if len(cols) == 0 {
 		return nil, errors.New("no columns to read")
 	}
-	s.printf(" FROM %s", d.table(q.Table))
+	s.printf(" FROM %s%s", d.table(q.Table), hint)
 	sep := " WHERE "
 	for _, b := range []struct {
 		row mirror.Row
@@ -109,21 +112,57 @@ func newReader(d *Dialect, q mirror.Query) (*reader, error) {
 // readDriver reads driver rows into the batch without a copy. It returns
 // driver.ErrSkip when this driver must be read through Scan.
 func (r *reader) readDriver(ctx context.Context, dc any, yield func([]mirror.Row, error) bool) error {
-	q, ok := dc.(driver.QueryerContext)
-	if !ok {
-		return driver.ErrSkip
-	}
 	args, err := namedValues(dc, r.stmt.args)
 	if err != nil {
 		return err
 	}
-	rows, err := q.QueryContext(ctx, r.stmt.String(), args)
+	rows, err := queryDriver(ctx, dc, r.stmt.String(), args)
 	if err != nil {
 		return err
 	}
 	err = r.batches(ctx, func(row mirror.Row) error { return rows.Next(row) }, yield)
-	return errors.Join(err, rows.Close())
+	if cerr := rows.Close(); cerr != nil {
+		// What is left of the answer would meet the connection's next user.
+		return errors.Join(err, cerr, driver.ErrBadConn)
+	}
+	return err
 }
+
+// queryDriver runs a query on a driver's connection: at once, or by way of a
+// statement, whichever it offers.
+func queryDriver(ctx context.Context, dc any, query string, args []driver.NamedValue) (driver.Rows, error) {
+	if q, ok := dc.(driver.QueryerContext); ok {
+		rows, err := q.QueryContext(ctx, query, args)
+		if err != driver.ErrSkip {
+			return rows, err
+		}
+	}
+	p, ok := dc.(driver.ConnPrepareContext)
+	if !ok {
+		return nil, driver.ErrSkip
+	}
+	stmt, err := p.PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	q, ok := stmt.(driver.StmtQueryContext)
+	if !ok {
+		return nil, errors.Join(driver.ErrSkip, stmt.Close())
+	}
+	rows, err := q.QueryContext(ctx, args)
+	if err != nil {
+		return nil, errors.Join(err, stmt.Close())
+	}
+	return &stmtRows{Rows: rows, stmt: stmt}, nil
+}
+
+// stmtRows closes its statement with itself.
+type stmtRows struct {
+	driver.Rows
+	stmt driver.Stmt
+}
+
+func (r *stmtRows) Close() error { return errors.Join(r.Rows.Close(), r.stmt.Close()) }
 
 // namedValues converts arguments as database/sql does for this driver.
 func namedValues(dc any, args []any) ([]driver.NamedValue, error) {
@@ -187,6 +226,7 @@ func scanRow(rows *sql.Rows, row mirror.Row, dest []any) error {
 func (r *reader) batches(ctx context.Context, next func(mirror.Row) error, yield func([]mirror.Row, error) bool) error {
 	for {
 		n, size, err := 0, 0, error(nil)
+		r.late.start()
 		for n < batchRows && size < batchBytes {
 			row := r.row(n)
 			if err = next(row); err != nil {
@@ -210,6 +250,7 @@ func (r *reader) batches(ctx context.Context, next func(mirror.Row) error, yield
 			}
 			n++
 		}
+		r.late.stop()
 		if err != nil && err != io.EOF {
 			return err
 		}

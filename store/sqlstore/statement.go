@@ -25,6 +25,9 @@ func (s *statement) bind(v any) string {
 	return s.d.Placeholder(len(s.args))
 }
 
+// param binds a value of a column and returns the expression for it.
+func (s *statement) param(c column, v any) string { return c.param(s.bind(v)) }
+
 // column is one column of a statement.
 type column struct {
 	mirror.Column
@@ -58,6 +61,13 @@ func (c column) selected() string {
 		return c.quoted
 	}
 	return c.Select(c.quoted)
+}
+
+func (c column) param(placeholder string) string {
+	if c.Param == nil {
+		return placeholder
+	}
+	return c.Param(placeholder)
 }
 
 func (c column) order(expr string) []string {
@@ -95,9 +105,9 @@ func (s *statement) where(t mirror.Table, cells []mirror.Cell) error {
 		case v == nil:
 			s.printf("%s IS NULL", c.quoted)
 		case c.Equal != nil:
-			s.WriteString(c.Equal(c.quoted, s.bind(v)))
+			s.WriteString(c.Equal(c.quoted, s.param(c, v)))
 		default:
-			s.printf("%s = %s", c.quoted, s.bind(v))
+			s.printf("%s = %s", c.quoted, s.param(c, v))
 		}
 	}
 	return nil
@@ -109,6 +119,10 @@ func (s *statement) where(t mirror.Table, cells []mirror.Cell) error {
 func (s *statement) bound(key []column, bound mirror.Row, op string) error {
 	if len(bound) != len(key) {
 		return fmt.Errorf("bound has %d values for %d key columns", len(bound), len(key))
+	}
+	end, err := s.leading(key, bound, op)
+	if err != nil {
+		return err
 	}
 	terms := 0
 	for i, c := range key {
@@ -129,8 +143,33 @@ func (s *statement) bound(key []column, bound mirror.Row, op string) error {
 			}
 		}
 	}
-	s.WriteString(strings.Repeat("))", terms))
+	s.WriteString(strings.Repeat("))", terms) + end)
 	return nil
+}
+
+// leading adds the condition that the first expression of the order alone has
+// to meet. It follows from the rest, but engines seek by it, which they cannot
+// do by alternatives. It returns what ends the bound.
+func (s *statement) leading(key []column, bound mirror.Row, op string) (end string, err error) {
+	if len(key) == 0 {
+		return "", nil
+	}
+	c := key[0]
+	parts := c.order(c.quoted)
+	v, err := c.value(bound[0])
+	if err != nil || v == nil || len(key) == 1 && len(parts) == 1 {
+		return "", err
+	}
+	param := c.order(s.param(c, v))[0]
+	switch {
+	case op == ">=":
+		s.printf("%s >= %s AND (", parts[0], param)
+	case c.Nullable:
+		s.printf("(%s <= %s OR %s IS NULL) AND (", parts[0], param, c.quoted)
+	default:
+		s.printf("%s <= %s AND (", parts[0], param)
+	}
+	return ")", nil
 }
 
 // term adds a comparison of one order expression that is strict unless it is
@@ -146,13 +185,13 @@ func (s *statement) term(c column, part int, v any, op string, last bool) {
 	case v == nil:
 		s.WriteString("1 = 0")
 	case lower && last:
-		s.printf("%s >= %s", expr, c.order(s.bind(v))[part])
+		s.printf("%s >= %s", expr, c.order(s.param(c, v))[part])
 	case lower:
-		s.printf("%s > %s", expr, c.order(s.bind(v))[part])
+		s.printf("%s > %s", expr, c.order(s.param(c, v))[part])
 	case c.Nullable:
-		s.printf("(%s < %s OR %s IS NULL)", expr, c.order(s.bind(v))[part], c.quoted)
+		s.printf("(%s < %s OR %s IS NULL)", expr, c.order(s.param(c, v))[part], c.quoted)
 	default:
-		s.printf("%s < %s", expr, c.order(s.bind(v))[part])
+		s.printf("%s < %s", expr, c.order(s.param(c, v))[part])
 	}
 }
 
@@ -161,5 +200,5 @@ func (s *statement) equalTerm(c column, part int, v any) {
 		s.printf("%s IS NULL", c.quoted)
 		return
 	}
-	s.printf("%s = %s", c.order(c.quoted)[part], c.order(s.bind(v))[part])
+	s.printf("%s = %s", c.order(c.quoted)[part], c.order(s.param(c, v))[part])
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math/rand/v2"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -15,8 +16,9 @@ import (
 
 // Store is a mirror.Store over a database/sql pool.
 type Store struct {
-	db *sqlx.DB
-	d  *Dialect
+	db    *sqlx.DB
+	d     *Dialect
+	pause func(ctx context.Context, try int) error
 }
 
 var (
@@ -33,7 +35,7 @@ func New(db *sqlx.DB, d *Dialect) (*Store, error) {
 	if d == nil || d.Tables == nil || d.ColumnType == nil || d.Codec == nil {
 		return nil, errors.New("new store: the dialect lacks Tables, ColumnType or Codec")
 	}
-	return &Store{db: db, d: d}, nil
+	return &Store{db: db, d: d, pause: pause}, nil
 }
 
 // PoolLimit implements mirror.Pool.
@@ -42,31 +44,76 @@ func (s *Store) PoolLimit() (pool any, connections int) {
 }
 
 // Tables implements mirror.Source.
-func (s *Store) Tables(ctx context.Context) ([]mirror.Table, error) {
-	tables, err := s.d.Tables(ctx, s.db)
-	return tables, s.wrap(ctx, err, "list tables")
+func (s *Store) Tables(ctx context.Context) (tables []mirror.Table, err error) {
+	err = s.ask(ctx, "list tables", func(ctx context.Context) error {
+		tables, err = s.d.Tables(ctx, s.db)
+		return err
+	})
+	return tables, err
 }
 
 // Count implements mirror.Source.
-func (s *Store) Count(ctx context.Context, t mirror.Table) (int64, error) {
-	n, err := count(ctx, s.db, s.d, t)
-	return n, s.wrap(ctx, err, "count rows of "+t.String())
+func (s *Store) Count(ctx context.Context, t mirror.Table) (n int64, err error) {
+	err = s.ask(ctx, "count rows of "+t.String(), func(ctx context.Context) error {
+		n, err = count(ctx, s.db, s.d, t, s.d.beforeRead())
+		return err
+	})
+	return n, err
 }
 
-func count(ctx context.Context, q sqlx.QueryerContext, d *Dialect, t mirror.Table) (n int64, err error) {
-	err = sqlx.GetContext(ctx, q, &n, "SELECT COUNT(*) FROM "+d.table(t))
+func count(ctx context.Context, q sqlx.QueryerContext, d *Dialect, t mirror.Table, before string) (n int64, err error) {
+	err = sqlx.GetContext(ctx, q, &n, before+"SELECT COUNT(*) FROM "+d.table(t))
 	return n, err
+}
+
+// ask runs a statement of its own, within the time limit.
+func (s *Store) ask(ctx context.Context, doing string, run func(ctx context.Context) error) error {
+	if err := s.prepare(ctx); err != nil {
+		return err
+	}
+	return s.wrap(ctx, limited(ctx, s.d.Timeout, run), doing)
+}
+
+// Query runs fn, which asks something that mirror.Source has no method for, on
+// the pool. Its error is wrapped as those of all other methods are.
+func (s *Store) Query(ctx context.Context, doing string, fn func(ctx context.Context, q sqlx.QueryerContext) error) error {
+	return s.ask(ctx, doing, func(ctx context.Context) error { return fn(ctx, s.db) })
+}
+
+func (s *Store) prepare(ctx context.Context) error {
+	if s.d.Prepare == nil {
+		return nil
+	}
+	err := limited(ctx, s.d.Timeout, func(ctx context.Context) error { return s.d.Prepare(ctx, s.db) })
+	return s.wrap(ctx, err, "connect")
+}
+
+func (d *Dialect) beforeRead() string {
+	if d.BeforeRead == nil {
+		return ""
+	}
+	return d.BeforeRead()
 }
 
 // Rows implements mirror.Source.
 func (s *Store) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, error] {
 	return sequence(func(yield func([]mirror.Row, error) bool) error {
-		r, err := newReader(s.d, q)
+		if err := s.prepare(ctx); err != nil {
+			return err
+		}
+		r, err := newReader(s.d, q, s.d.beforeRead(), "")
 		if err == nil {
-			err = s.read(ctx, r, yield)
+			err = r.limited(ctx, s.d.Timeout, func(ctx context.Context) error { return s.read(ctx, r, yield) })
 		}
 		return s.wrap(ctx, err, "read rows of "+q.Table.String())
 	})
+}
+
+// limited runs a reader within the time limit, which begins anew with each
+// wait for rows.
+func (r *reader) limited(ctx context.Context, limit time.Duration, run func(ctx context.Context) error) error {
+	ctx, r.late = watch(ctx, limit)
+	return r.late.end(run(ctx))
 }
 
 // sequence makes an iterator of a function that yields batches and returns the
@@ -110,9 +157,50 @@ func (s *Store) readOnce(ctx context.Context, r *reader, yield func([]mirror.Row
 	return err
 }
 
-// Update implements mirror.Store.
+// tries bounds how often an Update is run that ends in a deadlock.
+const tries = 3
+
+// Update implements mirror.Store. A transaction that the engine gave up because
+// of a deadlock is run again, up to three times in all.
 func (s *Store) Update(ctx context.Context, fn func(tx mirror.Tx) error) error {
+	for try := 1; ; try++ {
+		err := s.update(ctx, fn)
+		if !errors.Is(err, errRetry) {
+			return err
+		}
+		err = err.(*retryError).err
+		if try == tries || s.pause(ctx, try) != nil {
+			return err
+		}
+	}
+}
+
+// errRetry marks the error of a transaction that may be run again.
+var errRetry = errors.New("deadlock")
+
+type retryError struct{ err error }
+
+func (e *retryError) Error() string   { return e.err.Error() }
+func (e *retryError) Is(t error) bool { return t == errRetry }
+
+// pause waits a little before the given try is repeated, and not the same time
+// in every process, so that two of them do not meet again.
+func pause(ctx context.Context, try int) error {
+	t := time.NewTimer(time.Duration(try) * time.Duration(10+rand.IntN(40)) * time.Millisecond)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
+
+func (s *Store) update(ctx context.Context, fn func(tx mirror.Tx) error) error {
 	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := s.prepare(ctx); err != nil {
 		return err
 	}
 	conn, err := s.db.Connx(ctx)
@@ -122,7 +210,7 @@ func (s *Store) Update(ctx context.Context, fn func(tx mirror.Tx) error) error {
 	defer conn.Close()
 	t, err := s.begin(ctx, conn)
 	if err != nil {
-		return s.wrap(ctx, err, "begin transaction")
+		return s.retry(err, s.wrap(ctx, err, "begin transaction"))
 	}
 	w := &tx{store: s, db: t.db}
 	defer func() {
@@ -130,15 +218,27 @@ func (s *Store) Update(ctx context.Context, fn func(tx mirror.Tx) error) error {
 		t.rollback(ctx)
 	}()
 	if err := fn(w); err != nil {
-		return err
+		return s.retry(w.err, err)
 	}
 	if w.err != nil {
-		return w.err
+		return s.retry(w.err, w.err)
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	return t.commit(ctx, s.d)
+	err = t.commit(ctx, s.d)
+	if errors.Is(err, mirror.ErrOutcomeUnknown) {
+		return err
+	}
+	return s.retry(err, s.wrap(ctx, err, "commit"))
+}
+
+// retry marks err when the transaction failed because of a deadlock.
+func (s *Store) retry(cause, err error) error {
+	if s.d.classify(cause) == ErrorDeadlock {
+		return &retryError{err}
+	}
+	return err
 }
 
 // transaction is one of the two ways to hold a transaction: the driver's own,
@@ -165,8 +265,8 @@ func (s *Store) begin(ctx context.Context, conn *sqlx.Conn) (*transaction, error
 		}
 		t.tx, t.db = tx, tx
 	}
-	for _, stmt := range s.d.Setup {
-		if _, err := t.db.ExecContext(ctx, stmt); err != nil {
+	if s.d.Setup != nil {
+		if err := s.d.Setup(ctx, t.db); err != nil {
 			t.rollback(ctx)
 			return nil, err
 		}
@@ -185,10 +285,14 @@ func (t *transaction) commit(ctx context.Context, d *Dialect) error {
 		t.ended = true
 		return nil
 	}
-	if d.classify(err) == ErrorConnection {
+	refused := d.classify(err) != ErrorConnection
+	if d.Refused != nil {
+		refused = refused && d.Refused(err)
+	}
+	if !refused {
 		return fmt.Errorf("commit: %w: %w", mirror.ErrOutcomeUnknown, err)
 	}
-	return fmt.Errorf("commit: %w", err)
+	return err
 }
 
 // rollbackTimeout bounds a rollback on a connection that no longer answers.
@@ -224,8 +328,13 @@ func (s *Store) wrap(ctx context.Context, err error, doing string) error {
 	if cerr := ctx.Err(); cerr != nil {
 		return cerr
 	}
-	if s.d.classify(err) == ErrorTableNotFound && !errors.Is(err, mirror.ErrTableNotFound) {
-		return fmt.Errorf("%s: %w: %w", doing, mirror.ErrTableNotFound, err)
+	if sentinel := sentinels[s.d.classify(err)]; sentinel != nil && !errors.Is(err, sentinel) {
+		if s.d.Advice != nil {
+			if advice := s.d.Advice(err); advice != "" {
+				return fmt.Errorf("%s: %w: %s: %w", doing, sentinel, advice, err)
+			}
+		}
+		return fmt.Errorf("%s: %w: %w", doing, sentinel, err)
 	}
 	return fmt.Errorf("%s: %w", doing, err)
 }

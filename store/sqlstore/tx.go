@@ -28,11 +28,16 @@ type tx struct {
 var errTxDone = errors.New("transaction used after Update returned")
 
 // run does one step of the transaction.
-func (x *tx) run(ctx context.Context, doing string, t mirror.Table, step func() error) error {
+func (x *tx) run(ctx context.Context, doing string, t mirror.Table, step func(ctx context.Context) error) error {
 	if x.done {
 		return errTxDone
 	}
-	err := x.store.wrap(ctx, step(), doing+" "+t.String())
+	err := x.store.wrap(ctx, limited(ctx, x.store.d.Timeout, step), doing+" "+t.String())
+	return x.failed(err)
+}
+
+// failed keeps the first error of the transaction.
+func (x *tx) failed(err error) error {
 	if x.err == nil {
 		x.err = err
 	}
@@ -40,7 +45,7 @@ func (x *tx) run(ctx context.Context, doing string, t mirror.Table, step func() 
 }
 
 func (x *tx) Tables(ctx context.Context) (tables []mirror.Table, err error) {
-	err = x.run(ctx, "list tables of", mirror.Table{Name: "the database"}, func() error {
+	err = x.run(ctx, "list tables of", mirror.Table{Name: "the database"}, func(ctx context.Context) error {
 		tables, err = x.store.d.Tables(ctx, x.db)
 		return err
 	})
@@ -48,8 +53,8 @@ func (x *tx) Tables(ctx context.Context) (tables []mirror.Table, err error) {
 }
 
 func (x *tx) Count(ctx context.Context, t mirror.Table) (n int64, err error) {
-	err = x.run(ctx, "count rows of", t, func() error {
-		n, err = count(ctx, x.db, x.store.d, t)
+	err = x.run(ctx, "count rows of", t, func(ctx context.Context) error {
+		n, err = count(ctx, x.db, x.store.d, t, "")
 		return err
 	})
 	return n, err
@@ -57,13 +62,14 @@ func (x *tx) Count(ctx context.Context, t mirror.Table) (n int64, err error) {
 
 func (x *tx) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, error] {
 	return sequence(func(yield func([]mirror.Row, error) bool) error {
-		return x.run(ctx, "read rows of", q.Table, func() error {
-			r, err := newReader(x.store.d, q)
-			if err != nil {
-				return err
-			}
-			return r.readScan(ctx, x.db, yield)
-		})
+		if x.done {
+			return errTxDone
+		}
+		r, err := newReader(x.store.d, q, "", x.store.d.LockHint)
+		if err == nil {
+			err = r.limited(ctx, x.store.d.Timeout, func(ctx context.Context) error { return r.readScan(ctx, x.db, yield) })
+		}
+		return x.failed(x.store.wrap(ctx, err, "read rows of "+q.Table.String()))
 	})
 }
 
@@ -76,7 +82,7 @@ func (x *tx) exec(ctx context.Context, s *statement) (int64, error) {
 }
 
 func (x *tx) Create(ctx context.Context, t mirror.Table) error {
-	return x.run(ctx, "create table", t, func() error {
+	return x.run(ctx, "create table", t, func(ctx context.Context) error {
 		s, err := x.store.d.createTable(t)
 		if err != nil {
 			return err
@@ -133,14 +139,14 @@ func (d *Dialect) createTable(t mirror.Table) (*statement, error) {
 }
 
 func (x *tx) Drop(ctx context.Context, t mirror.Table) error {
-	return x.run(ctx, "drop table", t, func() error {
+	return x.run(ctx, "drop table", t, func(ctx context.Context) error {
 		_, err := x.db.ExecContext(ctx, "DROP TABLE "+x.store.d.table(t))
 		return err
 	})
 }
 
 func (x *tx) Truncate(ctx context.Context, t mirror.Table) error {
-	return x.run(ctx, "truncate table", t, func() error {
+	return x.run(ctx, "truncate table", t, func(ctx context.Context) error {
 		if x.store.d.Truncate != nil {
 			return x.store.d.Truncate(ctx, x.db, x.store.d.table(t))
 		}
@@ -150,7 +156,7 @@ func (x *tx) Truncate(ctx context.Context, t mirror.Table) error {
 }
 
 func (x *tx) Insert(ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
-	return x.run(ctx, "insert into", t, func() error {
+	return x.run(ctx, "insert into", t, func(ctx context.Context) error {
 		cols, err := x.store.d.columns(t, columns)
 		if err != nil {
 			return err
@@ -201,7 +207,15 @@ func (x *tx) insert(ctx context.Context, t mirror.Table, cols []column, rows []m
 
 func (d *Dialect) insertText(t mirror.Table, cols []column, rows int) string {
 	s := &statement{d: d}
-	s.printf("INSERT INTO %s (", d.table(t))
+	table, before, after := d.table(t), "", ""
+	if d.AroundInsert != nil {
+		names := make([]string, len(cols))
+		for i, c := range cols {
+			names[i] = c.Name
+		}
+		before, after = d.AroundInsert(table, names)
+	}
+	s.printf("%sINSERT INTO %s (", before, table)
 	for i, c := range cols {
 		if i > 0 {
 			s.WriteString(", ")
@@ -211,14 +225,15 @@ func (d *Dialect) insertText(t mirror.Table, cols []column, rows int) string {
 	s.WriteString(") VALUES ")
 	for i := range rows {
 		s.WriteString([...]string{"(", ", ("}[min(i, 1)])
-		for j := range cols {
+		for j, c := range cols {
 			if j > 0 {
 				s.WriteString(", ")
 			}
-			s.WriteString(s.bind(nil))
+			s.WriteString(s.param(c, nil))
 		}
 		s.WriteString(")")
 	}
+	s.WriteString(after)
 	return s.String()
 }
 
@@ -240,7 +255,7 @@ func insertArgs(cols []column, rows []mirror.Row) ([]any, error) {
 }
 
 func (x *tx) Set(ctx context.Context, t mirror.Table, where, set []mirror.Cell) (n int64, err error) {
-	err = x.run(ctx, "update", t, func() error {
+	err = x.run(ctx, "update", t, func(ctx context.Context) error {
 		if len(set) == 0 {
 			return errors.New("no columns to set")
 		}
@@ -255,7 +270,7 @@ func (x *tx) Set(ctx context.Context, t mirror.Table, where, set []mirror.Cell) 
 			if err != nil {
 				return err
 			}
-			s.printf("%s%s = %s", [...]string{" SET ", ", "}[min(i, 1)], c.quoted, s.bind(v))
+			s.printf("%s%s = %s", [...]string{" SET ", ", "}[min(i, 1)], c.quoted, s.param(c, v))
 		}
 		if err := s.where(t, where); err != nil {
 			return err
@@ -267,7 +282,7 @@ func (x *tx) Set(ctx context.Context, t mirror.Table, where, set []mirror.Cell) 
 }
 
 func (x *tx) Delete(ctx context.Context, t mirror.Table, where []mirror.Cell) (n int64, err error) {
-	err = x.run(ctx, "delete from", t, func() error {
+	err = x.run(ctx, "delete from", t, func(ctx context.Context) error {
 		if len(where) == 0 {
 			return errors.New("no condition: Truncate deletes all rows")
 		}

@@ -1,0 +1,224 @@
+package mirror_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store/memory"
+)
+
+// exampleDatabases returns the customer's database, and a mirror in which one
+// company has an old name and one is missing. In earnest they are stores of
+// SQL databases, such as those of package sqlite.
+func exampleDatabases() (customersDatabase, mirrorsDatabase *memory.Store) {
+	contact := func(rows ...mirror.Row) memory.Table {
+		return memory.Table{Name: "contact", Columns: []string{"contact_id int", "name nvarchar(219)"}, Key: []string{"contact_id"}, Rows: rows}
+	}
+	person := memory.Table{Name: "person", Columns: []string{"person_id int", "lastname nvarchar(99)"}, Key: []string{"person_id"},
+		Rows: []mirror.Row{{1, "Åse"}}}
+	lsns := memory.Metadata("Cust10195", map[string]mirror.LSN{"contact": 81200, "person": 81200})
+	return memory.New(contact(mirror.Row{1, "Alfa"}, mirror.Row{2, "Beta"}, mirror.Row{3, "Gamma"}), person),
+		memory.New(contact(mirror.Row{1, "Alfa"}, mirror.Row{2, "Betta"}), person, lsns)
+}
+
+// exampleTime keeps the output of the examples as it is.
+func exampleTime() time.Time { return time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC) }
+
+// The main job: find what differs and have it sent again.
+func Example() {
+	ctx := context.Background()
+	source, store := exampleDatabases()
+
+	m, err := mirror.New("Cust10195", store, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	report, err := m.Compare(ctx, source, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("differ:", report.Stale())
+	if stale := report.Stale(); len(stale) > 0 {
+		if _, err := m.ResetTables(ctx, stale, nil); err != nil {
+			fmt.Println(err)
+			return
+		}
+	}
+	lsn, _ := store.LSN("Cust10195", "contact")
+	fmt.Println("LSN of contact:", lsn)
+
+	// Output:
+	// differ: [contact]
+	// LSN of contact: -1
+}
+
+func ExampleMirror_Status() {
+	_, store := exampleDatabases()
+	m, _ := mirror.New("Cust10195", store, nil)
+
+	status, err := m.Status(context.Background())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_ = status.WriteText(os.Stdout)
+
+	// Output:
+	// Mirror of Cust10195: tracked
+	//   TABLE    STATE   ROWS    LSN
+	//   contact  synced     2  81200
+	//   person   synced     1  81200
+}
+
+func ExampleMirror_Compare() {
+	source, store := exampleDatabases()
+	m, _ := mirror.New("Cust10195", store, &mirror.Options{Clock: exampleTime})
+
+	report, err := m.Compare(context.Background(), source, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_ = report.WriteText(os.Stdout)
+
+	// Output:
+	// Comparison of Cust10195 (rows), 2026-02-03 04:05:06 UTC, took 0s
+	//   TABLE    VERDICT    SOURCE ROWS  MIRROR ROWS  MISSING  EXTRA  CHANGED  DUPLICATE  TIME
+	//   contact  different            3            2        1      -        1          -    0s
+	//   person   identical            1            1        -      -        -          -    0s
+	//
+	// contact
+	//   changed: name in 1
+	//   changed   contact_id=2
+	//             name: source "Beta", mirror "Betta"
+	//   missing   contact_id=3
+	// 1 identical, 1 different.
+}
+
+// A reset needs names; those that a comparison found come from Report.Stale.
+func ExampleMirror_ResetTables() {
+	ctx := context.Background()
+	source, store := exampleDatabases()
+	m, _ := mirror.New("Cust10195", store, &mirror.Options{Clock: exampleTime})
+
+	report, err := m.Compare(ctx, source, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	receipt, err := m.ResetTables(ctx, report.Stale(), nil)
+	if errors.Is(err, mirror.ErrNoTables) {
+		fmt.Println("nothing to reset")
+		return
+	}
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_ = receipt.WriteText(os.Stdout)
+
+	// Output:
+	// reset tables of Cust10195: done, 2026-02-03 04:05:06 UTC
+	//   TABLE    ACTIONS    ROWS  PREVIOUS LSN
+	//   contact  reset-lsn     2         81200
+}
+
+// A name that is not known changes nothing, and the error says which was meant.
+func ExampleMirror_ResetTables_unknown() {
+	_, store := exampleDatabases()
+	m, _ := mirror.New("Cust10195", store, nil)
+
+	_, err := m.ResetTables(context.Background(), []string{"contact", "persom"}, nil)
+	fmt.Println(err)
+	fmt.Println(errors.Is(err, mirror.ErrTableNotFound))
+
+	// Output:
+	// reset tables of Cust10195: table not found: "persom" (did you mean "person"?)
+	// true
+}
+
+// Everything is sent again. What would be done can be read before it is done.
+func ExampleMirror_HardReset() {
+	ctx := context.Background()
+	_, store := exampleDatabases()
+	m, _ := mirror.New("Cust10195", store, &mirror.Options{Clock: exampleTime})
+
+	plan, err := m.HardReset(ctx, &mirror.HardResetOptions{DryRun: true})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_ = plan.WriteText(os.Stdout)
+
+	_, err = m.HardReset(ctx, &mirror.HardResetOptions{Confirm: "Cust10195"})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	status, _ := m.Status(ctx)
+	fmt.Println(status.State)
+
+	// Output:
+	// hard reset of Cust10195: dry run, nothing was changed, 2026-02-03 04:05:06 UTC
+	//   drop Cust10195_mirroring: the next cycle populates everything
+	//   TABLE    ACTIONS          ROWS  PREVIOUS LSN
+	//   contact  delete-metadata     2         81200
+	//   person   delete-metadata     1         81200
+	// awaiting-first-cycle
+}
+
+// Until the next cycle begins, the receipt of a reset takes it back.
+func ExampleMirror_Undo() {
+	ctx := context.Background()
+	_, store := exampleDatabases()
+	m, _ := mirror.New("Cust10195", store, nil)
+	show := func() {
+		lsn, _ := store.LSN("Cust10195", "contact")
+		fmt.Println("LSN of contact:", lsn)
+	}
+
+	receipt, err := m.ResetTables(ctx, []string{"contact"}, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	show()
+	if err := m.Undo(ctx, receipt); err != nil {
+		fmt.Println(err)
+		return
+	}
+	show()
+
+	// Output:
+	// LSN of contact: -1
+	// LSN of contact: 81200
+}
+
+// A unit test of code that resets tables: the database fails in the middle, and
+// the test looks at what is left.
+func Example_unitTest() {
+	ctx := context.Background()
+	_, store := exampleDatabases()
+	m, _ := mirror.New("Cust10195", store, nil)
+
+	lost := errors.New("connection lost")
+	store.FailAt(memory.Truncate, 1, lost)
+	_, err := m.ResetTables(ctx, []string{"contact"}, &mirror.ResetOptions{Truncate: true})
+
+	fmt.Println(err)
+	fmt.Println(errors.Is(err, lost))
+	lsn, _ := store.LSN("Cust10195", "contact")
+	_, rows, _ := store.Table("contact")
+	fmt.Printf("LSN %d, %d rows\n", lsn, len(rows))
+
+	// Output:
+	// reset tables of Cust10195: contact: connection lost
+	// true
+	// LSN 81200, 2 rows
+}
