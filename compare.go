@@ -29,8 +29,9 @@ const (
 // its default.
 type CompareOptions struct {
 	// Tables are the tables to compare. A name that neither side has is
-	// ErrTableNotFound. Default: all tables of both sides, less those that
-	// are never mirrored (see BlockedTables).
+	// ErrTableNotFound, and an empty list that is not nil is ErrNoTables.
+	// Default: all tables of both sides, less those that are never mirrored
+	// (see BlockedTables).
 	Tables []string
 
 	// SkipTables are tables that the customer excludes from mirroring: the
@@ -80,9 +81,11 @@ const (
 // A mirror lags by design: a row that differs may be waiting for the next
 // cycle. Compare reports what differs now.
 //
-// When ctx is done Compare returns ctx.Err() together with a report of what is
-// known; it is Incomplete, and unfinished tables are VerdictFailed. A table of
-// opts.Tables that neither side has is an *Error with ErrTableNotFound.
+// A nil error does not mean that every table could be compared: see
+// [Report.Err] and [Report.Identical]. When ctx is done Compare returns
+// ctx.Err() together with a report of what is known; it is Incomplete, and
+// unfinished tables are VerdictFailed. A table of opts.Tables that neither side
+// has is an *Error with ErrTableNotFound, an empty list ErrNoTables.
 func (m *Mirror) Compare(ctx context.Context, source Source, opts *CompareOptions) (*Report, error) {
 	if source == nil {
 		return nil, errors.New("compare: source is nil: pass the customer's database or another copy of it")
@@ -102,6 +105,14 @@ func (m *Mirror) Compare(ctx context.Context, source Source, opts *CompareOption
 	report := &Report{Version: reportVersion, ContextID: m.contextID, Depth: o.Depth, Started: m.clock().UTC(), State: MirrorTracked}
 	pairs, err := c.pairs(ctx, report)
 	if err != nil {
+		if cerr := ctx.Err(); cerr != nil {
+			report.Incomplete, report.Finished = true, m.clock().UTC()
+			return report, cerr
+		}
+		var refusal *Error
+		if errors.As(err, &refusal) {
+			return nil, err
+		}
 		return nil, wrapError(ctx, err, "compare "+m.contextID)
 	}
 	report.Tables = make([]TableReport, len(pairs))
@@ -130,6 +141,9 @@ func (o *CompareOptions) fill() error {
 	o.Concurrency = cmp.Or(o.Concurrency, defaultConcurrency)
 	if o.Depth != DepthSchema && o.Depth != DepthCount && o.Depth != DepthRows {
 		return fmt.Errorf("compare: unknown depth %q: want %q, %q or %q", o.Depth, DepthSchema, DepthCount, DepthRows)
+	}
+	if o.Tables != nil && len(o.Tables) == 0 {
+		return fmt.Errorf("compare: %w: name them, or leave Tables nil for all", ErrNoTables)
 	}
 	if o.Concurrency < 0 {
 		return fmt.Errorf("compare: concurrency is %d: want at least 1", o.Concurrency)
@@ -213,6 +227,10 @@ func (c *comparison) pairs(ctx context.Context, report *Report) ([]pair, error) 
 	if err != nil {
 		return nil, err
 	}
+	report.Warnings = append(report.Warnings, c.unusedOptions(byName)...)
+	if report.State == MirrorAwaitingFirstCycle {
+		report.Warnings = append(report.Warnings, otherCustomers(mirrorTables)...)
+	}
 	for i := range selected {
 		p := &selected[i]
 		name := p.name
@@ -281,6 +299,29 @@ func (c *comparison) selectPairs(byName map[string]*pair, state MirrorState) ([]
 	}
 	slices.SortFunc(selected, func(a, b pair) int { return strings.Compare(FoldName(a.name), FoldName(b.name)) })
 	return selected, nil
+}
+
+// unusedOptions names the entries of IgnoreColumns and SkipTables that fit
+// nothing, which may be slips.
+func (c *comparison) unusedOptions(byName map[string]*pair) []string {
+	var unused []string
+	for _, name := range c.opts.SkipTables {
+		if byName[FoldName(c.trimPrefix(name))] == nil {
+			unused = append(unused, fmt.Sprintf("SkipTables: neither side has a table %q", clip(name, maxNameLength)))
+		}
+	}
+	for _, name := range c.opts.IgnoreColumns {
+		used := false
+		for _, p := range byName {
+			for _, t := range []*Table{p.source, p.mirror} {
+				used = used || t != nil && slices.ContainsFunc(t.Columns, func(col Column) bool { return c.ignores(name, p.name, col.Name) })
+			}
+		}
+		if !used {
+			unused = append(unused, fmt.Sprintf("IgnoreColumns: neither side has a column %q", clip(name, 2*maxNameLength)))
+		}
+	}
+	return unused
 }
 
 func (c *comparison) trimPrefix(name string) string {
@@ -486,13 +527,13 @@ func (c *comparison) planTable(p pair, tr *TableReport) tablePlan {
 }
 
 func (c *comparison) ignored(table, column string) bool {
-	column, table = FoldName(column), FoldName(table)
-	for _, ig := range c.opts.IgnoreColumns {
-		if ig = FoldName(c.trimPrefix(ig)); ig == column || ig == table+"."+column {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(c.opts.IgnoreColumns, func(entry string) bool { return c.ignores(entry, table, column) })
+}
+
+// ignores reports whether an entry of IgnoreColumns means that column.
+func (c *comparison) ignores(entry, table, column string) bool {
+	entry, column = FoldName(c.trimPrefix(entry)), FoldName(column)
+	return entry == column || entry == FoldName(table)+"."+column
 }
 
 func nullability(c Column) string {

@@ -46,7 +46,7 @@ var (
 
 	// ErrOutcomeUnknown: the connection was lost while a transaction was being
 	// committed. Read the mirror's Status before doing anything else.
-	ErrOutcomeUnknown = errors.New("outcome of the commit is unknown")
+	ErrOutcomeUnknown = errors.New("outcome of the commit is unknown: read Status before doing anything else")
 )
 
 // The sentinels of stores over a database server. The messages of their errors

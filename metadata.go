@@ -46,6 +46,18 @@ func (m *Mirror) findMetadata(tables []Table) (Table, error) {
 		ErrNoMetadata, m.names.table)
 }
 
+// otherCustomers warns of metadata tables of other customers, which suggest
+// that the context identifier is wrong.
+func otherCustomers(tables []Table) []string {
+	var warnings []string
+	for _, t := range tables {
+		if strings.HasSuffix(FoldName(t.Name), metadataSuffix) {
+			warnings = append(warnings, fmt.Sprintf("there is a table %s: is the context identifier right?", t.Name))
+		}
+	}
+	return warnings
+}
+
 // replicaState is the table in which the newer client keeps its state. Source:
 // SuperOffice documentation, the replication client of 2026.
 const replicaState = "_ReplicationState"

@@ -83,6 +83,12 @@ type ReceiptTable struct {
 	Metadata [][]Cell `json:"metadata,omitempty"`
 }
 
+// String returns the text that WriteText writes.
+func (r *Receipt) String() string { return textOf(r) }
+
+// WriteJSON writes the receipt as indented JSON.
+func (r *Receipt) WriteJSON(w io.Writer) error { return writeJSON(w, r) }
+
 // WriteText writes the receipt for people.
 func (r *Receipt) WriteText(w io.Writer) error {
 	var b strings.Builder

@@ -2,8 +2,10 @@ package mirror
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"time"
 )
@@ -97,6 +99,8 @@ type TableReport struct {
 	Key     []string `json:"key,omitempty"`
 	Keyless bool     `json:"keyless,omitempty"`
 
+	// SourceRows and MirrorRows are 0 where they were not counted: for
+	// not-mirrored and failed tables, and at DepthSchema.
 	SourceRows int64 `json:"sourceRows"`
 	MirrorRows int64 `json:"mirrorRows"`
 
@@ -210,19 +214,48 @@ func (d *Duration) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &s); err != nil {
 		return err
 	}
-	*d = Duration(s * float64(time.Second))
+	*d = Duration(math.Round(s * float64(time.Second)))
 	return nil
 }
 
 // Identical reports whether every table that is mirrored was compared to the
-// end and found identical, as far as Depth goes.
+// end and found identical, as far as Depth goes, and whether there was one at
+// all: nothing compared proves nothing.
 func (r *Report) Identical() bool {
+	identical := false
 	for _, t := range r.Tables {
-		if t.Verdict != VerdictIdentical && t.Verdict != VerdictNotMirrored {
+		switch t.Verdict {
+		case VerdictIdentical:
+			identical = true
+		case VerdictNotMirrored:
+		default:
 			return false
 		}
 	}
-	return !r.Incomplete
+	return identical && !r.Incomplete
+}
+
+// Err returns an error that names every table that could not be compared, nil
+// when there is none. It wraps the errors of tables that failed. Stale says
+// nothing about such tables.
+func (r *Report) Err() error {
+	var errs []error
+	for _, t := range r.Tables {
+		switch {
+		case t.Err != nil:
+			errs = append(errs, fmt.Errorf("%s: %w", t.Table, t.Err))
+		case t.Verdict == VerdictFailed, t.Verdict == VerdictIncomparable:
+			errs = append(errs, fmt.Errorf("%s: %s", t.Table, t.Reason))
+		}
+	}
+	if r.Incomplete && errs == nil {
+		errs = append(errs, errors.New("it was stopped before any table was compared"))
+	}
+	if errs == nil {
+		return nil
+	}
+	return fmt.Errorf("comparison of %s: %d of %d tables were not compared: %w",
+		r.ContextID, len(errs), len(r.Tables), errors.Join(errs...))
 }
 
 // Stale returns the tables that a reset would repair, ready for ResetTables:
@@ -264,18 +297,10 @@ func (r *Report) Table(name string) *TableReport {
 }
 
 // String returns the text that WriteText writes.
-func (r *Report) String() string {
-	var b strings.Builder
-	_ = r.WriteText(&b)
-	return b.String()
-}
+func (r *Report) String() string { return textOf(r) }
 
 // WriteJSON writes the report as indented JSON.
-func (r *Report) WriteJSON(w io.Writer) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(r)
-}
+func (r *Report) WriteJSON(w io.Writer) error { return writeJSON(w, r) }
 
 // WriteText writes the report for people: a line for each table, then what
 // differs in detail.
@@ -294,10 +319,10 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	var g grid
 	g.row("TABLE", "VERDICT", "SOURCE ROWS", "MIRROR ROWS", "MISSING", "EXTRA", "CHANGED", "DUPLICATE", "TIME", "")
-	hidden := 0
+	var hidden []string
 	for _, t := range r.Tables {
 		if t.Verdict == VerdictNotMirrored {
-			hidden++
+			hidden = append(hidden, t.Table)
 			continue
 		}
 		note := t.Reason
@@ -305,6 +330,9 @@ func (r *Report) WriteText(w io.Writer) error {
 			note = strings.TrimPrefix(note+"; reset requested", "; ")
 		}
 		source, mirror := formatCount(t.SourceRows), formatCount(t.MirrorRows)
+		if t.Verdict == VerdictFailed {
+			source, mirror = "-", "-"
+		}
 		if t.Verdict == VerdictMissing {
 			mirror = "-"
 		}
@@ -314,9 +342,11 @@ func (r *Report) WriteText(w io.Writer) error {
 		g.row(t.Table, string(t.Verdict), source, mirror,
 			dash(t.Missing), dash(t.Extra), dash(t.Changed), dash(t.Duplicate), t.Elapsed.String(), note)
 	}
-	b.WriteString(g.text("  ", "lrrrrrrr"))
-	if hidden > 0 {
-		fmt.Fprintf(&b, "  and %d that are not mirrored\n", hidden)
+	if len(g.rows) > 1 {
+		b.WriteString(g.text("  ", "lrrrrrrr"))
+	}
+	if len(hidden) > 0 {
+		fmt.Fprintf(&b, "  not mirrored: %s\n", printable(strings.Join(hidden, ", ")))
 	}
 	for i := range r.Tables {
 		r.Tables[i].writeDetail(&b)

@@ -71,11 +71,16 @@ const (
 
 // Status is what a mirror's database says about itself.
 type Status struct {
-	ContextID     string        `json:"contextId"`
-	Time          time.Time     `json:"time"`
-	State         MirrorState   `json:"state"`
-	MetadataTable string        `json:"metadataTable"`
-	Tables        []TableStatus `json:"tables"` // by name
+	ContextID     string      `json:"contextId"`
+	Time          time.Time   `json:"time"`
+	State         MirrorState `json:"state"`
+	MetadataTable string      `json:"metadataTable"`
+
+	// Warnings are findings that concern no table, such as the metadata
+	// table of another customer.
+	Warnings []string `json:"warnings,omitempty"`
+
+	Tables []TableStatus `json:"tables"` // by name
 }
 
 // TableStatus is one table of a [Status].
@@ -101,8 +106,11 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 		return nil, wrapError(ctx, err, "status of "+m.contextID)
 	}
 	seen := map[string]bool{FoldName(m.names.table): true}
-	if st.State == MirrorReplica {
+	switch st.State {
+	case MirrorReplica:
 		seen[FoldName(replicaState)] = true
+	case MirrorAwaitingFirstCycle:
+		st.Warnings = otherCustomers(tables)
 	}
 	for _, t := range tables {
 		folded := FoldName(t.Name)
@@ -160,6 +168,12 @@ func tableStatus(md *metadata, table string, rows int64) TableStatus {
 	return ts
 }
 
+// String returns the text that WriteText writes.
+func (s *Status) String() string { return textOf(s) }
+
+// WriteJSON writes the status as indented JSON.
+func (s *Status) WriteJSON(w io.Writer) error { return writeJSON(w, s) }
+
 // WriteText writes the status as aligned text.
 func (s *Status) WriteText(w io.Writer) error {
 	var g grid
@@ -174,7 +188,11 @@ func (s *Status) WriteText(w io.Writer) error {
 	if s.State == MirrorReplica {
 		note = " of the newer client (no LSN: its own program re-synchronizes tables)"
 	}
-	_, err := fmt.Fprintf(w, "Mirror of %s: %s%s\n%s", printable(s.ContextID), printable(string(s.State)), note, g.text("  ", "lrr"))
+	warnings := ""
+	for _, warning := range s.Warnings {
+		warnings += "Warning: " + printable(warning) + "\n"
+	}
+	_, err := fmt.Fprintf(w, "Mirror of %s: %s%s\n%s%s", printable(s.ContextID), printable(string(s.State)), note, warnings, g.text("  ", "lrr"))
 	return err
 }
 

@@ -1,10 +1,27 @@
 package mirror
 
 import (
+	"encoding/json"
+	"io"
 	"strconv"
 	"strings"
-	"unicode/utf8"
+	"unicode"
 )
+
+// textWriter is what the library returns for people to read.
+type textWriter interface{ WriteText(w io.Writer) error }
+
+func textOf(t textWriter) string {
+	var b strings.Builder
+	_ = t.WriteText(&b) // a Builder cannot fail
+	return b.String()
+}
+
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
+}
 
 // grid lays out text in aligned columns.
 type grid struct{ rows [][]string }
@@ -26,14 +43,14 @@ func (g *grid) text(indent, align string) string {
 			if i == len(widths) {
 				widths = append(widths, 0)
 			}
-			widths[i] = max(widths[i], utf8.RuneCountInString(c))
+			widths[i] = max(widths[i], displayWidth(c))
 		}
 	}
 	var b strings.Builder
 	for _, r := range g.rows {
 		line := indent
 		for i, c := range r {
-			pad := strings.Repeat(" ", widths[i]-utf8.RuneCountInString(c))
+			pad := strings.Repeat(" ", widths[i]-displayWidth(c))
 			if i > 0 {
 				line += "  "
 			}
@@ -46,6 +63,32 @@ func (g *grid) text(indent, align string) string {
 		b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 	return b.String()
+}
+
+// wide are the letters that take two cells of a terminal: East Asian ones and
+// emoji, after Unicode's East Asian Width.
+var wide = &unicode.RangeTable{
+	R16: []unicode.Range16{
+		{Lo: 0x1100, Hi: 0x115f, Stride: 1}, {Lo: 0x2e80, Hi: 0xa4cf, Stride: 1}, {Lo: 0xac00, Hi: 0xd7a3, Stride: 1},
+		{Lo: 0xf900, Hi: 0xfaff, Stride: 1}, {Lo: 0xfe30, Hi: 0xfe6f, Stride: 1}, {Lo: 0xff00, Hi: 0xff60, Stride: 1},
+		{Lo: 0xffe0, Hi: 0xffe6, Stride: 1},
+	},
+	R32: []unicode.Range32{{Lo: 0x1f300, Hi: 0x1faff, Stride: 1}, {Lo: 0x20000, Hi: 0x3fffd, Stride: 1}},
+}
+
+// displayWidth returns how many cells of a terminal s takes.
+func displayWidth(s string) int {
+	n := 0
+	for _, r := range s {
+		switch {
+		case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
+		case unicode.Is(wide, r):
+			n += 2
+		default:
+			n++
+		}
+	}
+	return n
 }
 
 // formatCount groups digits by thousands: 1,234,567.

@@ -9,6 +9,7 @@ import (
 
 // damage breaks the mirror in each of the ways that Compare can tell.
 func (d *demo) damage(ctx context.Context) error {
+	d.out.status("damaging the mirror")
 	tables := map[string]mirror.Table{}
 	list, err := d.mirrorStore.Tables(ctx)
 	if err != nil {
@@ -55,8 +56,8 @@ func (d *demo) damage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.out.line("  contact      %d rows are lost", len(lost))
-	d.out.line("  person       %d rows are stale", len(stale))
+	d.out.line("  contact      %s rows are lost", count(int64(len(lost))))
+	d.out.line("  person       %s rows are stale", count(int64(len(stale))))
 	d.out.line("  appointment  1 row is there that the customer does not have")
 	d.out.line("  sale         the table is gone")
 	d.out.line("  project      the column name has another type")

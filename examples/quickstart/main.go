@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/so-mirror/mirror"
@@ -27,28 +28,55 @@ const contextID = "Cust10195"
 // tables are what the customer has. The last one is never mirrored.
 var tables = []string{"contact", "person", "appointment", "sale", "project", "document", "text", "country", "saleHist", "traveltransactionlog"}
 
+// minRows is how many contacts it takes for every kind of damage.
+const minRows = 50
+
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	// Every end of the terminal removes the temporary directory.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {
-		if !errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(os.Stderr, "quickstart:", err)
-		}
-		stop()
-		os.Exit(1)
+	signal.Ignore(syscall.SIGPIPE) // writing then returns an error instead
+	os.Exit(exitCode(run(ctx, os.Args[1:], os.Stdout, os.Stderr)))
+}
+
+// errUsage means that the arguments are wrong and that the usage was printed.
+var errUsage = errors.New("usage")
+
+func exitCode(err error) int {
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.Is(err, errUsage):
+		return 2
+	case errors.Is(err, context.Canceled):
+		fmt.Fprintln(os.Stderr, "quickstart: interrupted")
+		return 130
+	default:
+		fmt.Fprintln(os.Stderr, "quickstart:", err)
+		return 1
 	}
 }
 
-func run(ctx context.Context, args []string, out *os.File) (err error) {
+func run(ctx context.Context, args []string, out *os.File, errOut io.Writer) (err error) {
 	flags := flag.NewFlagSet("quickstart", flag.ContinueOnError)
-	rows := flags.Int("rows", 2000, "number of contacts; the other tables grow with it")
-	asJSON := flags.Bool("json", false, "print the reports of the comparisons as JSON, and nothing else")
+	flags.SetOutput(errOut)
+	rows := flags.Int("rows", 2000, "number of contacts, at least 50; the other tables grow with it")
+	asJSON := flags.Bool("json", false, "print the reports of the comparisons as a stream of JSON, and nothing else")
 	keep := flags.Bool("keep", false, "keep the database files")
 	if err := flags.Parse(args); err != nil {
-		return err
+		if errors.Is(err, flag.ErrHelp) {
+			return err
+		}
+		return errUsage
 	}
-	if *rows < 1 || flags.NArg() > 0 {
-		return errors.New("want -rows of at least 1 and no other arguments")
+	if *rows < minRows || flags.NArg() > 0 {
+		if flags.NArg() > 0 {
+			fmt.Fprintf(errOut, "unexpected argument %q\n", flags.Arg(0))
+		} else {
+			fmt.Fprintf(errOut, "-rows %d: want at least %d\n", *rows, minRows)
+		}
+		flags.Usage()
+		return errUsage
 	}
 	dir, err := os.MkdirTemp("", "mirror-quickstart-")
 	if err != nil {
@@ -59,9 +87,11 @@ func run(ctx context.Context, args []string, out *os.File) (err error) {
 	}
 	d := &demo{out: newPrinter(out, *asJSON), asJSON: *asJSON, json: out}
 	if *keep {
-		d.out.line("The databases stay in %s", dir)
+		fmt.Fprintf(errOut, "The databases stay in %s\n", dir)
 	}
-	return d.play(ctx, dir, *rows)
+	err = d.play(ctx, dir, *rows)
+	d.out.erase()
+	return errors.Join(err, d.out.err)
 }
 
 // demo is one run of the quickstart.
@@ -100,11 +130,14 @@ func (d *demo) play(ctx context.Context, dir string, rows int) error {
 
 	d.out.heading("A customer's database and its mirror")
 	started := time.Now()
-	if err := crm.Load(ctx, customerStore, crm.Options{Contacts: rows}, tables...); err != nil {
-		return err
+	for _, t := range tables {
+		d.out.status("making %s", t)
+		if err := crm.Load(ctx, customerStore, crm.Options{Contacts: rows}, t); err != nil {
+			return err
+		}
 	}
 	d.customer = cycle.NewCustomer(contextID, customerStore)
-	d.out.line("%d tables with %d contacts, made in %s", len(tables), rows, since(started))
+	d.out.line("%d tables with %s contacts, made in %s", len(tables), count(int64(rows)), since(started))
 	if err := d.cycle(ctx); err != nil {
 		return err
 	}
@@ -153,14 +186,15 @@ func (d *demo) play(ctx context.Context, dir string, rows int) error {
 func (d *demo) cycle(ctx context.Context) error {
 	started := time.Now()
 	task := &cycle.Task{Customer: d.customer, Mirror: d.mirrorStore, Progress: func(table string, rows int64) {
-		d.out.status("cycle: %s, %d rows", table, rows)
+		d.out.status("sending %s, %s rows", table, count(rows))
 	}}
 	result, err := task.Run(ctx)
 	if err != nil {
 		return err
 	}
 	inserted, updated, deleted := result.Totals()
-	d.out.line("\nCycle of the Mirroring Task: %d inserted, %d updated, %d deleted, took %s", inserted, updated, deleted, since(started))
+	d.out.line("\nCycle of the Mirroring Task: %s inserted, %s updated, %s deleted, took %s",
+		count(inserted), count(updated), count(deleted), since(started))
 	quiet := 0
 	for _, t := range result.Tables {
 		if t.Action == cycle.Unchanged {
@@ -170,7 +204,7 @@ func (d *demo) cycle(ctx context.Context) error {
 		d.out.line("  %-12s %s: %s", t.Table, t.Action, t.Reason)
 	}
 	if quiet > 0 {
-		d.out.line("  and %d tables with nothing to send", quiet)
+		d.out.line("  %d tables had nothing to send", quiet)
 	}
 	return nil
 }

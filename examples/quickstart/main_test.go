@@ -1,10 +1,15 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"flag"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,7 +24,7 @@ func output(t *testing.T, args ...string) (string, error) {
 	f, err := os.Create(filepath.Join(t.TempDir(), "out"))
 	require.NoError(t, err)
 	defer f.Close()
-	runErr := run(t.Context(), args, f)
+	runErr := run(t.Context(), args, f, io.Discard)
 	text, err := os.ReadFile(f.Name())
 	require.NoError(t, err)
 	left, err := os.ReadDir(os.Getenv("TMPDIR"))
@@ -39,6 +44,7 @@ func TestText(t *testing.T) {
 		"project      schema-differs",
 		"sale         missing",
 		"schema: type name, source nvarchar(219), mirror nvarchar(500)",
+		"not mirrored: traveltransactionlog",
 		"4 identical, 3 different, 1 schema-differs, 1 missing, 1 not-mirrored.",
 		"contact      wiped: the LSN is -1",
 		"drop Cust10195_mirroring: the next cycle populates everything",
@@ -62,8 +68,32 @@ func TestJSON(t *testing.T) {
 }
 
 func TestBadArguments(t *testing.T) {
-	for _, args := range [][]string{{"-rows", "0"}, {"-rows", "x"}, {"more"}} {
+	for _, args := range [][]string{{"-rows", "49"}, {"-rows", "x"}, {"more"}} {
 		_, err := output(t, args...)
-		require.Error(t, err, args)
+		require.ErrorIs(t, err, errUsage, args)
 	}
+	_, err := output(t, "-h")
+	require.ErrorIs(t, err, flag.ErrHelp)
+	require.Equal(t, 0, exitCode(flag.ErrHelp))
+	require.Equal(t, 2, exitCode(errUsage))
+	require.Equal(t, 130, exitCode(errors.Join(context.Canceled)))
+}
+
+func TestInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	t.Setenv("TMPDIR", t.TempDir())
+	require.ErrorIs(t, run(ctx, nil, os.Stdout, io.Discard), context.Canceled)
+	left, err := os.ReadDir(os.Getenv("TMPDIR"))
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func TestOutputThatCannotBeWritten(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("this system has no /dev/full")
+	}
+	defer full.Close()
+	require.ErrorIs(t, run(t.Context(), []string{"-rows", "50"}, full, io.Discard), syscall.ENOSPC)
 }

@@ -4,18 +4,24 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 
 	"github.com/so-mirror/mirror"
 )
 
-// printer writes what a person reads. On a terminal it keeps one line of
-// progress, which it erases before anything else is written.
+// printer writes what a person reads and keeps the first error of writing. On a
+// terminal it shows one line of progress, which it erases before anything else
+// is written.
 type printer struct {
 	w        io.Writer
 	terminal bool
 	width    int // of the progress line that is shown
+	err      error
 }
+
+// maxStatus keeps the progress line within one line of a narrow terminal.
+const maxStatus = 39
 
 func newPrinter(f *os.File, quiet bool) *printer {
 	if quiet {
@@ -25,25 +31,31 @@ func newPrinter(f *os.File, quiet bool) *printer {
 	return &printer{w: f, terminal: err == nil && info.Mode()&os.ModeCharDevice != 0}
 }
 
+func (p *printer) print(s string) {
+	if p.err == nil {
+		_, p.err = io.WriteString(p.w, s)
+	}
+}
+
 func (p *printer) erase() {
 	if p.width > 0 {
-		fmt.Fprintf(p.w, "\r%s\r", strings.Repeat(" ", p.width))
+		p.print("\r" + strings.Repeat(" ", p.width) + "\r")
 		p.width = 0
 	}
 }
 
 func (p *printer) line(format string, args ...any) {
 	p.erase()
-	fmt.Fprintf(p.w, format+"\n", args...)
+	p.print(fmt.Sprintf(format, args...) + "\n")
 }
 
 func (p *printer) heading(s string) {
 	p.line("\n%s\n%s", s, strings.Repeat("=", len(s)))
 }
 
-func (p *printer) text(t interface{ WriteText(io.Writer) error }) {
+func (p *printer) text(s fmt.Stringer) {
 	p.erase()
-	_ = t.WriteText(p.w)
+	p.print(s.String())
 }
 
 // status shows a line of progress on a terminal.
@@ -51,13 +63,21 @@ func (p *printer) status(format string, args ...any) {
 	if !p.terminal {
 		return
 	}
-	s := fmt.Sprintf(format, args...)
-	fmt.Fprintf(p.w, "\r%-*s", p.width, s)
-	p.width = max(p.width, len(s))
+	runes := []rune(fmt.Sprintf(format, args...))
+	runes = runes[:min(len(runes), maxStatus)]
+	p.print("\r" + string(runes) + strings.Repeat(" ", max(0, p.width-len(runes))))
+	p.width = max(p.width, len(runes))
 }
 
 func (p *printer) progress(pr mirror.Progress) {
-	if pr.Expected > 0 {
-		p.status("compare: %s, %d%% (%d of %d tables done)", pr.Table, 100*pr.Rows/pr.Expected, pr.TablesDone, pr.Tables)
+	p.status("comparing, %d of %d tables done", pr.TablesDone, pr.Tables)
+}
+
+// count groups the digits of n by thousands.
+func count(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
 	}
+	return s
 }

@@ -214,10 +214,7 @@ func (p *player) run() error {
 		if m.typ == typeLogin {
 			p.agree(m, e)
 		}
-		if e.closed {
-			return nil
 		}
-	}
 }
 
 func (p *player) play(e *exchange) error {

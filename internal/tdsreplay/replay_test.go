@@ -551,9 +551,11 @@ func TestDamagedTranscript(t *testing.T) {
 		_, err := parseTranscript(text)
 		require.ErrorContains(t, err, want, text)
 	}
-	bomb := appendTranscript(nil, []*exchange{batch("", make([]byte, maxTranscript)), batch("", make([]byte, 100))})
-	_, err := parseTranscript(string(bomb))
-	require.ErrorIs(t, err, errRoom)
+	long := string(appendTranscript(nil, []*exchange{batch("", make([]byte, 1000)), batch("", []byte{1})}))
+	for room, want := range map[int]error{999: errRoom, 1000: errRoom, 1001: nil} {
+		_, err := parseWithin(long, room)
+		require.ErrorIs(t, err, want, room)
+	}
 }
 
 func TestLongText(t *testing.T) {

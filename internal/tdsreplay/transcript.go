@@ -120,9 +120,10 @@ func appendResponse(b, response []byte) []byte {
 
 // parseTranscript is the reverse of appendTranscript. It refuses what is
 // damaged, and more than maxTranscript bytes of responses.
-func parseTranscript(text string) ([]*exchange, error) {
+func parseTranscript(text string) ([]*exchange, error) { return parseWithin(text, maxTranscript) }
+
+func parseWithin(text string, room int) ([]*exchange, error) {
 	var exchanges []*exchange
-	room := maxTranscript
 	var block []string
 	number, start := 0, 0
 	flush := func() error {
@@ -234,7 +235,7 @@ func parseExchange(block []string, room int) (*exchange, error) {
 	return e, nil
 }
 
-var errRoom = fmt.Errorf("the responses are more than %d bytes", maxTranscript)
+var errRoom = fmt.Errorf("the responses are longer than %d bytes together", maxTranscript)
 
 func unpack(b []byte, room int) ([]byte, error) {
 	z, err := gzip.NewReader(bytes.NewReader(b))

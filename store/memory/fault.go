@@ -39,7 +39,8 @@ type Call struct {
 // fault strikes one call of a method.
 type fault struct {
 	method Method
-	call   int // counted from the beginning of the store
+	call   int    // counted from the beginning of the store
+	table  string // strikes every call on that table instead
 	delay  time.Duration
 	err    error
 	after  bool // err comes after the effect: the commit, or that many rows
@@ -53,6 +54,12 @@ type fault struct {
 // methods that prepare faults.
 func (s *Store) FailAt(method Method, n int, err error) {
 	s.prepare("FailAt", n, err == nil, fault{method: method, err: err})
+}
+
+// FailTable makes every call of method on a table return err from now on, as
+// FailAt does. The table is named as in Call.
+func (s *Store) FailTable(method Method, table string, err error) {
+	s.prepare("FailTable", 1, err == nil || table == "", fault{method: method, table: table, err: err})
 }
 
 // FailAfterRows makes the next iteration over Rows yield n rows, or all rows if
@@ -114,7 +121,16 @@ func (s *Store) begin(ctx context.Context, m Method, table string) (after fault,
 	s.counts[m]++
 	call := s.counts[m]
 	s.faults = slices.DeleteFunc(s.faults, func(f fault) bool {
-		if f.method != m || f.call != call {
+		if f.method != m {
+			return false
+		}
+		if f.table != "" {
+			if f.table == table && err == nil {
+				err = f.err
+			}
+			return false
+		}
+		if f.call != call {
 			return false
 		}
 		delay += f.delay

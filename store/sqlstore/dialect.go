@@ -77,9 +77,9 @@ type Dialect struct {
 	// and keeps others from changing what was read. Default: nothing.
 	LockHint string
 
-	// AroundInsert returns what stands before and after an INSERT, in the same
-	// batch. Table is quoted, columns are not. Default: nothing.
-	AroundInsert func(table string, columns []string) (before, after string)
+	// BeforeInsert returns statements that precede each INSERT into a table, in
+	// the same batch. Table is quoted, columns are not. Default: none.
+	BeforeInsert func(ctx context.Context, tx Execer, table string, columns []string) (string, error)
 
 	// CreateSuffix returns what follows CREATE TABLE (...). Default: nothing.
 	CreateSuffix func(t mirror.Table) string
@@ -105,8 +105,8 @@ type Dialect struct {
 	Classify func(err error) ErrorClass
 
 	// Advice returns a sentence that tells an operator what to do about an
-	// error, or "". Default: no advice.
-	Advice func(err error) string
+	// error of that class, or "". Default: no advice.
+	Advice func(class ErrorClass, err error) string
 
 	// Refused reports whether the server itself answered with err, so that a
 	// commit that ended with it was not carried out.

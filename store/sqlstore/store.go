@@ -328,12 +328,13 @@ func (s *Store) wrap(ctx context.Context, err error, doing string) error {
 	if cerr := ctx.Err(); cerr != nil {
 		return cerr
 	}
-	if sentinel := sentinels[s.d.classify(err)]; sentinel != nil && !errors.Is(err, sentinel) {
-		if s.d.Advice != nil {
-			if advice := s.d.Advice(err); advice != "" {
-				return fmt.Errorf("%s: %w: %s: %w", doing, sentinel, advice, err)
-			}
+	class := s.d.classify(err)
+	if s.d.Advice != nil {
+		if advice := s.d.Advice(class, err); advice != "" {
+			err = fmt.Errorf("%s: %w", advice, err)
 		}
+	}
+	if sentinel := sentinels[class]; sentinel != nil && !errors.Is(err, sentinel) {
 		return fmt.Errorf("%s: %w: %w", doing, sentinel, err)
 	}
 	return fmt.Errorf("%s: %w", doing, err)

@@ -177,9 +177,13 @@ func (x *tx) Insert(ctx context.Context, t mirror.Table, columns []string, rows 
 // statement of a full chunk is prepared once.
 func (x *tx) insert(ctx context.Context, t mirror.Table, cols []column, rows []mirror.Row) error {
 	d := x.store.d
+	before, err := x.beforeInsert(ctx, t, cols)
+	if err != nil {
+		return err
+	}
 	chunk := max(1, min(cmp.Or(d.MaxParams, defaultMaxParams)/len(cols), cmp.Or(d.MaxRows, defaultMaxRows)))
 	if len(rows) >= chunk {
-		stmt, err := x.db.PrepareContext(ctx, d.insertText(t, cols, chunk))
+		stmt, err := x.db.PrepareContext(ctx, before+d.insertText(t, cols, chunk))
 		if err != nil {
 			return err
 		}
@@ -201,21 +205,25 @@ func (x *tx) insert(ctx context.Context, t mirror.Table, cols []column, rows []m
 	if err != nil {
 		return err
 	}
-	_, err = x.db.ExecContext(ctx, d.insertText(t, cols, len(rows)), args...)
+	_, err = x.db.ExecContext(ctx, before+d.insertText(t, cols, len(rows)), args...)
 	return err
+}
+
+func (x *tx) beforeInsert(ctx context.Context, t mirror.Table, cols []column) (string, error) {
+	d := x.store.d
+	if d.BeforeInsert == nil {
+		return "", nil
+	}
+	names := make([]string, len(cols))
+	for i, c := range cols {
+		names[i] = c.Name
+	}
+	return d.BeforeInsert(ctx, x.db, d.table(t), names)
 }
 
 func (d *Dialect) insertText(t mirror.Table, cols []column, rows int) string {
 	s := &statement{d: d}
-	table, before, after := d.table(t), "", ""
-	if d.AroundInsert != nil {
-		names := make([]string, len(cols))
-		for i, c := range cols {
-			names[i] = c.Name
-		}
-		before, after = d.AroundInsert(table, names)
-	}
-	s.printf("%sINSERT INTO %s (", before, table)
+	s.printf("INSERT INTO %s (", d.table(t))
 	for i, c := range cols {
 		if i > 0 {
 			s.WriteString(", ")
@@ -233,7 +241,6 @@ func (d *Dialect) insertText(t mirror.Table, cols []column, rows int) string {
 		}
 		s.WriteString(")")
 	}
-	s.WriteString(after)
 	return s.String()
 }
 

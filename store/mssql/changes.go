@@ -1,0 +1,143 @@
+package mssql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store/sqlstore"
+)
+
+const (
+	versionQuery    = "SELECT CHANGE_TRACKING_CURRENT_VERSION()"
+	minVersionQuery = "SELECT CHANGE_TRACKING_MIN_VALID_VERSION(OBJECT_ID(@p1))"
+)
+
+// Version implements mirror.ChangeTracker.
+func (s *Source) Version(ctx context.Context) (mirror.LSN, error) {
+	return s.version(ctx, "read change tracking version",
+		"change tracking is off: ALTER DATABASE ... SET CHANGE_TRACKING = ON", versionQuery)
+}
+
+// MinValidVersion implements mirror.ChangeTracker.
+func (s *Source) MinValidVersion(ctx context.Context, t mirror.Table) (mirror.LSN, error) {
+	return s.version(ctx, "read minimum valid version of "+t.String(),
+		"change tracking is off for the table, or the login lacks VIEW CHANGE TRACKING", minVersionQuery, s.tableName(t))
+}
+
+// version reads a version, whose absence means that there is no tracking.
+func (s *Source) version(ctx context.Context, doing, absent, query string, args ...any) (mirror.LSN, error) {
+	var v *int64
+	err := s.sql.Query(ctx, doing, func(ctx context.Context, q sqlx.QueryerContext) error {
+		err := sqlx.GetContext(ctx, q, &v, query, args...)
+		if err == nil && v == nil {
+			return fmt.Errorf("%w: %s", errors.ErrUnsupported, absent)
+		}
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return mirror.LSN(*v), nil
+}
+
+// Changed implements mirror.ChangeTracker. It asks for as many keys at once as
+// a statement can have.
+func (s *Source) Changed(ctx context.Context, t mirror.Table, since mirror.LSN, keys []mirror.Row) ([]bool, error) {
+	doing := "read changes of " + t.String()
+	if len(t.Key) == 0 {
+		return nil, fmt.Errorf("%s: %w: changes are tracked by primary key, and it has none", doing, errors.ErrUnsupported)
+	}
+	changed := make([]bool, len(keys))
+	chunk := (maxParams - 1) / len(t.Key)
+	for from := 0; from < len(keys); from += chunk {
+		var hits []int
+		err := s.sql.Query(ctx, doing, func(ctx context.Context, q sqlx.QueryerContext) error {
+			text, args, err := s.changesText(t, since, keys[from:min(from+chunk, len(keys))])
+			if err != nil {
+				return err
+			}
+			return sqlx.SelectContext(ctx, q, &hits, text, args...)
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, i := range hits {
+			changed[from+i] = true
+		}
+	}
+	// Asked last: what was cleaned up before was also cleaned up meanwhile.
+	least, err := s.MinValidVersion(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	if since < least {
+		return nil, fmt.Errorf("%s: version %d is older than the oldest that is known, %d: read the table anew", doing, since, least)
+	}
+	return changed, nil
+}
+
+// changesText returns the query for the numbers of those keys that changed.
+func (s *Source) changesText(t mirror.Table, since mirror.LSN, keys []mirror.Row) (string, []any, error) {
+	columns := make([]mirror.Column, len(t.Key))
+	codecs := make([]sqlstore.Codec, len(t.Key))
+	names := make([]string, len(t.Key))
+	conditions := make([]string, len(t.Key))
+	for i, name := range t.Key {
+		c, ok := t.Column(name)
+		if !ok {
+			return "", nil, fmt.Errorf("table %s has no column %q", t, name)
+		}
+		columns[i], codecs[i], names[i] = c, codec(c.Type, false), fmt.Sprintf("k%d", i)
+		column, value := "c."+quote(c.Name), "k."+names[i]
+		if equal := codecs[i].Equal; equal != nil {
+			conditions[i] = equal(column, value)
+		} else {
+			conditions[i] = column + " = " + value
+		}
+	}
+	args := []any{int64(since)}
+	var b strings.Builder
+	b.WriteString("SELECT k.n FROM (VALUES ")
+	for n, key := range keys {
+		if len(key) != len(columns) {
+			return "", nil, fmt.Errorf("key has %d values for %d columns", len(key), len(columns))
+		}
+		if n > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "(%d", n)
+		for i, c := range columns {
+			v, err := mirror.Normalize(c.Type, key[i])
+			if err != nil {
+				return "", nil, fmt.Errorf("column %s: %w", c.Name, err)
+			}
+			arg := any(v)
+			if v != nil && codecs[i].Encode != nil {
+				arg = codecs[i].Encode(v)
+			}
+			args = append(args, arg)
+			param := fmt.Sprintf("@p%d", len(args))
+			if codecs[i].Param != nil {
+				param = codecs[i].Param(param)
+			}
+			b.WriteString(", " + param)
+		}
+		b.WriteString(")")
+	}
+	fmt.Fprintf(&b, ") AS k (n, %s) WHERE EXISTS (SELECT 1 FROM CHANGETABLE(CHANGES %s, @p1) AS c WHERE %s)",
+		strings.Join(names, ", "), s.tableName(t), strings.Join(conditions, " AND "))
+	return b.String(), args, nil
+}
+
+// tableName returns the quoted name with its schema.
+func (s *Source) tableName(t mirror.Table) string {
+	if t.Schema == "" {
+		t.Schema = s.server.schema()
+	}
+	return quote(t.Schema) + "." + quote(t.Name)
+}

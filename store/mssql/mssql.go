@@ -1,0 +1,324 @@
+// Package mssql is SQL Server and Azure SQL through go-mssqldb: the Store that
+// production uses.
+//
+// Reads take no locks where the database allows snapshot isolation, and never
+// read uncommitted rows. Each read is one statement: it sees the table as it
+// was at one moment, and different tables at different moments.
+//
+// Writes happen in one transaction with XACT_ABORT, a lock timeout and the
+// lowest deadlock priority, so that a conflict with the mirroring service ends
+// this transaction and not the service's. Updates of all processes take turns
+// by an application lock in the mirror's own database.
+//
+// Rows come in the order of [mirror.CompareKeys]. Keys of numbers, times and
+// uniqueidentifiers have that order in their indexes. Text is sorted by its
+// UTF-8 bytes where the server has UTF-8 collations (SQL Server 2019 and later,
+// Azure SQL). Older servers sort text by UTF-16 units, which puts characters
+// above U+FFFF before U+E000 and misplaces the characters U+0000 and U+0001;
+// a comparison that meets such a key ends with [mirror.ErrOrder].
+//
+// Rows of columns with a type that cannot be compared (sql_variant, geography,
+// geometry, hierarchyid, rowversion, vector, json) have the driver's Go type.
+package mssql
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"iter"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	mssqldb "github.com/microsoft/go-mssqldb"
+	"github.com/microsoft/go-mssqldb/msdsn"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store/sqlstore"
+)
+
+// Isolation is how reads are isolated from the writes of others.
+type Isolation string
+
+// The isolations.
+const (
+	// IsolationAuto is snapshot where the database allows it, and read
+	// committed where it does not.
+	IsolationAuto Isolation = ""
+
+	// IsolationSnapshot is snapshot. Reading fails where the database does
+	// not allow it.
+	IsolationSnapshot Isolation = "snapshot"
+
+	// IsolationReadCommitted is read committed.
+	IsolationReadCommitted Isolation = "read committed"
+)
+
+// Options configure a [Store] or a [Source]. The zero value of each field is
+// its default.
+type Options struct {
+	// Schema is the schema whose tables are served.
+	// Default: the login's default schema.
+	Schema string
+
+	// QueryTimeout bounds each statement, and while rows are read each wait
+	// for more of them. What takes longer is an error that wraps
+	// context.DeadlineExceeded. Default: no limit.
+	QueryTimeout time.Duration
+
+	// LockTimeout bounds each wait for a lock. What takes longer is
+	// mirror.ErrLockTimeout. Default: 30 seconds.
+	LockTimeout time.Duration
+
+	// Isolation is that of reads outside of transactions.
+	// Default: IsolationAuto.
+	Isolation Isolation
+
+	// Collation is that of the text columns in tables that Create creates.
+	// Default: the database's.
+	Collation string
+}
+
+const defaultLockTimeout = 30 * time.Second
+
+var collationName = regexp.MustCompile(`^[A-Za-z0-9_]*$`)
+
+func (o *Options) check() (Options, error) {
+	var c Options
+	if o != nil {
+		c = *o
+	}
+	switch c.Isolation {
+	case IsolationAuto, IsolationSnapshot, IsolationReadCommitted:
+	default:
+		return c, fmt.Errorf("option Isolation: unknown isolation %q", c.Isolation)
+	}
+	if c.QueryTimeout < 0 || c.LockTimeout < 0 {
+		return c, errors.New("option QueryTimeout or LockTimeout: a timeout is not negative")
+	}
+	if c.LockTimeout == 0 {
+		c.LockTimeout = defaultLockTimeout
+	}
+	if !collationName.MatchString(c.Collation) {
+		return c, fmt.Errorf("option Collation: %q is not a collation's name", c.Collation)
+	}
+	return c, nil
+}
+
+// Source reads a database: a customer's, a mirror or a replica. It has no
+// method that writes.
+type Source struct {
+	db     *sqlx.DB
+	owned  bool // Open made the pool
+	sql    *sqlstore.Store
+	server *server
+}
+
+// Store is a mirror's database.
+type Store struct{ Source }
+
+var (
+	_ mirror.Source        = (*Source)(nil)
+	_ mirror.Pool          = (*Source)(nil)
+	_ mirror.Isolator      = (*Source)(nil)
+	_ mirror.ChangeTracker = (*Source)(nil)
+	_ mirror.Store         = (*Store)(nil)
+)
+
+// New returns a store over a pool of the driver "sqlserver" or of a go-mssqldb
+// connector. It sends nothing. The caller owns the pool and its limits: a
+// comparison takes one connection for each table that it reads.
+func New(db *sqlx.DB, opts *Options) (*Store, error) {
+	src, err := NewSource(db, opts)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{*src}, nil
+}
+
+// NewSource is [New] for a database that is only read.
+func NewSource(db *sqlx.DB, opts *Options) (*Source, error) {
+	if db == nil {
+		return nil, errors.New("new store: db is nil")
+	}
+	o, err := opts.check()
+	if err != nil {
+		return nil, fmt.Errorf("new store: %w", err)
+	}
+	srv := &server{opts: o}
+	s, err := sqlstore.New(db, dialect(srv))
+	if err != nil {
+		return nil, err
+	}
+	return &Source{db: db, sql: s, server: srv}, nil
+}
+
+// Open connects to the database of a connection string in one of go-mssqldb's
+// forms: a URL, ADO or ODBC. No error holds any text of the string, because it
+// holds the password. [Source.Close] closes the connections.
+func Open(ctx context.Context, dsn string, opts *Options) (*Store, error) {
+	src, err := open(ctx, dsn, opts, false)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{*src}, nil
+}
+
+// OpenSource is [Open] for a database that is only read. Where the string names
+// a database, the connection declares ApplicationIntent=ReadOnly, so that an
+// availability group may send it to a readable secondary.
+func OpenSource(ctx context.Context, dsn string, opts *Options) (*Source, error) {
+	return open(ctx, dsn, opts, true)
+}
+
+func open(ctx context.Context, dsn string, opts *Options, readOnly bool) (*Source, error) {
+	cfg, err := parseDSN(dsn, readOnly)
+	if err != nil {
+		return nil, fmt.Errorf("open: %w", err)
+	}
+	db := sqlx.NewDb(sql.OpenDB(mssqldb.NewConnectorConfig(cfg)), "sqlserver")
+	s, err := NewSource(db, opts)
+	if err == nil {
+		s.owned = true
+		_, err = s.Isolation(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return s, nil
+}
+
+var (
+	errDSN       = errors.New("the connection string is not one that go-mssqldb understands: a URL such as sqlserver://user:password@host:1433?database=name, or ADO or ODBC (its text is left out, because it may hold a password)")
+	errDSNEscape = errors.New("the connection string has an @ but no user before it: escape the user and the password with url.UserPassword (its text is left out, because it may hold a password)")
+)
+
+// parseDSN parses a connection string. The driver's own errors quote it, so
+// they go no further than here.
+func parseDSN(dsn string, readOnly bool) (msdsn.Config, error) {
+	cfg, err := msdsn.Parse(dsn)
+	if err != nil {
+		return cfg, errDSN
+	}
+	if strings.HasPrefix(dsn, "sqlserver://") {
+		// A character of the password that is not escaped moves what follows
+		// it into the host, the path or the fragment, which errors may name.
+		if u, err := url.Parse(dsn); err != nil || u.User == nil && strings.Contains(dsn, "@") ||
+			u.Fragment != "" || strings.Contains(u.Path, "@") || strings.Contains(u.Host, "@") {
+			return cfg, errDSNEscape
+		}
+	}
+	cfg.ReadOnlyIntent = cfg.ReadOnlyIntent || readOnly && cfg.Database != ""
+	return cfg, nil
+}
+
+// DB returns the pool.
+func (s *Source) DB() *sqlx.DB { return s.db }
+
+// Close closes the pool if Open or OpenSource made it.
+func (s *Source) Close() error {
+	if !s.owned {
+		return nil
+	}
+	return s.db.Close()
+}
+
+// Tables implements mirror.Source. It lists the tables of one schema, without
+// views. The login sees only those that it has a permission on.
+func (s *Source) Tables(ctx context.Context) ([]mirror.Table, error) { return s.sql.Tables(ctx) }
+
+// Count implements mirror.Source.
+func (s *Source) Count(ctx context.Context, t mirror.Table) (int64, error) {
+	return s.sql.Count(ctx, t)
+}
+
+// Rows implements mirror.Source.
+func (s *Source) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, error] {
+	return s.sql.Rows(ctx, q)
+}
+
+// PoolLimit implements mirror.Pool.
+func (s *Source) PoolLimit() (pool any, connections int) { return s.sql.PoolLimit() }
+
+// Isolation implements mirror.Isolator: "snapshot", "read committed", or
+// "read committed snapshot" where the database has READ_COMMITTED_SNAPSHOT on.
+// It is asked once and then remembered.
+func (s *Source) Isolation(ctx context.Context) (isolation string, err error) {
+	err = s.sql.Query(ctx, "read isolation", func(context.Context, sqlx.QueryerContext) error {
+		isolation = s.server.isolation()
+		return nil
+	})
+	return isolation, err
+}
+
+// Update implements mirror.Store. A deadlock is tried again, up to three times
+// in all.
+func (s *Store) Update(ctx context.Context, fn func(tx mirror.Tx) error) error {
+	return s.sql.Update(ctx, fn)
+}
+
+// server is what has to be known of a server and a database before SQL can be
+// written for them. It is asked once.
+type server struct {
+	opts  Options
+	facts atomic.Pointer[facts]
+}
+
+type facts struct {
+	Schema       *string `db:"default_schema"`
+	Snapshot     int     `db:"snapshot_state"`
+	ReadSnapshot bool    `db:"read_snapshot"`
+	UTF8         int     `db:"utf8_code_page"`
+}
+
+const factsQuery = `SELECT SCHEMA_NAME() AS default_schema, d.snapshot_isolation_state AS snapshot_state,
+	d.is_read_committed_snapshot_on AS read_snapshot,
+	COALESCE(CONVERT(int, COLLATIONPROPERTY('` + utf8Collation + `', 'CodePage')), 0) AS utf8_code_page
+FROM sys.databases AS d WHERE d.database_id = DB_ID()`
+
+func (s *server) prepare(ctx context.Context, q sqlx.QueryerContext) error {
+	if s.facts.Load() != nil {
+		return nil
+	}
+	var f facts
+	if err := sqlx.GetContext(ctx, q, &f, factsQuery); err != nil {
+		return err
+	}
+	s.facts.Store(&f)
+	return nil
+}
+
+func (s *server) schema() string {
+	if s.opts.Schema != "" {
+		return s.opts.Schema
+	}
+	if f := s.facts.Load(); f != nil && f.Schema != nil {
+		return *f.Schema
+	}
+	return "dbo" // as SQL Server does for a login without a default schema
+}
+
+func (s *server) utf8() bool {
+	f := s.facts.Load()
+	return f != nil && f.UTF8 == 65001
+}
+
+// The states of sys.databases.snapshot_isolation_state.
+const snapshotOn = 1
+
+func (s *server) isolation() string {
+	f := s.facts.Load()
+	switch {
+	case s.opts.Isolation == IsolationSnapshot,
+		s.opts.Isolation == IsolationAuto && f != nil && f.Snapshot == snapshotOn:
+		return "snapshot"
+	case f != nil && f.ReadSnapshot:
+		return "read committed snapshot"
+	default:
+		return "read committed"
+	}
+}

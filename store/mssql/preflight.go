@@ -1,0 +1,194 @@
+package mssql
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/so-mirror/mirror"
+)
+
+// target is what a permission is needed on.
+type target uint8
+
+const (
+	allTables     target = iota // every table of the schema
+	metadataTable               // the metadata table alone
+	wholeSchema
+	wholeDatabase
+)
+
+// need is one permission, or one of two of which either will do.
+type need struct {
+	permission, or string
+	on             target
+}
+
+// needs are the permissions of each operation, as the documentation of the
+// T-SQL statements that it runs states them. A permission on the schema holds
+// for all of its tables. Membership in db_datareader, db_datawriter and
+// db_ddladmin covers them all and more.
+//
+//	Operation                    Statements                                GRANT
+//	Status                       SELECT                                    SELECT ON OBJECT::<metadata table>
+//	Compare                      SELECT COUNT, SELECT, catalogue           SELECT, VIEW DEFINITION ON SCHEMA::<schema>, of both databases
+//	ResetTables                  SELECT, UPDATE                            SELECT ON SCHEMA, UPDATE ON OBJECT::<metadata table>
+//	ResetTables with Truncate    ... TRUNCATE TABLE, or DELETE             ... ALTER ON SCHEMA, or DELETE ON SCHEMA
+//	HardReset                    SELECT, DROP TABLE <metadata table>       SELECT, ALTER ON SCHEMA
+//	HardReset of Tables          SELECT, DELETE                            SELECT ON SCHEMA, DELETE ON OBJECT::<metadata table>
+//	HardReset with DropData      ... DROP TABLE                            ... ALTER ON SCHEMA
+//	Undo of ResetTables          SELECT, UPDATE                            SELECT ON SCHEMA, UPDATE ON OBJECT::<metadata table>
+//	Undo of HardReset of Tables  SELECT, INSERT                            SELECT ON SCHEMA, INSERT ON OBJECT::<metadata table>
+//	Undo of HardReset            CREATE TABLE, INSERT                      CREATE TABLE, SELECT, INSERT, ALTER ON SCHEMA
+//	change tracking              CHANGETABLE                               SELECT, VIEW CHANGE TRACKING ON SCHEMA, of the source
+//
+// The application lock of Updates needs no permission, and VIEW DEFINITION only
+// makes column defaults visible.
+var needs = []struct {
+	operation string
+	needs     []need
+}{
+	{"Status", []need{{permission: "SELECT", on: metadataTable}}},
+	{"Compare", []need{{permission: "SELECT", on: allTables}, {permission: "VIEW DEFINITION", on: allTables}}},
+	{"ResetTables", []need{{permission: "SELECT", on: allTables}, {permission: "UPDATE", on: metadataTable}}},
+	{"ResetTables with Truncate", []need{{permission: "SELECT", on: allTables}, {permission: "UPDATE", on: metadataTable}, {permission: "ALTER", or: "DELETE", on: allTables}}},
+	{"HardReset", []need{{permission: "SELECT", on: allTables}, {permission: "ALTER", on: wholeSchema}}},
+	{"HardReset of Tables", []need{{permission: "SELECT", on: allTables}, {permission: "DELETE", on: metadataTable}}},
+	{"HardReset with DropData", []need{{permission: "SELECT", on: allTables}, {permission: "DELETE", on: metadataTable}, {permission: "ALTER", on: wholeSchema}}},
+	{"Undo of ResetTables", []need{{permission: "SELECT", on: allTables}, {permission: "UPDATE", on: metadataTable}}},
+	{"Undo of HardReset of Tables", []need{{permission: "SELECT", on: allTables}, {permission: "INSERT", on: metadataTable}}},
+	{"Undo of HardReset", []need{{permission: "SELECT", on: allTables}, {permission: "INSERT", on: wholeSchema}, {permission: "ALTER", on: wholeSchema}, {permission: "CREATE TABLE", on: wholeDatabase}}},
+	{"change tracking", []need{{permission: "SELECT", on: allTables}, {permission: "VIEW CHANGE TRACKING", on: allTables}}},
+}
+
+// Lack is a permission that the login lacks for one operation.
+type Lack struct {
+	// Operation is the operation, such as "ResetTables with Truncate".
+	Operation string
+
+	// Permission is the permission, such as "UPDATE", and On what it is
+	// needed on, such as "OBJECT::[dbo].[Cust10195_mirroring]".
+	Permission, On string
+
+	// Grant is the statement that an administrator of the database runs.
+	Grant string
+}
+
+// String says what is lacking and what to run.
+func (l Lack) String() string {
+	return fmt.Sprintf("%s needs %s on %s: %s", l.Operation, l.Permission, l.On, l.Grant)
+}
+
+// permissions are what was asked of one securable.
+var (
+	tablePermissions    = []string{"SELECT", "INSERT", "UPDATE", "DELETE", "ALTER", "VIEW DEFINITION", "VIEW CHANGE TRACKING"}
+	databasePermissions = []string{"CREATE TABLE"}
+)
+
+type securable struct {
+	Schema  *string `db:"schema_name"`
+	Table   *string `db:"table_name"` // nil for the schema itself
+	User    string  `db:"user_name"`
+	Granted string  `db:"granted"` // one 0 or 1 for each permission
+}
+
+// has reports whether permission, one of list, was granted.
+func (s securable) has(list []string, permission string) bool {
+	i := slices.Index(list, permission)
+	return i >= 0 && i < len(s.Granted) && s.Granted[i] == '1'
+}
+
+// granted returns the SQL that lists as zeros and ones which permissions the
+// login has. HAS_PERMS_BY_NAME answers NULL for what does not exist.
+func granted(securable, class string, permissions []string) string {
+	parts := make([]string, len(permissions))
+	for i, p := range permissions {
+		parts[i] = fmt.Sprintf("CASE HAS_PERMS_BY_NAME(%s, '%s', '%s') WHEN 1 THEN '1' ELSE '0' END", securable, class, p)
+	}
+	return strings.Join(parts, " + ")
+}
+
+func permissionsQuery() string {
+	return "SELECT CONVERT(nvarchar(128), NULL) AS schema_name, CONVERT(nvarchar(128), NULL) AS table_name, USER_NAME() AS user_name, " + granted("DB_NAME()", "DATABASE", databasePermissions) + ` AS granted
+UNION ALL
+SELECT CONVERT(nvarchar(128), s.name), NULL, USER_NAME(), ` + granted("QUOTENAME(s.name)", "SCHEMA", tablePermissions) + `
+FROM sys.schemas AS s WHERE s.name = @p1
+UNION ALL
+SELECT CONVERT(nvarchar(128), s.name), CONVERT(nvarchar(128), t.name), USER_NAME(), ` + granted("QUOTENAME(s.name) + '.' + QUOTENAME(t.name)", "OBJECT", tablePermissions) + `
+FROM sys.tables AS t JOIN sys.schemas AS s ON s.schema_id = t.schema_id WHERE s.name = @p1 AND t.is_ms_shipped = 0`
+}
+
+// Preflight returns which permissions the login lacks for which operation, in
+// the order of the operations. An empty list means that it lacks none. It
+// changes nothing. Tables that the login has no permission on at all are
+// invisible to it, so they are not seen here either; a SELECT on the schema
+// makes sure that there are none.
+//
+// The metadata table is every table whose name ends in "_mirroring".
+func (s *Source) Preflight(ctx context.Context) ([]Lack, error) {
+	var list []securable
+	err := s.sql.Query(ctx, "read permissions", func(ctx context.Context, q sqlx.QueryerContext) error {
+		return sqlx.SelectContext(ctx, q, &list, permissionsQuery(), s.server.schema())
+	})
+	if err != nil {
+		return nil, err
+	}
+	return lacks(list, s.server.schema()), nil
+}
+
+func lacks(list []securable, schema string) []Lack {
+	var user string
+	var database, whole securable
+	var tables []securable
+	for _, s := range list {
+		user = s.User
+		switch {
+		case s.Table != nil:
+			tables = append(tables, s)
+		case s.Schema != nil:
+			whole = s
+		default:
+			database = s
+		}
+	}
+	var lacks []Lack
+	for _, op := range needs {
+		for _, n := range op.needs {
+			lack := func(on string) {
+				clause := " ON " + on
+				if n.on == wholeDatabase {
+					clause = ""
+				}
+				lacks = append(lacks, Lack{Operation: op.operation, Permission: n.permission, On: on,
+					Grant: fmt.Sprintf("GRANT %s%s TO %s", n.permission, clause, quote(user))})
+			}
+			has := func(s securable) bool {
+				return s.has(tablePermissions, n.permission) || n.or != "" && s.has(tablePermissions, n.or)
+			}
+			switch {
+			case n.on == wholeDatabase:
+				if !database.has(databasePermissions, n.permission) {
+					lack("DATABASE")
+				}
+			case has(whole):
+			case n.on == wholeSchema:
+				lack("SCHEMA::" + quote(schema))
+			default:
+				wanted := slices.DeleteFunc(slices.Clone(tables), func(s securable) bool {
+					return n.on == metadataTable && !strings.HasSuffix(mirror.FoldName(*s.Table), mirror.MetadataTableName(""))
+				})
+				without := slices.DeleteFunc(slices.Clone(wanted), has)
+				switch {
+				case len(without) == 1 && n.on == metadataTable:
+					lack("OBJECT::" + quote(schema) + "." + quote(*without[0].Table))
+				case len(without) > 0 || len(wanted) == 0:
+					lack("SCHEMA::" + quote(schema))
+				}
+			}
+		}
+	}
+	return lacks
+}
