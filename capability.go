@@ -3,6 +3,7 @@ package mirror
 import (
 	"context"
 	"fmt"
+	"reflect"
 )
 
 // Isolator is an optional capability of a [Source] that can tell how its reads
@@ -33,7 +34,8 @@ type ChangeTracker interface {
 // Pool is an optional capability of a [Source] that reads through a pool of
 // connections. With it Compare does not start more tables than there are
 // connections for, which could otherwise wait for each other forever. Without
-// it Compare takes the pool to be unlimited.
+// it Compare takes the pool to be unlimited. Two Compares at the same time whose
+// sides share one pool need two connections for each of their tables.
 type Pool interface {
 	// PoolLimit returns a value that identifies the pool and the greatest
 	// number of open connections, 0 for no limit.
@@ -55,6 +57,15 @@ func connectionLimit(source, mirror Source) (int, error) {
 		return 0, fmt.Errorf("compare: source and mirror share a pool of %d connection: allow 2 with SetMaxOpenConns", sourceMax)
 	}
 	return sourceMax / 2, nil
+}
+
+// poolOrder returns a number by which pools are taken in one order.
+func poolOrder(s Source) uintptr {
+	pool, _ := poolLimit(s)
+	if v := reflect.ValueOf(pool); v.Kind() == reflect.Pointer {
+		return v.Pointer()
+	}
+	return 0
 }
 
 func poolLimit(s Source) (pool any, connections int) {

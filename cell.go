@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Cell is a value of a named column. Its JSON form names the type of the value,
@@ -142,6 +143,9 @@ func (c Cell) MarshalJSON() ([]byte, error) {
 		j.Type, text = "bool", strconv.FormatBool(v)
 	case string:
 		j.Type, text = "string", v
+		if !utf8.ValidString(v) { // JSON cannot carry it as text
+			j.Type, text = "base64-string", base64.StdEncoding.EncodeToString([]byte(v))
+		}
 	case time.Time:
 		j.Type, text = "time", v.Format(time.RFC3339Nano)
 	case []byte:
@@ -179,14 +183,18 @@ func (c *Cell) UnmarshalJSON(data []byte) error {
 		c.Value, err = strconv.ParseInt(text, 10, 64)
 	case "float":
 		var f float64
-		if f, err = strconv.ParseFloat(text, 64); err == nil && (math.IsNaN(f) || math.IsInf(f, 0)) {
-			err = fmt.Errorf("not a finite number")
+		if f, err = strconv.ParseFloat(text, 64); err == nil && math.IsNaN(f) {
+			err = fmt.Errorf("not a number")
 		}
 		c.Value = f
 	case "bool":
 		c.Value, err = strconv.ParseBool(text)
 	case "string":
 		c.Value = text
+	case "base64-string":
+		var raw []byte
+		raw, err = base64.StdEncoding.DecodeString(text)
+		c.Value = string(raw)
 	case "time":
 		var t time.Time
 		t, err = time.Parse(time.RFC3339Nano, text)

@@ -233,15 +233,15 @@ func (c *comparison) pairs(ctx context.Context, report *Report) ([]pair, error) 
 	}
 	for i := range selected {
 		p := &selected[i]
-		name := p.name
+		t := Table{Name: p.name}
 		if p.mirror != nil {
-			name = p.mirror.Name
+			t = *p.mirror
 		}
-		if r, err := md.row(name); err == nil && r != nil {
+		if r, err := md.row(t); err == nil && r != nil {
 			p.tracked, p.lsn = true, r.lsn
 		} else if err != nil {
 			p.tracked = true
-			report.Warnings = append(report.Warnings, name+" "+err.Error())
+			report.Warnings = append(report.Warnings, t.Name+" "+err.Error())
 		}
 	}
 	return selected, nil
@@ -378,20 +378,26 @@ func (c *comparison) compareBoth(ctx context.Context, p pair, tr *TableReport) {
 			tr.Verdict = VerdictDifferent
 		}
 	default:
-		if plan.incomparable != "" {
-			tr.Verdict, tr.Reason = VerdictIncomparable, plan.incomparable
-			if err := c.count(ctx, p, tr); err != nil {
+		if plan.incomparable == "" {
+			err := c.compareRows(ctx, p, plan, tr)
+			if err != nil && !errors.Is(err, errors.ErrUnsupported) {
 				tr.fail(ctx, err)
-			}
-			return
-		}
-		if err := c.compareRows(ctx, p, plan, tr); err != nil {
-			if errors.Is(err, errors.ErrUnsupported) {
-				tr.Verdict, tr.Reason = VerdictIncomparable, err.Error()
 				return
 			}
-			tr.fail(ctx, err)
-			return
+			if err != nil {
+				plan.incomparable = err.Error()
+			}
+		}
+		if plan.incomparable != "" {
+			tr.Verdict, tr.Reason = VerdictIncomparable, plan.incomparable
+			tr.forgetRows()
+			for _, col := range append(plan.source, plan.unread...) {
+				tr.NotCompared = append(tr.NotCompared, Omission{Column: col.Name, Reason: "the rows cannot be compared"})
+			}
+			if err := c.count(ctx, p, tr); err != nil {
+				tr.fail(ctx, err)
+				return
+			}
 		}
 		if tr.Missing+tr.Extra+tr.Changed+tr.Duplicate > 0 {
 			tr.Verdict = VerdictDifferent
@@ -426,6 +432,15 @@ func (tr *TableReport) fail(ctx context.Context, err error) {
 		err = cerr
 	}
 	tr.Verdict, tr.Err, tr.Reason = VerdictFailed, err, err.Error()
+	tr.forgetRows()
+}
+
+// forgetRows takes back what was counted before the rows could not be compared
+// to the end: half of a count is a wrong count.
+func (tr *TableReport) forgetRows() {
+	tr.SourceRows, tr.MirrorRows = 0, 0
+	tr.Missing, tr.Extra, tr.Changed, tr.Duplicate = 0, 0, 0, 0
+	tr.ChangedColumns, tr.Samples = nil, nil
 }
 
 // report calls the user's progress function, one call at a time.
@@ -443,6 +458,7 @@ type tablePlan struct {
 	source, mirror []Column // compared columns of either side, key first
 	key            int      // how many of them are the key
 	keyless        bool     // the key is all columns
+	unread         []Column // comparable columns of an incomparable table
 	incomparable   string   // why rows cannot be compared, or ""
 }
 
@@ -455,8 +471,12 @@ func (c *comparison) planTable(p pair, tr *TableReport) tablePlan {
 		tr.NotCompared = append(tr.NotCompared, Omission{Column: column, Reason: reason})
 	}
 	var source, mirror []Column
+	used := map[string]bool{} // columns of the mirror
 	for _, s := range p.source.Columns {
 		m, ok := p.mirror.Column(s.Name)
+		// A column of exactly that name elsewhere in the source comes first.
+		ok = ok && !used[m.Name] && (m.Name == s.Name || !hasColumn(p.source, m.Name))
+		used[m.Name] = used[m.Name] || ok
 		switch {
 		case c.ignored(p.name, s.Name):
 			leaveOut(s.Name, "ignored by request")
@@ -492,7 +512,11 @@ func (c *comparison) planTable(p pair, tr *TableReport) tablePlan {
 		}
 	}
 	for _, m := range p.mirror.Columns {
-		if _, ok := p.source.Column(m.Name); !ok && !c.ignored(p.name, m.Name) {
+		switch {
+		case used[m.Name]:
+		case c.ignored(p.name, m.Name):
+			leaveOut(m.Name, "ignored by request")
+		default:
 			differ(m.Name, "extra column", "", describe(m))
 			leaveOut(m.Name, "not at the source")
 		}
@@ -508,9 +532,10 @@ func (c *comparison) planTable(p pair, tr *TableReport) tablePlan {
 		}
 	} else {
 		for _, k := range p.source.Key {
-			i := slices.IndexFunc(source, func(s Column) bool { return FoldName(s.Name) == FoldName(k) })
+			i := slices.IndexFunc(source, func(s Column) bool { return s.Name == k })
 			if i < 0 {
 				plan.incomparable = fmt.Sprintf("key column %s is not comparable on both sides", k)
+				plan.unread = source
 				return plan
 			}
 			plan.source, plan.mirror = append(plan.source, source[i]), append(plan.mirror, mirror[i])
@@ -519,8 +544,13 @@ func (c *comparison) planTable(p pair, tr *TableReport) tablePlan {
 		plan.key = len(plan.source)
 		plan.source, plan.mirror = append(plan.source, source...), append(plan.mirror, mirror...)
 	}
-	for _, col := range plan.source[:plan.key] {
+	for i, col := range plan.source[:plan.key] {
 		tr.Key = append(tr.Key, col.Name)
+		// Rounding makes neighbours equal, and the columns behind them would
+		// then be in no common order.
+		if mir := plan.mirror[i]; plan.key > 1 && step(col.Type) != step(mir.Type) && isTime(col.Type) {
+			plan.incomparable = fmt.Sprintf("column %s of the key is %s at the source and %s in the mirror", col.Name, col.Type, mir.Type)
+		}
 	}
 	tr.Keyless = plan.keyless
 	return plan
@@ -532,8 +562,12 @@ func (c *comparison) ignored(table, column string) bool {
 
 // ignores reports whether an entry of IgnoreColumns means that column.
 func (c *comparison) ignores(entry, table, column string) bool {
-	entry, column = FoldName(c.trimPrefix(entry)), FoldName(column)
-	return entry == column || entry == FoldName(table)+"."+column
+	column = FoldName(column)
+	return FoldName(entry) == column || FoldName(c.trimPrefix(entry)) == FoldName(table)+"."+column
+}
+
+func hasColumn(t *Table, name string) bool {
+	return slices.ContainsFunc(t.Columns, func(c Column) bool { return c.Name == name })
 }
 
 func nullability(c Column) string {
@@ -563,16 +597,28 @@ func (c *comparison) compareRows(ctx context.Context, p pair, plan tablePlan, tr
 	mg := newMerge(plan, tr, c.opts.MaxSamples)
 	src := &cursor{order: mg.orderSource, onBatch: func(rows int64) { c.report(p, rows, max(rows, expected)) }}
 	mir := &cursor{order: mg.orderMirror}
-	// The mirror's reading starts when the source's has brought its first
-	// batch. Taking connections in one order keeps comparisons that share two
-	// small pools from waiting for each other.
-	if err := src.start(ctx, &readers, c.source, query(*p.source, plan.source, plan.key)); err != nil {
-		return fmt.Errorf("source: %w", err)
+	startSource := func() error {
+		err := src.start(ctx, &readers, c.source, query(*p.source, plan.source, plan.key))
+		return wrapError(ctx, err, "source")
 	}
-	if err := mir.start(ctx, &readers, c.m.store, query(*p.mirror, plan.mirror, plan.key)); err != nil {
-		return fmt.Errorf("mirror: %w", err)
+	startMirror := func() error {
+		err := mir.start(ctx, &readers, c.m.store, query(*p.mirror, plan.mirror, plan.key))
+		return wrapError(ctx, err, "mirror")
 	}
-	err := mg.run(src, mir)
+	// The second side starts when the first one has brought a batch. Taking
+	// connections in one order keeps comparisons that share two small pools
+	// from waiting for each other.
+	first, second := startSource, startMirror
+	if poolOrder(c.m.store) < poolOrder(c.source) {
+		first, second = second, first
+	}
+	err := first()
+	if err == nil {
+		err = second()
+	}
+	if err == nil {
+		err = mg.run(src, mir)
+	}
 	tr.SourceRows, tr.MirrorRows = src.rows, mir.rows
 	return err
 }

@@ -33,7 +33,16 @@ func (c *cursor) start(ctx context.Context, readers *sync.WaitGroup, src Source,
 	c.next = make(chan struct{}, 1)
 	readers.Go(func() {
 		defer close(c.batches)
+		defer func() {
+			// A Source that panics fails its table, not the whole service.
+			if v := recover(); v != nil {
+				c.err = fmt.Errorf("panic: %v", v)
+			}
+		}()
 		for batch, err := range src.Rows(ctx, q) {
+			if err == nil && (len(batch) == 0 || len(batch[0]) != len(q.Columns)) {
+				err = fmt.Errorf("a batch has no rows, or rows without the %d columns asked for", len(q.Columns))
+			}
 			if err != nil {
 				c.err = err
 				return
@@ -131,7 +140,7 @@ func newMerge(plan tablePlan, tr *TableReport, maxSamples int) *merge {
 	m := &merge{plan: plan, tr: tr, maxSamples: maxSamples, equal: make([]func(a, b driver.Value) bool, n), changed: make([]int64, n)}
 	for i := range plan.source {
 		ts, tm := plan.source[i].Type, plan.mirror[i].Type
-		if k := ts.Kind(); k == KindDecimal || k == KindTimeOffset || k == KindTime && ts != tm {
+		if k := ts.Kind(); k == KindDecimal || k == KindTimeOffset || isTime(ts) && ts != tm {
 			m.equal[i] = equalFunc(ts, tm)
 		}
 		if i >= plan.key || !orderImpliesEqual(ts, tm) {

@@ -15,12 +15,12 @@ type metadataNames struct{ table, tableColumn, lsnColumn string }
 
 // metadata is the content of the metadata table.
 type metadata struct {
-	table       Table
-	name, lsn   Column
-	columns     []string // in the order of metadataRow.values
-	rows        []metadataRow
-	byTable     map[string][]int // folded table name to indexes of rows
-	unsupported []string         // columns whose values cannot be put back
+	table     Table
+	name, lsn Column
+	columns   []string // in the order of metadataRow.values
+	rows      []metadataRow
+	byTable   map[string][]int // folded table name to indexes of rows
+	lost      []string         // columns whose values cannot be put back
 }
 
 // metadataRow is one row of the metadata table, kept whole.
@@ -94,7 +94,9 @@ func (m *Mirror) readMetadata(ctx context.Context, src Source, tables []Table) (
 	var nameAt, lsnAt int
 	for _, c := range t.Columns {
 		if c.Generated || c.Type.Kind() == KindOther {
-			md.unsupported = append(md.unsupported, c.Name)
+			if !c.Generated && c.Type.Name != "rowversion" { // these the database makes itself
+				md.lost = append(md.lost, c.Name)
+			}
 			continue
 		}
 		switch c.Name {
@@ -146,13 +148,23 @@ func metadataColumn(t Table, name string, kind Kind) (Column, error) {
 	return c, nil
 }
 
+// rowsOf returns the indexes of the rows of a table. The task writes the bare
+// name; a name with the table's schema means the same table.
+func (md *metadata) rowsOf(t Table) []int {
+	if md == nil {
+		return nil
+	}
+	at := md.byTable[FoldName(t.Name)]
+	if t.Schema != "" {
+		at = append(slices.Clip(at), md.byTable[FoldName(t.String())]...)
+	}
+	return at
+}
+
 // row returns the row of a table. Several rows are an error, because which one
 // the Mirroring Task reads is not known.
-func (md *metadata) row(table string) (*metadataRow, error) {
-	if md == nil {
-		return nil, nil
-	}
-	switch at := md.byTable[FoldName(table)]; len(at) {
+func (md *metadata) row(t Table) (*metadataRow, error) {
+	switch at := md.rowsOf(t); len(at) {
 	case 0:
 		return nil, nil
 	case 1:

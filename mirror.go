@@ -135,15 +135,23 @@ func (t Table) String() string {
 	return t.Schema + "." + t.Name
 }
 
-// Column returns the column of that name, found as [FoldName] folds names.
+// Column returns the column of exactly that name, or else the only one whose
+// name [FoldName] folds alike.
 func (t Table) Column(name string) (Column, bool) {
 	folded := FoldName(name)
+	var alike []Column
 	for _, c := range t.Columns {
-		if c.Name == name || FoldName(c.Name) == folded {
+		if c.Name == name {
 			return c, true
 		}
+		if FoldName(c.Name) == folded {
+			alike = append(alike, c)
+		}
 	}
-	return Column{}, false
+	if len(alike) != 1 {
+		return Column{}, false
+	}
+	return alike[0], true
 }
 
 // ColumnNames returns the names of all columns in the order of the table.

@@ -42,6 +42,7 @@ func TestNewContextID(t *testing.T) {
 		{"a letter that is not ASCII first", "Ålesund", "does not start with a letter"},
 		{"a letter that is not ASCII", "Malmö", `'ö' is not a letter`},
 		{"a letter that looks like ASCII", "\u0421ust", "does not start with a letter"},
+		{"a letter whose low byte is ASCII", "Cust\u0141", `'Ł' is not a letter`},
 		{"the Kelvin sign", "Cust\u212a", `is not a letter`},
 		{"a blank", "Cust 1", `' ' is not a letter`},
 		{"a blank behind", "Cust1 ", `' ' is not a letter`},

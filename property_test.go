@@ -324,6 +324,33 @@ func (s twoSides) checkSamples(t *testing.T, tr mirror.TableReport, limit int, a
 	case limit == 0:
 		limit = 10
 	}
+	texts := func(rows []mirror.Row, at func(int) int) (keys, values map[string]bool) {
+		keys, values = map[string]bool{}, map[string]bool{}
+		for _, row := range rows {
+			key := ""
+			for i, typ := range s.types {
+				v := whole(typ, row[at(i)])
+				values[fmt.Sprint("c", i, " ", v)] = true
+				if len(s.key) == 0 {
+					key += v + ", "
+				}
+			}
+			for _, i := range s.key {
+				key += whole(s.types[i], row[at(i)]) + ", "
+			}
+			keys[key] = true
+		}
+		return keys, values
+	}
+	sourceKeys, sourceValues := texts(s.source.Rows, func(i int) int { return i })
+	mirrorKeys, mirrorValues := texts(s.mirror.Rows, func(i int) int { return s.at[i] })
+	column := func(name string) int {
+		var i int
+		_, err := fmt.Sscanf(strings.ToLower(name), "c%d", &i)
+		require.NoError(t, err, about())
+		return i
+	}
+
 	var rows, full int64
 	byKind := map[mirror.DiffKind]int64{}
 	for _, sample := range tr.Samples {
@@ -332,6 +359,20 @@ func (s twoSides) checkSamples(t *testing.T, tr mirror.TableReport, limit int, a
 		require.Positive(t, sample.Rows, about())
 		require.Len(t, sample.Key, len(tr.Key), about())
 		require.Equal(t, sample.Kind == mirror.DiffChanged, len(sample.Columns) > 0, about())
+		key := ""
+		for _, c := range sample.Key {
+			key += whole(s.types[column(c.Column)], c.Value) + ", "
+		}
+		keys := sourceKeys
+		if sample.Kind == mirror.DiffExtra || sample.Kind == mirror.DiffDuplicate {
+			keys = mirrorKeys
+		}
+		require.Contains(t, keys, key, about())
+		for _, c := range sample.Columns {
+			i := column(c.Column)
+			require.Contains(t, sourceValues, fmt.Sprint("c", i, " ", whole(s.types[i], c.Source.Value)), about())
+			require.Contains(t, mirrorValues, fmt.Sprint("c", i, " ", whole(s.types[i], c.Mirror.Value)), about())
+		}
 	}
 	full = tr.Missing + tr.Extra + tr.Changed + tr.Duplicate
 	require.LessOrEqual(t, len(tr.Samples), limit, about())
@@ -344,10 +385,7 @@ func (s twoSides) checkSamples(t *testing.T, tr mirror.TableReport, limit int, a
 
 	var keyColumns []mirror.Column
 	for _, name := range tr.Key {
-		var i int
-		_, err := fmt.Sscanf(strings.ToLower(name), "c%d", &i)
-		require.NoError(t, err)
-		keyColumns = append(keyColumns, mirror.Column{Type: s.types[i]})
+		keyColumns = append(keyColumns, mirror.Column{Type: s.types[column(name)]})
 	}
 	keyOf := func(sample mirror.Sample) mirror.Row {
 		var row mirror.Row
@@ -361,8 +399,7 @@ func (s twoSides) checkSamples(t *testing.T, tr mirror.TableReport, limit int, a
 	}
 }
 
-// What a report holds is still right when the batches that it came from are
-// gone, and the same however often the comparison runs.
+// A report is the same however often the comparison runs.
 func TestCompareTwice(t *testing.T) {
 	for seed := range uint64(50) {
 		s := randomSides(rand.New(rand.NewPCG(seed, 1)))
@@ -375,6 +412,5 @@ func TestCompareTwice(t *testing.T) {
 			require.NoError(t, report.WriteJSON(&texts[i]))
 		}
 		require.Equal(t, texts[0].String(), texts[1].String(), "seed %d", seed)
-		require.NotContains(t, texts[0].String(), "without Clone", "seed %d", seed)
 	}
 }

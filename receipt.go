@@ -58,6 +58,10 @@ type Receipt struct {
 	// otherwise nil.
 	Metadata *Table `json:"metadata,omitempty"`
 
+	// Lost are columns of the metadata table whose type the library does not
+	// know, so that a deleted row cannot be put back with their values.
+	Lost []string `json:"lost,omitempty"`
+
 	Tables []ReceiptTable `json:"tables"`
 }
 
@@ -155,7 +159,7 @@ func (m *Mirror) checkMetadataRow(t ReceiptTable, row []Cell) error {
 		switch FoldName(c.Column) {
 		case FoldName(m.names.tableColumn):
 			s, _ := c.Value.(string)
-			name = FoldName(s) == FoldName(t.Table)
+			name = FoldName(s) == FoldName(t.Table) || strings.HasSuffix(FoldName(s), "."+FoldName(t.Table))
 		case FoldName(m.names.lsnColumn):
 			n, isInt := c.Value.(int64)
 			lsn = t.LSN == nil && (c.Value == nil || len(t.Metadata) > 1) || isInt && t.LSN != nil && LSN(n) == *t.LSN

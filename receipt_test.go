@@ -1,6 +1,7 @@
 package mirror_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"slices"
@@ -57,6 +58,16 @@ func FuzzReceipt(f *testing.F) {
 		_, text := afterOperation(f, n)
 		for state := range undoable() {
 			f.Add(text, byte(state))
+		}
+		for old, forged := range map[string]string{
+			`"contextId":"Cust10195"`: `"contextId":"Cust10196"`,
+			`"version":1`:             `"version":1,"dryRun":true`,
+			`"metadata":[[`:           `"other":[[`,
+			`"value":"contact"`:       `"value":"log"`,
+			`"column":"LSN"`:          `"column":"lsn"`,
+			`"lsn":1234567`:           `"lsn":1234568`,
+		} {
+			f.Add(bytes.Replace(text, []byte(old), []byte(forged), 1), byte(n))
 		}
 	}
 	row := `[[{"column":"tablename","type":"string","value":"contact"},{"column":"LSN","type":"int","value":"5"}]]`

@@ -87,9 +87,10 @@ func fullReport(t *testing.T, mark string) *mirror.Report {
 	log := func(rows ...mirror.Row) memory.Table {
 		return memory.Table{Name: "log" + mark, Columns: []string{column("what", "nvarchar(20)")}, Rows: rows}
 	}
+	basket := memory.Table{Name: "basket" + mark, Columns: []string{column("id", "sql_variant")}, Key: []string{"id" + mark}, Rows: []mirror.Row{{int64(1)}}}
 	text, logo := strings.Repeat("ø", 700), bytes.Repeat([]byte{0xab}, 2000)
 	source := memory.New(
-		only("appointment", 1, 2, 3),
+		only("appointment", 1, 2, 3), basket,
 		contact(mirror.Row{1, "Alfa" + mark, true, 1.5, "12345678901234567890.5", "6F9619FF-8B86-D011-B42D-00C04FC964FF", noon, noon, noon, []byte{1, 2}},
 			mirror.Row{2, "same", nil, nil, nil, nil, nil, nil, nil, nil}, mirror.Row{3, "only here", nil, nil, nil, nil, nil, nil, nil, nil},
 			mirror.Row{4, text, nil, nil, nil, nil, nil, nil, nil, logo}),
@@ -100,7 +101,7 @@ func fullReport(t *testing.T, mark string) *mirror.Report {
 				column("version", "rowversion"), column("variant", "sql_variant"), column("secret", "int")}},
 		memory.Table{Name: "registry", Columns: []string{id}})
 	store := memory.New(
-		memory.Table{Name: "appointment" + mark, Columns: []string{column("note", "int")}},
+		memory.Table{Name: "appointment" + mark, Columns: []string{column("note", "int")}}, basket,
 		contact(mirror.Row{1, "alfa" + mark, false, -1.5, "12345678901234567890.25", "6F9619FF-8B86-D011-B42D-00C04FC964FE", noon.Add(100), noon.In(oslo), noon.Add(time.Second), []byte{}},
 			mirror.Row{2, "same", nil, nil, nil, nil, nil, nil, nil, nil}, mirror.Row{4, nil, nil, nil, nil, nil, nil, nil, nil, nil},
 			mirror.Row{1234567, "only there", nil, nil, nil, nil, nil, nil, nil, nil}),

@@ -39,9 +39,11 @@ type ResetOptions struct {
 // is given twice counts once. A name that neither the mirror nor its metadata
 // table knows is an *Error with ErrTableNotFound that names every such table
 // and the closest known one. An empty list is ErrNoTables; see [AllTables].
-// A table without a metadata row needs no reset: the next cycle sends
-// everything anyway, and the Receipt says so. Without a metadata table the
+// A table without a metadata row needs no reset, because the next cycle sends
+// everything anyway; it is left alone, and the Receipt says so. Without a metadata table the
 // error is ErrNoMetadata; a table with several metadata rows is ErrMetadata.
+// With ErrOutcomeUnknown the Receipt comes along: it records what was done if it
+// was done.
 //
 // The rule is the vendor's: SuperOffice documentation, "Database mirroring",
 // restarting synchronization.
@@ -147,7 +149,7 @@ func (m *Mirror) resync(ctx context.Context, r *resync) (*Receipt, error) {
 		return nil, err
 	}
 	if err != nil {
-		return nil, wrapError(ctx, err, doing)
+		return receipt, wrapError(ctx, err, doing)
 	}
 	if !r.dryRun {
 		m.log.LogAttrs(ctx, slog.LevelInfo, string(r.op),
@@ -174,11 +176,15 @@ func (m *Mirror) resyncOnce(ctx context.Context, r *resync) (*Receipt, error) {
 		}
 		return m.apply(ctx, r, tx, receipt)
 	})
-	if err != nil {
+	switch {
+	case err == nil:
+		receipt.Time = m.clock().UTC()
+		return receipt, nil
+	case errors.Is(err, ErrOutcomeUnknown):
+		return receipt, err
+	default:
 		return nil, err
 	}
-	receipt.Time = m.clock().UTC()
-	return receipt, nil
 }
 
 // plan writes the receipt of what the operation is about to do, as src shows
@@ -190,7 +196,7 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src Source) (*Receipt, err
 	}
 	receipt := &Receipt{
 		Version: receiptVersion, ContextID: m.contextID, Operation: r.op, DryRun: r.dryRun,
-		Time: m.clock().UTC(), MetadataTable: md.table.Name,
+		Time: m.clock().UTC(), MetadataTable: md.table.Name, Lost: md.lost,
 	}
 	if r.names == nil {
 		receipt.Metadata = &md.table
@@ -204,25 +210,26 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src Source) (*Receipt, err
 		}
 		return receipt, nil
 	}
-	names, err := m.resolve(r, md)
+	targets, err := m.resolve(r, md)
 	if err != nil {
 		return nil, err
 	}
 	refused := &Error{Op: string(r.op), ContextID: m.contextID, Err: ErrMetadata}
-	for _, name := range names {
-		rt := ReceiptTable{Table: name}
-		if err := describeTable(ctx, r, src, name, &rt); err != nil {
+	for _, target := range targets {
+		rt := ReceiptTable{Table: target.name}
+		if err := describeTable(ctx, r, src, target.name, &rt); err != nil {
 			return nil, err
 		}
-		row, err := md.row(name)
-		switch {
-		case err == nil && row != nil:
-			rt.LSN = row.lsn
-		case err != nil && !slices.Contains(r.actions, ActionDeleteMetadata):
-			refused.Tables = append(refused.Tables, TableError{Table: name, Reason: err.Error()})
+		rows := md.rowsOf(target.table)
+		if len(rows) == 1 {
+			rt.LSN = md.rows[rows[0]].lsn
+		}
+		if len(rows) > 1 && !slices.Contains(r.actions, ActionDeleteMetadata) {
+			_, err := md.row(target.table)
+			refused.Tables = append(refused.Tables, TableError{Table: target.name, Reason: err.Error()})
 			continue
 		}
-		for _, i := range md.byTable[FoldName(name)] {
+		for _, i := range rows {
 			rt.Metadata = append(rt.Metadata, md.cells(&md.rows[i]))
 		}
 		for _, a := range r.actions {
@@ -232,13 +239,13 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src Source) (*Receipt, err
 					rt.Actions = append(rt.Actions, a)
 				}
 			case ActionTruncate, ActionDrop:
-				if rt.Present {
+				if rt.Present && len(rt.Metadata) > 0 {
 					rt.Actions = append(rt.Actions, a)
 				}
 			}
 		}
 		if len(rt.Metadata) == 0 {
-			rt.Note = "it has no metadata row, so the next cycle sends all of its rows anyway"
+			rt.Note = "left alone: it has no metadata row, so the next cycle sends all of its rows anyway"
 		}
 		receipt.Tables = append(receipt.Tables, rt)
 	}
@@ -250,14 +257,13 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src Source) (*Receipt, err
 
 // describeTable notes what the table is before the operation.
 func describeTable(ctx context.Context, r *resync, src Source, name string, rt *ReceiptTable) error {
-	t, ok := findTable(r.tables, name)
-	if !ok {
-		return nil
+	t, ok, err := findTable(r.tables, name)
+	if err != nil || !ok {
+		return err
 	}
 	folded := FoldName(t.Name)
 	rows, counted := r.counts[folded]
 	if !counted {
-		var err error
 		if rows, err = src.Count(ctx, t); err != nil {
 			return err
 		}
@@ -267,72 +273,94 @@ func describeTable(ctx context.Context, r *resync, src Source, name string, rt *
 	return nil
 }
 
-func findTable(tables []Table, name string) (Table, bool) {
+// findTable finds a table by its name with or without its schema. Two tables
+// of one name are an error, because the metadata table does not tell them apart.
+func findTable(tables []Table, name string) (Table, bool, error) {
 	folded := FoldName(name)
+	var found []Table
 	for _, t := range tables {
 		if FoldName(t.Name) == folded || t.Schema != "" && FoldName(t.String()) == folded {
-			return t, true
+			found = append(found, t)
 		}
 	}
-	return Table{}, false
+	if len(found) == 0 {
+		return Table{}, false, nil
+	}
+	for _, t := range tables {
+		if t.String() != found[0].String() && FoldName(t.Name) == FoldName(found[0].Name) {
+			return Table{}, false, fmt.Errorf("stands for both %s and %s: give the store one schema", found[0], t)
+		}
+	}
+	return found[0], true, nil
 }
 
-// resolve turns the caller's names into known names, each once.
-func (m *Mirror) resolve(r *resync, md *metadata) ([]string, error) {
-	var known, tracked []string
+// target is a table that an operation is about. One that does not exist but has
+// a metadata row has nothing but its name.
+type target struct {
+	name  string
+	table Table
+}
+
+// resolve turns the caller's names into targets, each once.
+func (m *Mirror) resolve(r *resync, md *metadata) ([]target, error) {
+	var known []string
 	for _, t := range r.tables {
 		if FoldName(t.Name) != FoldName(md.table.Name) {
 			known = append(known, t.Name)
 		}
 	}
+	var tracked []string
 	for _, row := range md.rows {
 		if row.table == "" {
 			continue
 		}
-		name := row.table
-		if t, ok := findTable(r.tables, name); ok {
-			name = t.Name
-		} else {
-			known = append(known, name)
-		}
-		if !slices.Contains(tracked, name) {
-			tracked = append(tracked, name)
+		tracked = append(tracked, row.table)
+		if _, ok, err := findTable(r.tables, row.table); !ok && err == nil {
+			known = append(known, row.table)
 		}
 	}
-	var names []string
+	var targets []target
 	seen := map[string]bool{}
-	unknown := &Error{Op: string(r.op), ContextID: m.contextID, Err: ErrTableNotFound}
-	for _, name := range r.names {
-		if name == allTables {
-			for _, t := range tracked {
-				if folded := FoldName(t); !seen[folded] {
-					seen[folded] = true
-					names = append(names, t)
-				}
+	refused := &Error{Op: string(r.op), ContextID: m.contextID, Err: ErrTableNotFound}
+	add := func(name string) {
+		t, ok, err := findTable(r.tables, name)
+		if err != nil {
+			refused.Tables = append(refused.Tables, TableError{Table: name, Reason: err.Error()})
+			return
+		}
+		if !ok {
+			i := slices.IndexFunc(known, func(k string) bool { return FoldName(k) == FoldName(name) })
+			if i < 0 {
+				refused.Tables = append(refused.Tables, TableError{Table: name, Closest: closestName(name, known)})
+				return
 			}
+			t = Table{Name: known[i]}
+		}
+		folded := FoldName(t.Name)
+		if folded == FoldName(md.table.Name) {
+			refused.Tables = append(refused.Tables, TableError{Table: name, Reason: "is the metadata table: HardReset without Tables drops it"})
+			return
+		}
+		if !seen[folded] {
+			seen[folded] = true
+			targets = append(targets, target{name: t.Name, table: t})
+		}
+	}
+	for _, name := range r.names {
+		if name != allTables {
+			add(name)
 			continue
 		}
-		match := ""
-		if t, ok := findTable(r.tables, name); ok {
-			match = t.Name
-		} else if i := slices.IndexFunc(known, func(k string) bool { return FoldName(k) == FoldName(name) }); i >= 0 {
-			match = known[i]
-		}
-		folded := FoldName(match)
-		switch {
-		case match == "":
-			unknown.Tables = append(unknown.Tables, TableError{Table: name, Closest: closestName(name, known)})
-		case folded == FoldName(md.table.Name):
-			unknown.Tables = append(unknown.Tables, TableError{Table: name, Reason: "is the metadata table: HardReset without Tables drops it"})
-		case !seen[folded]:
-			seen[folded] = true
-			names = append(names, match)
+		for _, t := range tracked {
+			if FoldName(t) != FoldName(md.table.Name) { // a row about itself
+				add(t)
+			}
 		}
 	}
-	if len(unknown.Tables) > 0 {
-		return nil, unknown
+	if len(refused.Tables) > 0 {
+		return nil, refused
 	}
-	return names, nil
+	return targets, nil
 }
 
 // apply carries out what the receipt says.
@@ -353,7 +381,10 @@ func (m *Mirror) apply(ctx context.Context, r *resync, tx Tx, receipt *Receipt) 
 		return err
 	}
 	for _, rt := range receipt.Tables {
-		data, _ := findTable(r.tables, rt.Table)
+		data, _, err := findTable(r.tables, rt.Table)
+		if err != nil {
+			return err
+		}
 		for _, a := range rt.Actions {
 			var err error
 			switch a {
@@ -423,36 +454,16 @@ func changeOne(n int64, err error) error {
 // *Error with ErrCannotUndo that names each table and the reason: its rows were
 // truncated or dropped, its metadata row or LSN moved on, its columns changed,
 // or it no longer has the number of rows that it had, which means that a cycle
-// has begun to wipe it. A receipt of another customer, of another version or of
-// a dry run is ErrInvalidReceipt.
+// has begun to wipe it. The number of rows is all that can be checked of the
+// data: when a cycle may have begun, Compare afterwards. A receipt of another
+// customer, of another version or of a dry run is ErrInvalidReceipt.
 func (m *Mirror) Undo(ctx context.Context, receipt *Receipt) error {
 	doing := "undo of " + m.contextID
 	if err := m.checkReceipt(receipt); err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	tables, err := m.store.Tables(ctx)
-	if err != nil {
-		return wrapError(ctx, err, doing)
-	}
-	refused := &Error{Op: "undo", ContextID: m.contextID, Err: ErrCannotUndo}
-	for _, rt := range receipt.Tables {
-		reason, err := m.checkData(ctx, tables, rt)
-		if err != nil {
-			return wrapError(ctx, err, doing)
-		}
-		if reason != "" {
-			refused.Tables = append(refused.Tables, TableError{Table: rt.Table, Reason: reason})
-		}
-	}
-	if len(refused.Tables) > 0 {
-		return refused
-	}
-	err = m.store.Update(ctx, func(tx Tx) error {
-		if receipt.Metadata != nil {
-			return m.recreateMetadata(ctx, tx, tables, receipt)
-		}
-		return m.restoreRows(ctx, tx, tables, receipt)
-	})
+	err := m.store.Update(ctx, func(tx Tx) error { return m.undo(ctx, tx, receipt) })
+	var refused *Error
 	if errors.As(err, &refused) {
 		return err
 	}
@@ -463,9 +474,37 @@ func (m *Mirror) Undo(ctx context.Context, receipt *Receipt) error {
 	return nil
 }
 
+// undo checks and writes in one transaction, so that no cycle comes between.
+func (m *Mirror) undo(ctx context.Context, tx Tx, receipt *Receipt) error {
+	tables, err := tx.Tables(ctx)
+	if err != nil {
+		return err
+	}
+	refused := &Error{Op: "undo", ContextID: m.contextID, Err: ErrCannotUndo}
+	for _, rt := range receipt.Tables {
+		reason, err := checkData(ctx, tx, tables, rt)
+		if err != nil {
+			return err
+		}
+		if reason == "" && len(receipt.Lost) > 0 && len(rt.Metadata) > 0 && !slices.Contains(rt.Actions, ActionResetLSN) {
+			reason = "had values that cannot be put back in " + strings.Join(receipt.Lost, ", ")
+		}
+		if reason != "" {
+			refused.Tables = append(refused.Tables, TableError{Table: rt.Table, Reason: reason})
+		}
+	}
+	if len(refused.Tables) > 0 {
+		return refused
+	}
+	if receipt.Metadata != nil {
+		return m.recreateMetadata(ctx, tx, tables, receipt)
+	}
+	return m.restoreRows(ctx, tx, tables, receipt)
+}
+
 // checkData returns why a table is no longer what it was before the operation.
-func (m *Mirror) checkData(ctx context.Context, tables []Table, rt ReceiptTable) (string, error) {
-	if slices.Contains(rt.Actions, ActionTruncate) && rt.Rows > 0 {
+func checkData(ctx context.Context, tx Tx, tables []Table, rt ReceiptTable) (string, error) {
+	if slices.Contains(rt.Actions, ActionTruncate) {
 		return "was truncated: its rows come back with the next cycle", nil
 	}
 	if slices.Contains(rt.Actions, ActionDrop) {
@@ -474,8 +513,10 @@ func (m *Mirror) checkData(ctx context.Context, tables []Table, rt ReceiptTable)
 	if len(rt.Actions) == 0 {
 		return "", nil
 	}
-	t, ok := findTable(tables, rt.Table)
+	t, ok, err := findTable(tables, rt.Table)
 	switch {
+	case err != nil:
+		return err.Error(), nil
 	case ok != rt.Present && ok:
 		return "exists now: a cycle has begun", nil
 	case ok != rt.Present:
@@ -485,7 +526,7 @@ func (m *Mirror) checkData(ctx context.Context, tables []Table, rt ReceiptTable)
 	case fingerprint(t) != rt.Schema:
 		return "has other columns now", nil
 	}
-	rows, err := m.store.Count(ctx, t)
+	rows, err := tx.Count(ctx, t)
 	if err != nil {
 		return "", err
 	}
@@ -506,7 +547,7 @@ func (m *Mirror) recreateMetadata(ctx context.Context, tx Tx, tables []Table, re
 	}
 	for _, c := range receipt.Metadata.Columns {
 		if c.Generated || c.Type.Kind() == KindOther {
-			return refuse(fmt.Sprintf("had a column %s whose values cannot be put back", c.Name))
+			return refuse(fmt.Sprintf("had a column %s that cannot be put back", c.Name))
 		}
 	}
 	if err := tx.Create(ctx, *receipt.Metadata); err != nil {
@@ -518,6 +559,11 @@ func (m *Mirror) recreateMetadata(ctx context.Context, tx Tx, tables []Table, re
 				return fmt.Errorf("%s: %w", rt.Table, err)
 			}
 		}
+	}
+	if tables, err := tx.Tables(ctx); err != nil {
+		return err
+	} else if _, err = m.readMetadata(ctx, tx, tables); err != nil {
+		return fmt.Errorf("%w: its metadata table is not one: %w", ErrInvalidReceipt, err)
 	}
 	return nil
 }
@@ -542,7 +588,14 @@ func (m *Mirror) restoreRows(ctx context.Context, tx Tx, tables []Table, receipt
 		refuse := func(reason string) {
 			refused.Tables = append(refused.Tables, TableError{Table: rt.Table, Reason: reason})
 		}
-		current := md.byTable[FoldName(rt.Table)]
+		t, ok, err := findTable(tables, rt.Table)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			t = Table{Name: rt.Table}
+		}
+		current := md.rowsOf(t)
 		switch {
 		case slices.Contains(rt.Actions, ActionResetLSN):
 			if len(current) != 1 {

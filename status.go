@@ -113,22 +113,27 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 		st.Warnings = otherCustomers(tables)
 	}
 	for _, t := range tables {
-		folded := FoldName(t.Name)
-		if seen[folded] {
+		if seen[FoldName(t.Name)] {
 			continue
 		}
-		seen[folded] = true
 		rows, err := m.store.Count(ctx, t)
 		if err != nil {
 			return nil, wrapError(ctx, err, "status of "+m.contextID)
 		}
-		st.Tables = append(st.Tables, tableStatus(md, t.Name, rows))
+		ts := tableStatus(md, t, rows)
+		if _, _, err := findTable(tables, t.Name); err != nil {
+			ts.Table, ts.State, ts.Reason = t.String(), TableInvalid, err.Error()
+		}
+		st.Tables = append(st.Tables, ts)
 	}
 	if md != nil {
 		for _, r := range md.rows {
+			if _, found, err := findTable(tables, r.table); found || err != nil {
+				continue
+			}
 			if folded := FoldName(r.table); r.table != "" && !seen[folded] {
 				seen[folded] = true
-				ts := tableStatus(md, r.table, 0)
+				ts := tableStatus(md, Table{Name: r.table}, 0)
 				if ts.State != TableInvalid {
 					ts.State = TableAbsent
 				}
@@ -141,9 +146,9 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 }
 
 // tableStatus decides the state of a table that exists.
-func tableStatus(md *metadata, table string, rows int64) TableStatus {
-	ts := TableStatus{Table: table, Rows: rows}
-	r, err := md.row(table)
+func tableStatus(md *metadata, t Table, rows int64) TableStatus {
+	ts := TableStatus{Table: t.Name, Rows: rows}
+	r, err := md.row(t)
 	switch {
 	case err != nil:
 		ts.State, ts.Reason = TableInvalid, err.Error()

@@ -118,7 +118,7 @@ var typeTable = map[string]struct {
 
 var typeSynonyms = map[string]string{
 	"numeric": "decimal", "dec": "decimal", "integer": "int", "timestamp": "rowversion",
-	"double precision": "float", "character": "char", "varchar2": "varchar",
+	"double precision": "float", "character": "char",
 }
 
 // ParseType parses a type as T-SQL spells it. What is absent gets T-SQL's
@@ -152,8 +152,12 @@ func ParseType(s string) (Type, error) {
 				continue
 			}
 			n, err := strconv.Atoi(a)
-			if err != nil || n < 0 || n > 8000 {
-				return bad("its size is not a number from 0 to 8000")
+			most := 8000
+			if strings.HasPrefix(name, "n") {
+				most = 4000
+			}
+			if err != nil || n < 0 || n > most {
+				return bad(fmt.Sprintf("its size is not a number from 0 to %d", most))
 			}
 			nums = append(nums, n)
 		}
@@ -301,7 +305,7 @@ func EqualValues(ta, tb Type, a, b driver.Value) bool {
 
 // equalFunc returns the equality of a pair of columns.
 func equalFunc(ta, tb Type) func(a, b driver.Value) bool {
-	if ta.Kind() == KindTime && step(ta) != step(tb) {
+	if k := ta.Kind(); (k == KindTime || k == KindTimeOfDay) && step(ta) != step(tb) {
 		return func(a, b driver.Value) bool { return orderValues(ta, tb, a, b) == 0 }
 	}
 	switch ta.Kind() {
@@ -316,7 +320,7 @@ func equalFunc(ta, tb Type) func(a, b driver.Value) bool {
 			}
 			_, ox := x.Zone()
 			_, oy := y.Zone()
-			return ox == oy && x.Equal(y)
+			return ox == oy && orderValues(ta, tb, a, b) == 0
 		}
 	default:
 		return equalPlain
@@ -487,6 +491,16 @@ func splitDecimal(d []byte) (neg bool, integer, fraction []byte) {
 	}
 	integer, fraction, _ = bytes.Cut(d, []byte("."))
 	return neg, bytes.TrimLeft(integer, "0"), bytes.TrimRight(fraction, "0")
+}
+
+// isTime reports whether the values of t are points or times of day in steps.
+func isTime(t Type) bool {
+	switch t.Kind() {
+	case KindTime, KindTimeOfDay, KindTimeOffset:
+		return true
+	default:
+		return false
+	}
 }
 
 const datetimeStep = time.Second / 300

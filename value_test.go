@@ -248,12 +248,20 @@ func TestCompareKeys(t *testing.T) {
 		{"GUIDs: the last six bytes first, then the rest backwards by group", "uniqueidentifier", []driver.Value{nil,
 			guid(t, "00000000-0000-0000-0000-000000000000"),
 			guid(t, "FF000000-0000-0000-0000-000000000000"),
+			guid(t, "00FF0000-0000-0000-0000-000000000000"),
+			guid(t, "0000FF00-0000-0000-0000-000000000000"),
 			guid(t, "000000FF-0000-0000-0000-000000000000"),
+			guid(t, "00000000-FF00-0000-0000-000000000000"),
 			guid(t, "00000000-00FF-0000-0000-000000000000"),
+			guid(t, "00000000-0000-FF00-0000-000000000000"),
 			guid(t, "00000000-0000-00FF-0000-000000000000"),
 			guid(t, "00000000-0000-0000-00FF-000000000000"),
 			guid(t, "00000000-0000-0000-FF00-000000000000"),
 			guid(t, "00000000-0000-0000-0000-0000000000FF"),
+			guid(t, "00000000-0000-0000-0000-00000000FF00"),
+			guid(t, "00000000-0000-0000-0000-000000FF0000"),
+			guid(t, "00000000-0000-0000-0000-0000FF000000"),
+			guid(t, "00000000-0000-0000-0000-00FF00000000"),
 			guid(t, "00000000-0000-0000-0000-FF0000000000")}},
 		{"values of the wrong Go type still have an order", "int", []driver.Value{nil, true, int64(5), 1.5, noon, "5", []byte("5")}},
 	} {
@@ -345,6 +353,10 @@ func TestEqualValues(t *testing.T) {
 		{"smalldatetime and datetime", "smalldatetime", "datetime", noon, at(29 * time.Second), true},
 		{"smalldatetime and the next minute", "smalldatetime", "datetime", noon, at(31 * time.Second), false},
 		{"date cuts the time off", "date", "datetime2", noon.Truncate(24 * time.Hour), at(11 * time.Hour), true},
+		{"time of two scales", "time(0)", "time(7)", noon, at(499_999_900), true},
+		{"time of two scales, half a second", "time(0)", "time(7)", noon, at(500_000_000), false},
+		{"datetimeoffset of two scales", "datetimeoffset(0)", "datetimeoffset(7)", noon, at(499_999_900), true},
+		{"datetimeoffset of two scales and two offsets", "datetimeoffset(0)", "datetimeoffset(7)", noon, at(499_999_900).In(oslo), false},
 		{"one instant, one offset", "datetimeoffset", "datetimeoffset", noon.In(oslo), noon.In(time.FixedZone("other name", 3600)), true},
 		{"one instant, two offsets", "datetimeoffset", "datetimeoffset", noon, noon.In(oslo), false},
 		{"one wall clock, two offsets", "datetimeoffset", "datetimeoffset", noon, noon.In(oslo).Add(-time.Hour), false},
@@ -415,8 +427,11 @@ func TestNormalize(t *testing.T) {
 			require.NoError(t, err)
 			require.IsType(t, c.want, got)
 			require.True(t, mirror.EqualValues(typ, typ, c.want, got), "%v", got)
-			if b, ok := c.want.([]byte); ok {
-				require.Equal(t, b, got)
+			switch want := c.want.(type) {
+			case []byte:
+				require.Equal(t, want, got)
+			case time.Time:
+				require.Equal(t, want.Format(time.RFC3339Nano), got.(time.Time).Format(time.RFC3339Nano))
 			}
 			again, err := mirror.Normalize(typ, got)
 			require.NoError(t, err)

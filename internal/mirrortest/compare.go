@@ -175,8 +175,11 @@ func compareScenarios() []scenario {
 			}
 			t.load(t.store, loose(rows...))
 			tr := t.compare(t.source(contact(mirror.Row{7, "x", nil})), nil).Table("contact")
-			require.Equal(t, mirror.VerdictIncomparable, tr.Verdict)
+			require.Equal(t, mirror.VerdictSchemaDiffers, tr.Verdict)
 			require.Contains(t, tr.Reason, "too many different rows share the key contact_id=7")
+			require.Equal(t, counts{}, countsOf(tr), "half of a count is a wrong count")
+			require.EqualValues(t, 1200, tr.MirrorRows)
+			require.Len(t, tr.NotCompared, 3)
 		}},
 		{name: "no primary key: a multiset", run: func(t *env) {
 			t.load(t.store, keyless(mirror.Row{"b", 2.0}, mirror.Row{"a", 1.0}, mirror.Row{"a", 1.0}, mirror.Row{"c", nil}))
@@ -243,9 +246,51 @@ func compareScenarios() []scenario {
 			mir := table{name: "contact", columns: []mirror.Column{col("name", "nvarchar(219)")}, rows: []mirror.Row{{"a"}}}
 			t.load(t.store, mir)
 			tr := t.compare(t.source(contact()), nil).Table("contact")
-			require.Equal(t, mirror.VerdictIncomparable, tr.Verdict)
+			require.Equal(t, mirror.VerdictSchemaDiffers, tr.Verdict)
 			require.Equal(t, "key column contact_id is not comparable on both sides", tr.Reason)
 			require.EqualValues(t, 1, tr.MirrorRows)
+			require.Contains(t, tr.NotCompared, mirror.Omission{Column: "name", Reason: "the rows cannot be compared"})
+		}},
+		{name: "key that cannot be compared", run: func(t *env) {
+			odd := table{name: "odd", columns: []mirror.Column{notNull("k", "sql_variant"), col("v", "int")}, key: []string{"k"}}
+			t.load(t.store, odd)
+			r := t.compare(t.source(odd), nil)
+			require.Equal(t, mirror.VerdictIncomparable, r.Table("odd").Verdict)
+			require.Equal(t, "key column k is not comparable on both sides", r.Table("odd").Reason)
+			require.ErrorContains(t, r.Err(), "odd: key column k is not comparable on both sides")
+		}},
+		{name: "nothing compared proves nothing", run: func(t *env) {
+			require.False(t, t.compare(t.source(), nil).Identical())
+			_, err := t.mirror(nil).Compare(t.Context(), t.source(), &mirror.CompareOptions{Tables: []string{}})
+			require.ErrorIs(t, err, mirror.ErrNoTables)
+		}},
+		{name: "options that fit nothing are warned of", run: func(t *env) {
+			t.load(t.store, contact(), metadata())
+			r := t.compare(t.source(contact()), &mirror.CompareOptions{SkipTables: []string{"nope"}, IgnoreColumns: []string{"contact.nam", "contact.name"}})
+			require.Equal(t, []string{`SkipTables: neither side has a table "nope"`, `IgnoreColumns: neither side has a column "contact.nam"`}, r.Warnings)
+		}},
+		{name: "metadata of another customer is warned of", run: func(t *env) {
+			t.load(t.store, contact(), table{name: "Cust9_mirroring", columns: metadata().columns})
+			require.Equal(t, []string{"there is a table Cust9_mirroring: is the context identifier right?"}, t.compare(t.source(contact()), nil).Warnings)
+			st, err := t.mirror(nil).Status(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, []string{"there is a table Cust9_mirroring: is the context identifier right?"}, st.Warnings)
+		}},
+		{name: "times of two types in a composite key", run: func(t *env) {
+			at := func(typ string) table {
+				return table{name: "at", columns: []mirror.Column{notNull("at", typ), notNull("id", "int")}, key: []string{"at", "id"}}
+			}
+			t.load(t.store, at("datetime"))
+			tr := t.compare(t.source(at("datetime2(7)")), &mirror.CompareOptions{LooseTypes: true}).Table("at")
+			require.Equal(t, mirror.VerdictIncomparable, tr.Verdict)
+			require.Equal(t, "column at of the key is datetime2(7) at the source and datetime in the mirror", tr.Reason)
+		}},
+		{name: "a source that panics fails its table", run: func(t *env) {
+			t.load(t.store, contact(mirror.Row{1, "a", nil}), person())
+			src := failing{Store: t.source(contact(mirror.Row{1, "a", nil}), person()), table: "contact", panics: true}
+			r := t.compare(src, nil)
+			require.Equal(t, map[string]mirror.Verdict{"contact": mirror.VerdictFailed, "person": mirror.VerdictIdentical}, verdicts(r))
+			require.Equal(t, "source: panic: out of paper", r.Table("contact").Reason)
 		}},
 		{name: "ignored columns", run: func(t *env) {
 			t.load(t.store, contact(mirror.Row{1, "a", nil}))
@@ -412,6 +457,7 @@ type failing struct {
 	table   string
 	err     error
 	reverse bool
+	panics  bool
 }
 
 func (f failing) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, error] {
@@ -421,6 +467,9 @@ func (f failing) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Ro
 	}
 	return func(yield func([]mirror.Row, error) bool) {
 		for batch, err := range rows {
+			if f.panics {
+				panic("out of paper")
+			}
 			if f.reverse {
 				slices.Reverse(batch)
 			}

@@ -87,11 +87,21 @@ func resetScenarios() []scenario {
 		{name: "a table without a metadata row", run: func(t *env) {
 			t.damaged()
 			t.unchanged(func() {
-				r, err := t.mirror(nil).ResetTables(t.Context(), []string{"own_notes"}, nil)
+				m := t.mirror(nil)
+				r, err := m.ResetTables(t.Context(), []string{"own_notes"}, &mirror.ResetOptions{Truncate: true})
 				require.NoError(t, err)
 				require.Empty(t, r.Tables[0].Actions)
 				require.Contains(t, r.Tables[0].Note, "no metadata row")
+				r, err = m.HardReset(t.Context(), &mirror.HardResetOptions{Confirm: ContextID, Tables: []string{"own_notes"}, DropData: true})
+				require.NoError(t, err)
+				require.Empty(t, r.Tables[0].Actions, "rows that no cycle brings back are not dropped")
 			})
+		}},
+		{name: "a metadata row about the metadata table", run: func(t *env) {
+			t.load(t.store, contact(mirror.Row{1, "a", nil}), metadata("contact", 7, "Cust10195_mirroring", 8))
+			_, err := t.mirror(nil).ResetTables(t.Context(), mirror.AllTables(), &mirror.ResetOptions{Truncate: true})
+			require.NoError(t, err)
+			require.Equal(t, map[string]any{"contact": int64(-1), "Cust10195_mirroring": int64(8)}, t.lsns())
 		}},
 		{name: "NULL as LSN", run: func(t *env) {
 			t.load(t.store, contact(), metadata("contact", nil))

@@ -23,7 +23,8 @@
 // of a request is its SQL, the name of the procedure, and every parameter with
 // its type and value; a request of the transaction manager is its kind,
 // isolation level and name; a bulk load is its bytes; a login is the database
-// and whether it is read-only. Transaction descriptors, packet sizes and
+// and whether it is read-only. Parameters are shown with the types of the
+// protocol, whose sizes are in bytes. Transaction descriptors, packet sizes and
 // requests to reset the session are left out.
 //
 // Requests with the same text get the recorded answers in the recorded order,

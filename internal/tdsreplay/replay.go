@@ -214,7 +214,10 @@ func (p *player) run() error {
 		if m.typ == typeLogin {
 			p.agree(m, e)
 		}
+		if e.closed {
+			return nil
 		}
+	}
 }
 
 func (p *player) play(e *exchange) error {

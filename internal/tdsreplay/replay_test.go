@@ -210,6 +210,38 @@ func TestOrderOfAnswers(t *testing.T) {
 		}
 		require.Empty(t, f.reported())
 	})
+	t.Run("first another", func(t *testing.T) {
+		e := batch("SELECT n", value(2))
+		e.times = 2
+		f, db := client(t, batch("SELECT n", value(1)), e)
+		for range 3 {
+			_, err := ask(t, db, "SELECT n")
+			require.NoError(t, err)
+		}
+		_, err := ask(t, db, "SELECT n")
+		require.ErrorContains(t, err, "answers this batch 3 times")
+		require.Len(t, f.reported(), 1)
+	})
+	t.Run("hung up several times", func(t *testing.T) {
+		e := batch("SELECT n", nil)
+		e.times, e.complete, e.closed = 2, false, true
+		f, db := client(t, e)
+		for range 2 {
+			_, err := ask(t, db, "SELECT n")
+			require.ErrorIs(t, err, io.EOF)
+		}
+		_, err := ask(t, db, "SELECT n")
+		require.ErrorContains(t, err, "answers this batch 2 times")
+		require.Len(t, f.reported(), 1)
+	})
+	t.Run("done twice", func(t *testing.T) {
+		f, db := client(t, batch("DROP TABLE t", doneToken(0)))
+		_, err := db.ExecContext(t.Context(), "DROP TABLE t")
+		require.NoError(t, err)
+		_, err = db.ExecContext(t.Context(), "DROP TABLE t")
+		require.ErrorContains(t, err, "answers this batch once")
+		require.Len(t, f.reported(), 1)
+	})
 	t.Run("settings", func(t *testing.T) {
 		set := "SET XACT_ABORT ON;\nset lock_timeout 5;"
 		f, db := client(t, batch(set, doneToken(0)))
@@ -481,6 +513,46 @@ func TestCoalesce(t *testing.T) {
 	require.Equal(t, []string{"login x 1 false", "login x 1 false", "batch a 2 false", "batch b 1 false", "batch b 1 false", "login x 1 false"}, text)
 }
 
+func TestClean(t *testing.T) {
+	s := secrets{words: []string{"jane"}}
+	begin := func(id byte) []byte {
+		return append([]byte{tokenEnvChange, 11, 0, envBegin, 8, id, 8, 7, 6, 5, 4, 3, 2, 0}, doneToken(0)...)
+	}
+	one, two := batch("begin", begin(7)), batch("begin", begin(9))
+	got, err := s.clean([]*exchange{batch("who", errorResponse("it is Jane")), one, two})
+	require.NoError(t, err)
+	require.Len(t, got, 2)
+	require.Equal(t, errorResponse("it is xxxx"), got[0].response)
+	require.Equal(t, 2, got[1].times)
+	require.Equal(t, begin(7), one.response, "what was recorded stays")
+}
+
+// TestLoginHidden looks at what a server gets to see.
+func TestLoginHidden(t *testing.T) {
+	seen := make(chan message, 1)
+	up := listen(t, func(c net.Conn, _ *server) {
+		if _, err := readMessage(c); err != nil {
+			return
+		}
+		c.Write(appendPackets(nil, typeReply, connecting(t)[0].response, packetSize, true))
+		m, err := readMessage(c)
+		if err == nil {
+			seen <- m
+		}
+	})
+	t.Cleanup(up.close)
+	db := connect(t, dsn(Record(newFakeT(t), up.addr(), filepath.Join(t.TempDir(), "x.tds")), "someone")+"&workstation+id=mine")
+	require.Error(t, db.PingContext(t.Context()))
+	m := <-seen
+	l, ok := readLogin(m.data)
+	require.True(t, ok)
+	require.Equal(t, "xxxx", l.hostName)
+	require.Equal(t, "someone", l.user)
+	require.Equal(t, "some password", l.password)
+	require.Equal(t, make([]byte, 4), m.data[loginPID:loginPID+4])
+	require.Equal(t, make([]byte, 6), m.data[loginClientID:loginClientID+6])
+}
+
 func TestAnonymous(t *testing.T) {
 	b := make([]byte, loginFixed)
 	put := func(at int, s string) {
@@ -523,6 +595,7 @@ func TestTranscriptText(t *testing.T) {
 			want := batch(text, bytes.Repeat([]byte("x"), 10000))
 			want.times, want.held, want.closed, want.complete = 3, 17, true, false
 			b := appendTranscript(nil, []*exchange{want, batch("b", []byte{1})})
+			require.NotRegexp(t, `[ \t\r]\n`, string(b), "an editor may take that away")
 			got, err := parseTranscript(string(b))
 			require.NoError(t, err)
 			require.Equal(t, []*exchange{want, batch("b", []byte{1})}, got)

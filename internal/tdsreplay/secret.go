@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf16"
 )
@@ -25,7 +26,7 @@ func (s *secrets) addLogin(l login) error {
 		}
 	}
 	for _, w := range []string{l.user, l.password, l.newPassword} {
-		if len(w) >= minSecret && !contains(s.words, w) {
+		if len(w) >= minSecret && !slices.Contains(s.words, w) {
 			s.words = append(s.words, w)
 		}
 	}
@@ -33,18 +34,9 @@ func (s *secrets) addLogin(l login) error {
 }
 
 func (s *secrets) addServer(name string) {
-	if !contains(s.servers, name) {
+	if !slices.Contains(s.servers, name) {
 		s.servers = append(s.servers, name)
 	}
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 // check fails when the text of a request gives something away.

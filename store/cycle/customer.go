@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/so-mirror/mirror"
 )
@@ -243,7 +245,16 @@ func (c *Customer) since(table mirror.Table, at mirror.LSN) (version int64, keys
 }
 
 // keyText tells keys apart at least as far as EqualValues does.
-func keyText(key mirror.Row) string { return fmt.Sprintf("%#v", key) }
+func keyText(key mirror.Row) string {
+	var b strings.Builder
+	for _, v := range key {
+		if t, ok := v.(time.Time); ok {
+			v = t.Format(time.RFC3339Nano) // %#v leaves an offset without a name out
+		}
+		fmt.Fprintf(&b, "%#v,", v)
+	}
+	return b.String()
+}
 
 func keyColumns(t mirror.Table) []mirror.Column {
 	cols := make([]mirror.Column, len(t.Key))

@@ -176,6 +176,7 @@ func (c catalogueColumn) columnType() mirror.Type {
 	if err != nil {
 		return mirror.Type{Name: c.Type}
 	}
+	const noLimit = -1 // the max_length of varchar(max) and its like
 	switch t.Name {
 	case "decimal":
 		t.Precision, t.Scale = c.Precision, c.Scale
@@ -186,7 +187,7 @@ func (c catalogueColumn) columnType() mirror.Type {
 	case "nchar", "nvarchar":
 		t.Length = c.MaxLength / 2 // of bytes
 	}
-	if c.MaxLength == -1 && t.Length != 0 || t.Length < 0 {
+	if c.MaxLength == noLimit && t.Name != "xml" {
 		t.Length = mirror.MaxLength
 	}
 	return t
@@ -261,7 +262,11 @@ func codec(t mirror.Type, utf8 bool) sqlstore.Codec {
 				Encode: func(v driver.Value) any { return mssqldb.DateTime1(v.(time.Time)) },
 			}
 		}
-		return sqlstore.Codec{Param: convert(t.String()), Decode: decodeTime}
+		c := sqlstore.Codec{Param: convert(t.String()), Decode: decodeTime}
+		if t.Name == "time" {
+			c.Encode = encodeTimeOfDay
+		}
+		return c
 	case mirror.KindTimeOffset:
 		return sqlstore.Codec{
 			Param: convert(t.String()),
@@ -297,6 +302,10 @@ func encodeInt(t mirror.Type) func(driver.Value) any {
 		return nil
 	}
 }
+
+// encodeTimeOfDay puts the time on a day of our era: Babelfish converts midnight
+// of a day before 2000 to 24:00.
+func encodeTimeOfDay(v driver.Value) any { return v.(time.Time).AddDate(2000, 0, 0) }
 
 // floatCodec tells 0 from -0 by the bits.
 func floatCodec(t mirror.Type) sqlstore.Codec {

@@ -59,8 +59,11 @@ func OpenExisting(path string) (*sqlx.DB, error) {
 // a pool is limited to one connection and cannot be compared with itself.
 func New(db *sqlx.DB) (*sqlstore.Store, error) { return sqlstore.New(db, dialect()) }
 
+// nowExpr is the time as text of a datetime column.
+const nowExpr = "strftime('%Y-%m-%d %H:%M:%f','now')"
+
 func dialect() *sqlstore.Dialect {
-	now := "(strftime('%Y-%m-%d %H:%M:%f','now'))"
+	now := "(" + nowExpr + ")"
 	return &sqlstore.Dialect{
 		Tables:       tables,
 		ColumnType:   columnType,
@@ -71,8 +74,10 @@ func dialect() *sqlstore.Dialect {
 		CreateSuffix: createSuffix,
 		DefaultFunctions: map[string]string{
 			"getdate()": now, "getutcdate()": now, "sysdatetime()": now, "sysutcdatetime()": now,
+			strings.ToLower(nowExpr): now, "current_timestamp": "CURRENT_TIMESTAMP", // as the catalogue gives them back
 		},
-		Classify: classify,
+		RolledBack: func(err error) bool { return strings.Contains(err.Error(), "no transaction is active") },
+		Classify:   classify,
 	}
 }
 
@@ -99,6 +104,12 @@ func columnType(t mirror.Type) string {
 	return t.Name + affinity(t) + strings.Replace(t.String()[len(t.Name):], sizeMax, declaredMax, 1)
 }
 
+// ownTypes are declared types that mean something else to SQLite than to SQL
+// Server: its integers have 64 bits, and text without a size has no limit.
+var ownTypes = map[string]string{
+	"integer": "bigint", "varchar": "varchar(max)", "nvarchar": "nvarchar(max)", "varbinary": "varbinary(max)",
+}
+
 // parseType is the inverse of columnType. A declared type that is not one of
 // ours, or whose values SQLite may have converted, is left out of comparisons.
 func parseType(declared string) mirror.Type {
@@ -109,6 +120,9 @@ func parseType(declared string) mirror.Type {
 	}
 	if sized {
 		size = strings.Replace("("+size, declaredMax, sizeMax, 1)
+	}
+	if own, ok := ownTypes[name]; ok && !sized {
+		return mirror.MustType(own)
 	}
 	t, err := mirror.ParseType(bare + size)
 	if err != nil || bare+affinity(t) != name {
@@ -185,6 +199,12 @@ func codec(t mirror.Type) sqlstore.Codec {
 	switch t.Kind() {
 	case mirror.KindBool:
 		return sqlstore.Codec{Decode: decodeBool}
+	case mirror.KindString:
+		// A column may have another collation.
+		return sqlstore.Codec{
+			Order: func(expr string) []string { return []string{expr + " COLLATE BINARY"} },
+			Equal: func(column, param string) string { return column + " = " + param + " COLLATE BINARY" },
+		}
 	case mirror.KindFloat:
 		return sqlstore.Codec{Decode: decodeFloat}
 	case mirror.KindDecimal:
@@ -236,7 +256,10 @@ func decodeFloat(v driver.Value) (driver.Value, error) {
 	case float64:
 		return v, nil
 	case int64:
-		return float64(n), nil
+		if f := float64(n); f < 1<<63 && int64(f) == n {
+			return f, nil
+		}
+		return nil, fmt.Errorf("%d is stored as an integer that no float can hold", n)
 	default:
 		return nil, fmt.Errorf("%v is not a float", v)
 	}
@@ -246,6 +269,10 @@ func decodeDecimal(v driver.Value) (driver.Value, error) {
 	s, ok := v.(string)
 	if !ok {
 		return nil, fmt.Errorf("decimal is stored as %T, not as text", v)
+	}
+	integer, fraction, point := strings.Cut(strings.TrimPrefix(s, "-"), ".")
+	if integer == "" || point && fraction == "" || strings.Trim(integer+fraction, "0123456789") != "" {
+		return nil, fmt.Errorf("%q is not a decimal number", s)
 	}
 	return []byte(s), nil
 }

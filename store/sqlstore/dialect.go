@@ -66,6 +66,11 @@ type Dialect struct {
 	// and ROLLBACK end it. Default: the driver's own transaction.
 	Begin string
 
+	// RolledBack reports whether a ROLLBACK failed only because the engine
+	// had rolled the transaction back by itself.
+	// Default: a failed ROLLBACK costs the connection.
+	RolledBack func(err error) bool
+
 	// Setup is run right after a transaction began. Default: nothing to do.
 	Setup func(ctx context.Context, tx Execer) error
 

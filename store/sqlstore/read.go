@@ -18,10 +18,6 @@ const (
 	// the row that reaches one of them.
 	batchRows  = 256
 	batchBytes = 1 << 20
-
-	// longValue is the length from which the values of a column can make a
-	// batch exceed batchBytes, so that only such columns are measured.
-	longValue = 255
 )
 
 // reader runs one query and cuts its rows into batches.
@@ -29,7 +25,7 @@ type reader struct {
 	stmt    statement
 	cols    []column
 	decode  []int // columns with something to decode
-	measure []int // columns whose values can be long
+	measure []int // columns whose values have a length; not every engine holds them to that of the type
 	batch   []mirror.Row
 	started bool      // a batch was handed over
 	late    *watchdog // nil without a time limit
@@ -55,8 +51,7 @@ func newReader(d *Dialect, q mirror.Query, before, hint string) (*reader, error)
 		if c.Decode != nil {
 			r.decode = append(r.decode, i)
 		}
-		if k := c.Type.Kind(); (k == mirror.KindString || k == mirror.KindBytes) &&
-			(c.Type.Length == 0 || c.Type.Length > longValue) {
+		if k := c.Type.Kind(); k == mirror.KindString || k == mirror.KindBytes {
 			r.measure = append(r.measure, i)
 		}
 	}

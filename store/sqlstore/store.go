@@ -215,7 +215,7 @@ func (s *Store) update(ctx context.Context, fn func(tx mirror.Tx) error) error {
 	w := &tx{store: s, db: t.db}
 	defer func() {
 		w.done = true
-		t.rollback(ctx)
+		t.rollback(ctx, s.d)
 	}()
 	if err := fn(w); err != nil {
 		return s.retry(w.err, err)
@@ -254,6 +254,8 @@ func (s *Store) begin(ctx context.Context, conn *sqlx.Conn) (*transaction, error
 	t := &transaction{conn: conn, db: conn}
 	if s.d.Begin != "" {
 		if _, err := conn.ExecContext(ctx, s.d.Begin); err != nil {
+			// A cancelled statement may have begun one all the same.
+			t.rollback(ctx, s.d)
 			return nil, err
 		}
 	} else {
@@ -267,7 +269,7 @@ func (s *Store) begin(ctx context.Context, conn *sqlx.Conn) (*transaction, error
 	}
 	if s.d.Setup != nil {
 		if err := s.d.Setup(ctx, t.db); err != nil {
-			t.rollback(ctx)
+			t.rollback(ctx, s.d)
 			return nil, err
 		}
 	}
@@ -301,7 +303,7 @@ const rollbackTimeout = 30 * time.Second
 // rollback ends a transaction that was not committed. A connection that cannot
 // be rolled back is closed: the server then rolls back by itself, and the pool
 // never hands out a connection with an open transaction.
-func (t *transaction) rollback(ctx context.Context) {
+func (t *transaction) rollback(ctx context.Context, d *Dialect) {
 	if t.ended {
 		return
 	}
@@ -314,7 +316,7 @@ func (t *transaction) rollback(ctx context.Context) {
 	} else {
 		_, err = t.conn.ExecContext(ctx, "ROLLBACK")
 	}
-	if err != nil {
+	if err != nil && (d.RolledBack == nil || !d.RolledBack(err)) {
 		_ = t.conn.Raw(func(any) error { return driver.ErrBadConn })
 	}
 }

@@ -32,6 +32,11 @@ func (x *tx) run(ctx context.Context, doing string, t mirror.Table, step func(ct
 	if x.done {
 		return errTxDone
 	}
+	if x.err != nil {
+		// The engine may have ended the transaction with that error, and what
+		// follows would then be committed by itself.
+		return x.err
+	}
 	err := x.store.wrap(ctx, limited(ctx, x.store.d.Timeout, step), doing+" "+t.String())
 	return x.failed(err)
 }
@@ -64,6 +69,9 @@ func (x *tx) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, e
 	return sequence(func(yield func([]mirror.Row, error) bool) error {
 		if x.done {
 			return errTxDone
+		}
+		if x.err != nil {
+			return x.err
 		}
 		r, err := newReader(x.store.d, q, "", x.store.d.LockHint)
 		if err == nil {
