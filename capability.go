@@ -14,6 +14,15 @@ type Isolator interface {
 	Isolation(ctx context.Context) (string, error)
 }
 
+// isolationOf returns the isolation of a source's reads, "" when it cannot tell.
+func isolationOf(ctx context.Context, s Source) (string, error) {
+	i, ok := s.(Isolator)
+	if !ok {
+		return "", nil
+	}
+	return i.Isolation(ctx)
+}
+
 // ChangeTracker is an optional capability of a [Source] whose engine tracks
 // changes. Its methods return an error that wraps errors.ErrUnsupported where
 // tracking is off for the database or the table, or not visible to the login.

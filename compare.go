@@ -115,6 +115,9 @@ func (m *Mirror) Compare(ctx context.Context, source Source, opts *CompareOption
 		}
 		return nil, wrapError(ctx, err, "compare "+m.contextID)
 	}
+	if err := c.readIsolation(ctx, report); err != nil {
+		return nil, wrapError(ctx, err, "compare "+m.contextID)
+	}
 	report.Tables = make([]TableReport, len(pairs))
 	c.tables = len(pairs)
 	slots := make(chan struct{}, min(o.Concurrency, limit))
@@ -133,6 +136,17 @@ func (m *Mirror) Compare(ctx context.Context, source Source, opts *CompareOption
 		return report, err
 	}
 	return report, nil
+}
+
+// readIsolation notes how both sides are read.
+func (c *comparison) readIsolation(ctx context.Context, report *Report) (err error) {
+	if report.SourceIsolation, err = isolationOf(ctx, c.source); err != nil {
+		return fmt.Errorf("source: %w", err)
+	}
+	if report.MirrorIsolation, err = isolationOf(ctx, c.m.store); err != nil {
+		return fmt.Errorf("mirror: %w", err)
+	}
+	return nil
 }
 
 func (o *CompareOptions) fill() error {

@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -54,6 +55,13 @@ type Report struct {
 	Started   time.Time   `json:"started"`
 	Finished  time.Time   `json:"finished"`
 	State     MirrorState `json:"state"`
+
+	// SourceIsolation and MirrorIsolation say how reads were isolated from
+	// the writes of others, such as "snapshot" or "read committed"; "" when
+	// the side cannot tell. Under read committed, rows that move while they
+	// are read can look different although they never were.
+	SourceIsolation string `json:"sourceIsolation,omitempty"`
+	MirrorIsolation string `json:"mirrorIsolation,omitempty"`
 
 	// Incomplete is true when the context was done before every table was
 	// compared.
@@ -308,6 +316,10 @@ func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Comparison of %s (%s), %s, took %s\n",
 		printable(r.ContextID), printable(string(r.Depth)), r.Started.Format(time.DateTime+" MST"), Duration(r.Finished.Sub(r.Started)))
+	if r.SourceIsolation+r.MirrorIsolation != "" {
+		fmt.Fprintf(&b, "Read under: source %s, mirror %s\n",
+			printable(cmp.Or(r.SourceIsolation, "unknown")), printable(cmp.Or(r.MirrorIsolation, "unknown")))
+	}
 	if r.State == MirrorAwaitingFirstCycle {
 		b.WriteString("There is no metadata table: the next cycle populates everything.\n")
 	}

@@ -186,8 +186,10 @@ func (c catalogueColumn) columnType() mirror.Type {
 		t.Length = c.MaxLength
 	case "nchar", "nvarchar":
 		t.Length = c.MaxLength / 2 // of bytes
+	default:
+		return t
 	}
-	if c.MaxLength == noLimit && t.Name != "xml" {
+	if c.MaxLength == noLimit {
 		t.Length = mirror.MaxLength
 	}
 	return t

@@ -1,13 +1,10 @@
 package sqlite_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/stretchr/testify/require"
@@ -100,20 +97,6 @@ func TestCollationOfAKey(t *testing.T) {
 	tr = compareOne(t, plain, folded)
 	require.Zero(t, tr.Missing+tr.Extra+tr.Changed+tr.Duplicate, tr.Reason)
 	require.EqualValues(t, 4, tr.MirrorRows)
-}
-
-// A BEGIN that is cancelled can have begun a transaction all the same.
-func TestCancelledUpdatesLeaveNoTransaction(t *testing.T) {
-	db, st := database(t, `CREATE TABLE t (id int)`)
-	db.SetMaxOpenConns(1)
-	random := rand.New(rand.NewPCG(1, 2))
-	for range 3000 {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(random.IntN(200))*time.Microsecond)
-		_ = st.Update(ctx, func(mirror.Tx) error { return nil })
-		cancel()
-	}
-	_, err := db.Exec("BEGIN IMMEDIATE; COMMIT")
-	require.NoError(t, err, "no transaction is left open")
 }
 
 // What follows a step that ended the transaction must not be written by itself.
