@@ -609,8 +609,8 @@ func (c *comparison) compareRows(ctx context.Context, p pair, plan tablePlan, tr
 	defer cancel()
 
 	mg := newMerge(plan, tr, c.opts.MaxSamples)
-	src := &cursor{order: mg.orderSource, onBatch: func(rows int64) { c.report(p, rows, max(rows, expected)) }}
-	mir := &cursor{order: mg.orderMirror}
+	src := &cursor{order: mg.orderSource, bytes: bytesColumns(plan.source), onBatch: func(rows int64) { c.report(p, rows, max(rows, expected)) }}
+	mir := &cursor{order: mg.orderMirror, bytes: bytesColumns(plan.mirror)}
 	startSource := func() error {
 		err := src.start(ctx, &readers, c.source, query(*p.source, plan.source, plan.key))
 		return wrapError(ctx, err, "source")
@@ -635,6 +635,18 @@ func (c *comparison) compareRows(ctx context.Context, p pair, plan tablePlan, tr
 	}
 	tr.SourceRows, tr.MirrorRows = src.rows, mir.rows
 	return err
+}
+
+// bytesColumns returns the columns whose values are []byte.
+func bytesColumns(cols []Column) []int {
+	var at []int
+	for i, c := range cols {
+		switch c.Type.Kind() {
+		case KindBytes, KindDecimal, KindGUID:
+			at = append(at, i)
+		}
+	}
+	return at
 }
 
 func query(t Table, cols []Column, key int) Query {

@@ -31,8 +31,8 @@
 // # Stores
 //
 // A [Source] is a database that can be read, a [Store] one that can also be
-// written to. Package store/sqlite keeps them in files, store/memory is a fake
-// for unit tests, and store/sqlstore makes a Store of any database/sql driver
+// written to. Package store/mssql is SQL Server, store/sqlite keeps mirrors in
+// files, store/memory is a fake for unit tests, and store/sqlstore makes a Store of any database/sql driver
 // and one Dialect. All of them deliver the same values ([Kind]) in the same
 // order ([CompareKeys]), which the suite in store/storetest holds them to.
 // Package store/cycle plays the vendor's Mirroring Task.

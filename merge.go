@@ -5,119 +5,154 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 )
 
-// cursor reads one side of a comparison, row by row, from its own goroutine.
+// cursor reads one side of a comparison, row by row. Its own goroutine reads
+// ahead by a few batches, so that neither side waits for the other or for the
+// comparing.
 type cursor struct {
 	order   func(a, b Row) int
+	bytes   []int            // columns whose values are []byte
 	onBatch func(rows int64) // nil: nobody asks
 
-	batches chan []Row
-	next    chan struct{} // asks for the next batch
-	err     error         // why batches was closed; nil at the end of the rows
+	full, free chan *batch
+	err        error // why full was closed; nil at the end of the rows
 
-	batch []Row
-	at    int  // where in batch the row after row is
-	asked bool // batch is used up and the next one asked for
-	held  Row  // copy of row when its batch is gone
-	row   Row
-	ok    bool // row is one
-	rows  int64
+	batch, ahead *batch // ahead is the batch after batch, once it was needed
+	at           int    // where in batch the row after row is
+	ended        bool   // there is no batch after batch and ahead
+	row          Row
+	ok           bool // row is one
+	rows         int64
+}
+
+// readAhead is how many batches of one side are held at the same time.
+const readAhead = 3
+
+// batch is a copy of a Source's batch. Only the slices and the values of type
+// []byte are copied: strings cannot change, and numbers are values.
+type batch struct {
+	rows   []Row
+	values Row
+	bytes  []byte
+}
+
+func (b *batch) fill(rows []Row, bytes []int) {
+	width := len(rows[0])
+	if need := len(rows) * width; cap(b.values) < need {
+		b.values = make(Row, need)
+	}
+	b.rows, b.bytes = b.rows[:0], b.bytes[:0]
+	values := b.values[:cap(b.values)]
+	for _, row := range rows {
+		copied := values[:width:width]
+		values = values[width:]
+		copy(copied, row)
+		for _, i := range bytes {
+			if v, ok := row[i].([]byte); ok {
+				start := len(b.bytes)
+				b.bytes = append(b.bytes, v...)
+				copied[i] = b.bytes[start:len(b.bytes):len(b.bytes)]
+			}
+		}
+		b.rows = append(b.rows, copied)
+	}
 }
 
 // start begins reading and returns when the first row is there.
 func (c *cursor) start(ctx context.Context, readers *sync.WaitGroup, src Source, q Query) error {
-	c.batches = make(chan []Row)
-	c.next = make(chan struct{}, 1)
+	c.full = make(chan *batch, readAhead)
+	c.free = make(chan *batch, readAhead)
+	for range readAhead {
+		c.free <- new(batch)
+	}
 	readers.Go(func() {
-		defer close(c.batches)
+		defer close(c.full)
 		defer func() {
 			// A Source that panics fails its table, not the whole service.
 			if v := recover(); v != nil {
 				c.err = fmt.Errorf("panic: %v", v)
 			}
 		}()
-		for batch, err := range src.Rows(ctx, q) {
-			if err == nil && (len(batch) == 0 || len(batch[0]) != len(q.Columns)) {
-				err = fmt.Errorf("a batch has no rows, or rows without the %d columns asked for", len(q.Columns))
-			}
-			if err != nil {
-				c.err = err
-				return
-			}
-			select {
-			case c.batches <- batch:
-			case <-ctx.Done():
-				c.err = ctx.Err()
-				return
-			}
-			select {
-			case <-c.next:
-			case <-ctx.Done():
-				c.err = ctx.Err()
-				return
-			}
-		}
+		c.err = c.read(ctx, src, q)
 	})
-	c.asked = true
-	if err := c.receive(); err != nil {
-		return err
-	}
 	return c.advance()
 }
 
-// receive waits for the batch that was asked for.
-func (c *cursor) receive() error {
-	batch, ok := <-c.batches
-	c.batch, c.at, c.asked = batch, 0, false
-	if !ok {
-		return c.err
-	}
-	if c.onBatch != nil {
-		c.onBatch(c.rows)
+func (c *cursor) read(ctx context.Context, src Source, q Query) error {
+	for rows, err := range src.Rows(ctx, q) {
+		if err != nil {
+			return err
+		}
+		if len(rows) == 0 || len(rows[0]) != len(q.Columns) {
+			return fmt.Errorf("a batch has no rows, or rows without the %d columns asked for", len(q.Columns))
+		}
+		select {
+		case b := <-c.free:
+			b.fill(rows, c.bytes)
+			c.full <- b // there is room for every batch that is not free
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	return nil
 }
 
-// advance moves to the next row. With the last row of a batch it asks for the
-// next batch but does not wait for it, so that both sides read meanwhile.
+// look returns the row after the current one, nil at the end.
+func (c *cursor) look() (Row, error) {
+	if c.batch != nil && c.at < len(c.batch.rows) {
+		return c.batch.rows[c.at], nil
+	}
+	if c.ahead == nil && !c.ended {
+		b, ok := <-c.full
+		if !ok {
+			c.ended = true
+			return nil, c.err
+		}
+		c.ahead = b
+		if c.onBatch != nil {
+			c.onBatch(c.rows)
+		}
+	}
+	if c.ahead == nil {
+		return nil, c.err
+	}
+	return c.ahead.rows[0], nil
+}
+
+// advance moves to the next row.
 func (c *cursor) advance() error {
-	if _, err := c.repeats(); err != nil { // also waits, and checks the order
+	if _, err := c.repeats(); err != nil { // checks the order
 		return err
 	}
-	if c.at == len(c.batch) {
+	row, err := c.look()
+	if err != nil || row == nil {
 		c.row, c.ok = nil, false
-		return nil
+		return err
 	}
-	c.row, c.ok = c.batch[c.at], true
+	if c.ahead != nil {
+		if c.batch != nil {
+			c.free <- c.batch
+		}
+		c.batch, c.ahead, c.at = c.ahead, nil, 0
+	}
+	c.row, c.ok = row, true
 	c.at++
 	c.rows++
-	if c.at == len(c.batch) {
-		c.held = append(c.held[:0], c.row...)
-		for i, v := range c.held {
-			if b, ok := v.([]byte); ok {
-				c.held[i] = slices.Clone(b)
-			}
-		}
-		c.row, c.asked = c.held, true
-		c.next <- struct{}{}
-	}
 	return nil
 }
 
 // repeats reports whether the row after the current one has the same key.
 func (c *cursor) repeats() (bool, error) {
-	if c.asked {
-		if err := c.receive(); err != nil {
-			return false, err
-		}
-	}
-	if !c.ok || c.at == len(c.batch) {
+	if !c.ok {
 		return false, nil
 	}
-	n := c.order(c.row, c.batch[c.at])
+	next, err := c.look()
+	if err != nil || next == nil {
+		return false, err
+	}
+	n := c.order(c.row, next)
 	if n > 0 {
 		return false, fmt.Errorf("%w: row %d", ErrOrder, c.rows+1)
 	}

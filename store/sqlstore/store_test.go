@@ -1,0 +1,467 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/stretchr/testify/require"
+
+	"github.com/so-mirror/mirror"
+)
+
+// fake is a database whose answers a test writes down. It knows no query of a
+// connection, only statements, as go-mssqldb does.
+type fake struct {
+	mu     sync.Mutex
+	log    []string
+	opened int
+
+	exec     func(query string) error
+	query    func(ctx context.Context, query string) (driver.Rows, error)
+	commit   func() error
+	rollback func() error
+}
+
+func (f *fake) note(format string, args ...any) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.log = append(f.log, fmt.Sprintf(format, args...))
+}
+
+func (f *fake) Connect(context.Context) (driver.Conn, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.opened++
+	return fakeConn{f}, nil
+}
+
+func (f *fake) Driver() driver.Driver { return nil }
+
+type fakeConn struct{ f *fake }
+
+func (c fakeConn) Close() error              { c.f.note("close"); return nil }
+func (c fakeConn) Begin() (driver.Tx, error) { c.f.note("begin"); return c, nil }
+func (c fakeConn) Commit() error {
+	c.f.note("commit")
+	if c.f.commit != nil {
+		return c.f.commit()
+	}
+	return nil
+}
+func (c fakeConn) Rollback() error {
+	c.f.note("rollback")
+	if c.f.rollback != nil {
+		return c.f.rollback()
+	}
+	return nil
+}
+func (c fakeConn) Prepare(query string) (driver.Stmt, error) { return fakeStmt{c.f, query}, nil }
+func (c fakeConn) PrepareContext(_ context.Context, query string) (driver.Stmt, error) {
+	return fakeStmt{c.f, query}, nil
+}
+
+type fakeStmt struct {
+	f    *fake
+	text string
+}
+
+func (s fakeStmt) Close() error                               { s.f.note("close statement"); return nil }
+func (s fakeStmt) NumInput() int                              { return -1 }
+func (s fakeStmt) Exec([]driver.Value) (driver.Result, error) { panic("not used") }
+func (s fakeStmt) Query([]driver.Value) (driver.Rows, error)  { panic("not used") }
+func (s fakeStmt) ExecContext(_ context.Context, args []driver.NamedValue) (driver.Result, error) {
+	s.f.note("%s %v", s.text, values(args))
+	if s.f.exec != nil {
+		if err := s.f.exec(s.text); err != nil {
+			return nil, err
+		}
+	}
+	return driver.RowsAffected(1), nil
+}
+func (s fakeStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
+	s.f.note("%s %v", s.text, values(args))
+	if s.f.query == nil {
+		return &fakeRows{}, nil
+	}
+	return s.f.query(ctx, s.text)
+}
+
+func values(args []driver.NamedValue) []any {
+	vs := make([]any, len(args))
+	for i, a := range args {
+		vs[i] = a.Value
+	}
+	return vs
+}
+
+// fakeRows are n rows of one column, after which next decides.
+type fakeRows struct {
+	n     int
+	next  func() error
+	close error
+}
+
+func (r *fakeRows) Columns() []string { return []string{"id"} }
+func (r *fakeRows) Close() error      { return r.close }
+func (r *fakeRows) Next(dest []driver.Value) error {
+	if r.n > 0 {
+		r.n--
+		dest[0] = int64(r.n)
+		return nil
+	}
+	if r.next != nil {
+		return r.next()
+	}
+	return io.EOF
+}
+
+var (
+	errFakeDeadlock = errors.New("fake: deadlock")
+	errFakeNetwork  = errors.New("fake: network")
+	errFakeServer   = errors.New("fake: no")
+)
+
+func newFake(t *testing.T, f *fake, change func(d *Dialect)) *Store {
+	t.Helper()
+	db := sqlx.NewDb(sql.OpenDB(f), "fake")
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	d := &Dialect{
+		Tables:     func(context.Context, sqlx.QueryerContext) ([]mirror.Table, error) { return nil, nil },
+		ColumnType: func(t mirror.Type) string { return t.String() },
+		Codec:      func(mirror.Type) Codec { return Codec{} },
+		Classify: func(err error) ErrorClass {
+			switch {
+			case errors.Is(err, errFakeDeadlock):
+				return ErrorDeadlock
+			case errors.Is(err, errFakeNetwork):
+				return ErrorConnection
+			default:
+				return ErrorOther
+			}
+		},
+		Advice: func(class ErrorClass, err error) string {
+			if class == ErrorDeadlock {
+				return "try again later"
+			}
+			return ""
+		},
+	}
+	if change != nil {
+		change(d)
+	}
+	st, err := New(db, d)
+	require.NoError(t, err)
+	st.pause = func(_ context.Context, try int) error {
+		f.note("pause %d", try)
+		return nil
+	}
+	return st
+}
+
+func intTable() mirror.Table {
+	return mirror.Table{Name: "t", Key: []string{"id"}, Columns: []mirror.Column{{Name: "id", Type: mirror.MustType("int")}}}
+}
+
+func insertOne(ctx context.Context) func(mirror.Tx) error {
+	return func(tx mirror.Tx) error { return tx.Insert(ctx, intTable(), []string{"id"}, []mirror.Row{{1}}) }
+}
+
+func TestDeadlockIsTriedAgain(t *testing.T) {
+	const insert = `INSERT INTO "t" ("id") VALUES (?) [1]`
+	for _, c := range []struct {
+		name      string
+		deadlocks int
+		swallow   bool
+		want      []string
+	}{
+		{"once", 1, false, []string{"begin", insert, "rollback", "pause 1", "begin", insert, "commit"}},
+		{"once, and the function hides it", 1, true, []string{"begin", insert, "rollback", "pause 1", "begin", insert, "commit"}},
+		{"always", 99, false, []string{"begin", insert, "rollback", "pause 1", "begin", insert, "rollback", "pause 2", "begin", insert, "rollback"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			left := c.deadlocks
+			f := &fake{exec: func(string) error {
+				if left--; left >= 0 {
+					return errFakeDeadlock
+				}
+				return nil
+			}}
+			st := newFake(t, f, nil)
+			err := st.Update(t.Context(), func(tx mirror.Tx) error {
+				err := insertOne(t.Context())(tx)
+				if c.swallow {
+					return nil
+				}
+				return err
+			})
+			var log []string
+			for _, line := range f.log {
+				if line != "close statement" {
+					log = append(log, line)
+				}
+			}
+			require.Equal(t, c.want, log)
+			if c.deadlocks == 1 {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorIs(t, err, mirror.ErrDeadlock)
+			require.ErrorIs(t, err, errFakeDeadlock)
+			require.EqualError(t, err, "insert into t: deadlock: try again later: fake: deadlock")
+		})
+	}
+	t.Run("an error of the function alone is not", func(t *testing.T) {
+		f := &fake{}
+		own := errors.New("own")
+		require.True(t, newFake(t, f, nil).Update(t.Context(), func(mirror.Tx) error { return own }) == own)
+		require.Equal(t, []string{"begin", "rollback"}, f.log)
+	})
+	t.Run("not when the context ends meanwhile", func(t *testing.T) {
+		f := &fake{exec: func(string) error { return errFakeDeadlock }}
+		st := newFake(t, f, nil)
+		st.pause = pause
+		ctx, cancel := context.WithCancel(t.Context())
+		err := st.Update(ctx, func(tx mirror.Tx) error {
+			err := insertOne(ctx)(tx)
+			cancel()
+			return err
+		})
+		require.ErrorIs(t, err, mirror.ErrDeadlock)
+		require.Equal(t, 1, strings.Count(strings.Join(f.log, "\n"), "begin"))
+	})
+	t.Run("a pause ends with its context", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.ErrorIs(t, pause(ctx, 1), context.Canceled)
+		require.NoError(t, pause(t.Context(), 1))
+	})
+}
+
+func TestCommit(t *testing.T) {
+	serverOnly := func(d *Dialect) { d.Refused = func(err error) bool { return errors.Is(err, errFakeServer) } }
+	for _, c := range []struct {
+		name    string
+		commit  error
+		dialect func(d *Dialect)
+		unknown bool
+		is      error
+		commits int
+	}{
+		{"the connection broke", errFakeNetwork, nil, true, errFakeNetwork, 1},
+		{"the connection was bad", driver.ErrBadConn, nil, true, driver.ErrBadConn, 1},
+		{"the server refused", errFakeServer, nil, false, errFakeServer, 1},
+		{"the server refused, as the dialect knows", errFakeServer, serverOnly, false, errFakeServer, 1},
+		{"it did not come from the server", errors.New("cannot send"), serverOnly, true, nil, 1},
+		{"a deadlock at the commit is tried again", errFakeDeadlock, nil, false, mirror.ErrDeadlock, 3},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := &fake{commit: func() error { return c.commit }}
+			err := newFake(t, f, c.dialect).Update(t.Context(), insertOne(t.Context()))
+			require.Error(t, err)
+			require.Equal(t, c.unknown, errors.Is(err, mirror.ErrOutcomeUnknown), "%v", err)
+			if c.is != nil {
+				require.ErrorIs(t, err, c.is)
+			}
+			require.Equal(t, c.commits, strings.Count(strings.Join(f.log, "\n"), "commit"), "a commit whose outcome is unknown is never repeated")
+		})
+	}
+}
+
+func TestReadByStatement(t *testing.T) {
+	read := func(ctx context.Context, st *Store) (n int, err error) {
+		for batch, err := range st.Rows(ctx, mirror.Query{Table: intTable()}) {
+			if err != nil {
+				return n, err
+			}
+			n += len(batch)
+		}
+		return n, nil
+	}
+	t.Run("rows", func(t *testing.T) {
+		f := &fake{query: func(context.Context, string) (driver.Rows, error) { return &fakeRows{n: 1000}, nil }}
+		st := newFake(t, f, func(d *Dialect) { d.BeforeRead = func() string { return "SET x; " } })
+		n, err := read(t.Context(), st)
+		require.NoError(t, err)
+		require.Equal(t, 1000, n)
+		require.Equal(t, []string{`SET x; SELECT "id" FROM "t" []`, "close statement"}, f.log)
+	})
+	t.Run("what was not read to its end costs the connection", func(t *testing.T) {
+		f := &fake{query: func(context.Context, string) (driver.Rows, error) {
+			return &fakeRows{n: 1000, close: errors.New("fake: cannot drain")}, nil
+		}}
+		st := newFake(t, f, nil)
+		for range st.Rows(t.Context(), mirror.Query{Table: intTable()}) {
+			break
+		}
+		require.Equal(t, []string{`SELECT "id" FROM "t" []`, "close statement", "close"}, f.log)
+	})
+	t.Run("a dead connection is replaced", func(t *testing.T) {
+		tries := 0
+		f := &fake{query: func(context.Context, string) (driver.Rows, error) {
+			if tries++; tries == 1 {
+				return nil, driver.ErrBadConn
+			}
+			return &fakeRows{n: 3}, nil
+		}}
+		n, err := read(t.Context(), newFake(t, f, nil))
+		require.NoError(t, err)
+		require.Equal(t, 3, n)
+	})
+	t.Run("not after the first batch", func(t *testing.T) {
+		f := &fake{query: func(context.Context, string) (driver.Rows, error) {
+			return &fakeRows{n: batchRows, next: func() error { return driver.ErrBadConn }}, nil
+		}}
+		n, err := read(t.Context(), newFake(t, f, nil))
+		require.ErrorIs(t, err, mirror.ErrConnection)
+		require.Equal(t, batchRows, n)
+	})
+}
+
+func TestTimeout(t *testing.T) {
+	const limit = 10 * time.Second
+	limited := func(d *Dialect) { d.Timeout = limit }
+	late := func(ctx context.Context) error {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	read := func(t *testing.T, st *Store, between func()) (n int, err error) {
+		for batch, err := range st.Rows(t.Context(), mirror.Query{Table: intTable()}) {
+			if err != nil {
+				return n, err
+			}
+			n += len(batch)
+			between()
+		}
+		return n, nil
+	}
+	check := func(t *testing.T, err error) {
+		t.Helper()
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NotErrorIs(t, err, mirror.ErrConnection, "it is the server that was slow")
+		require.ErrorContains(t, err, "no answer within the query timeout of 10s")
+	}
+	cases := map[string]func(t *testing.T){
+		"a statement": func(t *testing.T) {
+			st := newFake(t, &fake{query: func(ctx context.Context, _ string) (driver.Rows, error) { return nil, late(ctx) }}, limited)
+			_, err := st.Count(t.Context(), intTable())
+			check(t, err)
+		},
+		"rows that do not begin": func(t *testing.T) {
+			st := newFake(t, &fake{query: func(ctx context.Context, _ string) (driver.Rows, error) { return nil, late(ctx) }}, limited)
+			_, err := read(t, st, func() {})
+			check(t, err)
+		},
+		"rows that stop coming": func(t *testing.T) {
+			st := newFake(t, &fake{query: func(ctx context.Context, _ string) (driver.Rows, error) {
+				return &fakeRows{n: batchRows, next: func() error { return late(ctx) }}, nil
+			}}, limited)
+			n, err := read(t, st, func() {})
+			check(t, err)
+			require.Equal(t, batchRows, n)
+		},
+		"the consumer takes its time": func(t *testing.T) {
+			st := newFake(t, &fake{query: func(ctx context.Context, _ string) (driver.Rows, error) {
+				return &fakeRows{n: 3 * batchRows, next: func() error {
+					if ctx.Err() != nil {
+						return ctx.Err()
+					}
+					return io.EOF
+				}}, nil
+			}}, limited)
+			n, err := read(t, st, func() { time.Sleep(3 * limit) })
+			require.NoError(t, err)
+			require.Equal(t, 3*batchRows, n)
+		},
+		"in a transaction": func(t *testing.T) {
+			f := &fake{query: func(ctx context.Context, _ string) (driver.Rows, error) { return nil, late(ctx) }}
+			st := newFake(t, f, limited)
+			check(t, st.Update(t.Context(), func(tx mirror.Tx) error {
+				_, err := tx.Count(t.Context(), intTable())
+				return err
+			}))
+			require.NotContains(t, f.log, "commit")
+		},
+		"the caller's own end comes first": func(t *testing.T) {
+			st := newFake(t, &fake{query: func(ctx context.Context, _ string) (driver.Rows, error) { return nil, late(ctx) }}, limited)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			_, err := st.Count(ctx, intTable())
+			require.Equal(t, context.DeadlineExceeded, err, "passed through as it is")
+		},
+	}
+	for name, run := range cases {
+		t.Run(name, func(t *testing.T) { synctest.Test(t, run) })
+	}
+}
+
+// TestStatements shows SQL that a dialect shapes.
+func TestStatements(t *testing.T) {
+	d := &Dialect{
+		Quote:       func(name string) string { return "[" + name + "]" },
+		Placeholder: func(n int) string { return fmt.Sprint("@p", n) },
+		Schema:      func() string { return "crm7" },
+		Limit:       func(n int64) (string, string) { return fmt.Sprintf("TOP (%d) ", n), "" },
+		Codec: func(t mirror.Type) Codec {
+			if t.Name == "int" {
+				return Codec{}
+			}
+			return Codec{
+				Param: func(p string) string { return "P(" + p + ")" },
+				Order: func(e string) []string { return []string{"A(" + e + ")", "B(" + e + ")"} },
+			}
+		},
+	}
+	tab := mirror.Table{Name: "t", Columns: []mirror.Column{
+		{Name: "id", Type: mirror.MustType("int")}, {Name: "n", Type: mirror.MustType("int"), Nullable: true}, {Name: "s", Type: mirror.MustType("nvarchar(9)")}}}
+	one := []string{"id"}
+	for _, c := range []struct {
+		name string
+		q    mirror.Query
+		want string
+	}{
+		{"a number is compared as it is, so that its index serves",
+			mirror.Query{Columns: one, Key: one, From: mirror.Row{1}, Limit: 7},
+			"SELECT TOP (7) [id] FROM [crm7].[t] HINT WHERE ([id] >= @p1) ORDER BY [id]"},
+		{"before", mirror.Query{Columns: one, Key: one, Before: mirror.Row{1}},
+			"SELECT [id] FROM [crm7].[t] HINT WHERE ([id] < @p1) ORDER BY [id]"},
+		{"a composite key begins with a range of its first column",
+			mirror.Query{Columns: one, Key: []string{"id", "s"}, From: mirror.Row{1, "x"}},
+			"SELECT [id] FROM [crm7].[t] HINT WHERE ([id] >= @p1 AND ([id] > @p2 OR ([id] = @p3 AND (A([s]) > A(P(@p4)) OR (A([s]) = A(P(@p5)) AND (B([s]) >= B(P(@p6)))))))) ORDER BY [id], A([s]), B([s])"},
+		{"NULL comes first",
+			mirror.Query{Columns: one, Key: []string{"n", "id"}, Before: mirror.Row{1, 2}},
+			"SELECT [id] FROM [crm7].[t] HINT WHERE (([n] <= @p1 OR [n] IS NULL) AND (([n] < @p2 OR [n] IS NULL) OR ([n] = @p3 AND ([id] < @p4)))) ORDER BY [n], [id]"},
+		{"from NULL", mirror.Query{Columns: one, Key: []string{"n", "id"}, From: mirror.Row{nil, 2}},
+			"SELECT [id] FROM [crm7].[t] HINT WHERE ([n] IS NOT NULL OR ([n] IS NULL AND ([id] >= @p1))) ORDER BY [n], [id]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			c.q.Table = tab
+			r, err := newReader(d, c.q, "", " HINT")
+			require.NoError(t, err)
+			require.Equal(t, c.want, r.stmt.String())
+		})
+	}
+	t.Run("insert", func(t *testing.T) {
+		cols, err := d.columns(tab, []string{"id", "s"})
+		require.NoError(t, err)
+		require.Equal(t, "INSERT INTO [crm7].[t] ([id], [s]) VALUES (@p1, P(@p2)), (@p3, P(@p4))", d.insertText(tab, cols, 2))
+	})
+	t.Run("defaults", func(t *testing.T) {
+		got, err := d.defaultValue("(N'æ')")
+		require.NoError(t, err)
+		require.Equal(t, "'æ'", got)
+		d.NationalStrings = true
+		got, err = d.defaultValue("(N'æ')")
+		require.NoError(t, err)
+		require.Equal(t, "N'æ'", got)
+	})
+}
