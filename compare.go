@@ -438,23 +438,23 @@ func (c *comparison) count(ctx context.Context, p pair, tr *TableReport) error {
 }
 
 // fail makes an error the table's verdict.
-func (tr *TableReport) fail(ctx context.Context, err error) {
+func (t *TableReport) fail(ctx context.Context, err error) {
 	if err == nil {
 		return
 	}
 	if cerr := ctx.Err(); cerr != nil {
 		err = cerr
 	}
-	tr.Verdict, tr.Err, tr.Reason = VerdictFailed, err, err.Error()
-	tr.forgetRows()
+	t.Verdict, t.Err, t.Reason = VerdictFailed, err, err.Error()
+	t.forgetRows()
 }
 
 // forgetRows takes back what was counted before the rows could not be compared
 // to the end: half of a count is a wrong count.
-func (tr *TableReport) forgetRows() {
-	tr.SourceRows, tr.MirrorRows = 0, 0
-	tr.Missing, tr.Extra, tr.Changed, tr.Duplicate = 0, 0, 0, 0
-	tr.ChangedColumns, tr.Samples = nil, nil
+func (t *TableReport) forgetRows() {
+	t.SourceRows, t.MirrorRows = 0, 0
+	t.Missing, t.Extra, t.Changed, t.Duplicate = 0, 0, 0, 0
+	t.ChangedColumns, t.Samples = nil, nil
 }
 
 // report calls the user's progress function, one call at a time.

@@ -30,6 +30,7 @@ func Run(t *testing.T, open Open) {
 		{"reset", resetScenarios()},
 		{"hard reset", hardResetScenarios()},
 		{"undo", undoScenarios()},
+		{"procedure", procedureScenarios()},
 	}
 	for _, a := range areas {
 		t.Run(a.name, func(t *testing.T) {
