@@ -104,6 +104,9 @@ func (m *Mirror) Compare(ctx context.Context, source Source, opts *CompareOption
 	c := &comparison{m: m, source: source, opts: o}
 	report := &Report{Version: reportVersion, ContextID: m.contextID, Depth: o.Depth, Started: m.clock().UTC(), State: MirrorTracked}
 	pairs, err := c.pairs(ctx, report)
+	if err == nil {
+		err = c.readIsolation(ctx, report)
+	}
 	if err != nil {
 		if cerr := ctx.Err(); cerr != nil {
 			report.Incomplete, report.Finished = true, m.clock().UTC()
@@ -113,9 +116,6 @@ func (m *Mirror) Compare(ctx context.Context, source Source, opts *CompareOption
 		if errors.As(err, &refusal) {
 			return nil, err
 		}
-		return nil, wrapError(ctx, err, "compare "+m.contextID)
-	}
-	if err := c.readIsolation(ctx, report); err != nil {
 		return nil, wrapError(ctx, err, "compare "+m.contextID)
 	}
 	report.Tables = make([]TableReport, len(pairs))
