@@ -23,6 +23,9 @@
 //	if err != nil {
 //		return err
 //	}
+//	if err := report.Err(); err != nil {
+//		return err // a table could not be compared
+//	}
 //	if stale := report.Stale(); len(stale) > 0 {
 //		receipt, err := m.ResetTables(ctx, stale, nil)
 //		...
