@@ -42,6 +42,10 @@ func (m *Mirror) findMetadata(tables []Table) (Table, error) {
 		return Table{}, fmt.Errorf("%w: it has no LSN to set; use its own program: %s",
 			ErrReplica, resyncCommand(m.contextID, nil))
 	}
+	if len(tables) == 0 {
+		return Table{}, fmt.Errorf("%w %q: there are no tables at all: check the database, the schema and the login's permissions",
+			ErrNoMetadata, m.names.table)
+	}
 	return Table{}, fmt.Errorf("%w %q: the next cycle of the Mirroring Task creates it and populates every table",
 		ErrNoMetadata, m.names.table)
 }

@@ -220,19 +220,20 @@ func hardResetScenarios() []scenario {
 		{name: "refusals change nothing", run: func(t *env) {
 			t.damaged()
 			t.unchanged(func() {
-				for name, c := range map[string]struct {
+				for _, c := range []struct {
+					name string
 					opts *mirror.HardResetOptions
 					want error
 				}{
-					"no options":           {nil, mirror.ErrNotConfirmed},
-					"wrong customer":       {&mirror.HardResetOptions{Confirm: "Cust10196"}, mirror.ErrNotConfirmed},
-					"other case":           {&mirror.HardResetOptions{Confirm: "cust10195"}, mirror.ErrNotConfirmed},
-					"unknown table":        {&mirror.HardResetOptions{Confirm: ContextID, Tables: []string{"contact", "contakt"}, DropData: true}, mirror.ErrTableNotFound},
-					"empty list":           {&mirror.HardResetOptions{Confirm: ContextID, Tables: []string{}}, mirror.ErrNoTables},
-					"data without a table": {&mirror.HardResetOptions{Confirm: ContextID, DropData: true}, mirror.ErrNoTables},
+					{"no options", nil, mirror.ErrNotConfirmed},
+					{"wrong customer", &mirror.HardResetOptions{Confirm: "Cust10196"}, mirror.ErrNotConfirmed},
+					{"other case", &mirror.HardResetOptions{Confirm: "cust10195"}, mirror.ErrNotConfirmed},
+					{"unknown table", &mirror.HardResetOptions{Confirm: ContextID, Tables: []string{"contact", "contakt"}, DropData: true}, mirror.ErrTableNotFound},
+					{"empty list", &mirror.HardResetOptions{Confirm: ContextID, Tables: []string{}}, mirror.ErrNoTables},
+					{"data without a table", &mirror.HardResetOptions{Confirm: ContextID, DropData: true}, mirror.ErrNoTables},
 				} {
 					_, err := t.mirror(nil).HardReset(t.Context(), c.opts)
-					require.ErrorIs(t, err, c.want, name)
+					require.ErrorIs(t, err, c.want, c.name)
 				}
 			})
 		}},

@@ -26,7 +26,7 @@ func (s *Source) Version(ctx context.Context) (mirror.LSN, error) {
 // MinValidVersion implements mirror.ChangeTracker.
 func (s *Source) MinValidVersion(ctx context.Context, t mirror.Table) (mirror.LSN, error) {
 	return s.version(ctx, "read minimum valid version of "+t.String(),
-		"change tracking is off for the table, or the login lacks VIEW CHANGE TRACKING", minVersionQuery, s.tableName(t))
+		"change tracking is off for the table, or the login lacks VIEW CHANGE TRACKING", s.server.limitLocks()+minVersionQuery, s.tableName(t))
 }
 
 // version reads a version, whose absence means that there is no tracking.

@@ -42,9 +42,9 @@ func dialect(srv *server) *sqlstore.Dialect {
 		MaxParams:    maxParams,
 		MaxRows:      maxRows,
 		Setup:        srv.setup,
-		BeforeRead:   srv.beforeRead,
+		AroundRead:   srv.aroundRead,
 		LockHint:     " WITH (UPDLOCK, HOLDLOCK)",
-		BeforeInsert: beforeInsert,
+		AroundInsert: aroundInsert,
 		Truncate:     truncate,
 		DefaultFunctions: map[string]string{
 			"getdate()": "GETDATE()", "getutcdate()": "GETUTCDATE()", "current_timestamp": "CURRENT_TIMESTAMP",
@@ -64,22 +64,30 @@ func quote(name string) string { return mssqldb.TSQLQuoter{}.ID(name) }
 // lockTimeout returns the lock timeout in milliseconds.
 func (s *server) lockTimeout() int64 { return max(1, s.opts.LockTimeout.Milliseconds()) }
 
-func (s *server) beforeRead() string {
+// limitLocks precedes statements that have a parameter, so that it ends with
+// them. Catalogue views wait for whoever creates or drops a table.
+func (s *server) limitLocks() string { return fmt.Sprintf("SET LOCK_TIMEOUT %d; ", s.lockTimeout()) }
+
+// aroundRead sets the isolation for one SELECT. SQL Server takes it back when
+// the call ends; servers that do not are told to.
+func (s *server) aroundRead() (before, behind string) {
+	const set = "SET TRANSACTION ISOLATION LEVEL "
 	level := "READ COMMITTED"
 	if s.isolation() == "snapshot" {
 		level = "SNAPSHOT"
 	}
-	return fmt.Sprintf("SET LOCK_TIMEOUT %d; SET TRANSACTION ISOLATION LEVEL %s; ", s.lockTimeout(), level)
+	return s.limitLocks() + set + level + "; ", "; " + set + "READ COMMITTED"
 }
 
-// updateLock is the application lock by which Updates take turns.
+// updateLock is the application lock by which Updates take turns, followed by
+// the name of the database: Babelfish has one set of locks for all databases.
 const updateLock = "github.com/so-mirror/mirror"
 
 func (s *server) setupText() string {
 	ms := s.lockTimeout()
 	return fmt.Sprintf(`SET XACT_ABORT ON; SET LOCK_TIMEOUT %d; SET DEADLOCK_PRIORITY LOW; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
-DECLARE @result int;
-EXEC @result = sp_getapplock @Resource = N'%s', @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = %d;
+DECLARE @resource nvarchar(255) = N'%s ' + DB_NAME(), @result int;
+EXEC @result = sp_getapplock @Resource = @resource, @LockMode = 'Exclusive', @LockOwner = 'Transaction', @LockTimeout = %d;
 SELECT @result`, ms, updateLock, ms)
 }
 
@@ -128,7 +136,7 @@ type catalogueColumn struct {
 
 func (s *server) tables(ctx context.Context, q sqlx.QueryerContext) ([]mirror.Table, error) {
 	var columns []catalogueColumn
-	if err := sqlx.SelectContext(ctx, q, &columns, tablesQuery, s.schema()); err != nil {
+	if err := sqlx.SelectContext(ctx, q, &columns, s.limitLocks()+tablesQuery, s.schema()); err != nil {
 		return nil, err
 	}
 	return catalogue(columns), nil
@@ -202,30 +210,31 @@ func (s *server) columnType(t mirror.Type) string {
 	return t.String()
 }
 
-// beforeInsert allows values for an identity column. The server takes the
-// option back after the batch, which is one of sp_executesql.
-func beforeInsert(ctx context.Context, tx sqlstore.Execer, table string, columns []string) (string, error) {
+// aroundInsert allows values for an identity column.
+func aroundInsert(ctx context.Context, tx sqlstore.Execer, table string, columns []string) (before, behind string, err error) {
 	var identity []string
-	err := sqlx.SelectContext(ctx, tx, &identity,
+	err = sqlx.SelectContext(ctx, tx, &identity,
 		"SELECT CONVERT(nvarchar(128), name) FROM sys.columns WHERE object_id = OBJECT_ID(@p1) AND is_identity = 1", table)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	for _, name := range identity {
 		if slices.ContainsFunc(columns, func(c string) bool { return mirror.FoldName(c) == mirror.FoldName(name) }) {
-			return "SET IDENTITY_INSERT " + table + " ON; ", nil
+			set := "SET IDENTITY_INSERT " + table
+			return set + " ON; ", "; " + set + " OFF", nil
 		}
 	}
-	return "", nil
+	return "", "", nil
 }
 
 // truncateText decides before it acts: inside a transaction with XACT_ABORT a
 // TRUNCATE that fails leaves nothing to fall back to. A table cannot be
-// truncated that another one references, that is replicated or captured, or
-// that the login may not alter.
+// truncated that another one references, that is replicated, captured, in
+// memory or system-versioned, or that the login may not alter.
 func truncateText(table string) string {
 	return fmt.Sprintf(`IF EXISTS (SELECT 1 FROM sys.foreign_keys WHERE referenced_object_id = OBJECT_ID(@p1) AND parent_object_id <> referenced_object_id)
-	OR EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(@p1) AND (is_replicated = 1 OR is_tracked_by_cdc = 1))
+	OR EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(@p1)
+		AND (is_replicated = 1 OR is_merge_published = 1 OR is_tracked_by_cdc = 1 OR is_memory_optimized = 1 OR temporal_type = 2))
 	OR HAS_PERMS_BY_NAME(@p1, 'OBJECT', 'ALTER') = 0
 	DELETE FROM %[1]s
 ELSE

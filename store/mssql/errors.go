@@ -130,9 +130,9 @@ func advice(class sqlstore.ErrorClass, err error) string {
 	case sqlstore.ErrorTableNotFound:
 		return "it does not exist in this database, or the login may not see it"
 	case sqlstore.ErrorDeadlock:
-		return "another transaction needs the same rows; nothing was changed, so try again when the mirroring service is idle"
+		return "another transaction needs the same rows: try again when the mirroring service is idle"
 	case sqlstore.ErrorLockTimeout:
-		return "another transaction, perhaps a running cycle, holds a lock; nothing was changed, so wait for it to end and try again"
+		return "another transaction, perhaps a running cycle, holds a lock: wait for it to end and try again"
 	case sqlstore.ErrorPermission:
 		return "the object does not exist, or the login lacks a permission: Preflight lists what it lacks, with the GRANT for it"
 	case sqlstore.ErrorLogin:

@@ -2,8 +2,11 @@
 // production uses.
 //
 // Reads take no locks where the database allows snapshot isolation, and never
-// read uncommitted rows. Each read is one statement: it sees the table as it
-// was at one moment, and different tables at different moments.
+// read uncommitted rows. Each read is one statement. Under snapshot isolation it
+// sees the table as it was at one moment; under read committed a row that moves
+// while it is read can be seen twice or not at all. A login that sees masked
+// values or only some rows compares those: give it UNMASK, and no row-level
+// security.
 //
 // Writes happen in one transaction with XACT_ABORT, a lock timeout and the
 // lowest deadlock priority, so that a conflict with the mirroring service ends
@@ -27,6 +30,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"net/url"
 	"regexp"
 	"strings"
@@ -83,7 +87,10 @@ type Options struct {
 	Collation string
 }
 
-const defaultLockTimeout = 30 * time.Second
+const (
+	defaultLockTimeout = 30 * time.Second
+	maxLockTimeout     = math.MaxInt32 * time.Millisecond
+)
 
 var collationName = regexp.MustCompile(`^[A-Za-z0-9_]*$`)
 
@@ -102,6 +109,9 @@ func (o *Options) check() (Options, error) {
 	}
 	if c.LockTimeout == 0 {
 		c.LockTimeout = defaultLockTimeout
+	}
+	if c.LockTimeout > maxLockTimeout {
+		return c, fmt.Errorf("option LockTimeout: %s is longer than SQL Server's limit of %s", c.LockTimeout, maxLockTimeout)
 	}
 	if !collationName.MatchString(c.Collation) {
 		return c, fmt.Errorf("option Collation: %q is not a collation's name", c.Collation)
@@ -194,8 +204,20 @@ func open(ctx context.Context, dsn string, opts *Options, readOnly bool) (*Sourc
 
 var (
 	errDSN       = errors.New("the connection string is not one that go-mssqldb understands: a URL such as sqlserver://user:password@host:1433?database=name, or ADO or ODBC (its text is left out, because it may hold a password)")
+	errDSNTwice  = errors.New("the connection string names the server twice: put a password with a semicolon into quotes, or in ODBC into braces (its text is left out, because it may hold a password)")
 	errDSNEscape = errors.New("the connection string has an @ but no user before it: escape the user and the password with url.UserPassword (its text is left out, because it may hold a password)")
 )
+
+// serverKeys counts the keys of an ADO or ODBC string that name the server.
+func serverKeys(dsn string) (n int) {
+	for _, part := range strings.Split(dsn, ";") {
+		switch key, _, _ := strings.Cut(part, "="); strings.ToLower(strings.TrimSpace(key)) {
+		case "server", "data source", "address", "addr", "network address", "odbc:server":
+			n++
+		}
+	}
+	return n
+}
 
 // parseDSN parses a connection string. The driver's own errors quote it, so
 // they go no further than here.
@@ -208,9 +230,11 @@ func parseDSN(dsn string, readOnly bool) (msdsn.Config, error) {
 		// A character of the password that is not escaped moves what follows
 		// it into the host, the path or the fragment, which errors may name.
 		if u, err := url.Parse(dsn); err != nil || u.User == nil && strings.Contains(dsn, "@") ||
-			u.Fragment != "" || strings.Contains(u.Path, "@") || strings.Contains(u.Host, "@") {
+			u.Fragment != "" || strings.Count(dsn, "@") > 1 {
 			return cfg, errDSNEscape
 		}
+	} else if servers := serverKeys(dsn); servers > 1 {
+		return cfg, errDSNTwice
 	}
 	cfg.ReadOnlyIntent = cfg.ReadOnlyIntent || readOnly && cfg.Database != ""
 	return cfg, nil
@@ -273,11 +297,13 @@ type facts struct {
 	Snapshot     int     `db:"snapshot_state"`
 	ReadSnapshot bool    `db:"read_snapshot"`
 	UTF8         int     `db:"utf8_code_page"`
+	SchemaID     int     `db:"schema_id"`
 }
 
 const factsQuery = `SELECT SCHEMA_NAME() AS default_schema, d.snapshot_isolation_state AS snapshot_state,
 	d.is_read_committed_snapshot_on AS read_snapshot,
-	COALESCE(CONVERT(int, COLLATIONPROPERTY('` + utf8Collation + `', 'CodePage')), 0) AS utf8_code_page
+	COALESCE(CONVERT(int, COLLATIONPROPERTY('` + utf8Collation + `', 'CodePage')), 0) AS utf8_code_page,
+	COALESCE(SCHEMA_ID(@p1), 0) AS schema_id
 FROM sys.databases AS d WHERE d.database_id = DB_ID()`
 
 func (s *server) prepare(ctx context.Context, q sqlx.QueryerContext) error {
@@ -285,8 +311,11 @@ func (s *server) prepare(ctx context.Context, q sqlx.QueryerContext) error {
 		return nil
 	}
 	var f facts
-	if err := sqlx.GetContext(ctx, q, &f, factsQuery); err != nil {
+	if err := sqlx.GetContext(ctx, q, &f, s.limitLocks()+factsQuery, s.opts.Schema); err != nil {
 		return err
+	}
+	if s.opts.Schema != "" && f.SchemaID == 0 {
+		return fmt.Errorf("option Schema: the database has no schema %q, or the login may not see it", s.opts.Schema)
 	}
 	s.facts.Store(&f)
 	return nil

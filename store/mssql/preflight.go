@@ -33,7 +33,7 @@ type need struct {
 // db_ddladmin covers them all and more.
 //
 //	Operation                    Statements                                GRANT
-//	Status                       SELECT                                    SELECT ON OBJECT::<metadata table>
+//	Status                       SELECT, SELECT COUNT                      SELECT ON SCHEMA::<schema>
 //	Compare                      SELECT COUNT, SELECT, catalogue           SELECT, VIEW DEFINITION ON SCHEMA::<schema>, of both databases
 //	ResetTables                  SELECT, UPDATE                            SELECT ON SCHEMA, UPDATE ON OBJECT::<metadata table>
 //	ResetTables with Truncate    ... TRUNCATE TABLE, or DELETE             ... ALTER ON SCHEMA, or DELETE ON SCHEMA
@@ -51,7 +51,7 @@ var needs = []struct {
 	operation string
 	needs     []need
 }{
-	{"Status", []need{{permission: "SELECT", on: metadataTable}}},
+	{"Status", []need{{permission: "SELECT", on: allTables}}},
 	{"Compare", []need{{permission: "SELECT", on: allTables}, {permission: "VIEW DEFINITION", on: allTables}}},
 	{"ResetTables", []need{{permission: "SELECT", on: allTables}, {permission: "UPDATE", on: metadataTable}}},
 	{"ResetTables with Truncate", []need{{permission: "SELECT", on: allTables}, {permission: "UPDATE", on: metadataTable}, {permission: "ALTER", or: "DELETE", on: allTables}}},
@@ -127,11 +127,12 @@ FROM sys.tables AS t JOIN sys.schemas AS s ON s.schema_id = t.schema_id WHERE s.
 // invisible to it, so they are not seen here either; a SELECT on the schema
 // makes sure that there are none.
 //
-// The metadata table is every table whose name ends in "_mirroring".
+// The metadata table is every table whose name ends in "_mirroring"; one of
+// another name has to be checked by hand.
 func (s *Source) Preflight(ctx context.Context) ([]Lack, error) {
 	var list []securable
 	err := s.sql.Query(ctx, "read permissions", func(ctx context.Context, q sqlx.QueryerContext) error {
-		return sqlx.SelectContext(ctx, q, &list, permissionsQuery(), s.server.schema())
+		return sqlx.SelectContext(ctx, q, &list, s.server.limitLocks()+permissionsQuery(), s.server.schema())
 	})
 	if err != nil {
 		return nil, err
@@ -173,9 +174,10 @@ func lacks(list []securable, schema string) []Lack {
 				if !database.has(databasePermissions, n.permission) {
 					lack("DATABASE")
 				}
-			case has(whole):
 			case n.on == wholeSchema:
-				lack("SCHEMA::" + quote(schema))
+				if !has(whole) {
+					lack("SCHEMA::" + quote(schema))
+				}
 			default:
 				wanted := slices.DeleteFunc(slices.Clone(tables), func(s securable) bool {
 					return n.on == metadataTable && !strings.HasSuffix(mirror.FoldName(*s.Table), mirror.MetadataTableName(""))
@@ -184,7 +186,7 @@ func lacks(list []securable, schema string) []Lack {
 				switch {
 				case len(without) == 1 && n.on == metadataTable:
 					lack("OBJECT::" + quote(schema) + "." + quote(*without[0].Table))
-				case len(without) > 0 || len(wanted) == 0:
+				case len(without) > 0 || len(wanted) == 0 && !has(whole):
 					lack("SCHEMA::" + quote(schema))
 				}
 			}

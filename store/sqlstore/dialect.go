@@ -74,17 +74,19 @@ type Dialect struct {
 	// Setup is run right after a transaction began. Default: nothing to do.
 	Setup func(ctx context.Context, tx Execer) error
 
-	// BeforeRead returns statements that precede each SELECT outside of
-	// transactions, in the same batch. Default: none.
-	BeforeRead func() string
+	// AroundRead returns what stands before and behind each SELECT outside of a
+	// transaction, in the same batch. Such a batch always has a parameter, so
+	// that a driver sends it as a call. Default: nothing.
+	AroundRead func() (before, behind string)
 
 	// LockHint follows the name of a table that is read inside a transaction
 	// and keeps others from changing what was read. Default: nothing.
 	LockHint string
 
-	// BeforeInsert returns statements that precede each INSERT into a table, in
-	// the same batch. Table is quoted, columns are not. Default: none.
-	BeforeInsert func(ctx context.Context, tx Execer, table string, columns []string) (string, error)
+	// AroundInsert returns what stands before and behind each INSERT into a
+	// table, in the same batch. Table is quoted, columns are not.
+	// Default: nothing.
+	AroundInsert func(ctx context.Context, tx Execer, table string, columns []string) (before, behind string, err error)
 
 	// CreateSuffix returns what follows CREATE TABLE (...). Default: nothing.
 	CreateSuffix func(t mirror.Table) string

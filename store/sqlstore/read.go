@@ -31,9 +31,14 @@ type reader struct {
 	late    *watchdog // nil without a time limit
 }
 
-// newReader prepares a query. Before are the statements that precede it, hint
+// scope is a parameter that no statement uses. With one the driver sends the
+// statements as a call, so that what they SET ends with it and does not stay on
+// a connection that the pool lends to somebody else.
+const scope = int64(0)
+
+// newReader prepares a query. Before and behind stand around it, hint
 // follows the name of its table.
-func newReader(d *Dialect, q mirror.Query, before, hint string) (*reader, error) {
+func newReader(d *Dialect, q mirror.Query, before, behind, hint string) (*reader, error) {
 	names := q.Columns
 	if names == nil {
 		names = q.Table.ColumnNames()
@@ -100,7 +105,10 @@ func newReader(d *Dialect, q mirror.Query, before, hint string) (*reader, error)
 			sep = ", "
 		}
 	}
-	s.WriteString(tail)
+	s.WriteString(tail + behind)
+	if before != "" && len(s.args) == 0 {
+		s.bind(scope)
+	}
 	return r, nil
 }
 

@@ -19,6 +19,8 @@ type Store struct {
 	db    *sqlx.DB
 	d     *Dialect
 	pause func(ctx context.Context, try int) error
+
+	endTimeout time.Duration
 }
 
 var (
@@ -35,7 +37,7 @@ func New(db *sqlx.DB, d *Dialect) (*Store, error) {
 	if d == nil || d.Tables == nil || d.ColumnType == nil || d.Codec == nil {
 		return nil, errors.New("new store: the dialect lacks Tables, ColumnType or Codec")
 	}
-	return &Store{db: db, d: d, pause: pause}, nil
+	return &Store{db: db, d: d, pause: pause, endTimeout: endTimeout}, nil
 }
 
 // PoolLimit implements mirror.Pool.
@@ -55,14 +57,19 @@ func (s *Store) Tables(ctx context.Context) (tables []mirror.Table, err error) {
 // Count implements mirror.Source.
 func (s *Store) Count(ctx context.Context, t mirror.Table) (n int64, err error) {
 	err = s.ask(ctx, "count rows of "+t.String(), func(ctx context.Context) error {
-		n, err = count(ctx, s.db, s.d, t, s.d.beforeRead())
+		before, behind := s.d.aroundRead()
+		n, err = count(ctx, s.db, s.d, t, before, behind)
 		return err
 	})
 	return n, err
 }
 
-func count(ctx context.Context, q sqlx.QueryerContext, d *Dialect, t mirror.Table, before string) (n int64, err error) {
-	err = sqlx.GetContext(ctx, q, &n, before+"SELECT COUNT(*) FROM "+d.table(t))
+func count(ctx context.Context, q sqlx.QueryerContext, d *Dialect, t mirror.Table, before, behind string) (n int64, err error) {
+	var args []any
+	if before != "" {
+		args = append(args, scope)
+	}
+	err = sqlx.GetContext(ctx, q, &n, before+"SELECT COUNT(*) FROM "+d.table(t)+behind, args...)
 	return n, err
 }
 
@@ -88,11 +95,11 @@ func (s *Store) prepare(ctx context.Context) error {
 	return s.wrap(ctx, err, "connect")
 }
 
-func (d *Dialect) beforeRead() string {
-	if d.BeforeRead == nil {
-		return ""
+func (d *Dialect) aroundRead() (before, behind string) {
+	if d.AroundRead == nil {
+		return "", ""
 	}
-	return d.BeforeRead()
+	return d.AroundRead()
 }
 
 // Rows implements mirror.Source.
@@ -101,7 +108,8 @@ func (s *Store) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row
 		if err := s.prepare(ctx); err != nil {
 			return err
 		}
-		r, err := newReader(s.d, q, s.d.beforeRead(), "")
+		before, behind := s.d.aroundRead()
+		r, err := newReader(s.d, q, before, behind, "")
 		if err == nil {
 			err = r.limited(ctx, s.d.Timeout, func(ctx context.Context) error { return s.read(ctx, r, yield) })
 		}
@@ -244,14 +252,16 @@ func (s *Store) retry(cause, err error) error {
 // transaction is one of the two ways to hold a transaction: the driver's own,
 // or one that the dialect begins with a statement.
 type transaction struct {
-	db    Execer
-	conn  *sqlx.Conn
-	tx    *sqlx.Tx // nil when the dialect begins it
-	ended bool
+	db     Execer
+	conn   *sqlx.Conn
+	tx     *sqlx.Tx           // nil when the dialect begins it
+	cancel context.CancelFunc // of the driver's transaction, whatever it waits for
+	limit  time.Duration      // of ending it
+	ended  bool
 }
 
 func (s *Store) begin(ctx context.Context, conn *sqlx.Conn) (*transaction, error) {
-	t := &transaction{conn: conn, db: conn}
+	t := &transaction{conn: conn, db: conn, limit: s.endTimeout}
 	if s.d.Begin != "" {
 		if _, err := conn.ExecContext(ctx, s.d.Begin); err != nil {
 			// A cancelled statement may have begun one all the same.
@@ -259,16 +269,25 @@ func (s *Store) begin(ctx context.Context, conn *sqlx.Conn) (*transaction, error
 			return nil, err
 		}
 	} else {
-		// The transaction outlives a cancelled context until it is rolled
-		// back here, in one place.
-		tx, err := conn.BeginTxx(context.WithoutCancel(ctx), nil)
-		if err != nil {
+		// Once begun, the transaction outlives a cancelled context until it is
+		// rolled back here, in one place.
+		var own context.Context
+		own, t.cancel = context.WithCancel(context.WithoutCancel(ctx))
+		stop := context.AfterFunc(ctx, t.cancel)
+		var tx *sqlx.Tx
+		err := limited(own, s.d.Timeout, func(context.Context) (err error) {
+			tx, err = conn.BeginTxx(own, nil)
+			return err
+		})
+		if stop(); err != nil {
+			t.cancel()
 			return nil, err
 		}
 		t.tx, t.db = tx, tx
 	}
 	if s.d.Setup != nil {
-		if err := s.d.Setup(ctx, t.db); err != nil {
+		err := limited(ctx, s.d.Timeout, func(ctx context.Context) error { return s.d.Setup(ctx, t.db) })
+		if err != nil {
 			t.rollback(ctx, s.d)
 			return nil, err
 		}
@@ -276,18 +295,33 @@ func (s *Store) begin(ctx context.Context, conn *sqlx.Conn) (*transaction, error
 	return t, nil
 }
 
-func (t *transaction) commit(ctx context.Context, d *Dialect) error {
-	var err error
-	if t.tx != nil {
-		err = t.tx.Commit()
-	} else {
-		_, err = t.conn.ExecContext(context.WithoutCancel(ctx), "COMMIT")
+// endTimeout bounds a commit or a rollback on a connection that no longer
+// answers.
+const endTimeout = 30 * time.Second
+
+// end commits or rolls back. What ends the transaction does not depend on the
+// caller's context, but it does not wait without limit either.
+func (t *transaction) end(ctx context.Context, driverEnd func(*sqlx.Tx) error, statement string) error {
+	t.ended = true
+	if t.tx == nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), t.limit)
+		defer cancel()
+		_, err := t.conn.ExecContext(ctx, statement)
+		return err
 	}
+	timer := time.AfterFunc(t.limit, t.cancel)
+	defer t.cancel()
+	defer timer.Stop()
+	return driverEnd(t.tx)
+}
+
+func (t *transaction) commit(ctx context.Context, d *Dialect) error {
+	err := t.end(ctx, (*sqlx.Tx).Commit, "COMMIT")
 	if err == nil {
-		t.ended = true
 		return nil
 	}
-	refused := d.classify(err) != ErrorConnection
+	t.ended = false // so that it is rolled back, should it be there still
+	refused := d.classify(err) != ErrorConnection && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
 	if d.Refused != nil {
 		refused = refused && d.Refused(err)
 	}
@@ -297,9 +331,6 @@ func (t *transaction) commit(ctx context.Context, d *Dialect) error {
 	return err
 }
 
-// rollbackTimeout bounds a rollback on a connection that no longer answers.
-const rollbackTimeout = 30 * time.Second
-
 // rollback ends a transaction that was not committed. A connection that cannot
 // be rolled back is closed: the server then rolls back by itself, and the pool
 // never hands out a connection with an open transaction.
@@ -307,15 +338,7 @@ func (t *transaction) rollback(ctx context.Context, d *Dialect) {
 	if t.ended {
 		return
 	}
-	t.ended = true
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
-	defer cancel()
-	var err error
-	if t.tx != nil {
-		err = t.tx.Rollback()
-	} else {
-		_, err = t.conn.ExecContext(ctx, "ROLLBACK")
-	}
+	err := t.end(ctx, (*sqlx.Tx).Rollback, "ROLLBACK")
 	if err != nil && (d.RolledBack == nil || !d.RolledBack(err)) {
 		_ = t.conn.Raw(func(any) error { return driver.ErrBadConn })
 	}

@@ -289,11 +289,11 @@ func TestReadByStatement(t *testing.T) {
 	}
 	t.Run("rows", func(t *testing.T) {
 		f := &fake{query: func(context.Context, string) (driver.Rows, error) { return &fakeRows{n: 1000}, nil }}
-		st := newFake(t, f, func(d *Dialect) { d.BeforeRead = func() string { return "SET x; " } })
+		st := newFake(t, f, func(d *Dialect) { d.AroundRead = func() (string, string) { return "SET x; ", "; SET y" } })
 		n, err := read(t.Context(), st)
 		require.NoError(t, err)
 		require.Equal(t, 1000, n)
-		require.Equal(t, []string{`SET x; SELECT "id" FROM "t" []`, "close statement"}, f.log)
+		require.Equal(t, []string{`SET x; SELECT "id" FROM "t"; SET y [0]`, "close statement"}, f.log)
 	})
 	t.Run("what was not read to its end costs the connection", func(t *testing.T) {
 		f := &fake{query: func(context.Context, string) (driver.Rows, error) {
@@ -445,7 +445,7 @@ func TestStatements(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.q.Table = tab
-			r, err := newReader(d, c.q, "", " HINT")
+			r, err := newReader(d, c.q, "", "", " HINT")
 			require.NoError(t, err)
 			require.Equal(t, c.want, r.stmt.String())
 		})

@@ -59,7 +59,7 @@ func (x *tx) Tables(ctx context.Context) (tables []mirror.Table, err error) {
 
 func (x *tx) Count(ctx context.Context, t mirror.Table) (n int64, err error) {
 	err = x.run(ctx, "count rows of", t, func(ctx context.Context) error {
-		n, err = count(ctx, x.db, x.store.d, t, "")
+		n, err = count(ctx, x.db, x.store.d, t, "", "")
 		return err
 	})
 	return n, err
@@ -73,7 +73,7 @@ func (x *tx) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, e
 		if x.err != nil {
 			return x.err
 		}
-		r, err := newReader(x.store.d, q, "", x.store.d.LockHint)
+		r, err := newReader(x.store.d, q, "", "", x.store.d.LockHint)
 		if err == nil {
 			err = r.limited(ctx, x.store.d.Timeout, func(ctx context.Context) error { return r.readScan(ctx, x.db, yield) })
 		}
@@ -185,13 +185,13 @@ func (x *tx) Insert(ctx context.Context, t mirror.Table, columns []string, rows 
 // statement of a full chunk is prepared once.
 func (x *tx) insert(ctx context.Context, t mirror.Table, cols []column, rows []mirror.Row) error {
 	d := x.store.d
-	before, err := x.beforeInsert(ctx, t, cols)
+	before, behind, err := x.aroundInsert(ctx, t, cols)
 	if err != nil {
 		return err
 	}
 	chunk := max(1, min(cmp.Or(d.MaxParams, defaultMaxParams)/len(cols), cmp.Or(d.MaxRows, defaultMaxRows)))
 	if len(rows) >= chunk {
-		stmt, err := x.db.PrepareContext(ctx, before+d.insertText(t, cols, chunk))
+		stmt, err := x.db.PrepareContext(ctx, before+d.insertText(t, cols, chunk)+behind)
 		if err != nil {
 			return err
 		}
@@ -213,20 +213,20 @@ func (x *tx) insert(ctx context.Context, t mirror.Table, cols []column, rows []m
 	if err != nil {
 		return err
 	}
-	_, err = x.db.ExecContext(ctx, before+d.insertText(t, cols, len(rows)), args...)
+	_, err = x.db.ExecContext(ctx, before+d.insertText(t, cols, len(rows))+behind, args...)
 	return err
 }
 
-func (x *tx) beforeInsert(ctx context.Context, t mirror.Table, cols []column) (string, error) {
+func (x *tx) aroundInsert(ctx context.Context, t mirror.Table, cols []column) (before, behind string, err error) {
 	d := x.store.d
-	if d.BeforeInsert == nil {
-		return "", nil
+	if d.AroundInsert == nil {
+		return "", "", nil
 	}
 	names := make([]string, len(cols))
 	for i, c := range cols {
 		names[i] = c.Name
 	}
-	return d.BeforeInsert(ctx, x.db, d.table(t), names)
+	return d.AroundInsert(ctx, x.db, d.table(t), names)
 }
 
 func (d *Dialect) insertText(t mirror.Table, cols []column, rows int) string {

@@ -76,19 +76,22 @@ func catalogueColumns(t *env) {
 
 func catalogueKeys(t *env) {
 	abcd := []mirror.Column{notNull("a", "int"), notNull("b", "nvarchar(20)"), notNull("c", "int"), notNull("d", "bit")}
-	for name, key := range map[string][]string{
-		"none":      nil,
-		"single":    {"b"},
-		"backwards": {"c", "a"},
-		"three":     {"b", "d", "a"},
-		"all":       {"d", "c", "b", "a"},
+	for _, c := range []struct {
+		name string
+		key  []string
+	}{
+		{"none", nil},
+		{"single", []string{"b"}},
+		{"backwards", []string{"c", "a"}},
+		{"three", []string{"b", "d", "a"}},
+		{"all", []string{"d", "c", "b", "a"}},
 	} {
-		got := t.load(table(name, key, abcd...))
-		if key == nil {
+		got := t.load(table(c.name, c.key, abcd...))
+		if c.key == nil {
 			require.Empty(t, got.Key, "a table without a primary key")
 			continue
 		}
-		require.Equal(t, key, got.Key, "primary key in key order")
+		require.Equal(t, c.key, got.Key, "primary key in key order")
 	}
 }
 

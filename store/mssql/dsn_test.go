@@ -1,0 +1,132 @@
+package mssql
+
+import (
+	"context"
+	"net"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/so-mirror/mirror"
+)
+
+const password = "s3cr#t/p@ss;w%zz"
+
+func TestParseDSN(t *testing.T) {
+	escaped := url.UserPassword("svc", password).String()
+	for name, dsn := range map[string]string{
+		"URL":  "sqlserver://" + escaped + "@db.example.com:1444?database=Mirror_Cust1",
+		"ADO":  `server=db.example.com,1444;user id=svc;password="` + password + `";database=Mirror_Cust1`,
+		"ODBC": "odbc:server=db.example.com;port=1444;user id=svc;password={" + password + "};database=Mirror_Cust1",
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg, err := parseDSN(dsn, false)
+			require.NoError(t, err)
+			require.Equal(t, "db.example.com", cfg.Host)
+			require.EqualValues(t, 1444, cfg.Port)
+			require.Equal(t, "svc", cfg.User)
+			require.Equal(t, password, cfg.Password)
+			require.Equal(t, "Mirror_Cust1", cfg.Database)
+			require.False(t, cfg.ReadOnlyIntent)
+
+			cfg, err = parseDSN(dsn, true)
+			require.NoError(t, err)
+			require.True(t, cfg.ReadOnlyIntent)
+		})
+	}
+	cfg, err := parseDSN("sqlserver://svc:x@db.example.com", true)
+	require.NoError(t, err)
+	require.False(t, cfg.ReadOnlyIntent, "the driver wants a database for it")
+	cfg, err = parseDSN("sqlserver://svc:x@db.example.com?database=d&ApplicationIntent=ReadOnly", false)
+	require.NoError(t, err)
+	require.True(t, cfg.ReadOnlyIntent)
+}
+
+func TestOpenHidesThePassword(t *testing.T) {
+	for name, dsn := range map[string]string{
+		"not escaped, a slash":     "sqlserver://svc:12/geheim@127.0.0.1:1?database=d",
+		"not escaped, a hash":      "sqlserver://svc:12#geheim@127.0.0.1:1?database=d",
+		"not escaped, a question":  "sqlserver://svc:12?geheim@127.0.0.1:1",
+		"not escaped, a percent":   "sqlserver://svc:%zzgeheim@127.0.0.1:1",
+		"two at signs":             "sqlserver://svc:12@geheim@127.0.0.1:1",
+		"no port":                  "sqlserver://svc:geheim@127.0.0.1:x",
+		"a parameter that is bad":  "sqlserver://svc:geheim@127.0.0.1:1?encrypt=geheim",
+		"an ADO string":            "server=127.0.0.1;port=x;user id=svc;password=geheim",
+		"an ODBC string":           "odbc:server=127.0.0.1;password={geheim",
+		"nobody there":             "sqlserver://svc:geheim@127.0.0.1:1?database=d&dial+timeout=1",
+		"nobody there, ADO":        "server=127.0.0.1;port=1;user id=svc;password=geheim;dial timeout=1",
+		"no string at all":         "geheim\x00",
+		"a control character":      "sqlserver://svc:geheim\n@127.0.0.1:1",
+		"the password is the host": "sqlserver://geheim:@:1:1",
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			if name == "no string at all" {
+				cancel() // the driver takes it for an empty ADO string, of this machine
+			}
+			defer cancel()
+			_, err := Open(ctx, dsn, nil)
+			require.Error(t, err)
+			require.NotContains(t, err.Error(), "geheim")
+			_, err = OpenSource(ctx, dsn, nil)
+			require.Error(t, err)
+			require.NotContains(t, err.Error(), "geheim")
+		})
+	}
+}
+
+func TestOpenReachesNobody(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	addr := l.Addr().String()
+	require.NoError(t, l.Close())
+	_, err = Open(t.Context(), "sqlserver://svc:geheim@"+addr+"?database=d", nil)
+	require.ErrorIs(t, err, mirror.ErrConnection)
+	require.ErrorContains(t, err, "check that the server is up and reachable")
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = Open(ctx, "sqlserver://svc:geheim@"+addr+"?database=d", nil)
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func FuzzDSN(f *testing.F) {
+	f.Add("svc", password, "db", "encrypt=disable")
+	f.Add("", "", "", "")
+	f.Add("a:b", "//@?#", "[::1]:1433", "database=x&port=y")
+	f.Fuzz(func(t *testing.T, user, pass, host, rest string) {
+		const marker = "<secret>"
+		pass += marker
+		for _, dsn := range []string{
+			"sqlserver://" + user + ":" + pass + "@" + host + "?" + rest,
+			"sqlserver://" + url.UserPassword(user, pass).String() + "@" + host + "?" + rest,
+			"server=" + host + ";user id=" + user + ";password=" + pass + ";" + rest,
+			"odbc:server=" + host + ";user id=" + user + ";password={" + pass + "};" + rest,
+			pass,
+		} {
+			if _, err := parseDSN(dsn, true); err != nil {
+				require.NotContains(t, err.Error(), marker)
+				require.NotContains(t, err.Error(), url.QueryEscape(marker))
+			}
+		}
+		// A password that is escaped arrives whole.
+		cfg, err := parseDSN("sqlserver://"+url.UserPassword("svc", pass).String()+"@127.0.0.1?database=d", false)
+		require.NoError(t, err)
+		require.Equal(t, pass, cfg.Password)
+	})
+}
+
+func FuzzQuote(f *testing.F) {
+	for _, name := range []string{"", "select", "we]ird", "[x]", "]", "]]", "contact; drop table x", "a\x00b", "'", "\xff"} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		quoted := quote(name)
+		require.True(t, strings.HasPrefix(quoted, "[") && strings.HasSuffix(quoted, "]"))
+		inner := quoted[1 : len(quoted)-1]
+		require.NotContains(t, strings.ReplaceAll(inner, "]]", ""), "]", "nothing ends the name before its end")
+		require.Equal(t, name, strings.ReplaceAll(inner, "]]", "]"))
+	})
+}
