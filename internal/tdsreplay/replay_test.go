@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -462,10 +463,16 @@ func encrypting(prelogin *exchange) *exchange {
 func TestNoSecrets(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.tds")
 	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	host, err := os.Hostname()
+	stores, err := filepath.Glob("../../store/*/testdata/*.tds")
 	require.NoError(t, err)
-	words := []string{"Mirr0r", "babelfish_user", "mirror_nobody", "wrong password", host}
+	require.NotEmpty(t, files)
+	require.NotEmpty(t, stores)
+	files = append(files, stores...)
+	words := []string{"babelfish_user", "mirror_nobody", "wrong password"}
+	if dsn, err := url.Parse(os.Getenv("MIRROR_TEST_SQLSERVER_DSN")); err == nil && dsn.User != nil {
+		password, _ := dsn.User.Password()
+		words = append(words, password)
+	}
 	for _, file := range files {
 		text := read(t, file)
 		exchanges, err := parseTranscript(text)

@@ -136,7 +136,7 @@ func (r *reader) readDriver(ctx context.Context, dc any, yield func([]mirror.Row
 func queryDriver(ctx context.Context, dc any, query string, args []driver.NamedValue) (driver.Rows, error) {
 	if q, ok := dc.(driver.QueryerContext); ok {
 		rows, err := q.QueryContext(ctx, query, args)
-		if err != driver.ErrSkip {
+		if !errors.Is(err, driver.ErrSkip) {
 			return rows, err
 		}
 	}
@@ -254,7 +254,7 @@ func (r *reader) batches(ctx context.Context, next func(mirror.Row) error, yield
 			n++
 		}
 		r.late.stop()
-		if err != nil && err != io.EOF {
+		if err != nil && err != io.EOF { //nolint:errorlint // a lost connection wraps io.EOF; the end of the rows is io.EOF
 			return err
 		}
 		if cerr := ctx.Err(); cerr != nil {
@@ -266,7 +266,7 @@ func (r *reader) batches(ctx context.Context, next func(mirror.Row) error, yield
 				return nil
 			}
 		}
-		if err == io.EOF {
+		if err == io.EOF { //nolint:errorlint // as above
 			return nil
 		}
 	}

@@ -173,23 +173,20 @@ const tries = 3
 func (s *Store) Update(ctx context.Context, fn func(tx mirror.Tx) error) error {
 	for try := 1; ; try++ {
 		err := s.update(ctx, fn)
-		if !errors.Is(err, errRetry) {
+		var again *retryError
+		if !errors.As(err, &again) {
 			return err
 		}
-		err = err.(*retryError).err
 		if try == tries || s.pause(ctx, try) != nil {
-			return err
+			return again.err
 		}
 	}
 }
 
-// errRetry marks the error of a transaction that may be run again.
-var errRetry = errors.New("deadlock")
-
+// retryError is the error of a transaction that may be run again.
 type retryError struct{ err error }
 
-func (e *retryError) Error() string   { return e.err.Error() }
-func (e *retryError) Is(t error) bool { return t == errRetry }
+func (e *retryError) Error() string { return e.err.Error() }
 
 // pause waits a little before the given try is repeated, and not the same time
 // in every process, so that two of them do not meet again.
