@@ -485,6 +485,7 @@ func TestChangeTracking(t *testing.T) {
 func TestReadsLeaveNothingBehind(t *testing.T) {
 	db := openDB(t)
 	db.SetMaxOpenConns(1)
+	t.Cleanup(func() { db.SetMaxOpenConns(0) }) // the pool is lent to other tests, too
 	st := newStore(t, db, nil)
 	loadNumbers(t, st)
 	type settings struct {
