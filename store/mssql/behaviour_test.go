@@ -313,21 +313,26 @@ func cutAtCommit(t *testing.T, upstream string, arrives bool) (host string, port
 			}
 			var committing atomic.Bool
 			wg.Go(func() {
+				defer server.Close()
 				defer client.Close()
 				buf := make([]byte, 1<<15)
 				for {
 					n, err := server.Read(buf)
-					if err != nil || committing.Load() {
+					if err != nil {
 						return
 					}
-					if _, err := client.Write(buf[:n]); err != nil {
+					if committing.Load() {
+						client.Close()
+					} else if _, err := client.Write(buf[:n]); err != nil {
 						return
 					}
 				}
 			})
 			wg.Go(func() {
+				// The server is told that there is no more, and its answer is
+				// read to the end: a reset makes Babelfish crash.
+				defer server.(*net.TCPConn).CloseWrite()
 				defer client.Close()
-				defer server.Close()
 				for forwardPacket(client, server, &committing, arrives) {
 				}
 			})

@@ -184,6 +184,7 @@ func (s *testServer) take(name string) (*database, error) {
 // give takes a database back and drops its tables, those that reference others
 // first. Beyond the spare ones it closes the pool.
 func (s *testServer) give(d *database) error {
+	d.db.SetMaxOpenConns(0) // as a test may have limited it
 	var tables []string
 	err := d.db.Select(&tables, `SELECT CONVERT(nvarchar(128), t.name) FROM sys.tables AS t
 		ORDER BY CASE WHEN EXISTS (SELECT 1 FROM sys.foreign_keys AS f WHERE f.parent_object_id = t.object_id) THEN 0 ELSE 1 END`)

@@ -306,8 +306,9 @@ func (t *transaction) end(ctx context.Context, driverEnd func(*sqlx.Tx) error, s
 		_, err := t.conn.ExecContext(ctx, statement)
 		return err
 	}
+	// Only a server that stays silent is cancelled: cancelling what has ended
+	// could still send it a cancellation, which the next call would meet.
 	timer := time.AfterFunc(t.limit, t.cancel)
-	defer t.cancel()
 	defer timer.Stop()
 	return driverEnd(t.tx)
 }
