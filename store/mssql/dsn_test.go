@@ -50,6 +50,8 @@ func TestOpenHidesThePassword(t *testing.T) {
 		"not escaped, a hash":      "sqlserver://svc:12#geheim@127.0.0.1:1?database=d",
 		"not escaped, a question":  "sqlserver://svc:12?geheim@127.0.0.1:1",
 		"not escaped, a percent":   "sqlserver://svc:%zzgeheim@127.0.0.1:1",
+		"an at sign and a hash":    "sqlserver://svc:12@geheim#x@127.0.0.1:1?dial+timeout=1",
+		"an at sign and a slash":   "sqlserver://svc:12@geheim/x@127.0.0.1:1?dial+timeout=1",
 		"two at signs":             "sqlserver://svc:12@geheim@127.0.0.1:1",
 		"no port":                  "sqlserver://svc:geheim@127.0.0.1:x",
 		"a parameter that is bad":  "sqlserver://svc:geheim@127.0.0.1:1?encrypt=geheim",
