@@ -16,6 +16,9 @@ func FuzzEncode(f *testing.F) {
 	f.Add("Ærlig Øl AS", []byte{0, 0xff}, int64(-1), 0.5)
 	f.Add("-12.50", []byte("0123456789abcdef"), int64(255), -1e300)
 	f.Add("6F9619FF-8B86-D011-B42D-00C04FC964FF", []byte{}, int64(1<<40), 0.0)
+	f.Add("", []byte{1}, int64(1<<20), 1.5)
+	f.Add(" ", []byte{2}, int64(300), -0.5)
+	f.Add("1", []byte{3}, int64(200), 3.25)
 	types := []string{"bit", "tinyint", "smallint", "int", "bigint", "real", "float", "decimal(38,10)", "money", "char(20)", "varchar(max)",
 		"nvarchar(40)", "text", "xml", "varbinary(max)", "binary(16)", "date", "datetime", "datetime2(7)", "time(3)", "datetimeoffset(7)", "uniqueidentifier"}
 	f.Fuzz(func(t *testing.T, s string, b []byte, n int64, x float64) {
