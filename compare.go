@@ -357,18 +357,16 @@ func (c *comparison) compareTable(ctx context.Context, p pair) TableReport {
 	switch {
 	case p.notMirrored != "":
 		tr.Verdict, tr.Reason = VerdictNotMirrored, p.notMirrored
-	case p.mirror == nil:
-		tr.Verdict = VerdictMissing
-		if c.opts.Depth != DepthSchema {
-			tr.fail(ctx, c.count(ctx, p, &tr))
-		}
-	case p.source == nil:
-		tr.Verdict = VerdictExtra
-		if c.opts.Depth != DepthSchema {
-			tr.fail(ctx, c.count(ctx, p, &tr))
-		}
-	default:
+	case p.mirror != nil && p.source != nil:
 		c.compareBoth(ctx, p, &tr)
+	default:
+		tr.Verdict = VerdictMissing
+		if p.source == nil {
+			tr.Verdict = VerdictExtra
+		}
+		if c.opts.Depth != DepthSchema {
+			tr.fail(ctx, c.count(ctx, p, &tr))
+		}
 	}
 	tr.Elapsed = Duration(c.m.clock().Sub(started))
 	c.mu.Lock()

@@ -186,13 +186,3 @@ func (md *metadata) cells(r *metadataRow) []Cell {
 	}
 	return cells
 }
-
-// where returns the condition that finds a row and holds only as long as its
-// LSN is the one that was read.
-func (md *metadata) where(r *metadataRow) []Cell {
-	cells := []Cell{{Column: md.name.Name, Value: r.table}, {Column: md.lsn.Name}}
-	if r.lsn != nil {
-		cells[1].Value = int64(*r.lsn)
-	}
-	return cells
-}

@@ -216,32 +216,26 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src Source) (*Receipt, err
 	}
 	refused := &Error{Op: string(r.op), ContextID: m.contextID, Err: ErrMetadata}
 	for _, target := range targets {
-		rt := ReceiptTable{Table: target.name}
-		if err := describeTable(ctx, r, src, target.name, &rt); err != nil {
+		rt := ReceiptTable{Table: target.Name}
+		if err := describeTable(ctx, r, src, target.Name, &rt); err != nil {
 			return nil, err
 		}
-		rows := md.rowsOf(target.table)
+		rows := md.rowsOf(target)
 		if len(rows) == 1 {
 			rt.LSN = md.rows[rows[0]].lsn
 		}
 		if len(rows) > 1 && !slices.Contains(r.actions, ActionDeleteMetadata) {
-			_, err := md.row(target.table)
-			refused.Tables = append(refused.Tables, TableError{Table: target.name, Reason: err.Error()})
+			_, err := md.row(target)
+			refused.Tables = append(refused.Tables, TableError{Table: target.Name, Reason: err.Error()})
 			continue
 		}
 		for _, i := range rows {
 			rt.Metadata = append(rt.Metadata, md.cells(&md.rows[i]))
 		}
 		for _, a := range r.actions {
-			switch a {
-			case ActionResetLSN, ActionDeleteMetadata:
-				if len(rt.Metadata) > 0 {
-					rt.Actions = append(rt.Actions, a)
-				}
-			case ActionTruncate, ActionDrop:
-				if rt.Present && len(rt.Metadata) > 0 {
-					rt.Actions = append(rt.Actions, a)
-				}
+			onData := a == ActionTruncate || a == ActionDrop
+			if len(rt.Metadata) > 0 && (rt.Present || !onData) {
+				rt.Actions = append(rt.Actions, a)
 			}
 		}
 		if len(rt.Metadata) == 0 {
@@ -294,15 +288,9 @@ func findTable(tables []Table, name string) (Table, bool, error) {
 	return found[0], true, nil
 }
 
-// target is a table that an operation is about. One that does not exist but has
-// a metadata row has nothing but its name.
-type target struct {
-	name  string
-	table Table
-}
-
-// resolve turns the caller's names into targets, each once.
-func (m *Mirror) resolve(r *resync, md *metadata) ([]target, error) {
+// resolve turns the caller's names into tables, each once. One that does not
+// exist but has a metadata row has nothing but its name.
+func (m *Mirror) resolve(r *resync, md *metadata) ([]Table, error) {
 	var known []string
 	for _, t := range r.tables {
 		if FoldName(t.Name) != FoldName(md.table.Name) {
@@ -319,7 +307,7 @@ func (m *Mirror) resolve(r *resync, md *metadata) ([]target, error) {
 			known = append(known, row.table)
 		}
 	}
-	var targets []target
+	var targets []Table
 	seen := map[string]bool{}
 	refused := &Error{Op: string(r.op), ContextID: m.contextID, Err: ErrTableNotFound}
 	add := func(name string) {
@@ -343,7 +331,7 @@ func (m *Mirror) resolve(r *resync, md *metadata) ([]target, error) {
 		}
 		if !seen[folded] {
 			seen[folded] = true
-			targets = append(targets, target{name: t.Name, table: t})
+			targets = append(targets, t)
 		}
 	}
 	for _, name := range r.names {
@@ -618,7 +606,7 @@ func (m *Mirror) restoreRows(ctx context.Context, tx Tx, tables []Table, receipt
 				refuse("has another metadata row now")
 				continue
 			}
-			if err := changeOne(tx.Set(ctx, md.table, md.where(row), []Cell{was})); err != nil {
+			if err := changeOne(tx.Set(ctx, md.table, keyCells(md.cells(row), md.name, md.lsn), []Cell{was})); err != nil {
 				return fmt.Errorf("%s: %w", rt.Table, err)
 			}
 		case slices.Contains(rt.Actions, ActionDeleteMetadata):
