@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -131,4 +132,23 @@ func FuzzQuote(f *testing.F) {
 		require.NotContains(t, strings.ReplaceAll(inner, "]]", ""), "]", "nothing ends the name before its end")
 		require.Equal(t, name, strings.ReplaceAll(inner, "]]", "]"))
 	})
+}
+
+// A password with a semicolon moves what follows it into the next key.
+func TestServerNamedTwice(t *testing.T) {
+	for _, dsn := range []string{
+		"server=box;user id=u;password=S3c;server=ret", "odbc:server=box;uid=u;pwd=S3c;Server=ret", "data source=box;password=x;addr=ret",
+	} {
+		_, err := parseDSN(dsn, false)
+		require.ErrorIs(t, err, errDSNTwice, dsn)
+	}
+	_, err := parseDSN("server=box;user id=u;password=S3cret", false)
+	require.NoError(t, err)
+}
+
+func TestLockTimeoutHasALimit(t *testing.T) {
+	_, err := (&Options{LockTimeout: 1000 * time.Hour}).check()
+	require.ErrorContains(t, err, "longer than SQL Server's limit")
+	_, err = (&Options{LockTimeout: maxLockTimeout}).check()
+	require.NoError(t, err)
 }
