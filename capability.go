@@ -40,6 +40,47 @@ type ChangeTracker interface {
 	Changed(ctx context.Context, t Table, since LSN, keys []Row) ([]bool, error)
 }
 
+// Digester is an optional capability of a [Source] that can summarise rows where
+// they are stored, so that a comparison over a slow link need not fetch those
+// that are equal (see [StrategyDigest]). Without it Compare streams all rows.
+//
+// Both methods serve the rows of q in the order of q.Key, within q.From and
+// q.Before. Key columns are not NULL. A column list that is empty, but not nil,
+// asks for numbers of rows and keys alone. What a type or an engine cannot do is
+// an error that wraps errors.ErrUnsupported.
+type Digester interface {
+	// DigestScheme names the way in which sums are made. The sums of two
+	// Sources can be compared when their schemes are the same.
+	DigestScheme() string
+
+	// DigestEvery cuts the rows into ranges of n rows, of which the last may
+	// have fewer, and returns their digests in key order, each with its First
+	// key. After q.Limit rows it stops, as Rows does. No rows are no digests.
+	DigestEvery(ctx context.Context, q Query, n int64) ([]Digest, error)
+
+	// DigestAt cuts the rows before each of the keys cuts, which are in
+	// ascending order, and returns the len(cuts)+1 digests from the rows
+	// before cuts[0] to those from the last cut on. Their First is nil, and
+	// q.Limit does not count.
+	DigestAt(ctx context.Context, q Query, cuts []Row) ([]Digest, error)
+}
+
+// Digest summarises the rows of a key range.
+type Digest struct {
+	// First is the key of the first row.
+	First Row
+
+	// Rows is the exact number of rows.
+	Rows int64
+
+	// Sum depends on each row's values of the columns asked for and on how
+	// often it occurs, not on the order of rows. Ranges that differ have the
+	// same Sum with a probability of 2^-64. Ranges of equal values may have
+	// different sums, which costs time and changes no verdict. It is "" when
+	// there are no rows or no columns were asked for.
+	Sum string
+}
+
 // Pool is an optional capability of a [Source] that reads through a pool of
 // connections. With it Compare does not start more tables than there are
 // connections for, which could otherwise wait for each other forever. Without

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Depth says how far a comparison goes.
@@ -23,6 +24,26 @@ const (
 
 	// DepthRows also compares every row by value. It is the default.
 	DepthRows Depth = "rows"
+)
+
+// Strategy says how the rows of a table are compared.
+type Strategy string
+
+// The strategies.
+const (
+	// StrategyStream fetches all rows from both sides and compares them by
+	// value. It is exact, and the default.
+	StrategyStream Strategy = "stream"
+
+	// StrategyDigest has both sides summarise ranges of rows where they are
+	// stored and fetches only ranges that differ (see Digester). Differences
+	// are found on rows, so they are exact; that a range is equal holds but for
+	// a probability of 2^-64. Tables that cannot be digested are streamed.
+	StrategyDigest Strategy = "digest"
+
+	// StrategyAuto streams the first two seconds of a table, digests a part
+	// of what follows, and goes on with what is faster.
+	StrategyAuto Strategy = "auto"
 )
 
 // CompareOptions configure [Mirror.Compare]. The zero value of each field is
@@ -56,6 +77,19 @@ type CompareOptions struct {
 	// Depth says how far to go. Default: DepthRows.
 	Depth Depth
 
+	// Strategy says how rows are compared. Default: StrategyStream.
+	Strategy Strategy
+
+	// MaxDifferences stops the comparison of a table's rows after so many
+	// that differ and are not Pending. The table's counts of differences are
+	// then lower bounds (see TableReport.Truncated); its numbers of rows
+	// stay exact. Default: no limit.
+	MaxDifferences int64
+
+	// MaxKeys is how many differing keys of a table the report keeps, for
+	// Recheck; a negative number means none. Default: 1000.
+	MaxKeys int
+
 	// MaxSamples bounds the sample of differing rows of each table; a
 	// negative number means no sample. Counts are always exact. Default: 10.
 	MaxSamples int
@@ -63,6 +97,33 @@ type CompareOptions struct {
 	// Concurrency is how many tables are read at the same time, each with one
 	// connection to either side. Default: 2.
 	Concurrency int
+
+	// SplitRows cuts a table into key ranges of so many rows, which are
+	// compared at the same time as far as Concurrency leaves room. It pays
+	// where both servers have cores to spare, and costs one more scan of the
+	// source's keys. The source must be a Digester. Default: no splitting.
+	SplitRows int64
+
+	// MaxRowsPerSecond bounds how many rows a second are read from each side,
+	// all tables together. Default: no limit.
+	MaxRowsPerSecond int64
+
+	// MaxDuration is how long the comparison may take. What is not compared
+	// by then is ErrTimeBudget, and the report's Checkpoint says how to go on.
+	// Default: no limit.
+	MaxDuration time.Duration
+
+	// Resume continues a comparison that was stopped, from its Checkpoint. A
+	// table whose LSN fell since then, or whose columns changed, starts anew.
+	// Default: everything is compared.
+	Resume *Checkpoint
+
+	// OnCheckpoint is called about every CheckpointEvery with what a later
+	// call can resume from, from one goroutine at a time. Default: not at all.
+	OnCheckpoint func(*Checkpoint)
+
+	// CheckpointEvery is the time between two checkpoints. Default: 10 s.
+	CheckpointEvery time.Duration
 }
 
 const (

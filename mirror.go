@@ -230,6 +230,10 @@ type Options struct {
 
 	// Clock tells the time. Default: time.Now.
 	Clock func() time.Time
+
+	// Sleep waits for d and returns nil, or ctx.Err() as soon as ctx is done.
+	// Default: it waits on a timer.
+	Sleep func(ctx context.Context, d time.Duration) error
 }
 
 // Progress is one observation of a running comparison.
@@ -237,9 +241,13 @@ type Progress struct {
 	// Table is the table being compared, as the mirror names it.
 	Table string
 
-	// Rows is the number of source rows read so far, Expected the number
+	// Rows is the number of source rows compared so far, Expected the number
 	// that was counted before reading began.
 	Rows, Expected int64
+
+	// Remaining estimates how long the rest of the table takes, from the rows
+	// so far; 0 when there is nothing to go by.
+	Remaining time.Duration
 
 	// TablesDone of Tables are finished.
 	TablesDone, Tables int
