@@ -56,6 +56,14 @@ func (c Cell) cut() Cell {
 	return c
 }
 
+// copied returns the cell with a copy of its value.
+func (c Cell) copied() Cell {
+	if b, ok := c.Value.([]byte); ok {
+		c.Value = append(make([]byte, 0, len(b)), b...)
+	}
+	return c
+}
+
 // String returns "column=value" for people.
 func (c Cell) String() string { return printable(c.Column) + "=" + c.text() }
 

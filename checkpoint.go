@@ -1,5 +1,236 @@
 package mirror
 
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+const checkpointVersion = 1
+
+// saveEvery is the time after which a stream notes how far it has come.
+const saveEvery = time.Second
+
 // Checkpoint is a comparison that was stopped, as data: its JSON form can be
 // kept and given to a later Compare as CompareOptions.Resume.
-type Checkpoint struct{}
+type Checkpoint struct {
+	Version   int               `json:"version"`
+	ContextID string            `json:"contextId"`
+	Time      time.Time         `json:"time"`
+	Tables    []TableCheckpoint `json:"tables"`
+}
+
+// TableCheckpoint is how far the comparison of one table has come.
+type TableCheckpoint struct {
+	Table string `json:"table"`
+
+	// Plan identifies what is compared: columns, types and key.
+	Plan string `json:"plan"`
+
+	// LSN is the table's LSN when its comparison began.
+	LSN *LSN `json:"lsn,omitempty"`
+
+	// Done is the report of a table that was compared to the end.
+	Done *TableReport `json:"done,omitempty"`
+
+	// Ranges are the ranges of keys of a table that was not.
+	Ranges []RangeCheckpoint `json:"ranges,omitempty"`
+}
+
+// RangeCheckpoint is how far the comparison of a range of keys has come.
+type RangeCheckpoint struct {
+	// Next is the first key that is not compared yet, Before the key that
+	// ends the range; none is the table's own end.
+	Next   []Cell `json:"next,omitempty"`
+	Before []Cell `json:"before,omitempty"`
+
+	// Ended says that all of the range is compared.
+	Ended bool `json:"ended,omitempty"`
+
+	// Found is what was found before Next.
+	Found findings `json:"found"`
+}
+
+// WriteJSON writes the checkpoint as indented JSON.
+func (c *Checkpoint) WriteJSON(w io.Writer) error { return writeJSON(w, c) }
+
+// check refuses a checkpoint that is not of this customer, or that nobody can
+// have written.
+func (c *Checkpoint) check(contextID string) error {
+	if c.Version != checkpointVersion {
+		return fmt.Errorf("checkpoint has version %d, want %d: start without it", c.Version, checkpointVersion)
+	}
+	if c.ContextID != contextID {
+		return fmt.Errorf("checkpoint is of %q, not of %q", clip(c.ContextID, maxNameLength), contextID)
+	}
+	for _, t := range c.Tables {
+		for _, r := range t.Ranges {
+			if err := r.Found.check(); err != nil {
+				return fmt.Errorf("checkpoint of table %q was damaged: %w: start without it", clip(t.Table, maxNameLength), err)
+			}
+		}
+	}
+	return nil
+}
+
+// fingerprint identifies what is compared of a table.
+func (p tablePlan) fingerprint(depth Depth) string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%s %d %t\n", depth, p.key, p.keyless)
+	for i := range p.source {
+		fmt.Fprintf(h, "%q %s %q %s\n", p.source[i].Name, p.source[i].Type, p.mirror[i].Name, p.mirror[i].Type)
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// begin makes a table's comparison part of the checkpoints.
+func (c *comparison) begin(r *tableRun) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.runs[FoldName(r.p.name)] = r
+}
+
+// end replaces a table's comparison by its report. A table that failed is
+// compared again from where it came to.
+func (c *comparison) end(p pair, plan tablePlan, tr *TableReport) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if tr.Verdict != VerdictFailed {
+		delete(c.runs, FoldName(p.name))
+		done := *tr
+		c.ended = append(c.ended, TableCheckpoint{Table: p.name, Plan: plan.fingerprint(c.opts.Depth), LSN: p.lsn, Done: &done})
+	}
+}
+
+// snapshot returns how far the comparison has come.
+func (c *comparison) snapshot() *Checkpoint {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	cp := &Checkpoint{Version: checkpointVersion, ContextID: c.m.contextID, Time: c.m.clock().UTC(), Tables: slices.Clone(c.ended)}
+	for _, r := range c.runs {
+		if !r.plan.ranged {
+			continue // it starts anew
+		}
+		t := TableCheckpoint{Table: r.p.name, Plan: r.plan.fingerprint(c.opts.Depth), LSN: r.p.lsn}
+		r.mu.Lock()
+		for _, p := range r.parts {
+			t.Ranges = append(t.Ranges, RangeCheckpoint{
+				Next: r.plan.keyCells(p.next), Before: r.plan.keyCells(p.before), Ended: p.ended, Found: p.found.clone(),
+			})
+		}
+		r.mu.Unlock()
+		cp.Tables = append(cp.Tables, t)
+	}
+	slices.SortFunc(cp.Tables, func(a, b TableCheckpoint) int { return strings.Compare(FoldName(a.Table), FoldName(b.Table)) })
+	return cp
+}
+
+// keyCells returns a key with the names of its columns, nil for no key.
+func (p tablePlan) keyCells(key Row) []Cell {
+	if key == nil {
+		return nil
+	}
+	cells := make([]Cell, len(key))
+	for i, v := range key {
+		cells[i] = newCell(p.source[i], v)
+	}
+	return cells
+}
+
+// checkpoint calls the user's function when it is time.
+func (c *comparison) checkpoint() {
+	if c.opts.OnCheckpoint == nil {
+		return
+	}
+	c.saving.Lock()
+	defer c.saving.Unlock()
+	now := c.m.clock()
+	if now.Sub(c.saved) < c.opts.CheckpointEvery {
+		return
+	}
+	c.saved = now
+	c.opts.OnCheckpoint(c.snapshot())
+}
+
+// previous returns a table's part of the checkpoint to resume from, nil when
+// there is none or the table has to start anew.
+func (c *comparison) previous(p pair, plan tablePlan) *TableCheckpoint {
+	if c.opts.Resume == nil {
+		return nil
+	}
+	for i := range c.opts.Resume.Tables {
+		t := &c.opts.Resume.Tables[i]
+		if FoldName(t.Table) != FoldName(p.name) {
+			continue
+		}
+		fell := (t.LSN == nil) != (p.lsn == nil) || t.LSN != nil && *p.lsn < *t.LSN
+		if fell || t.Plan != plan.fingerprint(c.opts.Depth) {
+			return nil
+		}
+		return t
+	}
+	return nil
+}
+
+// resume returns the parts of a table as the checkpoint has them.
+func (c *comparison) resume(r *tableRun) ([]*part, bool) {
+	t := c.previous(r.p, r.plan)
+	if t == nil || len(t.Ranges) == 0 || !r.plan.ranged {
+		return nil, false
+	}
+	var parts []*part
+	for i, rc := range t.Ranges {
+		p := &part{r: r, ended: rc.Ended, found: rc.Found.clone()}
+		var err error
+		if p.next, err = r.plan.keyOf(rc.Next); err != nil {
+			return nil, false
+		}
+		if p.before, err = r.plan.keyOf(rc.Before); err != nil {
+			return nil, false
+		}
+		// The ranges must follow each other from the first key to the last.
+		first, last := i == 0, i == len(t.Ranges)-1
+		switch {
+		case len(p.found.Columns) != len(r.plan.source),
+			last != (p.before == nil),
+			!first && !rc.Ended && p.next == nil,
+			!first && !rc.Ended && r.plan.order(p.next, parts[i-1].before) < 0,
+			!rc.Ended && p.next != nil && p.before != nil && r.plan.order(p.next, p.before) > 0:
+			return nil, false
+		}
+		parts = append(parts, p)
+	}
+	return parts, true
+}
+
+// order is the order of the source's keys.
+func (p tablePlan) order(a, b Row) int { return CompareKeys(p.source[:p.key], a, b) }
+
+var errNotAKey = errors.New("not a key of the table")
+
+// keyOf returns the key of a checkpoint.
+func (p tablePlan) keyOf(cells []Cell) (Row, error) {
+	if cells == nil {
+		return nil, nil
+	}
+	if len(cells) != p.key {
+		return nil, errNotAKey
+	}
+	key := make(Row, p.key)
+	for i, c := range cells {
+		if FoldName(c.Column) != FoldName(p.source[i].Name) || c.Value == nil {
+			return nil, errNotAKey
+		}
+		v, err := Normalize(p.source[i].Type, c.Value)
+		if err != nil {
+			return nil, errNotAKey
+		}
+		key[i] = v
+	}
+	return key, nil
+}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -129,6 +130,9 @@ type CompareOptions struct {
 const (
 	defaultMaxSamples  = 10
 	defaultConcurrency = 2
+	defaultMaxKeys     = 1000
+
+	defaultCheckpointEvery = 10 * time.Second
 )
 
 // Compare compares the mirror with source, which is the customer's database or
@@ -162,16 +166,38 @@ func (m *Mirror) Compare(ctx context.Context, source Source, opts *CompareOption
 	if err != nil {
 		return nil, err
 	}
-	c := &comparison{m: m, source: source, opts: o}
-	report := &Report{Version: reportVersion, ContextID: m.contextID, Depth: o.Depth, Started: m.clock().UTC(), State: MirrorTracked}
+	if o.Resume != nil {
+		if err := o.Resume.check(m.contextID); err != nil {
+			return nil, fmt.Errorf("compare: %w", err)
+		}
+	}
+	caller := ctx
+	if o.MaxDuration > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, o.MaxDuration, fmt.Errorf("%w of %s", ErrTimeBudget, Duration(o.MaxDuration)))
+		defer cancel()
+	}
+	c := &comparison{
+		m: m, source: source, opts: o, saved: m.clock(), runs: map[string]*tableRun{},
+		sourcePace: &pace{perSecond: o.MaxRowsPerSecond, clock: m.clock, sleep: m.sleep},
+		mirrorPace: &pace{perSecond: o.MaxRowsPerSecond, clock: m.clock, sleep: m.sleep},
+		slots:      make(chan struct{}, min(o.Concurrency, limit)),
+	}
+	report := &Report{
+		Version: reportVersion, ContextID: m.contextID, Depth: o.Depth, Started: m.clock().UTC(), State: MirrorTracked,
+		IgnoreColumns: o.IgnoreColumns, SchemaPrefixes: o.SchemaPrefixes, LooseTypes: o.LooseTypes,
+	}
 	pairs, err := c.pairs(ctx, report)
 	if err == nil {
 		err = c.readIsolation(ctx, report)
 	}
+	if err == nil {
+		err = c.readVersion(ctx, report)
+	}
 	if err != nil {
-		if cerr := ctx.Err(); cerr != nil {
+		if ctx.Err() != nil {
 			report.Incomplete, report.Finished = true, m.clock().UTC()
-			return report, cerr
+			return report, caller.Err()
 		}
 		var refusal *Error
 		if errors.As(err, &refusal) {
@@ -181,22 +207,25 @@ func (m *Mirror) Compare(ctx context.Context, source Source, opts *CompareOption
 	}
 	report.Tables = make([]TableReport, len(pairs))
 	c.tables = len(pairs)
-	slots := make(chan struct{}, min(o.Concurrency, limit))
 	var wg sync.WaitGroup
 	for i, p := range pairs {
-		slots <- struct{}{}
+		c.slots <- struct{}{}
 		wg.Go(func() {
-			defer func() { <-slots }()
+			defer func() { <-c.slots }()
 			report.Tables[i] = c.compareTable(ctx, p)
 		})
 	}
 	wg.Wait()
-	report.Finished = m.clock().UTC()
-	if err := ctx.Err(); err != nil {
-		report.Incomplete = true
-		return report, err
+	for _, t := range report.Tables {
+		if t.Warning != "" {
+			report.Warnings = append(report.Warnings, t.Table+": "+t.Warning)
+		}
 	}
-	return report, nil
+	report.Finished = m.clock().UTC()
+	if ctx.Err() != nil {
+		report.Incomplete, report.Checkpoint = true, c.snapshot()
+	}
+	return report, caller.Err()
 }
 
 // readIsolation notes how both sides are read.
@@ -210,10 +239,70 @@ func (c *comparison) readIsolation(ctx context.Context, report *Report) (err err
 	return nil
 }
 
+// readVersion asks a source with change tracking for its version. That comes
+// after the LSNs were read, so that a valid LSN is never ahead.
+func (c *comparison) readVersion(ctx context.Context, report *Report) error {
+	tracker, ok := c.source.(ChangeTracker)
+	if !ok {
+		return nil
+	}
+	version, err := tracker.Version(ctx)
+	switch {
+	case err == nil:
+		c.changes, c.version = tracker, version
+	case errors.Is(err, errors.ErrUnsupported):
+	case ctx.Err() != nil || errors.Is(err, ErrConnection):
+		return fmt.Errorf("source: %w", err)
+	default:
+		report.Warnings = append(report.Warnings, fmt.Sprintf("the source's change tracking cannot be read, so pending rows are not told from others: %v", err))
+	}
+	return nil
+}
+
+// lsnOf reads a table's LSN; nil when it has none.
+func (c *comparison) lsnOf(ctx context.Context, p pair) (*LSN, error) {
+	if c.metadata == nil {
+		return nil, nil
+	}
+	md, err := c.m.readMetadata(ctx, c.m.store, []Table{*c.metadata})
+	if err != nil {
+		if _, err = stateWithout(err); err != nil {
+			return nil, err
+		}
+		return nil, nil
+	}
+	t := Table{Name: p.name}
+	if p.mirror != nil {
+		t = *p.mirror
+	}
+	row, err := md.row(t)
+	if err != nil || row == nil {
+		return nil, nil //nolint:nilerr // several rows are no LSN
+	}
+	return row.lsn, nil
+}
+
 func (o *CompareOptions) fill() error {
 	o.Depth = cmp.Or(o.Depth, DepthRows)
 	o.MaxSamples = max(0, cmp.Or(o.MaxSamples, defaultMaxSamples))
 	o.Concurrency = cmp.Or(o.Concurrency, defaultConcurrency)
+	o.Strategy = cmp.Or(o.Strategy, StrategyStream)
+	o.MaxKeys = max(0, cmp.Or(o.MaxKeys, defaultMaxKeys))
+	o.CheckpointEvery = cmp.Or(o.CheckpointEvery, defaultCheckpointEvery)
+	if !slices.Contains([]Strategy{StrategyStream, StrategyDigest, StrategyAuto}, o.Strategy) {
+		return fmt.Errorf("compare: unknown strategy %q: want %q, %q or %q", o.Strategy, StrategyStream, StrategyDigest, StrategyAuto)
+	}
+	for _, limit := range []struct {
+		name  string
+		value int64
+	}{
+		{"MaxDifferences", o.MaxDifferences}, {"SplitRows", o.SplitRows}, {"MaxRowsPerSecond", o.MaxRowsPerSecond},
+		{"MaxDuration", int64(o.MaxDuration)}, {"CheckpointEvery", int64(o.CheckpointEvery)},
+	} {
+		if limit.value < 0 {
+			return fmt.Errorf("compare: %s is negative: leave it 0 for its default", limit.name)
+		}
+	}
 	if o.Depth != DepthSchema && o.Depth != DepthCount && o.Depth != DepthRows {
 		return fmt.Errorf("compare: unknown depth %q: want %q, %q or %q", o.Depth, DepthSchema, DepthCount, DepthRows)
 	}
@@ -228,13 +317,25 @@ func (o *CompareOptions) fill() error {
 
 // comparison is one run of Compare.
 type comparison struct {
-	m      *Mirror
-	source Source
-	opts   CompareOptions
-	tables int
+	m        *Mirror
+	source   Source
+	opts     CompareOptions
+	tables   int
+	metadata *Table        // nil when there is none
+	changes  ChangeTracker // of the source; nil when it has none
+	version  LSN           // of the source
 
-	mu   sync.Mutex
-	done int
+	slots                  chan struct{} // one for each range of keys that is read
+	sourcePace, mirrorPace *pace
+	kept                   atomic.Int64 // keys in the report
+
+	mu    sync.Mutex
+	done  int
+	runs  map[string]*tableRun // tables being compared, by folded name
+	ended []TableCheckpoint    // tables that are
+
+	saving sync.Mutex
+	saved  time.Time // when OnCheckpoint was called
 }
 
 // pair is a table of either side, or of both.
@@ -242,7 +343,8 @@ type pair struct {
 	name           string // without prefix
 	source, mirror *Table
 	lsn            *LSN
-	tracked        bool   // the metadata table has a row for it
+	tracked        bool // the metadata table has a row for it
+	state          LSNState
 	notMirrored    string // why it is not compared, or ""
 }
 
@@ -268,6 +370,10 @@ func (c *comparison) pairs(ctx context.Context, report *Report) ([]pair, error) 
 		report.Warnings = append(report.Warnings, err.Error())
 	case err != nil:
 		return nil, err
+	}
+
+	if md != nil {
+		c.metadata = &md.table
 	}
 
 	byName := map[string]*pair{}
@@ -419,7 +525,7 @@ func (c *comparison) compareTable(ctx context.Context, p pair) TableReport {
 	case p.notMirrored != "":
 		tr.Verdict, tr.Reason = VerdictNotMirrored, p.notMirrored
 	case p.mirror != nil && p.source != nil:
-		c.compareBoth(ctx, p, &tr)
+		tr = c.compareBoth(ctx, p, tr)
 	default:
 		tr.Verdict = VerdictMissing
 		if p.source == nil {
@@ -433,54 +539,103 @@ func (c *comparison) compareTable(ctx context.Context, p pair) TableReport {
 	c.mu.Lock()
 	c.done++
 	c.mu.Unlock()
-	c.report(p, tr.SourceRows, tr.SourceRows)
+	c.report(Progress{Table: p.name, Rows: tr.SourceRows, Expected: tr.SourceRows})
 	return tr
 }
 
-// compareBoth compares a table that both sides have.
-func (c *comparison) compareBoth(ctx context.Context, p pair, tr *TableReport) {
-	plan := c.planTable(p, tr)
+// compareBoth compares a table that both sides have. One that a cycle populated
+// anew meanwhile is compared once more.
+func (c *comparison) compareBoth(ctx context.Context, p pair, blank TableReport) (tr TableReport) {
+	for range 2 {
+		tr = blank
+		plan := c.planTable(p, &tr)
+		if t := c.previous(p, plan); t != nil && t.Done != nil {
+			tr = *t.Done
+			c.end(p, plan, &tr)
+			return tr
+		}
+		var err error
+		if p.state, err = c.lsnState(ctx, p); err != nil && ctx.Err() == nil {
+			tr.Warning = fmt.Sprintf("the source's change tracking cannot be read: %v", err)
+		}
+		tr.LSNState = p.state
+		err = c.compareDepth(ctx, p, plan, &tr)
+		if err == nil {
+			tr.decide()
+			if tr.differences() > 0 && tr.Tracked {
+				tr.LastLSN, err = c.lsnOf(ctx, p)
+			}
+		}
+		tr.fail(ctx, err)
+		c.end(p, plan, &tr)
+		if !errors.Is(err, errPopulated) || ctx.Err() != nil {
+			return tr
+		}
+		if p.lsn, err = c.lsnOf(ctx, p); err != nil {
+			tr.fail(ctx, err)
+			return tr
+		}
+		blank.LSN = p.lsn
+	}
+	return tr
+}
+
+// compareDepth compares as far as Depth goes.
+func (c *comparison) compareDepth(ctx context.Context, p pair, plan tablePlan, tr *TableReport) error {
 	switch c.opts.Depth {
 	case DepthSchema:
+		return nil
 	case DepthCount:
-		if err := c.count(ctx, p, tr); err != nil {
-			tr.fail(ctx, err)
-			return
+		return c.count(ctx, p, tr)
+	}
+	if plan.incomparable == "" {
+		err := c.compareRows(ctx, p, plan, tr)
+		if err == nil || !errors.Is(err, errors.ErrUnsupported) {
+			return err
 		}
-		if tr.SourceRows != tr.MirrorRows {
-			tr.Verdict = VerdictDifferent
+		plan.incomparable = err.Error()
+	}
+	tr.forgetRows()
+	tr.Verdict, tr.Reason = VerdictIncomparable, plan.incomparable
+	for _, col := range append(plan.source, plan.unread...) {
+		tr.NotCompared = append(tr.NotCompared, Omission{Column: col.Name, Reason: "the rows cannot be compared"})
+	}
+	return c.count(ctx, p, tr)
+}
+
+// differences is how many rows differ; at DepthCount it is by how many rows the
+// sides differ at least.
+func (t *TableReport) differences() int64 {
+	n := t.Missing + t.Extra + t.Changed + t.Duplicate
+	if n == 0 && t.SourceRows != t.MirrorRows {
+		n = max(t.SourceRows-t.MirrorRows, t.MirrorRows-t.SourceRows)
+	}
+	return n
+}
+
+// decide draws the verdict from what was found.
+func (t *TableReport) decide() {
+	n := t.differences()
+	if t.LSNState == LSNExpired || t.requested() {
+		t.forgetStates()
+		t.Pending = n
+		for i := range t.Samples {
+			t.Samples[i].State = DiffPending
 		}
-	default:
-		if plan.incomparable == "" {
-			err := c.compareRows(ctx, p, plan, tr)
-			if err != nil && !errors.Is(err, errors.ErrUnsupported) {
-				tr.fail(ctx, err)
-				return
-			}
-			if err != nil {
-				plan.incomparable = err.Error()
-			}
-		}
-		if plan.incomparable != "" {
-			tr.Verdict, tr.Reason = VerdictIncomparable, plan.incomparable
-			tr.forgetRows()
-			for _, col := range append(plan.source, plan.unread...) {
-				tr.NotCompared = append(tr.NotCompared, Omission{Column: col.Name, Reason: "the rows cannot be compared"})
-			}
-			if err := c.count(ctx, p, tr); err != nil {
-				tr.fail(ctx, err)
-				return
-			}
-		}
-		if tr.Missing+tr.Extra+tr.Changed+tr.Duplicate > 0 {
-			tr.Verdict = VerdictDifferent
+		for i := range t.Differences {
+			t.Differences[i].State = DiffPending
 		}
 	}
 	switch {
-	case len(tr.Schema) > 0:
-		tr.Verdict = VerdictSchemaDiffers
-	case tr.Verdict == "":
-		tr.Verdict = VerdictIdentical
+	case len(t.Schema) > 0:
+		t.Verdict = VerdictSchemaDiffers
+	case t.Verdict == VerdictIncomparable:
+	case n == 0:
+		t.Verdict = VerdictIdentical
+	case t.Pending == n && !t.Truncated:
+		t.Verdict = VerdictPending
+	default:
+		t.Verdict = VerdictDifferent
 	}
 }
 
@@ -501,8 +656,11 @@ func (t *TableReport) fail(ctx context.Context, err error) {
 	if err == nil {
 		return
 	}
-	if cerr := ctx.Err(); cerr != nil {
-		err = cerr
+	if ctx.Err() != nil {
+		err = ctx.Err()
+		if cause := context.Cause(ctx); errors.Is(cause, ErrTimeBudget) {
+			err = cause
+		}
 	}
 	t.Verdict, t.Err, t.Reason = VerdictFailed, err, err.Error()
 	t.forgetRows()
@@ -513,17 +671,19 @@ func (t *TableReport) fail(ctx context.Context, err error) {
 func (t *TableReport) forgetRows() {
 	t.SourceRows, t.MirrorRows = 0, 0
 	t.Missing, t.Extra, t.Changed, t.Duplicate = 0, 0, 0, 0
-	t.ChangedColumns, t.Samples = nil, nil
+	t.Pending, t.Diverged, t.Truncated = 0, 0, false
+	t.ChangedColumns, t.Samples, t.Differences = nil, nil, nil
 }
 
 // report calls the user's progress function, one call at a time.
-func (c *comparison) report(p pair, rows, expected int64) {
+func (c *comparison) report(o Progress) {
 	if c.m.progress == nil {
 		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.m.progress(Progress{Table: p.name, Rows: rows, Expected: expected, TablesDone: c.done, Tables: c.tables})
+	o.TablesDone, o.Tables = c.done, c.tables
+	c.m.progress(o)
 }
 
 // tablePlan says how the rows of a table are compared.
@@ -531,6 +691,7 @@ type tablePlan struct {
 	source, mirror []Column // compared columns of either side, key first
 	key            int      // how many of them are the key
 	keyless        bool     // the key is all columns
+	ranged         bool     // a key means the same place on both sides
 	unread         []Column // comparable columns of an incomparable table
 	incomparable   string   // why rows cannot be compared, or ""
 }
@@ -626,6 +787,10 @@ func (c *comparison) planTable(p pair, tr *TableReport) tablePlan {
 		}
 	}
 	tr.Keyless = plan.keyless
+	plan.ranged = !plan.keyless
+	for i, col := range plan.source[:plan.key] {
+		plan.ranged = plan.ranged && col.Type == plan.mirror[i].Type && !col.Nullable && !plan.mirror[i].Nullable
+	}
 	return plan
 }
 
@@ -651,50 +816,6 @@ func nullability(c Column) string {
 }
 
 func describe(c Column) string { return c.Type.String() + " " + nullability(c) }
-
-// compareRows merges the rows of both sides in key order.
-func (c *comparison) compareRows(ctx context.Context, p pair, plan tablePlan, tr *TableReport) error {
-	var expected int64
-	if c.m.progress != nil {
-		n, err := c.source.Count(ctx, *p.source)
-		if err != nil {
-			return err
-		}
-		expected = n
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	var readers sync.WaitGroup
-	defer readers.Wait()
-	defer cancel()
-
-	mg := newMerge(plan, tr, c.opts.MaxSamples)
-	src := &cursor{order: mg.orderSource, bytes: bytesColumns(plan.source), onBatch: func(rows int64) { c.report(p, rows, max(rows, expected)) }}
-	mir := &cursor{order: mg.orderMirror, bytes: bytesColumns(plan.mirror)}
-	startSource := func() error {
-		err := src.start(ctx, &readers, c.source, query(*p.source, plan.source, plan.key))
-		return wrapError(ctx, err, "source")
-	}
-	startMirror := func() error {
-		err := mir.start(ctx, &readers, c.m.store, query(*p.mirror, plan.mirror, plan.key))
-		return wrapError(ctx, err, "mirror")
-	}
-	// The second side starts when the first one has brought a batch. Taking
-	// connections in one order keeps comparisons that share two small pools
-	// from waiting for each other.
-	first, second := startSource, startMirror
-	if poolOrder(c.m.store) < poolOrder(c.source) {
-		first, second = second, first
-	}
-	err := first()
-	if err == nil {
-		err = second()
-	}
-	if err == nil {
-		err = mg.run(src, mir)
-	}
-	tr.SourceRows, tr.MirrorRows = src.rows, mir.rows
-	return err
-}
 
 // bytesColumns returns the columns whose values are []byte.
 func bytesColumns(cols []Column) []int {

@@ -41,6 +41,9 @@ var (
 	// or was damaged.
 	ErrInvalidReceipt = errors.New("invalid receipt")
 
+	// ErrTimeBudget: CompareOptions.MaxDuration is used up.
+	ErrTimeBudget = errors.New("time budget used up")
+
 	// ErrOrder: a Source delivered rows out of the order of [CompareKeys].
 	ErrOrder = errors.New("rows out of key order")
 

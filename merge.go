@@ -1,8 +1,11 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
+	"crypto/sha256"
 	"database/sql/driver"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"sync"
@@ -13,8 +16,8 @@ import (
 // comparing.
 type cursor struct {
 	order   func(a, b Row) int
-	bytes   []int            // columns whose values are []byte
-	onBatch func(rows int64) // nil: nobody asks
+	bytes   []int                                       // columns whose values are []byte
+	onBatch func(ctx context.Context, rows int64) error // of each batch that was read; nil: nobody asks
 
 	full, free chan *batch
 	err        error // why full was closed; nil at the end of the rows
@@ -24,6 +27,7 @@ type cursor struct {
 	ended        bool   // there is no batch after batch and ahead
 	row          Row
 	ok           bool // row is one
+	repeats      bool // the row after it has the same key
 	rows         int64
 }
 
@@ -88,6 +92,11 @@ func (c *cursor) read(ctx context.Context, src Source, q Query) error {
 		if len(rows) == 0 || len(rows[0]) != len(q.Columns) {
 			return fmt.Errorf("a batch has no rows, or rows without the %d columns asked for", len(q.Columns))
 		}
+		if c.onBatch != nil {
+			if err := c.onBatch(ctx, int64(len(rows))); err != nil {
+				return err
+			}
+		}
 		select {
 		case b := <-c.free:
 			b.fill(rows, c.bytes)
@@ -99,8 +108,8 @@ func (c *cursor) read(ctx context.Context, src Source, q Query) error {
 	return nil
 }
 
-// look returns the row after the current one, nil at the end.
-func (c *cursor) look() (Row, error) {
+// peek returns the row after the current one, nil at the end.
+func (c *cursor) peek() (Row, error) {
 	if c.batch != nil && c.at < len(c.batch.rows) {
 		return c.batch.rows[c.at], nil
 	}
@@ -111,9 +120,6 @@ func (c *cursor) look() (Row, error) {
 			return nil, c.err
 		}
 		c.ahead = b
-		if c.onBatch != nil {
-			c.onBatch(c.rows)
-		}
 	}
 	if c.ahead == nil {
 		return nil, c.err
@@ -121,14 +127,12 @@ func (c *cursor) look() (Row, error) {
 	return c.ahead.rows[0], nil
 }
 
-// advance moves to the next row.
+// advance moves to the next row, and looks at the one behind it: whether it is
+// in order and whether it repeats the key.
 func (c *cursor) advance() error {
-	if _, err := c.repeats(); err != nil { // checks the order
-		return err
-	}
-	row, err := c.look()
+	row, err := c.peek()
 	if err != nil || row == nil {
-		c.row, c.ok = nil, false
+		c.row, c.ok, c.repeats = nil, false, false
 		return err
 	}
 	if c.ahead != nil {
@@ -140,39 +144,54 @@ func (c *cursor) advance() error {
 	c.row, c.ok = row, true
 	c.at++
 	c.rows++
-	return nil
-}
-
-// repeats reports whether the row after the current one has the same key.
-func (c *cursor) repeats() (bool, error) {
-	if !c.ok {
-		return false, nil
-	}
-	next, err := c.look()
+	next, err := c.peek()
 	if err != nil || next == nil {
-		return false, err
+		c.repeats = false
+		return err
 	}
-	n := c.order(c.row, next)
+	n := c.order(row, next)
 	if n > 0 {
-		return false, fmt.Errorf("%w: row %d", ErrOrder, c.rows+1)
+		return fmt.Errorf("%w: row %d", ErrOrder, c.rows+1)
 	}
-	return n == 0, nil
+	c.repeats = n == 0
+	return nil
 }
 
 // merge walks two cursors in key order and counts what differs.
 type merge struct {
 	plan       tablePlan
-	tr         *TableReport
 	maxSamples int
+	keep       func() bool // takes a place for a key in the report
+	found      findings
+
+	// stop is asked before each key whether to end there. The key that
+	// the walk would have gone on with is then next.
+	stop func(m *merge, rows int64) bool
+	next Row
+
+	classifies bool
+	open       []openDifference // to be classified
+	openBytes  int
 
 	compared []int                          // columns to compare in rows with equal keys
 	equal    []func(a, b driver.Value) bool // by column; nil is equalPlain
-	changed  []int64                        // by column, how many rows differ in it
+
+	orderSource, orderMirror, orderBoth func(a, b Row) int
 }
 
-func newMerge(plan tablePlan, tr *TableReport, maxSamples int) *merge {
+// openDifference is a difference whose state is not known yet.
+type openDifference struct {
+	kind   DiffKind
+	key    Row
+	rows   int64
+	sample int // index in findings.Samples, or -1
+	kept   int // index in findings.Keys, or -1
+}
+
+func newMerge(plan tablePlan, maxSamples int) *merge {
 	n := len(plan.source)
-	m := &merge{plan: plan, tr: tr, maxSamples: maxSamples, equal: make([]func(a, b driver.Value) bool, n), changed: make([]int64, n)}
+	m := &merge{plan: plan, maxSamples: maxSamples, equal: make([]func(a, b driver.Value) bool, n)}
+	m.found.Columns = make([]int64, n)
 	for i := range plan.source {
 		ts, tm := plan.source[i].Type, plan.mirror[i].Type
 		if k := ts.Kind(); k == KindDecimal || k == KindTimeOffset || isTime(ts) && ts != tm {
@@ -182,20 +201,33 @@ func newMerge(plan tablePlan, tr *TableReport, maxSamples int) *merge {
 			m.compared = append(m.compared, i)
 		}
 	}
+	source, mirror := plan.source[:plan.key], plan.mirror[:plan.key]
+	m.orderSource, m.orderMirror, m.orderBoth = keyOrder(source, source), keyOrder(mirror, mirror), keyOrder(source, mirror)
 	return m
 }
 
-func (m *merge) orderSource(a, b Row) int { return CompareKeys(m.plan.source[:m.plan.key], a, b) }
-func (m *merge) orderMirror(a, b Row) int { return CompareKeys(m.plan.mirror[:m.plan.key], a, b) }
-
-// orderBoth compares a key of the source with a key of the mirror.
-func (m *merge) orderBoth(source, mirror Row) int {
-	for i := range m.plan.key {
-		if n := orderValues(m.plan.source[i].Type, m.plan.mirror[i].Type, source[i], mirror[i]); n != 0 {
-			return n
+// keyOrder returns the order of keys of two sides. Nearly all of SuperOffice's
+// keys are one integer.
+func keyOrder(a, b []Column) func(x, y Row) int {
+	general := func(x, y Row) int {
+		for i := range a {
+			if n := orderValues(a[i].Type, b[i].Type, x[i], y[i]); n != 0 {
+				return n
+			}
 		}
+		return 0
 	}
-	return 0
+	if len(a) != 1 || a[0].Type.Kind() != KindInt {
+		return general
+	}
+	return func(x, y Row) int {
+		i, ok := x[0].(int64)
+		j, also := y[0].(int64)
+		if ok && also {
+			return cmp.Compare(i, j)
+		}
+		return general(x, y)
+	}
 }
 
 // sameValue compares one column of two rows.
@@ -215,6 +247,7 @@ func (m *merge) sameRow(a, b Row) bool {
 	return true
 }
 
+// run walks to the end of both cursors, or to the key at which stop ends it.
 func (m *merge) run(source, mirror *cursor) error {
 	for source.ok || mirror.ok {
 		n := 0
@@ -226,29 +259,27 @@ func (m *merge) run(source, mirror *cursor) error {
 		default:
 			n = m.orderBoth(source.row, mirror.row)
 		}
-		if n == 0 {
-			grouped, err := m.grouped(source, mirror)
-			if err != nil {
+		if m.stop != nil && m.stop(m, source.rows+mirror.rows) {
+			m.next = m.nextKey(source, mirror)
+			return nil
+		}
+		if n == 0 && (source.repeats || mirror.repeats) {
+			if err := m.group(source, mirror); err != nil {
 				return err
 			}
-			if grouped {
-				if err := m.group(source, mirror); err != nil {
-					return err
-				}
-				continue
-			}
+			continue
 		}
 		switch {
 		case n < 0:
-			m.missing(source.row, 1)
+			m.differ(DiffMissing, source.row, nil, 1)
 		case n > 0:
-			m.extra(mirror.row, 1)
+			m.differ(DiffExtra, nil, mirror.row, 1)
 		case m.sameRow(source.row, mirror.row):
 		case m.plan.keyless: // two rows that only the order cannot tell apart
-			m.missing(source.row, 1)
-			m.extra(mirror.row, 1)
+			m.differ(DiffMissing, source.row, nil, 1)
+			m.differ(DiffExtra, nil, mirror.row, 1)
 		default:
-			m.change(source.row, mirror.row, 1)
+			m.differ(DiffChanged, source.row, mirror.row, 1)
 		}
 		if n <= 0 {
 			if err := source.advance(); err != nil {
@@ -261,25 +292,36 @@ func (m *merge) run(source, mirror *cursor) error {
 			}
 		}
 	}
-	for i, n := range m.changed {
-		if n > 0 {
-			m.tr.ChangedColumns = append(m.tr.ChangedColumns, ColumnCount{Column: m.plan.source[i].Name, Rows: n})
-		}
-	}
 	return nil
 }
 
-// grouped reports whether the current key stands in several rows of a side.
-func (m *merge) grouped(source, mirror *cursor) (bool, error) {
-	repeats, err := source.repeats()
-	if err != nil {
-		return false, fmt.Errorf("source: %w", err)
+// nextKey returns a copy of the lesser of the current keys, the first by which
+// nothing is decided yet.
+func (m *merge) nextKey(source, mirror *cursor) Row {
+	if !source.ok || mirror.ok && m.orderBoth(source.row, mirror.row) > 0 {
+		return mirror.row[:m.plan.key].Clone()
 	}
-	also, err := mirror.repeats()
-	if err != nil {
-		return false, fmt.Errorf("mirror: %w", err)
+	return source.row[:m.plan.key].Clone()
+}
+
+// restart forgets what was found, and goes on from the current keys.
+func (m *merge) restart(source, mirror *cursor) {
+	m.maxSamples -= len(m.found.Samples)
+	m.found = findings{Columns: make([]int64, len(m.plan.source))}
+	source.rows, mirror.rows = source.rows-source.decided(), mirror.rows-mirror.decided()
+}
+
+// count takes over how many rows of either side are decided.
+func (m *merge) count(source, mirror *cursor) {
+	m.found.SourceRows, m.found.MirrorRows = source.decided(), mirror.decided()
+}
+
+// decided is the number of rows before the current one.
+func (c *cursor) decided() int64 {
+	if c.ok {
+		return c.rows - 1
 	}
-	return repeats || also, nil
+	return c.rows
 }
 
 // A group of rows with one key is matched exactly as long as its distinct rows
@@ -325,10 +367,8 @@ func (m *merge) group(source, mirror *cursor) error {
 				return err
 			}
 			*count(v)++
-			if more, err = c.repeats(); err == nil {
-				err = c.advance()
-			}
-			if err != nil {
+			more = c.repeats
+			if err := c.advance(); err != nil {
 				return fmt.Errorf("%s: %w", side, err)
 			}
 		}
@@ -359,7 +399,7 @@ func (m *merge) match(variants []variant) {
 	}
 	for !m.plan.keyless && len(left) > 0 && len(right) > 0 {
 		n := min(left[0].source, right[0].mirror)
-		m.change(left[0].row, right[0].row, n)
+		m.differ(DiffChanged, left[0].row, right[0].row, n)
 		if left[0].source -= n; left[0].source == 0 {
 			left = left[1:]
 		}
@@ -368,61 +408,76 @@ func (m *merge) match(variants []variant) {
 		}
 	}
 	for _, v := range left {
-		m.missing(v.row, v.source)
+		m.differ(DiffMissing, v.row, nil, v.source)
 	}
 	for _, v := range right {
+		kind := DiffDuplicate
 		if m.plan.keyless {
-			m.extra(v.row, v.mirror)
-			continue
+			kind = DiffExtra
 		}
-		m.tr.Duplicate += v.mirror
-		m.sample(Sample{Kind: DiffDuplicate, Key: m.cells(m.plan.mirror, v.row, m.plan.key)}, v.mirror)
+		m.differ(kind, nil, v.row, v.mirror)
 	}
 }
 
-func (m *merge) missing(row Row, n int64) {
-	m.tr.Missing += n
-	if m.wanted() {
-		m.sample(Sample{Kind: DiffMissing, Key: m.cells(m.plan.source, row, m.plan.key)}, n)
+// differ counts n differing rows: source is nil for rows of the mirror alone,
+// mirror for rows of the source alone.
+func (m *merge) differ(kind DiffKind, source, mirror Row, n int64) {
+	cols, row := m.plan.source, source
+	if source == nil {
+		cols, row = m.plan.mirror, mirror
 	}
-}
-
-func (m *merge) extra(row Row, n int64) {
-	m.tr.Extra += n
-	if m.wanted() {
-		m.sample(Sample{Kind: DiffExtra, Key: m.cells(m.plan.mirror, row, m.plan.key)}, n)
-	}
-}
-
-func (m *merge) change(source, mirror Row, n int64) {
-	m.tr.Changed += n
-	wanted := m.wanted()
+	*m.found.count(kind) += n
+	wanted := len(m.found.Samples) < m.maxSamples
 	var columns []ChangedColumn
-	for _, i := range m.compared {
-		if m.sameValue(i, source, mirror) {
-			continue
-		}
-		m.changed[i] += n
-		if wanted {
-			columns = append(columns, ChangedColumn{
-				Column: m.plan.source[i].Name,
-				Source: newCell(m.plan.source[i], source[i]).cut(),
-				Mirror: newCell(m.plan.mirror[i], mirror[i]).cut(),
-			})
+	if kind == DiffChanged {
+		for _, i := range m.compared {
+			if m.sameValue(i, source, mirror) {
+				continue
+			}
+			m.found.Columns[i] += n
+			if wanted {
+				columns = append(columns, ChangedColumn{
+					Column: m.plan.source[i].Name,
+					Source: newCell(m.plan.source[i], source[i]).cut(),
+					Mirror: newCell(m.plan.mirror[i], mirror[i]).cut(),
+				})
+			}
 		}
 	}
+	open := openDifference{kind: kind, rows: n, sample: -1, kept: -1}
 	if wanted {
-		m.sample(Sample{Kind: DiffChanged, Key: m.cells(m.plan.source, source, m.plan.key), Columns: columns}, n)
+		open.sample = len(m.found.Samples)
+		m.found.Samples = append(m.found.Samples, Sample{Kind: kind, Key: m.cells(cols, row, m.plan.key), Rows: n, Columns: columns})
+	}
+	if m.plan.keyless {
+		return
+	}
+	if m.keep != nil && rowSize(row[:m.plan.key]) <= maxKeySize && m.keep() {
+		open.kept = len(m.found.Keys)
+		key := make([]Cell, m.plan.key)
+		for i := range key {
+			key[i] = newCell(cols[i], row[i]).copied()
+		}
+		m.found.Keys = append(m.found.Keys, Difference{Kind: kind, Key: key, Rows: n, Sum: m.sum(kind, source, mirror)})
+	}
+	if m.classifies {
+		open.key = row[:m.plan.key].Clone()
+		m.open = append(m.open, open)
+		m.openBytes += rowSize(open.key)
 	}
 }
 
-func (m *merge) wanted() bool { return len(m.tr.Samples) < m.maxSamples }
-
-func (m *merge) sample(s Sample, n int64) {
-	if m.wanted() {
-		s.Rows = n
-		m.tr.Samples = append(m.tr.Samples, s)
+// sum identifies a difference by the values of both rows.
+func (m *merge) sum(kind DiffKind, source, mirror Row) string {
+	h := sha256.New()
+	fmt.Fprint(h, kind)
+	for i, row := range []Row{source, mirror} {
+		fmt.Fprintf(h, "|%d", i)
+		for _, v := range row {
+			writeValue(h, v)
+		}
 	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 // cells returns the first n values of a row, cut to what a sample may hold.

@@ -260,6 +260,7 @@ type Mirror struct {
 	log       *slog.Logger
 	progress  func(Progress)
 	clock     func() time.Time
+	sleep     func(context.Context, time.Duration) error
 	names     metadataNames
 }
 
@@ -288,6 +289,7 @@ func New(contextID string, store Store, opts *Options) (*Mirror, error) {
 		log:       o.Logger,
 		progress:  o.Progress,
 		clock:     o.Clock,
+		sleep:     o.Sleep,
 		names:     metadataNames{table: o.MetadataTable, tableColumn: o.TableColumn, lsnColumn: o.LSNColumn},
 	}
 	if m.log == nil {
@@ -295,6 +297,9 @@ func New(contextID string, store Store, opts *Options) (*Mirror, error) {
 	}
 	if m.clock == nil {
 		m.clock = time.Now
+	}
+	if m.sleep == nil {
+		m.sleep = sleep
 	}
 	if m.names.table == "" {
 		m.names.table = MetadataTableName(contextID)

@@ -19,7 +19,12 @@ const (
 	// VerdictIdentical: the two sides are the same, as far as Depth goes.
 	VerdictIdentical Verdict = "identical"
 
-	// VerdictDifferent: rows differ.
+	// VerdictPending: rows differ, and every difference goes away by itself:
+	// the next cycle sends the rows that differ, or the whole table.
+	VerdictPending Verdict = "pending"
+
+	// VerdictDifferent: rows differ, and not all of them are known to be
+	// pending.
 	VerdictDifferent Verdict = "different"
 
 	// VerdictMissing: the source has the table, the mirror does not.
@@ -44,6 +49,21 @@ const (
 	VerdictFailed Verdict = "failed"
 )
 
+// LSNState is what a source's change tracking makes of a table's LSN.
+type LSNState string
+
+// The states of an LSN; "" is a valid one, or one that nothing is known about.
+const (
+	// LSNExpired: the changes since the LSN are no longer known, so the next
+	// cycle wipes the table and sends all of it. A reset would add nothing.
+	LSNExpired LSNState = "expired"
+
+	// LSNAhead: the source has not got that far, so it was restored from an
+	// older backup. The table needs a reset: once the source has passed the
+	// LSN, the Mirroring Task no longer notices.
+	LSNAhead LSNState = "ahead"
+)
+
 const reportVersion = 1
 
 // Report is the result of a comparison. Its JSON form is stable: fields are
@@ -63,9 +83,16 @@ type Report struct {
 	SourceIsolation string `json:"sourceIsolation,omitempty"`
 	MirrorIsolation string `json:"mirrorIsolation,omitempty"`
 
-	// Incomplete is true when the context was done before every table was
-	// compared.
-	Incomplete bool `json:"incomplete,omitempty"`
+	// Incomplete is true when the context was done, or the time was up, before
+	// every table was compared. Checkpoint is then what a later Compare can
+	// resume from.
+	Incomplete bool        `json:"incomplete,omitempty"`
+	Checkpoint *Checkpoint `json:"checkpoint,omitempty"`
+
+	// IgnoreColumns, SchemaPrefixes and LooseTypes are those of the options.
+	IgnoreColumns  []string `json:"ignoreColumns,omitempty"`
+	SchemaPrefixes []string `json:"schemaPrefixes,omitempty"`
+	LooseTypes     bool     `json:"looseTypes,omitempty"`
 
 	// Warnings are findings that concern no row, such as a metadata table of
 	// an unexpected shape.
@@ -93,11 +120,23 @@ type TableReport struct {
 	// Reason explains not-mirrored, incomparable and failed.
 	Reason string `json:"reason,omitempty"`
 
+	// Warning is what else is to be known, such as why differences could not
+	// be told to be pending or not.
+	Warning string `json:"warning,omitempty"`
+
 	// Err is the error behind VerdictFailed.
 	Err error `json:"-"`
 
 	// LSN is the table's LSN when the comparison began; nil when it has none.
 	LSN *LSN `json:"lsn,omitempty"`
+
+	// LSNState says what the source's change tracking makes of the LSN.
+	LSNState LSNState `json:"lsnState,omitempty"`
+
+	// LastLSN is the LSN when it was last looked at, and Moves how often it
+	// was seen to change since the rows were compared (see Recheck).
+	LastLSN *LSN `json:"lastLsn,omitempty"`
+	Moves   int  `json:"moves,omitempty"`
 
 	// Tracked says whether the metadata table has a row for the table.
 	Tracked bool `json:"tracked"`
@@ -121,6 +160,20 @@ type TableReport struct {
 	Changed   int64 `json:"changed"`
 	Duplicate int64 `json:"duplicate"`
 
+	// Pending of these differences are known to go away by themselves, Diverged
+	// are known to stay (see DiffState). Of the rest nothing is known.
+	Pending  int64 `json:"pending,omitempty"`
+	Diverged int64 `json:"diverged,omitempty"`
+
+	// Truncated says that MaxDifferences ended the comparison of rows: there
+	// are at least so many differences. SourceRows and MirrorRows are exact.
+	Truncated bool `json:"truncated,omitempty"`
+
+	// Strategy is how the rows were compared, StrategyReason why, where that
+	// was not simply asked for.
+	Strategy       Strategy `json:"strategy,omitempty"`
+	StrategyReason string   `json:"strategyReason,omitempty"`
+
 	// ChangedColumns says in how many of the Changed rows a column differs.
 	ChangedColumns []ColumnCount `json:"changedColumns,omitempty"`
 
@@ -133,6 +186,10 @@ type TableReport struct {
 
 	// Samples are the first differing rows in key order.
 	Samples []Sample `json:"samples,omitempty"`
+
+	// Differences are the differing keys, in key order, as many as MaxKeys
+	// and 20,000 for all tables together allow. Tables without a key have none.
+	Differences []Difference `json:"differences,omitempty"`
 
 	// Elapsed is the time that this table took.
 	Elapsed Duration `json:"elapsed"`
@@ -177,8 +234,9 @@ const (
 
 // Sample is one differing row.
 type Sample struct {
-	Kind DiffKind `json:"kind"`
-	Key  []Cell   `json:"key"`
+	Kind  DiffKind  `json:"kind"`
+	State DiffState `json:"state,omitempty"`
+	Key   []Cell    `json:"key"`
 
 	// Rows is how many such rows there are, more than 1 only where a key
 	// repeats.
@@ -267,11 +325,12 @@ func (r *Report) Err() error {
 }
 
 // Stale returns the tables that a reset would repair, ready for ResetTables:
-// tables whose rows or columns differ, and missing ones, as long as they are
-// tracked by the metadata table. It leaves out what a reset cannot change or
-// need not: tables whose LSN is -1 already, tables without a metadata row
-// (the next cycle populates them), extra tables (the next cycle drops them),
-// and everything while the mirror awaits its first cycle.
+// tables whose rows or columns differ, missing ones, and those whose LSN is ahead
+// of the source, as long as they are tracked by the metadata table. It leaves
+// out what a reset cannot change or need not: tables whose differences are all
+// pending, tables whose LSN is -1 already or has expired, tables without a
+// metadata row (the next cycle populates them), extra tables (the next cycle
+// drops them), and everything while the mirror awaits its first cycle.
 func (r *Report) Stale() []string {
 	var stale []string
 	for _, t := range r.Tables {
@@ -283,11 +342,14 @@ func (r *Report) Stale() []string {
 }
 
 func (t *TableReport) stale() bool {
+	if !t.Tracked || t.requested() || t.LSNState == LSNExpired {
+		return false
+	}
 	switch t.Verdict {
 	case VerdictDifferent, VerdictMissing, VerdictSchemaDiffers:
-		return t.Tracked && !t.requested()
+		return true
 	default:
-		return false
+		return t.LSNState == LSNAhead
 	}
 }
 
@@ -337,10 +399,7 @@ func (r *Report) WriteText(w io.Writer) error {
 			hidden = append(hidden, t.Table)
 			continue
 		}
-		note := t.Reason
-		if t.requested() && t.Verdict != VerdictIdentical {
-			note = strings.TrimPrefix(note+"; reset requested", "; ")
-		}
+		note := strings.Join(t.notes(), "; ")
 		source, mirror := formatCount(t.SourceRows), formatCount(t.MirrorRows)
 		if t.Verdict == VerdictFailed {
 			source, mirror = "-", "-"
@@ -371,6 +430,37 @@ func (r *Report) WriteText(w io.Writer) error {
 	return err
 }
 
+// notes are what stands at the end of a table's line.
+func (t *TableReport) notes() []string {
+	var notes []string
+	if t.Reason != "" {
+		notes = append(notes, t.Reason)
+	}
+	if t.requested() && t.Verdict != VerdictIdentical {
+		notes = append(notes, "reset requested")
+	}
+	switch t.LSNState {
+	case LSNExpired:
+		notes = append(notes, "LSN expired: the next cycle sends the whole table")
+	case LSNAhead:
+		notes = append(notes, "LSN ahead of the source, which was restored: reset it")
+	}
+	if t.Truncated {
+		notes = append(notes, "stopped at MaxDifferences: there may be more")
+	}
+	if t.Diverged > 0 || t.Verdict == VerdictDifferent && t.Pending > 0 {
+		note := formatCount(t.Diverged) + " diverged, " + formatCount(t.Pending) + " pending"
+		if unknown := t.differences() - t.Diverged - t.Pending; unknown > 0 {
+			note += ", " + formatCount(unknown) + " unknown"
+		}
+		notes = append(notes, note)
+	}
+	if t.Strategy == StrategyDigest {
+		notes = append(notes, "by digests")
+	}
+	return notes
+}
+
 // replicaCommand says how to repair a replica, "" when there is none to repair.
 func (r *Report) replicaCommand() string {
 	var names []string
@@ -392,7 +482,7 @@ func (r *Report) Summary() string {
 		counts[t.Verdict]++
 	}
 	var parts []string
-	for _, v := range []Verdict{VerdictIdentical, VerdictDifferent, VerdictSchemaDiffers, VerdictMissing,
+	for _, v := range []Verdict{VerdictIdentical, VerdictPending, VerdictDifferent, VerdictSchemaDiffers, VerdictMissing,
 		VerdictExtra, VerdictIncomparable, VerdictFailed, VerdictNotMirrored} {
 		if n := counts[v]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, v))
@@ -428,6 +518,9 @@ func (t *TableReport) writeDetail(b *strings.Builder) {
 	}
 	for _, s := range t.Samples {
 		fmt.Fprintf(b, "  %-9s %s", printable(string(s.Kind)), formatCells(s.Key))
+		if s.State != DiffUnknown {
+			fmt.Fprintf(b, " [%s]", printable(string(s.State)))
+		}
 		if s.Rows > 1 {
 			fmt.Fprintf(b, " (%s rows)", formatCount(s.Rows))
 		}

@@ -1,0 +1,284 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Rows that one digest covers, at first and within a range that differs, and how
+// many ranges are asked for at once.
+const (
+	digestRows  = 16 << 10
+	drillRows   = 512
+	digestBatch = 32
+
+	// probeTime is how long StrategyAuto streams before it tries digests, and
+	// probeBatch how many ranges it tries.
+	probeTime  = 2 * time.Second
+	probeBatch = 4
+)
+
+// strategy returns how a table is compared, and why if not as asked for.
+func (r *tableRun) strategy() (Strategy, string) {
+	asked := r.c.opts.Strategy
+	if asked == StrategyStream {
+		return asked, ""
+	}
+	if why := r.noDigests(); why != "" {
+		return StrategyStream, why
+	}
+	return asked, ""
+}
+
+// noDigests says why the rows cannot be compared by digests, "" if they can.
+func (r *tableRun) noDigests() string {
+	source, ok := r.c.source.(Digester)
+	mirror, also := r.c.m.store.(Digester)
+	switch {
+	case !ok:
+		return "the source makes no digests"
+	case !also:
+		return "the mirror makes no digests"
+	case source.DigestScheme() != mirror.DigestScheme():
+		return fmt.Sprintf("the digests of the two sides cannot be compared: %s and %s", source.DigestScheme(), mirror.DigestScheme())
+	case !r.plan.ranged:
+		return "the table has no key by which both sides can be cut"
+	}
+	for i, s := range r.plan.source {
+		m := r.plan.mirror[i]
+		switch k := s.Type.Kind(); {
+		case s.Type == m.Type:
+		case k == m.Type.Kind() && (k == KindInt || k == KindString || k == KindBytes):
+		default:
+			return fmt.Sprintf("column %s has two types, %s and %s", s.Name, s.Type, m.Type)
+		}
+	}
+	return ""
+}
+
+// choice is the strategy for the next part.
+func (r *tableRun) choice() Strategy {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.chosen
+}
+
+// choose settles the strategy for the parts to come.
+func (r *tableRun) choose(s Strategy, why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.chosen != StrategyStream || r.reason == "" { // that digests cannot be had stands
+		r.chosen, r.reason = s, why
+	}
+}
+
+// window is a range of keys with the digests of both sides.
+type window struct {
+	from, before   Row
+	last           bool // nothing of the part follows
+	source, mirror []Digest
+	took           time.Duration // by the side that took longer
+	err            error
+}
+
+func (r *tableRun) digestQuery(t Table, cols []Column, from, before Row) Query {
+	q := query(t, cols, r.plan.key)
+	q.From, q.Before = from, before
+	return q
+}
+
+// sourceWindow has the source cut and digest the next ranges of n rows.
+func (p *part) sourceWindow(ctx context.Context, from, before Row, n, ranges int64) (w window) {
+	r := p.r
+	w.from, w.before, w.last = from, before, true
+	started := r.c.m.clock()
+	q := r.digestQuery(*r.p.source, r.plan.source, from, before)
+	if ranges > 0 {
+		q.Limit = n*ranges + 1 // one more: its key is where the next window begins
+	}
+	w.source, w.err = r.c.source.(Digester).DigestEvery(ctx, q, n)
+	if w.err != nil {
+		w.err = wrapError(ctx, w.err, "source")
+		return w
+	}
+	var rows int64
+	for _, d := range w.source {
+		rows += d.Rows
+	}
+	if ranges > 0 && int64(len(w.source)) > ranges {
+		w.before, w.last = w.source[ranges].First, false
+		w.source = w.source[:ranges]
+		rows--
+	}
+	w.took = r.c.m.clock().Sub(started)
+	w.err = r.c.sourcePace.wait(ctx, rows)
+	return w
+}
+
+// mirrorWindow has the mirror digest the same ranges.
+func (p *part) mirrorWindow(ctx context.Context, w *window) {
+	r := p.r
+	if w.err != nil {
+		return
+	}
+	started := r.c.m.clock()
+	var cuts []Row
+	for _, d := range w.source[min(1, len(w.source)):] {
+		cuts = append(cuts, d.First)
+	}
+	q := r.digestQuery(*r.p.mirror, r.plan.mirror, w.from, w.before)
+	w.mirror, w.err = r.c.m.store.(Digester).DigestAt(ctx, q, cuts)
+	if w.err == nil && len(w.mirror) != len(cuts)+1 {
+		w.err = fmt.Errorf("%d digests came for %d ranges", len(w.mirror), len(cuts)+1)
+	}
+	if w.err != nil {
+		w.err = wrapError(ctx, w.err, "mirror")
+		return
+	}
+	if len(w.source) == 0 {
+		w.source = []Digest{{}}
+	}
+	var rows int64
+	for _, d := range w.mirror {
+		rows += d.Rows
+	}
+	w.took = max(w.took, r.c.m.clock().Sub(started))
+	w.err = r.c.mirrorPace.wait(ctx, rows)
+}
+
+// errNoDigest says that a side cannot make the digests after all.
+type errNoDigest struct{ error }
+
+// digest compares the rest of the part by digests. While the mirror makes those
+// of one window, the source makes those of the next.
+func (p *part) digest(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	windows := make(chan window)
+	go func() {
+		defer close(windows)
+		from := p.next
+		for {
+			w := p.sourceWindow(ctx, from, p.before, digestRows, digestBatch)
+			select {
+			case windows <- w:
+			case <-ctx.Done():
+				return
+			}
+			if w.err != nil || w.last {
+				return
+			}
+			from = w.before
+		}
+	}()
+	defer func() {
+		cancel()
+		for range windows { // until the goroutine has ended
+		}
+	}()
+	for w := range windows {
+		p.mirrorWindow(ctx, &w)
+		if errors.Is(w.err, errors.ErrUnsupported) {
+			return errNoDigest{w.err}
+		}
+		if err := p.compareWindow(ctx, w, true); err != nil {
+			return err
+		}
+		p.r.c.checkpoint()
+	}
+	return ctx.Err()
+}
+
+// compareWindow takes over the ranges whose digests are the same. In the others
+// it looks closer when drill is true, and compares rows when not, or when most of
+// the ranges differ anyway.
+func (p *part) compareWindow(ctx context.Context, w window, drill bool) error {
+	if w.err != nil {
+		return w.err
+	}
+	same := func(i int) bool {
+		s, m := w.source[i], w.mirror[i]
+		return s.Rows == m.Rows && s.Sum == m.Sum
+	}
+	end := func(i int) Row {
+		if i == len(w.source)-1 {
+			return w.before
+		}
+		return w.source[i+1].First
+	}
+	differing := 0
+	for i := range w.source {
+		if !same(i) {
+			differing++
+		}
+	}
+	drill = drill && 2*differing <= len(w.source)
+	for i := 0; i < len(w.source); {
+		first := i
+		i++
+		switch {
+		case same(first):
+			p.take(findings{SourceRows: w.source[first].Rows, MirrorRows: w.mirror[first].Rows}, end(first))
+			p.r.progress(w.source[first].Rows)
+		case drill && w.source[first].Rows > 2*drillRows:
+			closer := p.sourceWindow(ctx, p.next, end(first), drillRows, 0)
+			p.mirrorWindow(ctx, &closer)
+			if err := p.compareWindow(ctx, closer, false); err != nil {
+				return err
+			}
+		default:
+			for !drill && i < len(w.source) && !same(i) {
+				i++
+			}
+			if err := p.stream(ctx, end(i-1), time.Time{}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// auto streams for a while, digests a part of what follows, and goes on with
+// what was faster.
+func (p *part) auto(ctx context.Context) error {
+	r := p.r
+	clock := r.c.m.clock
+	started, before := clock(), p.found.SourceRows
+	if err := p.stream(ctx, p.before, started.Add(probeTime)); err != nil {
+		return err
+	}
+	if p.ended {
+		r.choose(StrategyStream, "it took less than "+Duration(probeTime).String())
+		return nil
+	}
+	if s := r.choice(); s != StrategyAuto { // another part has found out
+		return p.compare(ctx)
+	}
+	streamed := perSecond(p.found.SourceRows-before, clock().Sub(started))
+	w := p.sourceWindow(ctx, p.next, p.before, digestRows, probeBatch)
+	p.mirrorWindow(ctx, &w)
+	if errors.Is(w.err, errors.ErrUnsupported) {
+		return errNoDigest{w.err}
+	}
+	var rows int64
+	for _, d := range w.source {
+		rows += d.Rows
+	}
+	digested := perSecond(rows, w.took)
+	if err := p.compareWindow(ctx, w, true); err != nil {
+		return err
+	}
+	figures := fmt.Sprintf("%s rows/s streamed, %s digested", formatCount(streamed), formatCount(digested))
+	// What differs is fetched all the same, so digests must be clearly faster.
+	if digested > 2*streamed {
+		r.choose(StrategyDigest, figures)
+	} else {
+		r.choose(StrategyStream, figures)
+	}
+	return p.compare(ctx)
+}
+
+func perSecond(rows int64, d time.Duration) int64 {
+	return int64(float64(rows) / max(d, time.Microsecond).Seconds())
+}

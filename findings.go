@@ -1,0 +1,185 @@
+package mirror
+
+import (
+	"database/sql/driver"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"time"
+)
+
+// DiffState says whether a difference goes away by itself.
+type DiffState string
+
+// The states of a difference.
+const (
+	// DiffUnknown: nothing is known yet. Recheck can find out.
+	DiffUnknown DiffState = ""
+
+	// DiffPending: the row was changed after the mirror's LSN, or the next
+	// cycle sends the whole table, so the difference goes away by itself.
+	DiffPending DiffState = "pending"
+
+	// DiffDiverged: no cycle will send the row, so the difference stays until
+	// the row is changed again or its table is reset.
+	DiffDiverged DiffState = "diverged"
+)
+
+// Difference is a key whose rows differ.
+type Difference struct {
+	Kind  DiffKind  `json:"kind"`
+	State DiffState `json:"state,omitempty"`
+
+	// Key is the whole key, in the order of TableReport.Key.
+	Key []Cell `json:"key"`
+
+	// Rows is how many rows differ, more than 1 only where a key repeats.
+	Rows int64 `json:"rows"`
+
+	// Sum identifies the values of both sides, so that Recheck can tell
+	// whether it is the same difference.
+	Sum string `json:"sum"`
+}
+
+// maxKeySize is the size in bytes of the longest key that a report keeps. SQL
+// Server's own limit is 900 bytes for a clustered index, 1,700 for others.
+const maxKeySize = 4096
+
+// findings are what the comparison of a range of keys found.
+type findings struct {
+	SourceRows int64        `json:"sourceRows"`
+	MirrorRows int64        `json:"mirrorRows"`
+	Missing    int64        `json:"missing,omitempty"`
+	Extra      int64        `json:"extra,omitempty"`
+	Changed    int64        `json:"changed,omitempty"`
+	Duplicate  int64        `json:"duplicate,omitempty"`
+	Pending    int64        `json:"pending,omitempty"`
+	Diverged   int64        `json:"diverged,omitempty"`
+	Columns    []int64      `json:"columns"` // how many rows differ in each compared column
+	Samples    []Sample     `json:"samples,omitempty"`
+	Keys       []Difference `json:"keys,omitempty"`
+}
+
+// count returns the counter of a kind.
+func (f *findings) count(kind DiffKind) *int64 {
+	switch kind {
+	case DiffMissing:
+		return &f.Missing
+	case DiffExtra:
+		return &f.Extra
+	case DiffChanged:
+		return &f.Changed
+	default:
+		return &f.Duplicate
+	}
+}
+
+// different is how many rows differ and are not known to be pending.
+func (f *findings) different() int64 {
+	return f.Missing + f.Extra + f.Changed + f.Duplicate - f.Pending
+}
+
+// settle records the state of a difference.
+func (f *findings) settle(d openDifference, state DiffState) {
+	switch state {
+	case DiffPending:
+		f.Pending += d.rows
+	case DiffDiverged:
+		f.Diverged += d.rows
+	}
+	if d.sample >= 0 {
+		f.Samples[d.sample].State = state
+	}
+	if d.kept >= 0 {
+		f.Keys[d.kept].State = state
+	}
+}
+
+// add adds what was found behind f in key order.
+func (f *findings) add(g findings, maxSamples int) {
+	f.SourceRows += g.SourceRows
+	f.MirrorRows += g.MirrorRows
+	f.Missing += g.Missing
+	f.Extra += g.Extra
+	f.Changed += g.Changed
+	f.Duplicate += g.Duplicate
+	f.Pending += g.Pending
+	f.Diverged += g.Diverged
+	if f.Columns == nil {
+		f.Columns = make([]int64, len(g.Columns))
+	}
+	for i, n := range g.Columns {
+		f.Columns[i] += n
+	}
+	f.Samples = append(f.Samples, g.Samples[:max(0, min(len(g.Samples), maxSamples-len(f.Samples)))]...)
+	f.Keys = append(f.Keys, g.Keys...)
+}
+
+// clone returns a copy that later additions to f do not change.
+func (f findings) clone() findings {
+	f.Columns, f.Samples, f.Keys = slices.Clone(f.Columns), slices.Clone(f.Samples), slices.Clone(f.Keys)
+	return f
+}
+
+// check refuses findings that no comparison can have made.
+func (f findings) check() error {
+	for _, n := range append([]int64{f.SourceRows, f.MirrorRows, f.Missing, f.Extra, f.Changed, f.Duplicate, f.Pending, f.Diverged}, f.Columns...) {
+		if n < 0 {
+			return fmt.Errorf("a count is %d", n)
+		}
+	}
+	if f.Missing+f.Changed > f.SourceRows || f.Extra+f.Changed+f.Duplicate > f.MirrorRows ||
+		f.Pending+f.Diverged > f.Missing+f.Extra+f.Changed+f.Duplicate {
+		return fmt.Errorf("its counts contradict each other")
+	}
+	return nil
+}
+
+// fill writes f into the report of its table.
+func (f findings) fill(t *TableReport, plan tablePlan) {
+	t.SourceRows, t.MirrorRows = f.SourceRows, f.MirrorRows
+	t.Missing, t.Extra, t.Changed, t.Duplicate = f.Missing, f.Extra, f.Changed, f.Duplicate
+	t.Pending, t.Diverged = f.Pending, f.Diverged
+	t.Samples, t.Differences = f.Samples, f.Keys
+	for i, n := range f.Columns {
+		if n > 0 {
+			t.ChangedColumns = append(t.ChangedColumns, ColumnCount{Column: plan.source[i].Name, Rows: n})
+		}
+	}
+}
+
+// writeValue writes a value so that different values are written differently.
+func writeValue(w io.Writer, v driver.Value) {
+	var head [9]byte
+	number := func(tag byte, n uint64) {
+		head[0] = tag
+		binary.BigEndian.PutUint64(head[1:], n)
+		w.Write(head[:]) //nolint:errcheck // w is a hash
+	}
+	switch x := v.(type) {
+	case nil:
+		number('n', 0)
+	case int64:
+		number('i', uint64(x))
+	case float64:
+		number('f', math.Float64bits(x))
+	case bool:
+		number('b', map[bool]uint64{true: 1}[x])
+	case time.Time:
+		_, offset := x.Zone()
+		number('t', uint64(x.Unix()))
+		number('o', uint64(x.Nanosecond())<<32|uint64(uint32(offset)))
+	case string:
+		number('s', uint64(len(x)))
+		io.WriteString(w, x) //nolint:errcheck // w is a hash
+	case []byte:
+		number('x', uint64(len(x)))
+		w.Write(x) //nolint:errcheck // w is a hash
+	default:
+		text := fmt.Sprintf("%T %v", x, x)
+		number('?', uint64(len(text)))
+		io.WriteString(w, text) //nolint:errcheck // w is a hash
+	}
+}

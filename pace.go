@@ -1,0 +1,48 @@
+package mirror
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// pace holds one side to a number of rows a second.
+type pace struct {
+	perSecond int64
+	clock     func() time.Time
+	sleep     func(context.Context, time.Duration) error
+
+	mu   sync.Mutex
+	next time.Time // when more rows may follow
+}
+
+// wait returns when rows more may pass.
+func (p *pace) wait(ctx context.Context, rows int64) error {
+	if p.perSecond <= 0 {
+		return nil
+	}
+	p.mu.Lock()
+	now := p.clock()
+	if p.next.Before(now) {
+		p.next = now
+	}
+	d := p.next.Sub(now)
+	p.next = p.next.Add(time.Duration(float64(rows) / float64(p.perSecond) * float64(time.Second)))
+	p.mu.Unlock()
+	if d == 0 {
+		return nil
+	}
+	return p.sleep(ctx, d)
+}
+
+// sleep waits on a timer.
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,226 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// tracking tells the differences of one table that wait for the next cycle from
+// those that no cycle repairs, by the change tracking of the source.
+//
+// An LSN is read, then the rows of both sides, then which of the keys that
+// differ were changed since that LSN. A key that was not is sent by no cycle, so
+// its difference stays; one that was is sent by the next. Two things could
+// fool this. A cycle that ended meanwhile may have sent the key already: when
+// the LSN moved, the rows are read again, and judged by the new LSN. And a cycle
+// that populated the table anew may have been caught in the middle of it, with an
+// LSN that is in the end the same: so keys that seem to stay are read again, too.
+type tracking struct {
+	r       *tableRun
+	changes ChangeTracker
+
+	mu        sync.Mutex
+	rereads   int   // how many keys may still be read again
+	confirms  int   // how many keys that seem to stay are still read again
+	populated bool  // the table was populated anew while it was read
+	expired   bool  // the changes since the LSN are no longer known
+	lost      error // why nothing more is known
+}
+
+// The most keys of a table that are read again: because a cycle ended while the
+// table was compared, and to confirm that differences stay.
+const (
+	maxRereads  = 1000
+	maxConfirms = 100
+
+	// maxRounds is how many cycles that end while a key is looked at are
+	// waited out.
+	maxRounds = 3
+)
+
+// trackingOf returns what classifies the differences of a table, nil when
+// nothing can: no change tracking, no key, or no valid LSN.
+func (c *comparison) trackingOf(r *tableRun, tr *TableReport) *tracking {
+	if c.changes == nil || !r.plan.ranged || c.allPending(r.p) || tr.LSNState != "" || r.p.lsn == nil || *r.p.lsn < 0 {
+		return nil
+	}
+	return &tracking{r: r, changes: c.changes, rereads: maxRereads, confirms: maxConfirms}
+}
+
+// allPending reports whether the next cycle sends the whole table anyway.
+func (c *comparison) allPending(p pair) bool {
+	return p.state == LSNExpired || p.lsn != nil && *p.lsn == ResendAll
+}
+
+// lsnState asks the change tracking what it makes of a table's LSN.
+func (c *comparison) lsnState(ctx context.Context, p pair) (LSNState, error) {
+	if c.changes == nil || p.source == nil || p.lsn == nil || *p.lsn < 0 {
+		return "", nil
+	}
+	if *p.lsn > c.version {
+		return LSNAhead, nil
+	}
+	least, err := c.changes.MinValidVersion(ctx, *p.source)
+	switch {
+	case errors.Is(err, errors.ErrUnsupported):
+		return "", nil
+	case err != nil:
+		return "", err
+	case *p.lsn < least:
+		return LSNExpired, nil
+	default:
+		return "", nil
+	}
+}
+
+// classify settles the differences that a segment left open. It has no
+// connection open while it asks.
+func (k *tracking) classify(ctx context.Context, p *part, m *merge) error {
+	var open []openDifference
+	for _, d := range m.open {
+		if d.kind == DiffDuplicate {
+			m.found.settle(d, DiffDiverged) // the source has no such row to send
+			continue
+		}
+		open = append(open, d)
+	}
+	for round := 0; len(open) > 0 && round < maxRounds; round++ {
+		next, err := k.round(ctx, p, m, open)
+		if errors.Is(err, context.Canceled) || ctx.Err() != nil {
+			return err
+		}
+		if err != nil {
+			k.lose(ctx, p.since, err)
+			return nil
+		}
+		open = next
+	}
+	return nil
+}
+
+// round settles what can be settled by p.since, moves p.since to the LSN of
+// now, and returns what has to be judged by that.
+func (k *tracking) round(ctx context.Context, p *part, m *merge, open []openDifference) (again []openDifference, err error) {
+	if k.given() {
+		return nil, nil
+	}
+	keys := make([]Row, len(open))
+	for i, d := range open {
+		keys[i] = d.key
+	}
+	changed, err := k.changes.Changed(ctx, *k.r.p.source, p.since, keys)
+	if err != nil {
+		return nil, err
+	}
+	if len(changed) != len(keys) {
+		return nil, fmt.Errorf("changes of %d keys were asked for, %d came", len(keys), len(changed))
+	}
+	lsn, err := k.r.c.lsnOf(ctx, k.r.p)
+	if err != nil {
+		return nil, err
+	}
+	moved := lsn == nil || *lsn != p.since
+	if moved && lsn != nil && *lsn >= 0 {
+		p.since = *lsn
+	}
+	for i, d := range open {
+		if k.given() {
+			return nil, nil
+		}
+		limit := &k.confirms
+		if changed[i] {
+			if !moved {
+				m.found.settle(d, DiffPending)
+				continue
+			}
+			limit = &k.rereads
+		}
+		if !k.take(limit) {
+			if !changed[i] {
+				m.found.settle(d, DiffDiverged)
+			}
+			continue
+		}
+		now, err := k.r.compareKey(ctx, d.key)
+		if err != nil {
+			return nil, err
+		}
+		switch {
+		case now.different() == 0 && changed[i]:
+			m.found.settle(d, DiffPending) // it has arrived meanwhile
+		case now.different() == 0:
+			k.mu.Lock()
+			k.populated = true
+			k.mu.Unlock()
+		case !changed[i]:
+			m.found.settle(d, DiffDiverged)
+		default:
+			again = append(again, d)
+		}
+	}
+	if moved && (lsn == nil || *lsn < 0) {
+		return nil, nil
+	}
+	return again, nil
+}
+
+// take takes one of a limited number.
+func (k *tracking) take(n *int) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if *n == 0 {
+		return false
+	}
+	*n--
+	return true
+}
+
+// given reports whether classifying was given up.
+func (k *tracking) given() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.populated || k.expired || k.lost != nil
+}
+
+// lose gives up: because the changes since the LSN are no longer known, or for
+// another reason.
+func (k *tracking) lose(ctx context.Context, since LSN, err error) {
+	least, merr := k.changes.MinValidVersion(ctx, *k.r.p.source)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if merr == nil && since < least {
+		k.expired = true
+	} else {
+		k.lost = err
+	}
+}
+
+// errPopulated says that a cycle populated the table while it was compared.
+var errPopulated = errors.New("the table was populated anew while it was compared")
+
+// finish puts what became of the tracking into the report.
+func (k *tracking) finish(tr *TableReport) error {
+	switch {
+	case k.populated:
+		return errPopulated
+	case k.expired:
+		tr.LSNState = LSNExpired
+		tr.forgetStates()
+	case k.lost != nil:
+		tr.Warning = fmt.Sprintf("differences are not known to be pending or not: %v", k.lost)
+	}
+	return nil
+}
+
+// forgetStates takes back what was said of single differences.
+func (t *TableReport) forgetStates() {
+	t.Pending, t.Diverged = 0, 0
+	for i := range t.Samples {
+		t.Samples[i].State = DiffUnknown
+	}
+	for i := range t.Differences {
+		t.Differences[i].State = DiffUnknown
+	}
+}

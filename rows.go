@@ -1,0 +1,428 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// tableRun is the comparison of one table's rows, in one or several ranges of
+// keys.
+type tableRun struct {
+	c        *comparison
+	p        pair
+	plan     tablePlan
+	tracking *tracking // nil when differences cannot be classified
+	expected int64     // rows, 0 when nobody asks
+	started  time.Time
+	rows     atomic.Int64 // of the source, compared so far
+
+	mu     sync.Mutex
+	parts  []*part
+	kept   int      // keys in the report
+	chosen Strategy // what is left of StrategyAuto
+	reason string
+}
+
+// part is a range of keys that is compared in key order by one goroutine.
+type part struct {
+	r *tableRun
+
+	// The rest of the range, and what was found before it. All of it is
+	// guarded by r.mu, and changed together: it is what a checkpoint holds.
+	next, before Row
+	ended        bool
+	found        findings
+
+	since LSN // with tracking: an LSN read before the rest of the range is
+}
+
+// errEnough ends a comparison that has found MaxDifferences.
+var errEnough = errors.New("enough differences")
+
+// compareRows compares the rows of a table by value.
+func (c *comparison) compareRows(ctx context.Context, p pair, plan tablePlan, tr *TableReport) error {
+	r := &tableRun{c: c, p: p, plan: plan, started: c.m.clock()}
+	if c.m.progress != nil {
+		n, err := c.source.Count(ctx, *p.source)
+		if err != nil {
+			return err
+		}
+		r.expected = n
+	}
+	r.chosen, r.reason = r.strategy()
+	r.tracking = c.trackingOf(r, tr)
+	if err := r.cut(ctx); err != nil {
+		return wrapError(ctx, err, "source")
+	}
+	c.begin(r)
+	err := r.compare(ctx)
+	total := r.total()
+	total.fill(tr, plan)
+	tr.Strategy, tr.StrategyReason = r.chosen, r.reason
+	if errors.Is(err, errEnough) {
+		tr.Truncated = true
+		err = c.count(ctx, p, tr)
+	}
+	if err == nil && r.tracking != nil {
+		err = r.tracking.finish(tr)
+	}
+	return err
+}
+
+// total sums up what all parts found.
+func (r *tableRun) total() findings {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	total := findings{Columns: make([]int64, len(r.plan.source))}
+	for _, p := range r.parts {
+		total.add(p.found, r.c.opts.MaxSamples)
+	}
+	return total
+}
+
+// compare runs the parts: in this goroutine, and in as many others as there are
+// tables less than Concurrency allows.
+func (r *tableRun) compare(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	errs := make([]error, len(r.parts))
+	run := func(i int) {
+		if errs[i] = r.parts[i].compare(ctx); errs[i] != nil {
+			cancel()
+		}
+	}
+	var wg sync.WaitGroup
+	for i := range r.parts {
+		if i < len(r.parts)-1 {
+			select {
+			case r.c.slots <- struct{}{}:
+				wg.Go(func() {
+					defer func() { <-r.c.slots }()
+					run(i)
+				})
+				continue
+			default:
+			}
+		}
+		if ctx.Err() == nil {
+			run(i)
+		}
+	}
+	wg.Wait()
+	var cause error
+	for _, err := range errs {
+		// The others were only told to stop.
+		if err != nil && (cause == nil || errors.Is(cause, context.Canceled)) {
+			cause = err
+		}
+	}
+	return cause
+}
+
+func (p *part) compare(ctx context.Context) error {
+	if p.ended {
+		return nil
+	}
+	err := error(nil)
+	switch p.r.choice() {
+	case StrategyDigest:
+		err = p.digest(ctx)
+	case StrategyAuto:
+		err = p.auto(ctx)
+	default:
+		return p.stream(ctx, p.before, time.Time{})
+	}
+	var none errNoDigest
+	if errors.As(err, &none) {
+		p.r.choose(StrategyStream, none.Error())
+		return p.compare(ctx)
+	}
+	return err
+}
+
+// take adds what was found up to the key next, nil for the end of the table.
+func (p *part) take(f findings, next Row) {
+	p.r.mu.Lock()
+	defer p.r.mu.Unlock()
+	p.found.add(f, p.r.c.opts.MaxSamples)
+	p.next = next
+	p.ended = next == nil || p.before != nil && p.r.plan.order(next, p.before) >= 0
+}
+
+// A stream ends early to classify what differs when it holds so many keys or so
+// many bytes of them.
+const (
+	maxOpen      = 16 << 10
+	maxOpenBytes = 4 << 20
+)
+
+// stream compares the rows from p.next up to the key before, or until a point in
+// time. It leaves p.next at what is not compared yet.
+func (p *part) stream(ctx context.Context, before Row, until time.Time) error {
+	for {
+		m, err := p.segment(ctx, before, until)
+		if err != nil {
+			return err
+		}
+		if p.r.tracking != nil {
+			if err := p.r.tracking.classify(ctx, p, m); err != nil {
+				return err
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		next := m.next
+		if next == nil {
+			next = before
+		}
+		p.take(m.found, next)
+		if p.r.enough(findings{}) {
+			return errEnough
+		}
+		if m.next == nil || !until.IsZero() && !p.r.c.m.clock().Before(until) {
+			return nil
+		}
+	}
+}
+
+// enough reports whether the table has as many differences as one wants to
+// know, those of f included.
+func (r *tableRun) enough(f findings) bool {
+	limit := r.c.opts.MaxDifferences
+	if limit <= 0 || r.c.allPending(r.p) {
+		return false
+	}
+	total := f.different()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.parts {
+		total += p.found.different()
+	}
+	return total >= limit
+}
+
+// checkEvery is after how many rows of both sides a stream looks at the clock.
+const checkEvery = 1024
+
+// segment walks from p.next to the key before, as far as it comes without
+// classifying.
+func (p *part) segment(ctx context.Context, before Row, until time.Time) (*merge, error) {
+	r := p.r
+	m := newMerge(r.plan, max(0, r.c.opts.MaxSamples-len(p.found.Samples)))
+	m.keep, m.classifies = r.keep, r.tracking != nil
+	var checked, counted, noted int64
+	saved := r.c.m.clock()
+	source, mirror := r.cursors(m)
+	progress := func() {
+		done := source.decided()
+		r.progress(done - counted)
+		counted = done
+	}
+	m.stop = func(m *merge, rows int64) bool {
+		if len(m.open) >= maxOpen || m.openBytes >= maxOpenBytes {
+			return true
+		}
+		if n := m.found.different(); n > noted && !m.classifies {
+			noted = n
+			if r.enough(m.found) {
+				return true
+			}
+		}
+		if rows-checked < checkEvery {
+			return false
+		}
+		checked = rows
+		progress()
+		now := r.c.m.clock()
+		if ctx.Err() != nil || !until.IsZero() && !now.Before(until) {
+			return true
+		}
+		if r.plan.ranged && len(m.open) == 0 && now.Sub(saved) >= saveEvery {
+			saved = now
+			m.count(source, mirror)
+			// The walk goes on, so its findings begin anew behind this key.
+			p.take(m.found, m.nextKey(source, mirror))
+			m.restart(source, mirror)
+			counted, noted = 0, 0
+			r.c.checkpoint()
+		}
+		return false
+	}
+	err := r.walk(ctx, m, source, mirror, r.c.source, r.c.m.store, p.next, before)
+	m.count(source, mirror)
+	progress()
+	return m, err
+}
+
+// cursors returns the cursors of both sides.
+func (r *tableRun) cursors(m *merge) (source, mirror *cursor) {
+	source = &cursor{order: m.orderSource, bytes: bytesColumns(r.plan.source), onBatch: r.c.sourcePace.wait}
+	mirror = &cursor{order: m.orderMirror, bytes: bytesColumns(r.plan.mirror), onBatch: r.c.mirrorPace.wait}
+	return source, mirror
+}
+
+// walk merges the rows of both sides from one key to before another.
+func (r *tableRun) walk(ctx context.Context, m *merge, src, mir *cursor, source, mirror Source, from, before Row) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var readers sync.WaitGroup
+	defer readers.Wait()
+	defer cancel()
+	startSource := func() error {
+		q := query(*r.p.source, r.plan.source, r.plan.key)
+		q.From, q.Before = from, before
+		return wrapError(ctx, src.start(ctx, &readers, source, q), "source")
+	}
+	startMirror := func() error {
+		q := query(*r.p.mirror, r.plan.mirror, r.plan.key)
+		q.From, q.Before = from, before
+		return wrapError(ctx, mir.start(ctx, &readers, mirror, q), "mirror")
+	}
+	// The second side starts when the first one has brought a batch. Taking
+	// connections in one order keeps comparisons that share two small pools
+	// from waiting for each other.
+	first, second := startSource, startMirror
+	if poolOrder(r.c.m.store) < poolOrder(r.c.source) {
+		first, second = second, first
+	}
+	err := first()
+	if err == nil {
+		err = second()
+	}
+	if err == nil {
+		err = m.run(src, mir)
+	}
+	return err
+}
+
+// maxKeptKeys bounds the differing keys of all tables of a report.
+const maxKeptKeys = 20_000
+
+// keep takes a place for a key in the report and says whether there was one.
+func (r *tableRun) keep() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.kept >= r.c.opts.MaxKeys || r.c.kept.Add(1) > maxKeptKeys {
+		return false
+	}
+	r.kept++
+	return true
+}
+
+// progress adds rows of the source and tells the user's function.
+func (r *tableRun) progress(rows int64) {
+	done := r.rows.Add(rows)
+	if r.c.m.progress == nil {
+		return
+	}
+	o := Progress{Table: r.p.name, Rows: done, Expected: max(done, r.expected)}
+	if elapsed := r.c.m.clock().Sub(r.started); done > 0 {
+		o.Remaining = time.Duration(float64(elapsed) * float64(o.Expected-done) / float64(done))
+	}
+	r.c.report(o)
+}
+
+// cut makes the parts: those of the checkpoint, or key ranges of SplitRows rows,
+// or one for the whole table.
+func (r *tableRun) cut(ctx context.Context) error {
+	opts := r.c.opts
+	since := ResendAll
+	if r.p.lsn != nil {
+		since = *r.p.lsn
+	}
+	if resumed, ok := r.c.resume(r); ok {
+		r.parts = resumed
+		for _, p := range r.parts {
+			p.since = since
+			r.kept += len(p.found.Keys)
+			r.c.kept.Add(int64(len(p.found.Keys)))
+			r.rows.Add(p.found.SourceRows)
+		}
+		return nil
+	}
+	digester, ok := r.c.source.(Digester)
+	var cuts []Row
+	if opts.SplitRows > 0 && ok && r.plan.ranged {
+		q := query(*r.p.source, r.plan.source, r.plan.key)
+		q.Columns = []string{}
+		digests, err := digester.DigestEvery(ctx, q, opts.SplitRows)
+		if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+		for _, d := range digests[min(1, len(digests)):] {
+			cuts = append(cuts, d.First)
+		}
+	}
+	var from Row
+	for _, key := range append(cuts, nil) {
+		r.parts = append(r.parts, &part{r: r, next: from, before: key, since: since})
+		from = key
+	}
+	return nil
+}
+
+// single reads the rows of one key.
+type single struct {
+	Source
+	order func(a, b Row) int
+	key   Row
+}
+
+// Rows implements Source. Two rows are enough to see that the key does not
+// repeat, and spare the server a query that is broken off.
+func (s single) Rows(ctx context.Context, q Query) iter.Seq2[[]Row, error] {
+	return func(yield func([]Row, error) bool) {
+		q.From, q.Limit = s.key, 2
+		var rows []Row
+		for batch, err := range s.Source.Rows(ctx, q) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, row := range batch {
+				if s.order(s.key, row) == 0 {
+					rows = append(rows, row.Clone())
+				}
+			}
+		}
+		if len(rows) < 2 {
+			if len(rows) > 0 {
+				yield(rows, nil)
+			}
+			return
+		}
+		q.Limit = 0
+		for batch, err := range s.Source.Rows(ctx, q) {
+			n := 0
+			for n < len(batch) && s.order(s.key, batch[n]) == 0 {
+				n++
+			}
+			if err != nil || n > 0 {
+				if !yield(batch[:n], err) {
+					return
+				}
+			}
+			if n < len(batch) {
+				return
+			}
+		}
+	}
+}
+
+// compareKey reads the rows of one key again, on both sides.
+func (r *tableRun) compareKey(ctx context.Context, key Row) (findings, error) {
+	m := newMerge(r.plan, 0)
+	m.keep = func() bool { return true }
+	src, mir := r.cursors(m)
+	err := r.walk(ctx, m, src, mir, single{r.c.source, m.orderSource, key}, single{r.c.m.store, m.orderMirror, key}, key, nil)
+	if err != nil {
+		return findings{}, fmt.Errorf("read a key again: %w", err)
+	}
+	m.count(src, mir)
+	return m.found, nil
+}
