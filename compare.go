@@ -177,12 +177,8 @@ func (m *Mirror) Compare(ctx context.Context, source Source, opts *CompareOption
 		ctx, cancel = context.WithTimeoutCause(ctx, o.MaxDuration, fmt.Errorf("%w of %s", ErrTimeBudget, Duration(o.MaxDuration)))
 		defer cancel()
 	}
-	c := &comparison{
-		m: m, source: source, opts: o, saved: m.clock(), runs: map[string]*tableRun{},
-		sourcePace: &pace{perSecond: o.MaxRowsPerSecond, clock: m.clock, sleep: m.sleep},
-		mirrorPace: &pace{perSecond: o.MaxRowsPerSecond, clock: m.clock, sleep: m.sleep},
-		slots:      make(chan struct{}, min(o.Concurrency, limit)),
-	}
+	c := m.newComparison(source, o)
+	c.slots = make(chan struct{}, min(o.Concurrency, limit))
 	report := &Report{
 		Version: reportVersion, ContextID: m.contextID, Depth: o.Depth, Started: m.clock().UTC(), State: MirrorTracked,
 		IgnoreColumns: o.IgnoreColumns, SchemaPrefixes: o.SchemaPrefixes, LooseTypes: o.LooseTypes,
@@ -216,16 +212,26 @@ func (m *Mirror) Compare(ctx context.Context, source Source, opts *CompareOption
 		})
 	}
 	wg.Wait()
+	if ctx.Err() != nil {
+		report.Incomplete, report.Checkpoint = true, c.snapshot()
+	} else {
+		c.lastLSNs(ctx, report)
+	}
 	for _, t := range report.Tables {
 		if t.Warning != "" {
 			report.Warnings = append(report.Warnings, t.Table+": "+t.Warning)
 		}
 	}
 	report.Finished = m.clock().UTC()
-	if ctx.Err() != nil {
-		report.Incomplete, report.Checkpoint = true, c.snapshot()
-	}
 	return report, caller.Err()
+}
+
+func (m *Mirror) newComparison(source Source, o CompareOptions) *comparison {
+	return &comparison{
+		m: m, source: source, opts: o, saved: m.clock(), runs: map[string]*tableRun{},
+		sourcePace: &pace{perSecond: o.MaxRowsPerSecond, clock: m.clock, sleep: m.sleep},
+		mirrorPace: &pace{perSecond: o.MaxRowsPerSecond, clock: m.clock, sleep: m.sleep},
+	}
 }
 
 // readIsolation notes how both sides are read.
@@ -259,27 +265,33 @@ func (c *comparison) readVersion(ctx context.Context, report *Report) error {
 	return nil
 }
 
+// lastLSNs notes the LSNs after the last row was read, from which Recheck counts
+// the cycles. Without them it begins to count at its first call.
+func (c *comparison) lastLSNs(ctx context.Context, report *Report) {
+	if c.metadata == nil || !slices.ContainsFunc(report.Tables, func(t TableReport) bool { return t.open() }) {
+		return
+	}
+	md, err := c.m.readMetadata(ctx, c.m.store, []Table{*c.metadata})
+	if err != nil {
+		report.Warnings = append(report.Warnings, fmt.Sprintf("Recheck has to wait for one cycle more: %v", err))
+		return
+	}
+	for i := range report.Tables {
+		t := &report.Tables[i]
+		t.LastLSN = md.lsnOf(Table{Name: t.Table})
+	}
+}
+
 // lsnOf reads a table's LSN; nil when it has none.
 func (c *comparison) lsnOf(ctx context.Context, p pair) (*LSN, error) {
 	if c.metadata == nil {
 		return nil, nil
 	}
 	md, err := c.m.readMetadata(ctx, c.m.store, []Table{*c.metadata})
-	if err != nil {
-		if _, err = stateWithout(err); err != nil {
-			return nil, err
-		}
-		return nil, nil
+	if _, err = stateWithout(err); err != nil {
+		return nil, err
 	}
-	t := Table{Name: p.name}
-	if p.mirror != nil {
-		t = *p.mirror
-	}
-	row, err := md.row(t)
-	if err != nil || row == nil {
-		return nil, nil //nolint:nilerr // several rows are no LSN
-	}
-	return row.lsn, nil
+	return md.lsnOf(*p.mirror), nil
 }
 
 func (o *CompareOptions) fill() error {
@@ -562,9 +574,6 @@ func (c *comparison) compareBoth(ctx context.Context, p pair, blank TableReport)
 		err = c.compareDepth(ctx, p, plan, &tr)
 		if err == nil {
 			tr.decide()
-			if tr.differences() > 0 && tr.Tracked {
-				tr.LastLSN, err = c.lsnOf(ctx, p)
-			}
 		}
 		tr.fail(ctx, err)
 		c.end(p, plan, &tr)

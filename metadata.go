@@ -178,6 +178,14 @@ func (md *metadata) row(t Table) (*metadataRow, error) {
 	}
 }
 
+// lsnOf returns the LSN of a table, nil when it has none or several.
+func (md *metadata) lsnOf(t Table) *LSN {
+	if at := md.rowsOf(t); len(at) == 1 {
+		return md.rows[at[0]].lsn
+	}
+	return nil
+}
+
 // cells returns a row with the names of its columns.
 func (md *metadata) cells(r *metadataRow) []Cell {
 	cells := make([]Cell, len(md.columns))

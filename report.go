@@ -83,6 +83,9 @@ type Report struct {
 	SourceIsolation string `json:"sourceIsolation,omitempty"`
 	MirrorIsolation string `json:"mirrorIsolation,omitempty"`
 
+	// Rechecked is when Recheck made this report, or zero.
+	Rechecked time.Time `json:"rechecked,omitzero"`
+
 	// Incomplete is true when the context was done, or the time was up, before
 	// every table was compared. Checkpoint is then what a later Compare can
 	// resume from.
@@ -381,6 +384,9 @@ func (r *Report) WriteText(w io.Writer) error {
 	if r.SourceIsolation+r.MirrorIsolation != "" {
 		fmt.Fprintf(&b, "Read under: source %s, mirror %s\n",
 			printable(cmp.Or(r.SourceIsolation, "unknown")), printable(cmp.Or(r.MirrorIsolation, "unknown")))
+	}
+	if !r.Rechecked.IsZero() {
+		fmt.Fprintf(&b, "Keys that differed were read again %s\n", r.Rechecked.Format(time.DateTime+" MST"))
 	}
 	if r.State == MirrorAwaitingFirstCycle {
 		b.WriteString("There is no metadata table: the next cycle populates everything.\n")

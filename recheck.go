@@ -1,0 +1,205 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// RecheckOptions configure [Mirror.Recheck]. The zero value of each field is its
+// default.
+type RecheckOptions struct {
+	// Cycles is how many cycles must be seen to end after the comparison
+	// before a difference that is still the same has diverged. Default: 2. The
+	// first one may have begun before the rows were read.
+	Cycles int
+
+	// After is the time since the comparison after which a difference that is
+	// still the same has diverged, whether cycles were seen or not. Default:
+	// no such time, because the Mirroring Task rests at night and during
+	// maintenance.
+	After time.Duration
+}
+
+const defaultCycles = 2
+
+// Recheck reads the keys that differed in report once more and returns a report
+// with what is known by now; report itself stays as it is. It is for sources
+// without change tracking, where Compare cannot tell what is pending. Call it
+// after each cycle until nothing is unknown.
+//
+// A key whose rows are equal by now was pending. One with the same difference
+// has diverged when enough cycles ended since the comparison, or enough time
+// passed (see RecheckOptions). Cycles are seen by the LSNs: the table's own must
+// be seen to move as often as Cycles says, or that of one other table once more
+// often, because a cycle sends one table after the other. The rest, and the keys
+// beyond CompareOptions.MaxKeys, stay unknown. When the source tracks changes
+// they are asked for at once.
+//
+// The counts of differing rows stay those of the comparison; Pending, Diverged
+// and the verdicts follow what was found out. Source must be the one that the
+// report is about. A report of another customer is an error.
+func (m *Mirror) Recheck(ctx context.Context, source Source, report *Report, opts *RecheckOptions) (*Report, error) {
+	if source == nil || report == nil {
+		return nil, errors.New("recheck: source or report is nil: pass those of the comparison")
+	}
+	if report.ContextID != m.contextID {
+		return nil, fmt.Errorf("recheck: the report is of %q, not of %q", clip(report.ContextID, maxNameLength), m.contextID)
+	}
+	if report.Version != reportVersion {
+		return nil, fmt.Errorf("recheck: the report has version %d, want %d: compare again", report.Version, reportVersion)
+	}
+	var o RecheckOptions
+	if opts != nil {
+		o = *opts
+	}
+	if o.Cycles < 0 || o.After < 0 {
+		return nil, errors.New("recheck: Cycles and After cannot be negative")
+	}
+	if o.Cycles == 0 {
+		o.Cycles = defaultCycles
+	}
+	if _, err := connectionLimit(source, m.store); err != nil {
+		return nil, err
+	}
+	c := m.newComparison(source, CompareOptions{
+		IgnoreColumns: report.IgnoreColumns, SchemaPrefixes: report.SchemaPrefixes, LooseTypes: report.LooseTypes,
+	})
+	out := report.clone()
+	var scratch Report
+	pairs, err := c.pairs(ctx, &scratch)
+	if err == nil {
+		err = c.readVersion(ctx, out)
+	}
+	if err != nil {
+		return nil, wrapError(ctx, err, "recheck "+m.contextID)
+	}
+	byName := map[string]pair{}
+	for _, p := range pairs {
+		byName[FoldName(p.name)] = p
+	}
+	for i := range out.Tables {
+		t := &out.Tables[i]
+		t.look(byName[FoldName(c.trimPrefix(t.Table))].lsn)
+	}
+	late := o.After > 0 && m.clock().Sub(report.Finished) >= o.After
+	for i := range out.Tables {
+		t := &out.Tables[i]
+		p, ok := byName[FoldName(c.trimPrefix(t.Table))]
+		if !ok || p.source == nil || p.mirror == nil || !t.open() {
+			continue
+		}
+		if err := c.recheckTable(ctx, p, t, late || out.cycles(i) >= o.Cycles); err != nil {
+			return nil, wrapError(ctx, err, "recheck "+t.Table)
+		}
+	}
+	out.Rechecked = m.clock().UTC()
+	return out, nil
+}
+
+// clone returns a copy whose tables can be changed.
+func (r *Report) clone() *Report {
+	out := *r
+	out.Tables, out.Warnings = slices.Clone(r.Tables), slices.Clone(r.Warnings)
+	for i := range out.Tables {
+		t := &out.Tables[i]
+		t.Differences, t.Samples = slices.Clone(t.Differences), slices.Clone(t.Samples)
+	}
+	return &out
+}
+
+// look notes the LSN of now. The first look only begins the counting.
+func (t *TableReport) look(now *LSN) {
+	if t.LastLSN != nil && (now == nil || *now != *t.LastLSN) {
+		t.Moves++
+	}
+	t.LastLSN = now
+}
+
+// cycles returns how many cycles have certainly sent table i since the
+// comparison, the one that may have begun before it included.
+func (r *Report) cycles(i int) int {
+	n := r.Tables[i].Moves
+	for j, t := range r.Tables {
+		if j != i {
+			n = max(n, t.Moves-1)
+		}
+	}
+	return n
+}
+
+// open reports whether there are differences that nothing is known about.
+func (t *TableReport) open() bool {
+	switch t.Verdict {
+	case VerdictDifferent, VerdictPending, VerdictSchemaDiffers:
+		return slices.ContainsFunc(t.Differences, func(d Difference) bool { return d.State == DiffUnknown })
+	default:
+		return false
+	}
+}
+
+// recheckTable reads the keys of unknown state again. Stays says that the same
+// difference has diverged.
+func (c *comparison) recheckTable(ctx context.Context, p pair, t *TableReport, stays bool) error {
+	var now TableReport
+	plan := c.planTable(p, &now)
+	r := &tableRun{c: c, p: p, plan: plan}
+	if !plan.ranged || plan.incomparable != "" {
+		return nil
+	}
+	var err error
+	if p.state, err = c.lsnState(ctx, p); err != nil {
+		return err
+	}
+	t.LSNState, t.LSN = p.state, p.lsn
+	r.p = p
+	k := c.trackingOf(r, t)
+	m := newMerge(plan, 0)
+	m.found.Keys = t.Differences
+	for i := range t.Differences {
+		d := &t.Differences[i]
+		if d.State != DiffUnknown {
+			continue
+		}
+		key, err := plan.keyOf(d.Key)
+		if err != nil || key == nil {
+			continue // the key has other columns by now
+		}
+		found, err := r.compareKey(ctx, key)
+		if err != nil {
+			return err
+		}
+		open := openDifference{kind: d.Kind, key: key, rows: d.Rows, sample: -1, kept: i}
+		same := len(found.Keys) == 1 && found.Keys[0].Sum == d.Sum
+		switch {
+		case len(found.Keys) == 0:
+			m.found.settle(open, DiffPending)
+		case k != nil:
+			m.open = append(m.open, open)
+		case same && stays:
+			m.found.settle(open, DiffDiverged)
+		}
+	}
+	if k != nil {
+		if err := k.classify(ctx, &part{r: r, since: *p.lsn}, m); err != nil {
+			return err
+		}
+		if err := k.finish(t); err != nil {
+			return err
+		}
+	}
+	t.Pending += m.found.Pending
+	t.Diverged += m.found.Diverged
+	for i := range t.Samples {
+		s := &t.Samples[i]
+		for _, d := range t.Differences {
+			if d.Kind == s.Kind && formatCells(d.Key) == formatCells(s.Key) {
+				s.State = d.State
+			}
+		}
+	}
+	t.decide()
+	return nil
+}
