@@ -13,9 +13,6 @@ import (
 
 const checkpointVersion = 1
 
-// saveEvery is the time after which a stream notes how far it has come.
-const saveEvery = time.Second
-
 // Checkpoint is a comparison that was stopped, as data: its JSON form can be
 // kept and given to a later Compare as CompareOptions.Resume.
 type Checkpoint struct {

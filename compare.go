@@ -81,6 +81,10 @@ type CompareOptions struct {
 	// Strategy says how rows are compared. Default: StrategyStream.
 	Strategy Strategy
 
+	// DigestRows is how many rows one digest covers at first; a range that
+	// differs is looked at in pieces of a 32nd of that. Default: 16,384.
+	DigestRows int64
+
 	// MaxDifferences stops the comparison of a table's rows after so many
 	// that differ and are not Pending. The table's counts of differences are
 	// then lower bounds (see TableReport.Truncated); its numbers of rows
@@ -131,6 +135,7 @@ const (
 	defaultMaxSamples  = 10
 	defaultConcurrency = 2
 	defaultMaxKeys     = 1000
+	defaultDigestRows  = 16 << 10
 
 	defaultCheckpointEvery = 10 * time.Second
 )
@@ -299,6 +304,7 @@ func (o *CompareOptions) fill() error {
 	o.MaxSamples = max(0, cmp.Or(o.MaxSamples, defaultMaxSamples))
 	o.Concurrency = cmp.Or(o.Concurrency, defaultConcurrency)
 	o.Strategy = cmp.Or(o.Strategy, StrategyStream)
+	o.DigestRows = cmp.Or(o.DigestRows, defaultDigestRows)
 	o.MaxKeys = max(0, cmp.Or(o.MaxKeys, defaultMaxKeys))
 	o.CheckpointEvery = cmp.Or(o.CheckpointEvery, defaultCheckpointEvery)
 	if !slices.Contains([]Strategy{StrategyStream, StrategyDigest, StrategyAuto}, o.Strategy) {
@@ -308,7 +314,7 @@ func (o *CompareOptions) fill() error {
 		name  string
 		value int64
 	}{
-		{"MaxDifferences", o.MaxDifferences}, {"SplitRows", o.SplitRows}, {"MaxRowsPerSecond", o.MaxRowsPerSecond},
+		{"DigestRows", o.DigestRows}, {"MaxDifferences", o.MaxDifferences}, {"SplitRows", o.SplitRows}, {"MaxRowsPerSecond", o.MaxRowsPerSecond},
 		{"MaxDuration", int64(o.MaxDuration)}, {"CheckpointEvery", int64(o.CheckpointEvery)},
 	} {
 		if limit.value < 0 {

@@ -7,11 +7,9 @@ import (
 	"time"
 )
 
-// Rows that one digest covers, at first and within a range that differs, and how
-// many ranges are asked for at once.
 const (
-	digestRows  = 16 << 10
-	drillRows   = 512
+	// digestBatch is how many ranges are asked for at once, and how many pieces
+	// a range that differs is cut into.
 	digestBatch = 32
 
 	// probeTime is how long StrategyAuto streams before it tries digests, and
@@ -160,7 +158,7 @@ func (p *part) digest(ctx context.Context) error {
 		defer close(windows)
 		from := p.next
 		for {
-			w := p.sourceWindow(ctx, from, p.before, digestRows, digestBatch)
+			w := p.sourceWindow(ctx, from, p.before, p.r.c.opts.DigestRows, digestBatch)
 			select {
 			case windows <- w:
 			case <-ctx.Done():
@@ -213,7 +211,8 @@ func (p *part) compareWindow(ctx context.Context, w window, drill bool) error {
 			differing++
 		}
 	}
-	drill = drill && 2*differing <= len(w.source)
+	drill = drill && (2*differing <= len(w.source) || len(w.source) == 1)
+	piece := max(1, p.r.c.opts.DigestRows/digestBatch)
 	for i := 0; i < len(w.source); {
 		first := i
 		i++
@@ -221,8 +220,8 @@ func (p *part) compareWindow(ctx context.Context, w window, drill bool) error {
 		case same(first):
 			p.take(findings{SourceRows: w.source[first].Rows, MirrorRows: w.mirror[first].Rows}, end(first))
 			p.r.progress(w.source[first].Rows)
-		case drill && w.source[first].Rows > 2*drillRows:
-			closer := p.sourceWindow(ctx, p.next, end(first), drillRows, 0)
+		case drill && w.source[first].Rows > 2*piece:
+			closer := p.sourceWindow(ctx, p.next, end(first), piece, 0)
 			p.mirrorWindow(ctx, &closer)
 			if err := p.compareWindow(ctx, closer, false); err != nil {
 				return err
@@ -256,7 +255,7 @@ func (p *part) auto(ctx context.Context) error {
 		return p.compare(ctx)
 	}
 	streamed := perSecond(p.found.SourceRows-before, clock().Sub(started))
-	w := p.sourceWindow(ctx, p.next, p.before, digestRows, probeBatch)
+	w := p.sourceWindow(ctx, p.next, p.before, r.c.opts.DigestRows, probeBatch)
 	p.mirrorWindow(ctx, &w)
 	if errors.Is(w.err, errors.ErrUnsupported) {
 		return errNoDigest{w.err}

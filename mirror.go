@@ -262,6 +262,7 @@ type Mirror struct {
 	clock     func() time.Time
 	sleep     func(context.Context, time.Duration) error
 	names     metadataNames
+	tuning    tuning
 }
 
 // New returns the mirror of the customer with that context identifier, such as
@@ -290,6 +291,7 @@ func New(contextID string, store Store, opts *Options) (*Mirror, error) {
 		progress:  o.Progress,
 		clock:     o.Clock,
 		sleep:     o.Sleep,
+		tuning:    defaultTuning(),
 		names:     metadataNames{table: o.MetadataTable, tableColumn: o.TableColumn, lsnColumn: o.LSNColumn},
 	}
 	if m.log == nil {

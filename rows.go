@@ -154,12 +154,21 @@ func (p *part) take(f findings, next Row) {
 	p.ended = next == nil || p.before != nil && p.r.plan.order(next, p.before) >= 0
 }
 
-// A stream ends early to classify what differs when it holds so many keys or so
-// many bytes of them.
-const (
-	maxOpen      = 16 << 10
-	maxOpenBytes = 4 << 20
-)
+// tuning are the sizes of steps, which tests make small.
+type tuning struct {
+	// A stream ends early to classify what differs when it holds so many keys
+	// or so many bytes of them.
+	maxOpen, maxOpenBytes int
+
+	// checkEvery is after how many rows of both sides a stream looks at the
+	// clock, saveEvery after what time it notes how far it has come.
+	checkEvery int64
+	saveEvery  time.Duration
+}
+
+func defaultTuning() tuning {
+	return tuning{maxOpen: 16 << 10, maxOpenBytes: 4 << 20, checkEvery: 1024, saveEvery: time.Second}
+}
 
 // stream compares the rows from p.next up to the key before, or until a point in
 // time. It leaves p.next at what is not compared yet.
@@ -207,13 +216,10 @@ func (r *tableRun) enough(f findings) bool {
 	return total >= limit
 }
 
-// checkEvery is after how many rows of both sides a stream looks at the clock.
-const checkEvery = 1024
-
 // segment walks from p.next to the key before, as far as it comes without
 // classifying.
 func (p *part) segment(ctx context.Context, before Row, until time.Time) (*merge, error) {
-	r := p.r
+	r, tune := p.r, p.r.c.m.tuning
 	m := newMerge(r.plan, max(0, r.c.opts.MaxSamples-len(p.found.Samples)))
 	m.keep, m.classifies = r.keep, r.tracking != nil
 	var checked, counted, noted int64
@@ -225,7 +231,7 @@ func (p *part) segment(ctx context.Context, before Row, until time.Time) (*merge
 		counted = done
 	}
 	m.stop = func(m *merge, rows int64) bool {
-		if len(m.open) >= maxOpen || m.openBytes >= maxOpenBytes {
+		if len(m.open) >= tune.maxOpen || m.openBytes >= tune.maxOpenBytes {
 			return true
 		}
 		if n := m.found.different(); n > noted && !m.classifies {
@@ -234,7 +240,7 @@ func (p *part) segment(ctx context.Context, before Row, until time.Time) (*merge
 				return true
 			}
 		}
-		if rows-checked < checkEvery {
+		if rows-checked < tune.checkEvery {
 			return false
 		}
 		checked = rows
@@ -243,7 +249,7 @@ func (p *part) segment(ctx context.Context, before Row, until time.Time) (*merge
 		if ctx.Err() != nil || !until.IsZero() && !now.Before(until) {
 			return true
 		}
-		if r.plan.ranged && len(m.open) == 0 && now.Sub(saved) >= saveEvery {
+		if r.plan.ranged && len(m.open) == 0 && now.Sub(saved) >= tune.saveEvery {
 			saved = now
 			m.count(source, mirror)
 			// The walk goes on, so its findings begin anew behind this key.

@@ -1,0 +1,9 @@
+package mirror
+
+import "time"
+
+// SmallSteps makes comparisons check, save and classify after so many rows or
+// keys, so that small tables see what large ones do.
+func (m *Mirror) SmallSteps(n int) {
+	m.tuning = tuning{maxOpen: n, maxOpenBytes: 1 << 20, checkEvery: int64(n), saveEvery: time.Nanosecond}
+}

@@ -1,0 +1,528 @@
+package mirror_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store/cycle"
+	"github.com/so-mirror/mirror/store/memory"
+)
+
+// follower is a customer with a mirror that a cycle has filled.
+type follower struct {
+	t        *testing.T
+	customer *cycle.Customer
+	store    *memory.Store
+	task     *cycle.Task
+}
+
+func follow(t *testing.T) *follower {
+	t.Helper()
+	var rows []mirror.Row
+	for i := range 10 {
+		rows = append(rows, mirror.Row{i, fmt.Sprint("Company ", i)})
+	}
+	f := &follower{t: t, store: memory.New()}
+	f.customer = cycle.NewCustomer(customer, memory.New(five(rows...),
+		memory.Table{Name: "person", Columns: []string{"person_id int", "lastname nvarchar(99)"}, Key: []string{"person_id"}, Rows: []mirror.Row{{1, "Åse"}}}))
+	f.task = &cycle.Task{Customer: f.customer, Mirror: f.store}
+	f.cycle()
+	return f
+}
+
+func (f *follower) cycle() {
+	f.t.Helper()
+	_, err := f.task.Run(f.t.Context())
+	require.NoError(f.t, err)
+}
+
+// touch changes a row of a store: a person's name at the source makes the LSN of
+// person move, for instance.
+func (f *follower) touch(store mirror.Store, table string, id int, name string) {
+	f.t.Helper()
+	require.NoError(f.t, store.Update(f.t.Context(), func(tx mirror.Tx) error {
+		def := definition(f.t, tx, table)
+		_, err := tx.Set(f.t.Context(), def, []mirror.Cell{{Column: def.Columns[0].Name, Value: int64(id)}}, []mirror.Cell{{Column: def.Columns[1].Name, Value: name}})
+		return err
+	}))
+}
+
+func (f *follower) insert(store mirror.Store, rows ...mirror.Row) {
+	f.t.Helper()
+	require.NoError(f.t, store.Update(f.t.Context(), func(tx mirror.Tx) error {
+		def := definition(f.t, tx, "contact")
+		return tx.Insert(f.t.Context(), def, def.ColumnNames(), rows)
+	}))
+}
+
+func (f *follower) remove(store mirror.Store, id int) {
+	f.t.Helper()
+	require.NoError(f.t, store.Update(f.t.Context(), func(tx mirror.Tx) error {
+		_, err := tx.Delete(f.t.Context(), definition(f.t, tx, "contact"), []mirror.Cell{{Column: "contact_id", Value: int64(id)}})
+		return err
+	}))
+}
+
+func definition(t *testing.T, src mirror.Source, name string) mirror.Table {
+	t.Helper()
+	tables, err := src.Tables(t.Context())
+	require.NoError(t, err)
+	for _, table := range tables {
+		if table.Name == name {
+			return table
+		}
+	}
+	require.Fail(t, "no table "+name)
+	return mirror.Table{}
+}
+
+// lsn sets the LSN of contact; nil deletes its metadata row.
+func (f *follower) lsn(v any) {
+	f.t.Helper()
+	require.NoError(f.t, f.store.Update(f.t.Context(), func(tx mirror.Tx) (err error) {
+		metadata := definition(f.t, tx, mirror.MetadataTableName(customer))
+		row := []mirror.Cell{{Column: "tablename", Value: "contact"}}
+		if v == nil {
+			_, err = tx.Delete(f.t.Context(), metadata, row)
+		} else {
+			_, err = tx.Set(f.t.Context(), metadata, row, []mirror.Cell{{Column: "LSN", Value: v}})
+		}
+		return err
+	}))
+}
+
+// tracker is the customer, with something that happens around the nth question
+// for changes.
+type tracker struct {
+	*cycle.Customer
+	before, after func(n int)
+	err           error
+	asked         int
+}
+
+func (k *tracker) Changed(ctx context.Context, t mirror.Table, since mirror.LSN, keys []mirror.Row) ([]bool, error) {
+	k.asked++
+	if k.before != nil {
+		k.before(k.asked)
+	}
+	if k.err != nil {
+		return nil, k.err
+	}
+	changed, err := k.Customer.Changed(ctx, t, since, keys)
+	if k.after != nil {
+		k.after(k.asked)
+	}
+	return changed, err
+}
+
+func TestPending(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		do   func(f *follower) mirror.Source // what happens, and what to compare with
+
+		verdict                    mirror.Verdict
+		differing, pending, stayed int64
+		state                      mirror.LSNState
+		stale                      bool
+		warning                    string
+	}{
+		{name: "nothing happens", verdict: mirror.VerdictIdentical, do: func(*follower) mirror.Source { return nil }},
+		{name: "rows change at the source", verdict: mirror.VerdictPending, differing: 3, pending: 3, do: func(f *follower) mirror.Source {
+			f.touch(f.customer, "contact", 3, "renamed")
+			f.insert(f.customer, mirror.Row{77, "new"})
+			f.remove(f.customer, 5)
+			return nil
+		}},
+		{name: "a row changes in the mirror", verdict: mirror.VerdictDifferent, differing: 1, stayed: 1, stale: true, do: func(f *follower) mirror.Source {
+			f.touch(f.store, "contact", 3, "tampered")
+			return nil
+		}},
+		{name: "a row is lost and one added in the mirror", verdict: mirror.VerdictDifferent, differing: 2, stayed: 2, stale: true, do: func(f *follower) mirror.Source {
+			f.remove(f.store, 0)
+			f.insert(f.store, mirror.Row{99, "own"})
+			return nil
+		}},
+		{name: "some pending and some not", verdict: mirror.VerdictDifferent, differing: 4, pending: 2, stayed: 2, stale: true, do: func(f *follower) mirror.Source {
+			f.touch(f.customer, "contact", 1, "renamed")
+			f.touch(f.customer, "contact", 8, "renamed")
+			f.touch(f.store, "contact", 2, "tampered")
+			f.touch(f.store, "contact", 9, "tampered")
+			return nil
+		}},
+		{name: "a tampered row that is sent anyway", verdict: mirror.VerdictPending, differing: 1, pending: 1, do: func(f *follower) mirror.Source {
+			f.touch(f.store, "contact", 2, "tampered")
+			f.touch(f.customer, "contact", 2, "renamed")
+			return nil
+		}},
+		{name: "a cycle ends before the LSN is read again", verdict: mirror.VerdictPending, differing: 1, pending: 1, do: func(f *follower) mirror.Source {
+			f.touch(f.customer, "contact", 2, "renamed")
+			return &tracker{Customer: f.customer, after: func(n int) {
+				if n == 1 {
+					f.cycle()
+				}
+			}}
+		}},
+		{name: "a cycle ends, and the row changes again", verdict: mirror.VerdictPending, differing: 1, pending: 1, do: func(f *follower) mirror.Source {
+			f.touch(f.customer, "contact", 2, "renamed")
+			return &tracker{Customer: f.customer, before: func(n int) {
+				if n == 1 {
+					f.cycle()
+					f.touch(f.customer, "contact", 2, "renamed again")
+				}
+			}}
+		}},
+		{name: "a cycle sent the row, and then it was tampered with", verdict: mirror.VerdictDifferent, differing: 1, stayed: 1, stale: true, do: func(f *follower) mirror.Source {
+			f.touch(f.customer, "contact", 2, "renamed")
+			return &tracker{Customer: f.customer, before: func(n int) {
+				if n == 1 {
+					f.cycle()
+					f.touch(f.store, "contact", 2, "tampered")
+				}
+			}}
+		}},
+		{name: "cycles end again and again", verdict: mirror.VerdictDifferent, differing: 1, stale: true, do: func(f *follower) mirror.Source {
+			f.touch(f.customer, "contact", 2, "renamed")
+			return &tracker{Customer: f.customer, before: func(n int) {
+				f.cycle()
+				f.touch(f.customer, "contact", 2, fmt.Sprint("renamed ", n))
+				f.task.Mirror = tampering{f.store, f}
+			}}
+		}},
+		{name: "the LSN vanishes meanwhile", verdict: mirror.VerdictDifferent, differing: 1, stale: true, do: func(f *follower) mirror.Source {
+			f.touch(f.customer, "contact", 2, "renamed")
+			return &tracker{Customer: f.customer, after: func(int) { f.lsn(nil) }}
+		}},
+		{name: "the table is populated anew meanwhile, with the same LSN", verdict: mirror.VerdictIdentical, do: func(f *follower) mirror.Source {
+			f.remove(f.store, 4) // as a cycle that is not through yet would show it
+			return &tracker{Customer: f.customer, before: func(n int) {
+				if n == 1 {
+					f.insert(f.store, mirror.Row{4, "Company 4"})
+				}
+			}}
+		}},
+		{name: "the table is populated anew all the time", verdict: mirror.VerdictFailed, do: func(f *follower) mirror.Source {
+			f.remove(f.store, 4)
+			return &tracker{Customer: f.customer,
+				before: func(int) { f.insert(f.store, mirror.Row{4, "Company 4"}) },
+				after:  func(int) {},
+			}
+		}},
+		{name: "the changes were forgotten", verdict: mirror.VerdictPending, differing: 1, pending: 1, state: mirror.LSNExpired, do: func(f *follower) mirror.Source {
+			f.touch(f.customer, "contact", 2, "renamed")
+			f.forget()
+			return nil
+		}},
+		{name: "the changes are forgotten meanwhile", verdict: mirror.VerdictPending, differing: 2, pending: 2, state: mirror.LSNExpired, do: func(f *follower) mirror.Source {
+			f.touch(f.customer, "contact", 2, "renamed")
+			f.touch(f.store, "contact", 3, "tampered")
+			return &tracker{Customer: f.customer, before: func(int) { f.forget() }}
+		}},
+		{name: "an expired LSN and equal rows", verdict: mirror.VerdictIdentical, state: mirror.LSNExpired, do: func(f *follower) mirror.Source {
+			f.touch(f.customer, "person", 1, "renamed")
+			f.forget()
+			return nil
+		}},
+		{name: "the source was restored", verdict: mirror.VerdictDifferent, differing: 1, state: mirror.LSNAhead, stale: true, do: func(f *follower) mirror.Source {
+			f.touch(f.customer, "contact", 2, "renamed")
+			f.cycle()
+			v, err := f.customer.Version(f.t.Context())
+			require.NoError(f.t, err)
+			f.customer.Restore(int64(v) - 1)
+			f.touch(f.store, "contact", 2, "lost by it")
+			return nil
+		}},
+		{name: "the source was restored, and the rows are equal", verdict: mirror.VerdictIdentical, state: mirror.LSNAhead, stale: true, do: func(f *follower) mirror.Source {
+			f.lsn(int64(1000))
+			return nil
+		}},
+		{name: "a reset was requested", verdict: mirror.VerdictPending, differing: 1, pending: 1, do: func(f *follower) mirror.Source {
+			f.touch(f.store, "contact", 3, "tampered")
+			f.lsn(int64(-1))
+			return nil
+		}},
+		{name: "no metadata row", verdict: mirror.VerdictDifferent, differing: 1, do: func(f *follower) mirror.Source {
+			f.touch(f.customer, "contact", 3, "renamed")
+			f.lsn(nil)
+			return nil
+		}},
+		{name: "the changes cannot be read", verdict: mirror.VerdictDifferent, differing: 1, stale: true, warning: "boom", do: func(f *follower) mirror.Source {
+			f.touch(f.customer, "contact", 3, "renamed")
+			return &tracker{Customer: f.customer, err: errBoom}
+		}},
+	} {
+		for _, step := range []int{0, 1} {
+			t.Run(fmt.Sprintf("%s, in steps of %d", c.name, step), func(t *testing.T) {
+				defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+				f := follow(t)
+				source := c.do(f)
+				if source == nil {
+					source = f.customer
+				}
+				m := newMirror(t, f.store, nil)
+				if step > 0 {
+					m.SmallSteps(step)
+				}
+				if strings.HasSuffix(c.name, "all the time") {
+					// Each reading meets the gap that the next question closes.
+					m = newMirror(t, gap{f.store, f}, nil)
+				}
+				report, err := m.Compare(t.Context(), source, nil)
+				require.NoError(t, err)
+				tr := report.Table("contact")
+				require.Equal(t, c.verdict, tr.Verdict, "%s", report)
+				require.Equal(t, c.differing, tr.Missing+tr.Extra+tr.Changed, "%s", report)
+				require.Equal(t, []int64{c.pending, c.stayed}, []int64{tr.Pending, tr.Diverged}, "%s", report)
+				require.Equal(t, c.state, tr.LSNState)
+				require.Equal(t, c.stale, len(report.Stale()) == 1, "%v", report.Stale())
+				require.Equal(t, c.warning != "", len(report.Warnings) > 0, "%v", report.Warnings)
+				if c.warning != "" {
+					require.Contains(t, report.Warnings[0], c.warning)
+				}
+				var pending, diverged int64
+				for _, d := range tr.Differences {
+					switch d.State {
+					case mirror.DiffPending:
+						pending += d.Rows
+					case mirror.DiffDiverged:
+						diverged += d.Rows
+					}
+				}
+				require.Equal(t, []int64{tr.Pending, tr.Diverged}, []int64{pending, diverged}, "each key says it, too")
+				for i, s := range tr.Samples {
+					require.Equal(t, tr.Differences[i].State, s.State)
+				}
+			})
+		}
+	}
+}
+
+// forget ends the retention of all changes; the LSN of contact is then too old.
+func (f *follower) forget() {
+	f.touch(f.customer, "contact", 9, "Company 9")
+	v, err := f.customer.Version(f.t.Context())
+	require.NoError(f.t, err)
+	f.customer.Forget(int64(v))
+}
+
+// tampering is a mirror in which a row never becomes what a cycle wrote.
+type tampering struct {
+	*memory.Store
+	f *follower
+}
+
+func (s tampering) Update(ctx context.Context, fn func(mirror.Tx) error) error {
+	err := s.Store.Update(ctx, fn)
+	s.f.touch(s.Store, "contact", 2, "tampered")
+	return err
+}
+
+// gap is a mirror that lacks a row whenever the whole of contact is read.
+type gap struct {
+	*memory.Store
+	f *follower
+}
+
+func (s gap) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, error] {
+	if q.Table.Name == "contact" && q.From == nil {
+		s.f.remove(s.Store, 4)
+	}
+	return s.Store.Rows(ctx, q)
+}
+
+func TestPendingDuplicates(t *testing.T) {
+	f := follow(t)
+	require.NoError(t, f.store.Seed(memory.Table{
+		Name: "contact", Columns: []string{"contact_id int not null", "name nvarchar(20) not null"},
+		Rows: []mirror.Row{{1, "Company 1"}, {1, "Company 1"}},
+	}))
+	f.touch(f.customer, "contact", 1, "Company 1")
+	report, err := newMirror(t, f.store, nil).Compare(t.Context(), f.customer, nil)
+	require.NoError(t, err)
+	tr := report.Table("contact")
+	require.EqualValues(t, 1, tr.Duplicate)
+	require.EqualValues(t, 10, tr.Diverged, "nine were lost in the mirror, and the source has no second row to send")
+	require.Zero(t, tr.Pending)
+}
+
+func TestPendingWithoutTracking(t *testing.T) {
+	f := follow(t)
+	f.touch(f.customer, "contact", 3, "renamed")
+	report, err := newMirror(t, f.store, nil).Compare(t.Context(), noTracking{f.customer}, nil)
+	require.NoError(t, err)
+	require.Empty(t, report.Warnings)
+	tr := report.Table("contact")
+	require.Equal(t, mirror.VerdictDifferent, tr.Verdict)
+	require.Zero(t, tr.Pending+tr.Diverged)
+
+	report, err = newMirror(t, f.store, nil).Compare(t.Context(), deniedTracking{f.customer}, nil)
+	require.NoError(t, err)
+	require.Len(t, report.Warnings, 1)
+	require.Contains(t, report.Warnings[0], "no VIEW CHANGE TRACKING")
+	require.Equal(t, mirror.VerdictDifferent, report.Table("contact").Verdict)
+}
+
+type noTracking struct{ *cycle.Customer }
+
+func (noTracking) Version(context.Context) (mirror.LSN, error) { return 0, errors.ErrUnsupported }
+
+type deniedTracking struct{ *cycle.Customer }
+
+func (deniedTracking) Version(context.Context) (mirror.LSN, error) {
+	return 0, errors.New("no VIEW CHANGE TRACKING")
+}
+
+func TestRecheck(t *testing.T) {
+	states := func(r *mirror.Report) string {
+		var texts []string
+		for _, d := range r.Table("contact").Differences {
+			texts = append(texts, fmt.Sprintf("%v %s", d.Key[0].Value, d.State))
+		}
+		return strings.Join(texts, ", ")
+	}
+	clock := func() time.Time { return noon }
+	for _, c := range []struct {
+		name    string
+		do      func(f *follower, again func() *mirror.Report)
+		opts    *mirror.RecheckOptions
+		want    string
+		verdict mirror.Verdict
+	}{
+		{name: "no cycle ends", do: func(*follower, func() *mirror.Report) {}, want: "2 , 3 ", verdict: mirror.VerdictDifferent},
+		{name: "one cycle ends, which may have begun before", do: func(f *follower, _ func() *mirror.Report) {
+			f.cycle()
+		}, want: "2 pending, 3 ", verdict: mirror.VerdictDifferent},
+		{name: "one cycle ends, and that is enough", opts: &mirror.RecheckOptions{Cycles: 1}, do: func(f *follower, _ func() *mirror.Report) {
+			f.cycle()
+		}, want: "2 pending, 3 diverged", verdict: mirror.VerdictDifferent},
+		{name: "two cycles end", do: func(f *follower, again func() *mirror.Report) {
+			f.cycle()
+			again()
+			f.touch(f.customer, "contact", 7, "moves the LSN")
+			f.cycle()
+		}, want: "2 pending, 3 diverged", verdict: mirror.VerdictDifferent},
+		{name: "another table is sent three times", do: func(f *follower, again func() *mirror.Report) {
+			f.cycle()
+			again()
+			for i := range 3 {
+				f.touch(f.customer, "person", 1, fmt.Sprint("moves the LSN ", i))
+				f.cycle()
+				again()
+			}
+		}, want: "2 pending, 3 diverged", verdict: mirror.VerdictDifferent},
+		{name: "another table is sent twice", do: func(f *follower, again func() *mirror.Report) {
+			for i := range 2 {
+				f.touch(f.customer, "person", 1, fmt.Sprint("moves the LSN ", i))
+				(&cycle.Task{Customer: f.customer, Mirror: f.store, SkipTables: []string{"contact"}}).Run(f.t.Context()) //nolint:errcheck // checked by what follows
+				again()
+			}
+		}, want: "2 , 3 ", verdict: mirror.VerdictDifferent},
+		{name: "time passes", opts: &mirror.RecheckOptions{After: time.Hour}, do: func(*follower, func() *mirror.Report) {
+			clock = func() time.Time { return noon.Add(time.Hour) }
+		}, want: "2 diverged, 3 diverged", verdict: mirror.VerdictDifferent},
+		{name: "less time passes", opts: &mirror.RecheckOptions{After: time.Hour}, do: func(*follower, func() *mirror.Report) {
+			clock = func() time.Time { return noon.Add(time.Hour - 1) }
+		}, want: "2 , 3 ", verdict: mirror.VerdictDifferent},
+		{name: "the difference is another one by now", opts: &mirror.RecheckOptions{Cycles: 1}, do: func(f *follower, _ func() *mirror.Report) {
+			f.cycle()
+			f.touch(f.store, "contact", 3, "tampered again")
+		}, want: "2 pending, 3 ", verdict: mirror.VerdictDifferent},
+		{name: "all are equal by now", do: func(f *follower, _ func() *mirror.Report) {
+			f.cycle()
+			f.touch(f.store, "contact", 3, "Company 3")
+		}, want: "2 pending, 3 pending", verdict: mirror.VerdictPending},
+		{name: "a reset is requested", do: func(f *follower, _ func() *mirror.Report) {
+			f.lsn(int64(-1))
+		}, want: "2 pending, 3 pending", verdict: mirror.VerdictPending},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+			clock = func() time.Time { return noon }
+			f := follow(t)
+			f.touch(f.customer, "contact", 2, "renamed")
+			f.touch(f.store, "contact", 3, "tampered")
+			m := newMirror(t, f.store, &mirror.Options{Clock: func() time.Time { return clock() }})
+			first, err := m.Compare(t.Context(), noTracking{f.customer}, nil)
+			require.NoError(t, err)
+			require.Equal(t, "2 , 3 ", states(first))
+			report := viaJSON(t, first)
+			again := func() *mirror.Report {
+				report, err = m.Recheck(t.Context(), noTracking{f.customer}, report, c.opts)
+				require.NoError(t, err)
+				report = viaJSON(t, report)
+				return report
+			}
+			c.do(f, again)
+			again()
+			require.Equal(t, c.want, states(report), "%s", report)
+			tr := report.Table("contact")
+			require.Equal(t, c.verdict, tr.Verdict)
+			require.EqualValues(t, strings.Count(c.want, "pending"), tr.Pending)
+			require.EqualValues(t, strings.Count(c.want, "diverged"), tr.Diverged)
+			require.EqualValues(t, 2, tr.Changed, "the counts are those of the comparison")
+			for i, s := range tr.Samples {
+				require.Equal(t, tr.Differences[i].State, s.State)
+			}
+			require.Equal(t, "2 , 3 ", states(first), "the first report stays as it is")
+		})
+	}
+}
+
+// viaJSON is a report that was written down and read again.
+func viaJSON(t *testing.T, r *mirror.Report) *mirror.Report {
+	t.Helper()
+	data, err := json.Marshal(r)
+	require.NoError(t, err)
+	var out mirror.Report
+	require.NoError(t, json.Unmarshal(data, &out))
+	return &out
+}
+
+// With change tracking the unknown keys are asked for at once.
+func TestRecheckWithTracking(t *testing.T) {
+	f := follow(t)
+	f.touch(f.customer, "contact", 2, "renamed")
+	f.touch(f.store, "contact", 3, "tampered")
+	m := newMirror(t, f.store, nil)
+	report, err := m.Compare(t.Context(), noTracking{f.customer}, nil)
+	require.NoError(t, err)
+	report, err = m.Recheck(t.Context(), f.customer, report, nil)
+	require.NoError(t, err)
+	tr := report.Table("contact")
+	require.Equal(t, []int64{1, 1}, []int64{tr.Pending, tr.Diverged}, "%s", report)
+	require.Contains(t, report.String(), "1 diverged, 1 pending")
+	require.Contains(t, report.String(), "read again")
+}
+
+func TestRecheckRefuses(t *testing.T) {
+	f := follow(t)
+	m := newMirror(t, f.store, nil)
+	report, err := m.Compare(t.Context(), f.customer, nil)
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		source mirror.Source
+		report *mirror.Report
+		opts   *mirror.RecheckOptions
+		want   string
+	}{
+		"no source":        {nil, report, nil, "nil"},
+		"no report":        {f.customer, nil, nil, "nil"},
+		"another customer": {f.customer, &mirror.Report{Version: 1, ContextID: "Cust2"}, nil, `"Cust2"`},
+		"another version":  {f.customer, &mirror.Report{Version: 2, ContextID: customer}, nil, "version 2"},
+		"negative":         {f.customer, report, &mirror.RecheckOptions{Cycles: -1}, "negative"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := m.Recheck(t.Context(), c.source, c.report, c.opts)
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}
