@@ -255,7 +255,7 @@ func (p *part) segment(ctx context.Context, before Row, until time.Time) (*merge
 			// The walk goes on, so its findings begin anew behind this key.
 			p.take(m.found, m.nextKey(source, mirror))
 			m.restart(source, mirror)
-			counted, noted = 0, 0
+			checked, counted, noted = source.rows+mirror.rows, 0, 0
 			r.c.checkpoint()
 		}
 		return false

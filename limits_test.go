@@ -1,0 +1,365 @@
+package mirror_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store/memory"
+)
+
+// twins are a source and a mirror of n contacts of which some differ.
+func twins(n int, differ func(i int) bool) (source, store *memory.Store) {
+	names := func(changed bool) memory.Table {
+		t := five()
+		for i := range n {
+			name := fmt.Sprint("Company ", i)
+			if changed && differ(i) {
+				name += "!"
+			}
+			t.Rows = append(t.Rows, mirror.Row{i, name})
+		}
+		return t
+	}
+	store = memory.New(names(true))
+	if err := store.Seed(memory.Metadata(customer, map[string]mirror.LSN{"contact": 812})); err != nil {
+		panic(err)
+	}
+	return memory.New(names(false)), store
+}
+
+func every(n int) func(int) bool { return func(i int) bool { return i%n == 0 } }
+
+func TestMaxDifferences(t *testing.T) {
+	source, store := twins(300, every(10))
+	for _, limit := range []int64{1, 7, 29} {
+		report, err := newMirror(t, store, nil).Compare(t.Context(), source, &mirror.CompareOptions{MaxDifferences: limit})
+		require.NoError(t, err)
+		tr := report.Table("contact")
+		require.Equal(t, limit, tr.Changed)
+		require.True(t, tr.Truncated)
+		require.Equal(t, mirror.VerdictDifferent, tr.Verdict)
+		require.Equal(t, []int64{300, 300}, []int64{tr.SourceRows, tr.MirrorRows})
+		require.Contains(t, report.String(), "there may be more")
+	}
+	report, err := newMirror(t, store, nil).Compare(t.Context(), source, &mirror.CompareOptions{MaxDifferences: 31})
+	require.NoError(t, err)
+	require.EqualValues(t, 30, report.Table("contact").Changed)
+	require.False(t, report.Table("contact").Truncated)
+}
+
+// Rows that are pending do not use the limit up.
+func TestMaxDifferencesOfPending(t *testing.T) {
+	f := follow(t)
+	for i := range 8 {
+		f.touch(f.customer, "contact", i, "renamed")
+	}
+	f.touch(f.store, "contact", 9, "tampered")
+	m := newMirror(t, f.store, nil)
+	m.SmallSteps(2)
+	report, err := m.Compare(t.Context(), f.customer, &mirror.CompareOptions{MaxDifferences: 1})
+	require.NoError(t, err)
+	tr := report.Table("contact")
+	require.Equal(t, []int64{9, 8, 1}, []int64{tr.Changed, tr.Pending, tr.Diverged}, "%s", report)
+}
+
+func TestMaxKeys(t *testing.T) {
+	source, store := twins(100, every(1))
+	for limit, want := range map[int]int{-1: 0, 0: 100, 7: 7} {
+		report, err := newMirror(t, store, nil).Compare(t.Context(), source, &mirror.CompareOptions{MaxKeys: limit})
+		require.NoError(t, err)
+		require.Len(t, report.Table("contact").Differences, want)
+		require.EqualValues(t, 100, report.Table("contact").Changed)
+	}
+}
+
+func TestMaxRowsPerSecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, store := twins(1000, every(100))
+		began := time.Now()
+		report, err := newMirror(t, store, nil).Compare(t.Context(), source, &mirror.CompareOptions{MaxRowsPerSecond: 100})
+		require.NoError(t, err)
+		require.EqualValues(t, 10, report.Table("contact").Changed)
+		// The last batch of 16 rows is not waited for.
+		require.InDelta(t, 10*time.Second, time.Since(began), float64(200*time.Millisecond))
+	})
+}
+
+func TestCancelWhileItWaitsForTheRate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, store := twins(1000, every(100))
+		ctx, cancel := context.WithCancel(t.Context())
+		began := time.Now()
+		time.AfterFunc(90*time.Second, cancel)
+		report, err := newMirror(t, store, nil).Compare(ctx, source, &mirror.CompareOptions{MaxRowsPerSecond: 1})
+		require.Equal(t, context.Canceled, err)
+		require.True(t, report.Incomplete)
+		require.Equal(t, 90*time.Second, time.Since(began))
+	})
+}
+
+func TestMaxDuration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		source, store := twins(1000, every(100))
+		opts := &mirror.CompareOptions{MaxRowsPerSecond: 100, MaxDuration: 3 * time.Second}
+		m := newMirror(t, store, nil)
+		m.SmallSteps(1)
+		began := time.Now()
+		for round := 1; ; round++ {
+			report, err := m.Compare(t.Context(), source, opts)
+			require.NoError(t, err, "a budget that is used up is no error")
+			tr := report.Table("contact")
+			if !report.Incomplete {
+				require.EqualValues(t, 10, tr.Changed, "%s", report)
+				require.EqualValues(t, 1000, tr.SourceRows)
+				require.Equal(t, 4, round)
+				require.InDelta(t, 10*time.Second, time.Since(began), float64(time.Second))
+				return
+			}
+			require.LessOrEqual(t, time.Since(began), time.Duration(round)*3*time.Second)
+			require.Equal(t, mirror.VerdictFailed, tr.Verdict)
+			require.ErrorIs(t, tr.Err, mirror.ErrTimeBudget)
+			require.ErrorIs(t, report.Err(), mirror.ErrTimeBudget)
+			require.Contains(t, tr.Reason, "3s")
+			require.False(t, report.Identical())
+			require.Empty(t, report.Stale())
+			opts.Resume = report.Checkpoint
+			require.Less(t, round, 10)
+		}
+	})
+}
+
+// A comparison that is stopped anywhere and resumed finds what one that is not
+// stopped finds, whatever the strategy.
+func TestResumeAnywhere(t *testing.T) {
+	source, store := twins(40, every(3))
+	for _, opts := range []mirror.CompareOptions{
+		{},
+		{SplitRows: 9},
+		{SplitRows: 9, Concurrency: 4},
+		{Strategy: mirror.StrategyDigest, DigestRows: 8},
+		{MaxSamples: 3, MaxKeys: 5},
+	} {
+		clean := compareTwins(t.Context(), t, source, store, opts, nil)
+		stops := 0
+		for stop := 1; ; stop++ {
+			ctx, cancel := context.WithCancel(t.Context())
+			var calls atomic.Int64
+			first := compareTwins(ctx, t, source, store, opts, func() {
+				if calls.Add(1) == int64(stop) {
+					cancel()
+				}
+			})
+			cancel()
+			if !first.Incomplete {
+				break
+			}
+			stops++
+			data, err := json.Marshal(first.Checkpoint)
+			require.NoError(t, err)
+			resumed := opts
+			require.NoError(t, json.Unmarshal(data, &resumed.Resume))
+			report := compareTwins(t.Context(), t, source, store, resumed, nil)
+			require.False(t, report.Incomplete)
+			want, got := *clean.Table("contact"), *report.Table("contact")
+			want.Elapsed, got.Elapsed = 0, 0
+			wantJSON, gotJSON := text(t, want), text(t, got)
+			require.Equal(t, wantJSON, gotJSON, "stopped at call %d of %+v", stop, opts)
+		}
+		require.Greater(t, stops, 4, "%+v", opts)
+	}
+}
+
+func text(t *testing.T, v any) string {
+	t.Helper()
+	data, err := json.Marshal(v)
+	require.NoError(t, err)
+	return string(data)
+}
+
+func compareTwins(ctx context.Context, t *testing.T, source mirror.Source, store mirror.Store, opts mirror.CompareOptions, progress func()) *mirror.Report {
+	t.Helper()
+	mo := &mirror.Options{}
+	if progress != nil {
+		mo.Progress = func(mirror.Progress) { progress() }
+	}
+	m := newMirror(t, store, mo)
+	m.SmallSteps(1)
+	report, err := m.Compare(ctx, source, &opts)
+	require.True(t, err == nil || err == context.Canceled, "%v", err) //nolint:errorlint // it comes as it is
+	return report
+}
+
+// halfway is a checkpoint after some 20 of 40 rows of contact.
+func halfway(t *testing.T, source, store *memory.Store) *mirror.Checkpoint {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	calls := 0
+	report := compareTwins(ctx, t, source, store, mirror.CompareOptions{}, func() {
+		if calls++; calls == 20 {
+			cancel()
+		}
+	})
+	require.Positive(t, report.Checkpoint.Tables[0].Ranges[0].Found.SourceRows)
+	return report.Checkpoint
+}
+
+func TestResumeStartsAnew(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		do    func(source, store *memory.Store)
+		anew  bool
+		alter func(c *mirror.Checkpoint)
+	}{
+		{name: "nothing changed"},
+		{name: "the LSN rose", do: func(_, store *memory.Store) { seedLSN(store, 900) }},
+		{name: "the LSN fell", anew: true, do: func(_, store *memory.Store) { seedLSN(store, 811) }},
+		{name: "the table was reset", anew: true, do: func(_, store *memory.Store) { seedLSN(store, -1) }},
+		{name: "a column came", anew: true, do: func(source, store *memory.Store) {
+			for _, s := range []*memory.Store{source, store} {
+				_, rows, _ := s.Table("contact")
+				wider := five()
+				wider.Columns = append(wider.Columns, "city nvarchar(20) null")
+				for _, r := range rows {
+					wider.Rows = append(wider.Rows, append(r, nil))
+				}
+				if err := s.Seed(wider); err != nil {
+					panic(err)
+				}
+			}
+		}},
+		{name: "the key of the checkpoint is another one", anew: true, alter: func(c *mirror.Checkpoint) { c.Tables[0].Ranges[0].Next[0].Value = "x" }},
+		{name: "the checkpoint ends before the table does", anew: true, alter: func(c *mirror.Checkpoint) { c.Tables[0].Ranges[0].Before = c.Tables[0].Ranges[0].Next }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			source, store := twins(40, every(3))
+			cp := halfway(t, source, store)
+			// A difference that only a comparison from the start sees.
+			_, rows, _ := store.Table("contact")
+			rows[1][1] = "behind its back"
+			require.NoError(t, store.Seed(five(rows...)))
+			if c.do != nil {
+				c.do(source, store)
+			}
+			if c.alter != nil {
+				c.alter(cp)
+			}
+			report := compareTwins(t.Context(), t, source, store, mirror.CompareOptions{Resume: cp}, nil)
+			want := int64(14)
+			if c.anew {
+				want = 15
+			}
+			require.Equal(t, want, report.Table("contact").Changed, "%s", report)
+			require.EqualValues(t, 40, report.Table("contact").SourceRows)
+		})
+	}
+}
+
+func seedLSN(store *memory.Store, lsn mirror.LSN) {
+	if err := store.Seed(memory.Metadata(customer, map[string]mirror.LSN{"contact": lsn})); err != nil {
+		panic(err)
+	}
+}
+
+func TestResumeRefuses(t *testing.T) {
+	source, store := twins(40, every(3))
+	for name, c := range map[string]struct {
+		alter func(c *mirror.Checkpoint)
+		want  string
+	}{
+		"another customer": {func(c *mirror.Checkpoint) { c.ContextID = "Cust2" }, `"Cust2"`},
+		"another version":  {func(c *mirror.Checkpoint) { c.Version = 9 }, "version 9"},
+		"a negative count": {func(c *mirror.Checkpoint) { c.Tables[0].Ranges[0].Found.Missing = -1 }, "damaged"},
+		"counts that contradict each other": {func(c *mirror.Checkpoint) {
+			c.Tables[0].Ranges[0].Found.Missing = 1000
+		}, "damaged"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cp := halfway(t, source, store)
+			c.alter(cp)
+			_, err := newMirror(t, store, nil).Compare(t.Context(), source, &mirror.CompareOptions{Resume: cp})
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}
+
+// A checkpoint holds the reports of tables that are done, and those are not
+// compared again.
+func TestResumeKeepsWhatIsDone(t *testing.T) {
+	store, source := world(), customerDatabase()
+	var last *mirror.Checkpoint
+	m := newMirror(t, store, nil)
+	m.SmallSteps(1)
+	clean, err := m.Compare(t.Context(), source, &mirror.CompareOptions{
+		Concurrency: 1, CheckpointEvery: time.Nanosecond, OnCheckpoint: func(c *mirror.Checkpoint) { last = c },
+	})
+	require.NoError(t, err)
+	require.NotNil(t, last)
+	store.ResetCalls()
+	source.ResetCalls()
+	report, err := m.Compare(t.Context(), source, &mirror.CompareOptions{Concurrency: 1, Resume: last})
+	require.NoError(t, err)
+	for i := range clean.Tables {
+		clean.Tables[i].Elapsed, report.Tables[i].Elapsed = 0, 0
+		require.Equal(t, text(t, clean.Tables[i]), text(t, report.Tables[i]))
+	}
+	read := map[string]bool{}
+	for _, call := range source.Calls() {
+		if call.Method == memory.Rows {
+			read[call.Table] = true
+		}
+	}
+	require.NotContains(t, read, "contact", "it was done")
+	require.Contains(t, read, "person", "it was not")
+}
+
+func TestCompareRefusesOptions(t *testing.T) {
+	source, store := twins(1, every(1))
+	for want, opts := range map[string]mirror.CompareOptions{
+		"SplitRows":        {SplitRows: -1},
+		"MaxDifferences":   {MaxDifferences: -1},
+		"MaxRowsPerSecond": {MaxRowsPerSecond: -1},
+		"MaxDuration":      {MaxDuration: -1},
+		"CheckpointEvery":  {CheckpointEvery: -1},
+		"DigestRows":       {DigestRows: -1},
+		`strategy "fast"`:  {Strategy: "fast"},
+	} {
+		t.Run(want, func(t *testing.T) {
+			_, err := newMirror(t, store, nil).Compare(t.Context(), source, &opts)
+			require.ErrorContains(t, err, want)
+		})
+	}
+}
+
+func TestProgressEstimates(t *testing.T) {
+	source, store := twins(100, every(10))
+	now := noon
+	var seen []mirror.Progress
+	m := newMirror(t, store, &mirror.Options{
+		Clock:    func() time.Time { return now },
+		Progress: func(p mirror.Progress) { seen = append(seen, p); now = now.Add(time.Second) },
+	})
+	m.SmallSteps(20) // rows of both sides
+	_, err := m.Compare(t.Context(), source, nil)
+	require.NoError(t, err)
+	require.Greater(t, len(seen), 8)
+	var rows int64
+	for i, p := range seen {
+		require.EqualValues(t, 100, p.Expected)
+		require.GreaterOrEqual(t, p.Rows, rows)
+		rows = p.Rows
+		if p.Rows > 0 && p.Rows < 100 {
+			want := time.Duration(i) * time.Second * time.Duration(100-p.Rows) / time.Duration(p.Rows)
+			require.Equal(t, want, p.Remaining, "%+v", p)
+		}
+	}
+	require.Equal(t, mirror.Progress{Table: "contact", Rows: 100, Expected: 100, TablesDone: 1, Tables: 1}, seen[len(seen)-1])
+}
