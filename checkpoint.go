@@ -193,7 +193,7 @@ func (c *comparison) resume(r *tableRun) ([]*part, bool) {
 		// The ranges must follow each other from the first key to the last.
 		first, last := i == 0, i == len(t.Ranges)-1
 		switch {
-		case len(p.found.Columns) != len(r.plan.source),
+		case len(p.found.Columns) > 0 && len(p.found.Columns) != len(r.plan.source),
 			last != (p.before == nil),
 			!first && !rc.Ended && p.next == nil,
 			!first && !rc.Ended && r.plan.order(p.next, parts[i-1].before) < 0,

@@ -143,13 +143,20 @@ const (
 // Compare compares the mirror with source, which is the customer's database or
 // another copy of it, and writes to neither.
 //
-// Rows are compared by value, in key order, while both sides stream: memory
-// does not grow with the tables. A table without a primary key is compared as a
-// multiset: each row and how often it occurs. One table's failure is its
-// verdict and does not stop the others.
+// Rows are compared by value, in key order, while both sides stream (see
+// Strategy for another way). A table without a primary key is compared as a
+// multiset: each row and how often it occurs. One table's failure is its verdict
+// and does not stop the others.
 //
-// A mirror lags by design: a row that differs may be waiting for the next
-// cycle. Compare reports what differs now.
+// A mirror lags by design: a row that differs may be waiting for the next cycle.
+// When source is a ChangeTracker, Compare tells such rows from those that no
+// cycle repairs (see DiffState), also while a cycle runs. Without change tracking
+// it cannot: see [Mirror.Recheck].
+//
+// Memory does not grow with the tables. Each of the Concurrency readings holds
+// at most four batches of either side, which are 256 rows or 1 MiB and a row in
+// the stores of this module, and 4 MiB of keys to be classified. The report holds
+// at most 16 MiB of values of differing rows; further ones are only counted.
 //
 // A nil error does not mean that every table could be compared: see
 // [Report.Err] and [Report.Identical]. When ctx is done Compare returns
@@ -345,7 +352,7 @@ type comparison struct {
 
 	slots                  chan struct{} // one for each range of keys that is read
 	sourcePace, mirrorPace *pace
-	kept                   atomic.Int64 // keys in the report
+	held                   atomic.Int64 // bytes of differing rows in the report
 
 	mu    sync.Mutex
 	done  int

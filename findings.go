@@ -43,10 +43,6 @@ type Difference struct {
 	Sum string `json:"sum"`
 }
 
-// maxKeySize is the size in bytes of the longest key that a report keeps. SQL
-// Server's own limit is 900 bytes for a clustered index, 1,700 for others.
-const maxKeySize = 4096
-
 // findings are what the comparison of a range of keys found.
 type findings struct {
 	SourceRows int64        `json:"sourceRows"`
@@ -81,6 +77,19 @@ func (f *findings) different() int64 {
 	return f.Missing + f.Extra + f.Changed + f.Duplicate - f.Pending
 }
 
+// size is about how many bytes a sample takes.
+func (s Sample) size() int {
+	cell := func(c Cell) int { return len(c.Column) + rowSize(Row{c.Value}) }
+	n := 0
+	for _, c := range s.Key {
+		n += cell(c)
+	}
+	for _, c := range s.Columns {
+		n += cell(c.Source) + cell(c.Mirror)
+	}
+	return n
+}
+
 // settle records the state of a difference.
 func (f *findings) settle(d openDifference, state DiffState) {
 	switch state {
@@ -108,10 +117,11 @@ func (f *findings) add(g findings, maxSamples int) {
 	f.Pending += g.Pending
 	f.Diverged += g.Diverged
 	if f.Columns == nil {
-		f.Columns = make([]int64, len(g.Columns))
-	}
-	for i, n := range g.Columns {
-		f.Columns[i] += n
+		f.Columns = slices.Clone(g.Columns)
+	} else {
+		for i, n := range g.Columns {
+			f.Columns[i] += n
+		}
 	}
 	f.Samples = append(f.Samples, g.Samples[:max(0, min(len(g.Samples), maxSamples-len(f.Samples)))]...)
 	f.Keys = append(f.Keys, g.Keys...)

@@ -161,7 +161,8 @@ func (c *cursor) advance() error {
 type merge struct {
 	plan       tablePlan
 	maxSamples int
-	keep       func() bool // takes a place for a key in the report
+	keep       func() bool          // takes a place for a key in the report
+	room       func(bytes int) bool // takes room for a sample or a key in the report
 	found      findings
 
 	// stop is asked before each key whether to end there. The key that
@@ -447,12 +448,17 @@ func (m *merge) differ(kind DiffKind, source, mirror Row, n int64) {
 	open := openDifference{kind: kind, rows: n, sample: -1, kept: -1}
 	if wanted {
 		open.sample = len(m.found.Samples)
-		m.found.Samples = append(m.found.Samples, Sample{Kind: kind, Key: m.cells(cols, row, m.plan.key), Rows: n, Columns: columns})
+		s := Sample{Kind: kind, Key: m.cells(cols, row, m.plan.key), Rows: n, Columns: columns}
+		if m.room(s.size()) {
+			m.found.Samples = append(m.found.Samples, s)
+		} else {
+			open.sample, m.maxSamples = -1, 0
+		}
 	}
 	if m.plan.keyless {
 		return
 	}
-	if m.keep != nil && rowSize(row[:m.plan.key]) <= maxKeySize && m.keep() {
+	if m.room(rowSize(row[:m.plan.key])) && m.keep() {
 		open.kept = len(m.found.Keys)
 		key := make([]Cell, m.plan.key)
 		for i := range key {

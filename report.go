@@ -191,7 +191,7 @@ type TableReport struct {
 	Samples []Sample `json:"samples,omitempty"`
 
 	// Differences are the differing keys, in key order, as many as MaxKeys
-	// and 20,000 for all tables together allow. Tables without a key have none.
+	// allows. Tables without a key have none.
 	Differences []Difference `json:"differences,omitempty"`
 
 	// Elapsed is the time that this table took.

@@ -221,7 +221,7 @@ func (r *tableRun) enough(f findings) bool {
 func (p *part) segment(ctx context.Context, before Row, until time.Time) (*merge, error) {
 	r, tune := p.r, p.r.c.m.tuning
 	m := newMerge(r.plan, max(0, r.c.opts.MaxSamples-len(p.found.Samples)))
-	m.keep, m.classifies = r.keep, r.tracking != nil
+	m.keep, m.room, m.classifies = r.keep, r.c.room, r.tracking != nil
 	var checked, counted, noted int64
 	saved := r.c.m.clock()
 	source, mirror := r.cursors(m)
@@ -306,19 +306,22 @@ func (r *tableRun) walk(ctx context.Context, m *merge, src, mir *cursor, source,
 	return err
 }
 
-// maxKeptKeys bounds the differing keys of all tables of a report.
-const maxKeptKeys = 20_000
-
 // keep takes a place for a key in the report and says whether there was one.
 func (r *tableRun) keep() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.kept >= r.c.opts.MaxKeys || r.c.kept.Add(1) > maxKeptKeys {
+	if r.kept >= r.c.opts.MaxKeys {
 		return false
 	}
 	r.kept++
 	return true
 }
+
+// maxHeld bounds what a report holds of differing rows, in bytes of their values.
+const maxHeld = 16 << 20
+
+// room takes room in the report and says whether there was enough.
+func (c *comparison) room(bytes int) bool { return c.held.Add(int64(bytes)) <= maxHeld }
 
 // progress adds rows of the source and tells the user's function.
 func (r *tableRun) progress(rows int64) {
@@ -346,7 +349,6 @@ func (r *tableRun) cut(ctx context.Context) error {
 		for _, p := range r.parts {
 			p.since = since
 			r.kept += len(p.found.Keys)
-			r.c.kept.Add(int64(len(p.found.Keys)))
 			r.rows.Add(p.found.SourceRows)
 		}
 		return nil
@@ -423,7 +425,7 @@ func (s single) Rows(ctx context.Context, q Query) iter.Seq2[[]Row, error] {
 // compareKey reads the rows of one key again, on both sides.
 func (r *tableRun) compareKey(ctx context.Context, key Row) (findings, error) {
 	m := newMerge(r.plan, 0)
-	m.keep = func() bool { return true }
+	m.keep, m.room = func() bool { return true }, func(int) bool { return true }
 	src, mir := r.cursors(m)
 	err := r.walk(ctx, m, src, mir, single{r.c.source, m.orderSource, key}, single{r.c.m.store, m.orderMirror, key}, key, nil)
 	if err != nil {

@@ -11,3 +11,7 @@ import (
 func TestScenarios(t *testing.T) {
 	mirrortest.Run(t, func(testing.TB) mirror.Store { return memory.New() })
 }
+
+func TestProperty(t *testing.T) {
+	mirrortest.Property(t, func(testing.TB) mirror.Store { return memory.New() }, 400, (*mirror.Mirror).SmallSteps)
+}

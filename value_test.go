@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/internal/mirrortest"
 )
 
 var typeCases = []struct {
@@ -507,51 +508,9 @@ func TestNormalize(t *testing.T) {
 	})
 }
 
-// randomTypes has a type of every kind but KindOther.
-var randomTypes = []string{"bit", "tinyint", "bigint", "real", "float", "decimal(9,3)", "money", "nvarchar(20)", "char(5)", "xml",
-	"varbinary(8)", "date", "smalldatetime", "datetime", "datetime2(7)", "time(3)", "datetimeoffset(0)", "uniqueidentifier"}
-
-// randomValue returns a value of a type as a Source delivers it. The values are
-// few, so that many are the same, or hard to tell apart.
-func randomValue(r *rand.Rand, typ mirror.Type) driver.Value {
-	pick := func(literals ...any) driver.Value {
-		v, err := mirror.Normalize(typ, literals[r.IntN(len(literals))])
-		if err != nil {
-			panic(err)
-		}
-		return v
-	}
-	at := noon.Add(time.Duration(r.IntN(8)) * 3_333_333)
-	switch typ.Kind() {
-	case mirror.KindBool:
-		return pick(false, true)
-	case mirror.KindInt:
-		if typ.Name == "tinyint" {
-			return pick(0, 1, 2, 255)
-		}
-		return pick(math.MinInt64, -1, 0, 1, math.MaxInt64, r.IntN(100), r.IntN(100), r.IntN(100))
-	case mirror.KindFloat:
-		return pick(-1.5, math.Copysign(0, -1), 0.0, 0.1, 1e30)
-	case mirror.KindDecimal:
-		return pick("-10", "-1.5", "-1.50", "-0", "0", "0.000", "0.001", "1", "01.0", "9.5", "+9.5", "10", "123456.789"[:5+r.IntN(5)])
-	case mirror.KindString:
-		return pick("", " ", "a", "A", "a ", "aa", "å", "Å", "\ufffd", "\U00010000", "a\x00")
-	case mirror.KindBytes:
-		return pick([]byte{}, []byte{0}, []byte{0, 0}, []byte{1}, []byte{0xff}, []byte("1.50"))
-	case mirror.KindTimeOffset:
-		return pick(at, at.In(oslo), at.Add(time.Second), at.Add(time.Second).In(time.FixedZone("", -5400)))
-	case mirror.KindGUID:
-		g := make([]byte, 16)
-		g[[...]int{0, 3, 5, 8, 10, 15}[r.IntN(6)]] = byte(r.IntN(3))
-		return pick(g)
-	default:
-		return pick(at, at.Add(time.Minute), at.AddDate(0, 0, -1))
-	}
-}
-
 func TestOrderIsTotal(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	for _, name := range append(randomTypes, "any Go type in an int column") {
+	for _, name := range append(mirrortest.RandomTypes, "any Go type in an int column") {
 		t.Run(name, func(t *testing.T) {
 			typ, err := mirror.ParseType(name)
 			mixed := err != nil
@@ -562,9 +521,9 @@ func TestOrderIsTotal(t *testing.T) {
 			for range 40 {
 				from := typ
 				if mixed {
-					from = mirror.MustType(randomTypes[r.IntN(len(randomTypes))])
+					from = mirror.MustType(mirrortest.RandomTypes[r.IntN(len(mirrortest.RandomTypes))])
 				}
-				values = append(values, randomValue(r, from))
+				values = append(values, mirrortest.RandomValue(r, from))
 			}
 			cols := []mirror.Column{{Type: typ}}
 			cmp := func(a, b driver.Value) int { return mirror.CompareKeys(cols, mirror.Row{a}, mirror.Row{b}) }
@@ -628,9 +587,9 @@ func TestCellJSON(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	values := []driver.Value{nil, "\x00\n\"\u2028", "\x1b[31m", math.SmallestNonzeroFloat64, math.Copysign(0, -1), []byte{}, []byte{0xff, 0xfe},
 		int64(math.MinInt64), noon.Add(1), noon.In(time.FixedZone("", -34200)), time.Date(1, 1, 1, 23, 59, 59, 999999900, time.UTC)}
-	for _, name := range randomTypes {
+	for _, name := range mirrortest.RandomTypes {
 		for range 20 {
-			values = append(values, randomValue(r, mirror.MustType(name)))
+			values = append(values, mirrortest.RandomValue(r, mirror.MustType(name)))
 		}
 	}
 	for _, v := range values {

@@ -1,7 +1,6 @@
-package mirror_test
+package mirrortest
 
 import (
-	"bytes"
 	"database/sql/driver"
 	"fmt"
 	"math"
@@ -75,7 +74,7 @@ func randomSides(r *rand.Rand) twoSides {
 	loose := r.IntN(2) == 0 // the mirror has no key, so rows may repeat
 	s.mirror.Columns = make([]string, columns)
 	for i := range columns {
-		typ := mirror.MustType(randomTypes[r.IntN(len(randomTypes))])
+		typ := mirror.MustType(RandomTypes[r.IntN(len(RandomTypes))])
 		s.types = append(s.types, typ)
 		null := ""
 		if slices.Contains(s.key, i) {
@@ -95,7 +94,7 @@ func randomSides(r *rand.Rand) twoSides {
 		row := make(mirror.Row, columns)
 		for i, typ := range s.types {
 			if r.IntN(8) > 0 || slices.Contains(s.key, i) {
-				row[i] = randomValue(r, typ)
+				row[i] = RandomValue(r, typ)
 			}
 		}
 		return row
@@ -176,6 +175,14 @@ func (s twoSides) textOf(row mirror.Row) string {
 
 type tally struct{ equal, missing, extra, changed, duplicate int64 }
 
+func (t *tally) add(o tally) {
+	t.equal += o.equal
+	t.missing += o.missing
+	t.extra += o.extra
+	t.changed += o.changed
+	t.duplicate += o.duplicate
+}
+
 // bruteForce counts what differs, holding everything in memory: rows by key,
 // and how often each side has them.
 func (s twoSides) bruteForce() (total tally, columns map[string]int64) {
@@ -255,63 +262,131 @@ func (s twoSides) repeats() bool {
 	return false
 }
 
-func TestCompareAgainstBruteForce(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-	const seeds = 400
+// Property compares random tables with random damage, by both strategies, in steps
+// of any size and with any concurrency, and demands that the report equals what
+// brute force finds in memory. Tune, which may be nil, makes the steps of a
+// comparison small.
+func Property(t *testing.T, open Open, seeds int, tune func(m *mirror.Mirror, n int)) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent(), goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener"))
 	var sum tally
+	strategies := map[mirror.Strategy]int{}
 	for seed := range uint64(seeds) {
-		r := rand.New(rand.NewPCG(seed, 0))
-		s := randomSides(r)
-		want, columns := s.bruteForce()
-		opts := &mirror.CompareOptions{MaxSamples: []int{-1, 0, 1, 3, 1 << 20}[r.IntN(5)], Concurrency: r.IntN(4)}
-		source, store := memory.New(s.source), memory.New(s.mirror)
-		report, err := newMirror(t, store, nil).Compare(t.Context(), source, opts)
-		about := func() string {
-			return fmt.Sprintf("seed %d, options %+v\nsource %v key %v\nmirror %v key %v\n%s",
-				seed, *opts, s.source.Columns, s.source.Key, s.mirror.Columns, s.mirror.Key, report)
-		}
-		require.NoError(t, err, "seed %d", seed)
-		require.Len(t, report.Tables, 1, "seed %d", seed)
-		tr := report.Tables[0]
-		got := tally{tr.SourceRows - tr.Changed - tr.Missing, tr.Missing, tr.Extra, tr.Changed, tr.Duplicate}
-		if want != got {
-			require.Equal(t, want, got, about())
-		}
-		require.EqualValues(t, len(s.source.Rows), tr.SourceRows, "seed %d", seed)
-		require.EqualValues(t, len(s.mirror.Rows), tr.MirrorRows, "seed %d", seed)
-		require.Equal(t, tr.SourceRows, want.equal+tr.Changed+tr.Missing, "seed %d", seed)
-		require.Equal(t, tr.MirrorRows, want.equal+tr.Changed+tr.Extra+tr.Duplicate, "seed %d", seed)
-		require.Equal(t, len(s.key) == 0, tr.Keyless, "seed %d", seed)
-
-		verdict := mirror.VerdictIdentical
-		if want.missing+want.extra+want.changed+want.duplicate > 0 {
-			verdict = mirror.VerdictDifferent
-		}
-		if len(s.source.Key) != len(s.mirror.Key) {
-			verdict = mirror.VerdictSchemaDiffers
-		}
-		require.Equal(t, verdict, tr.Verdict, "seed %d", seed)
-		require.Equal(t, verdict == mirror.VerdictIdentical, report.Identical(), "seed %d", seed)
-
-		if !s.repeats() {
-			changed := map[string]int64{}
-			for _, c := range tr.ChangedColumns {
-				changed[c.Column] = c.Rows
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 0))
+			s := randomSides(r)
+			opts := &mirror.CompareOptions{
+				MaxSamples:  []int{-1, 0, 1, 3, 1 << 20}[r.IntN(5)],
+				Concurrency: r.IntN(4),
+				Strategy:    []mirror.Strategy{mirror.StrategyStream, mirror.StrategyDigest, mirror.StrategyAuto}[r.IntN(3)],
+				DigestRows:  1 + r.Int64N(40),
+				SplitRows:   max(0, r.Int64N(40)-10),
 			}
-			require.Equal(t, columns, changed, "seed %d: columns of changed rows\n%s", seed, report)
-		}
-		s.checkSamples(t, tr, opts.MaxSamples, about)
+			source, store := s.load(t, open)
+			m, err := mirror.New(ContextID, store, nil)
+			require.NoError(t, err)
+			if tune != nil {
+				tune(m, 1+r.IntN(20))
+			}
+			report, err := m.Compare(t.Context(), source, opts)
+			require.NoError(t, err)
+			want := s.check(t, report, opts)
+			sum.add(want)
+			strategies[report.Tables[0].Strategy]++
 
-		sum.equal += want.equal
-		sum.missing += want.missing
-		sum.extra += want.extra
-		sum.changed += want.changed
-		sum.duplicate += want.duplicate
+			again, err := m.Compare(t.Context(), source, opts)
+			require.NoError(t, err)
+			report.Tables[0].Elapsed, again.Tables[0].Elapsed = 0, 0
+			require.Equal(t, report.Tables, again.Tables, "a report is the same however often the comparison runs")
+		})
 	}
-	t.Logf("%d seeds: %+v", seeds, sum)
+	t.Logf("%d seeds: %+v, %v", seeds, sum, strategies)
 	for _, n := range []int64{sum.equal, sum.missing, sum.extra, sum.changed, sum.duplicate} {
-		require.Greater(t, n, int64(100), "the tables are damaged in every way")
+		require.Greater(t, n, int64(seeds/4), "the tables are damaged in every way")
 	}
+	require.Greater(t, strategies[mirror.StrategyDigest], seeds/10, "digests are used")
+}
+
+// load creates both tables and takes over what the stores made of the values.
+func (s *twoSides) load(t *testing.T, open Open) (source, store mirror.Store) {
+	t.Helper()
+	side := func(table *memory.Table) mirror.Store {
+		st := open(t)
+		def, rows, ok := memory.New(*table).Table(table.Name)
+		require.True(t, ok)
+		var created mirror.Table
+		require.NoError(t, st.Update(t.Context(), func(tx mirror.Tx) error {
+			if err := tx.Create(t.Context(), def); err != nil {
+				return err
+			}
+			tables, err := tx.Tables(t.Context())
+			if err != nil {
+				return err
+			}
+			created = tables[0]
+			if len(rows) == 0 {
+				return nil
+			}
+			return tx.Insert(t.Context(), created, created.ColumnNames(), rows)
+		}))
+		table.Rows = nil
+		for batch, err := range st.Rows(t.Context(), mirror.Query{Table: created}) {
+			require.NoError(t, err)
+			for _, row := range batch {
+				table.Rows = append(table.Rows, row.Clone())
+			}
+		}
+		require.Len(t, table.Rows, len(rows))
+		return st
+	}
+	return side(&s.source), side(&s.mirror)
+}
+
+// check holds a report against brute force.
+func (s twoSides) check(t *testing.T, report *mirror.Report, opts *mirror.CompareOptions) tally {
+	t.Helper()
+	want, columns := s.bruteForce()
+	about := func() string {
+		return fmt.Sprintf("options %+v\nsource %v key %v\nmirror %v key %v\n%s",
+			*opts, s.source.Columns, s.source.Key, s.mirror.Columns, s.mirror.Key, report)
+	}
+	require.Len(t, report.Tables, 1)
+	tr := report.Tables[0]
+	got := tally{tr.SourceRows - tr.Changed - tr.Missing, tr.Missing, tr.Extra, tr.Changed, tr.Duplicate}
+	if want != got {
+		require.Equal(t, want, got, about())
+	}
+	require.EqualValues(t, len(s.source.Rows), tr.SourceRows)
+	require.EqualValues(t, len(s.mirror.Rows), tr.MirrorRows)
+	require.Equal(t, tr.SourceRows, want.equal+tr.Changed+tr.Missing)
+	require.Equal(t, tr.MirrorRows, want.equal+tr.Changed+tr.Extra+tr.Duplicate)
+	require.Equal(t, len(s.key) == 0, tr.Keyless)
+
+	verdict := mirror.VerdictIdentical
+	if want.missing+want.extra+want.changed+want.duplicate > 0 {
+		verdict = mirror.VerdictDifferent
+	}
+	if len(s.source.Key) != len(s.mirror.Key) {
+		verdict = mirror.VerdictSchemaDiffers
+	}
+	require.Equal(t, verdict, tr.Verdict)
+	require.Equal(t, verdict == mirror.VerdictIdentical, report.Identical())
+
+	if !s.repeats() {
+		changed := map[string]int64{}
+		for _, c := range tr.ChangedColumns {
+			changed[c.Column] = c.Rows
+		}
+		require.Equal(t, columns, changed, "columns of changed rows\n%s", report)
+	}
+	if len(s.key) > 0 {
+		var rows int64
+		for _, d := range tr.Differences {
+			rows += d.Rows
+		}
+		require.Equal(t, want.missing+want.extra+want.changed+want.duplicate, rows, "every key that differs is kept")
+	}
+	s.checkSamples(t, tr, opts.MaxSamples, about)
+	return want
 }
 
 // checkSamples checks that the sample is as large as it may be, in key order,
@@ -399,18 +474,46 @@ func (s twoSides) checkSamples(t *testing.T, tr mirror.TableReport, limit int, a
 	}
 }
 
-// A report is the same however often the comparison runs.
-func TestCompareTwice(t *testing.T) {
-	for seed := range uint64(50) {
-		s := randomSides(rand.New(rand.NewPCG(seed, 1)))
-		m := newMirror(t, memory.New(s.mirror), &mirror.Options{Clock: func() time.Time { return noon }})
-		source := memory.New(s.source)
-		var texts [2]bytes.Buffer
-		for i := range texts {
-			report, err := m.Compare(t.Context(), source, &mirror.CompareOptions{MaxSamples: 1000})
-			require.NoError(t, err)
-			require.NoError(t, report.WriteJSON(&texts[i]))
+// RandomTypes has a type of every kind but KindOther.
+var RandomTypes = []string{"bit", "tinyint", "bigint", "real", "float", "decimal(9,3)", "money", "nvarchar(20)", "char(5)", "xml",
+	"varbinary(8)", "date", "smalldatetime", "datetime", "datetime2(7)", "time(3)", "datetimeoffset(0)", "uniqueidentifier"}
+
+// RandomValue returns a value of a type as a Source delivers it. The values are
+// few, so that many are the same, or hard to tell apart.
+func RandomValue(r *rand.Rand, typ mirror.Type) driver.Value {
+	pick := func(literals ...any) driver.Value {
+		v, err := mirror.Normalize(typ, literals[r.IntN(len(literals))])
+		if err != nil {
+			panic(err)
 		}
-		require.Equal(t, texts[0].String(), texts[1].String(), "seed %d", seed)
+		return v
+	}
+	at := day.Add(time.Duration(r.IntN(8)) * 3_333_333)
+	switch typ.Kind() {
+	case mirror.KindBool:
+		return pick(false, true)
+	case mirror.KindInt:
+		if typ.Name == "tinyint" {
+			return pick(0, 1, 2, 255)
+		}
+		return pick(math.MinInt64, -1, 0, 1, math.MaxInt64, r.IntN(100), r.IntN(100), r.IntN(100))
+	case mirror.KindFloat:
+		return pick(-1.5, math.Copysign(0, -1), 0.0, 0.1, 1e30)
+	case mirror.KindDecimal:
+		return pick("-10", "-1.5", "-1.50", "-0", "0", "0.000", "0.001", "1", "01.0", "9.5", "+9.5", "10", "123456.789"[:5+r.IntN(5)])
+	case mirror.KindString:
+		return pick("", " ", "a", "A", "a ", "aa", "å", "Å", "\ufffd", "\U00010000", "a\x00")
+	case mirror.KindBytes:
+		return pick([]byte{}, []byte{0}, []byte{0, 0}, []byte{1}, []byte{0xff}, []byte("1.50"))
+	case mirror.KindTimeOffset:
+		return pick(at, at.In(east), at.Add(time.Second), at.Add(time.Second).In(time.FixedZone("", -5400)))
+	case mirror.KindGUID:
+		g := make([]byte, 16)
+		g[[...]int{0, 3, 5, 8, 10, 15}[r.IntN(6)]] = byte(r.IntN(3))
+		return pick(g)
+	default:
+		return pick(at, at.Add(time.Minute), at.AddDate(0, 0, -1))
 	}
 }
+
+var east = time.FixedZone("", 2*60*60)
