@@ -8,7 +8,10 @@
 //
 //   - [Mirror.Status] says what the mirror's database says about itself.
 //   - [Mirror.Compare] compares the mirror with the customer's database, or
-//     with any other copy, row by row and by value.
+//     with any other copy, row by row and by value, and tells rows that the
+//     next cycle sends anyway from those that no cycle repairs.
+//   - [Mirror.Recheck] finds that out over time, where the source does not
+//     track changes.
 //   - [Mirror.ResetTables] makes the next cycle wipe and repopulate tables.
 //   - [Mirror.HardReset] makes it start from nothing.
 //   - [Mirror.Undo] takes a reset back before the next cycle begins.
@@ -35,8 +38,8 @@
 //
 // A [Source] is a database that can be read, a [Store] one that can also be
 // written to. Package store/mssql is SQL Server, store/sqlite keeps mirrors in
-// files, store/memory is a fake for unit tests, and store/sqlstore makes a Store of any database/sql driver
-// and one Dialect. All of them deliver the same values ([Kind]) in the same
+// files, store/memory is a fake for unit tests, and store/sqlstore makes a Store
+// of any database/sql driver and one Dialect. All of them deliver the same values ([Kind]) in the same
 // order ([CompareKeys]), which the suite in store/storetest holds them to.
 // Package store/cycle plays the vendor's Mirroring Task.
 //
@@ -49,7 +52,9 @@
 //   - What is not known about a metadata row is kept and put back untouched.
 //   - A table is never judged by a sample, and every column that was not
 //     compared is named in the [Report].
-//   - A mirror lags by design. Compare says what differs now, not why.
+//   - A mirror lags by design. A difference is called pending only with proof
+//     that a cycle sends it, diverged only with proof that none does, and
+//     otherwise neither.
 //
 // # Where the rules come from
 //

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store/cycle"
 	"github.com/so-mirror/mirror/store/memory"
 )
 
@@ -56,6 +57,79 @@ func Example() {
 	// Output:
 	// differ: [contact]
 	// LSN of contact: -1
+}
+
+// A row that waits for the next cycle is no reason for a reset; one that was
+// changed in the mirror is.
+func ExampleMirror_Compare_pending() {
+	ctx := context.Background()
+	database, _ := exampleDatabases()
+	source := cycle.NewCustomer("Cust10195", database) // tracks changes
+	store := memory.New()
+	task := &cycle.Task{Customer: source, Mirror: store}
+	rename := func(s mirror.Store, id int64, name string) error {
+		return s.Update(ctx, func(tx mirror.Tx) error {
+			_, err := tx.Set(ctx, mirror.Table{Name: "contact", Columns: []mirror.Column{
+				{Name: "contact_id", Type: mirror.MustType("int")}, {Name: "name", Type: mirror.MustType("nvarchar(219)")},
+			}}, []mirror.Cell{{Column: "contact_id", Value: id}}, []mirror.Cell{{Column: "name", Value: name}})
+			return err
+		})
+	}
+	if _, err := task.Run(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	if err := errors.Join(rename(source, 1, "Alfa AS"), rename(store, 2, "Betta")); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	m, _ := mirror.New("Cust10195", store, nil)
+	report, err := m.Compare(ctx, source, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, d := range report.Table("contact").Differences {
+		fmt.Println(d.Key[0], d.State)
+	}
+
+	// Output:
+	// contact_id=1 pending
+	// contact_id=2 diverged
+}
+
+// Without change tracking, what differs is read again after each cycle.
+func ExampleMirror_Recheck() {
+	ctx := context.Background()
+	source, store := exampleDatabases()
+	m, _ := mirror.New("Cust10195", store, nil)
+	report, err := m.Compare(ctx, source, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	// A cycle brings the company that was missing. Two moves of the LSN would
+	// be proof enough that the other difference stays; here one is.
+	missing := memory.Table{Name: "contact", Columns: []string{"contact_id int", "name nvarchar(219)"}, Key: []string{"contact_id"},
+		Rows: []mirror.Row{{1, "Alfa"}, {2, "Betta"}, {3, "Gamma"}}}
+	if err := store.Seed(missing, memory.Metadata("Cust10195", map[string]mirror.LSN{"contact": 81300, "person": 81200})); err != nil {
+		fmt.Println(err)
+		return
+	}
+	report, err = m.Recheck(ctx, source, report, &mirror.RecheckOptions{Cycles: 1})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, d := range report.Table("contact").Differences {
+		fmt.Println(d.Key[0], d.State)
+	}
+
+	// Output:
+	// contact_id=2 diverged
+	// contact_id=3 pending
 }
 
 func ExampleMirror_Status() {
