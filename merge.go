@@ -35,11 +35,14 @@ type cursor struct {
 const readAhead = 3
 
 // batch is a copy of a Source's batch. Only the slices and the values of type
-// []byte are copied: strings cannot change, and numbers are values.
+// []byte are copied: strings cannot change, and numbers are values. A []byte
+// becomes a *[]byte, which an interface holds without an allocation; nothing
+// but a merge sees it (see unboxed).
 type batch struct {
 	rows   []Row
 	values Row
 	bytes  []byte
+	heads  [][]byte
 }
 
 func (b *batch) fill(rows []Row, bytes []int) {
@@ -47,7 +50,10 @@ func (b *batch) fill(rows []Row, bytes []int) {
 	if need := len(rows) * width; cap(b.values) < need {
 		b.values = make(Row, need)
 	}
-	b.rows, b.bytes = b.rows[:0], b.bytes[:0]
+	if need := len(rows) * len(bytes); cap(b.heads) < need {
+		b.heads = make([][]byte, 0, need)
+	}
+	b.rows, b.bytes, b.heads = b.rows[:0], b.bytes[:0], b.heads[:0]
 	values := b.values[:cap(b.values)]
 	for _, row := range rows {
 		copied := values[:width:width]
@@ -57,11 +63,42 @@ func (b *batch) fill(rows []Row, bytes []int) {
 			if v, ok := row[i].([]byte); ok {
 				start := len(b.bytes)
 				b.bytes = append(b.bytes, v...)
-				copied[i] = b.bytes[start:len(b.bytes):len(b.bytes)]
+				b.heads = append(b.heads, b.bytes[start:len(b.bytes):len(b.bytes)])
+				copied[i] = &b.heads[len(b.heads)-1]
 			}
 		}
 		b.rows = append(b.rows, copied)
 	}
+}
+
+// boxedBytes returns the bytes of a value of a batch.
+func boxedBytes(v driver.Value) (b []byte, ok bool) {
+	p, ok := v.(*[]byte)
+	if !ok {
+		return nil, false
+	}
+	return *p, true
+}
+
+// unbox returns a value of a batch as a Source delivers it.
+func unbox(v driver.Value) driver.Value {
+	if b, ok := boxedBytes(v); ok {
+		return b
+	}
+	return v
+}
+
+// unboxed returns a row of a batch as a Source delivers it. Its bytes are still
+// those of the batch.
+func unboxed(r Row) Row {
+	if r == nil {
+		return nil
+	}
+	plain := make(Row, len(r))
+	for i, v := range r {
+		plain[i] = unbox(v)
+	}
+	return plain
 }
 
 // start begins reading and returns when the first row is there.
@@ -195,7 +232,10 @@ func newMerge(plan tablePlan, maxSamples int) *merge {
 	m.found.Columns = make([]int64, n)
 	for i := range plan.source {
 		ts, tm := plan.source[i].Type, plan.mirror[i].Type
-		if k := ts.Kind(); k == KindDecimal || k == KindTimeOffset || isTime(ts) && ts != tm {
+		switch k := ts.Kind(); {
+		case k == KindDecimal || k == KindGUID || k == KindBytes:
+			m.equal[i] = func(a, b driver.Value) bool { return orderBoxed(ts, tm, a, b) == 0 }
+		case k == KindTimeOffset || isTime(ts) && ts != tm:
 			m.equal[i] = equalFunc(ts, tm)
 		}
 		if i >= plan.key || !orderImpliesEqual(ts, tm) {
@@ -212,7 +252,7 @@ func newMerge(plan tablePlan, maxSamples int) *merge {
 func keyOrder(a, b []Column) func(x, y Row) int {
 	general := func(x, y Row) int {
 		for i := range a {
-			if n := orderValues(a[i].Type, b[i].Type, x[i], y[i]); n != 0 {
+			if n := orderBoxed(a[i].Type, b[i].Type, x[i], y[i]); n != 0 {
 				return n
 			}
 		}
@@ -229,6 +269,16 @@ func keyOrder(a, b []Column) func(x, y Row) int {
 		}
 		return general(x, y)
 	}
+}
+
+// orderBoxed is orderValues for values of batches.
+func orderBoxed(ta, tb Type, a, b driver.Value) int {
+	x, ok := boxedBytes(a)
+	y, also := boxedBytes(b)
+	if ok && also {
+		return orderBytes(ta.Kind(), x, y)
+	}
+	return orderValues(ta, tb, unbox(a), unbox(b))
 }
 
 // sameValue compares one column of two rows.
@@ -300,9 +350,9 @@ func (m *merge) run(source, mirror *cursor) error {
 // nothing is decided yet.
 func (m *merge) nextKey(source, mirror *cursor) Row {
 	if !source.ok || mirror.ok && m.orderBoth(source.row, mirror.row) > 0 {
-		return mirror.row[:m.plan.key].Clone()
+		return unboxed(mirror.row[:m.plan.key]).Clone()
 	}
-	return source.row[:m.plan.key].Clone()
+	return unboxed(source.row[:m.plan.key]).Clone()
 }
 
 // restart forgets what was found, and goes on from the current keys.
@@ -353,7 +403,8 @@ func (m *merge) group(source, mirror *cursor) error {
 			}
 		}
 		last = len(variants)
-		variants = append(variants, variant{row: row.Clone()})
+		row = unboxed(row).Clone()
+		variants = append(variants, variant{row: row})
 		size += rowSize(row)
 		if len(variants) > maxVariants || size > maxVariantBytes {
 			return nil, fmt.Errorf("too many different rows share the key %s: %w",
@@ -439,12 +490,16 @@ func (m *merge) differ(kind DiffKind, source, mirror Row, n int64) {
 			if wanted {
 				columns = append(columns, ChangedColumn{
 					Column: m.plan.source[i].Name,
-					Source: newCell(m.plan.source[i], source[i]).cut(),
-					Mirror: newCell(m.plan.mirror[i], mirror[i]).cut(),
+					Source: newCell(m.plan.source[i], unbox(source[i])).cut(),
+					Mirror: newCell(m.plan.mirror[i], unbox(mirror[i])).cut(),
 				})
 			}
 		}
 	}
+	if !wanted && (m.keep == nil || m.plan.keyless) && !m.classifies {
+		return // nothing but the counts
+	}
+	source, mirror, row = unboxed(source), unboxed(mirror), unboxed(row)
 	open := openDifference{kind: kind, rows: n, sample: -1, kept: -1}
 	if wanted {
 		open.sample = len(m.found.Samples)
@@ -458,13 +513,17 @@ func (m *merge) differ(kind DiffKind, source, mirror Row, n int64) {
 	if m.plan.keyless {
 		return
 	}
-	if m.room(rowSize(row[:m.plan.key])) && m.keep() {
+	switch {
+	case m.keep == nil:
+	case m.room(rowSize(row[:m.plan.key])) && m.keep():
 		open.kept = len(m.found.Keys)
 		key := make([]Cell, m.plan.key)
 		for i := range key {
 			key[i] = newCell(cols[i], row[i]).copied()
 		}
 		m.found.Keys = append(m.found.Keys, Difference{Kind: kind, Key: key, Rows: n, Sum: m.sum(kind, source, mirror)})
+	default:
+		m.keep = nil
 	}
 	if m.classifies {
 		open.key = row[:m.plan.key].Clone()

@@ -129,13 +129,7 @@ func orderValues(ta, tb Type, a, b driver.Value) int {
 		}
 	case []byte:
 		if y, ok := b.([]byte); ok {
-			switch {
-			case ta.Kind() == KindDecimal:
-				return compareDecimals(x, y)
-			case ta.Kind() == KindGUID && len(x) == 16 && len(y) == 16:
-				return compareGUIDs(x, y)
-			}
-			return bytes.Compare(x, y)
+			return orderBytes(ta.Kind(), x, y)
 		}
 	case bool:
 		if y, ok := b.(bool); ok {
@@ -152,6 +146,18 @@ func orderValues(ta, tb Type, a, b driver.Value) int {
 		return n
 	}
 	return strings.Compare(fmt.Sprint(a), fmt.Sprint(b))
+}
+
+// orderBytes is the order of the kinds whose values are []byte.
+func orderBytes(k Kind, x, y []byte) int {
+	switch {
+	case k == KindDecimal:
+		return compareDecimals(x, y)
+	case k == KindGUID && len(x) == 16 && len(y) == 16:
+		return compareGUIDs(x, y)
+	default:
+		return bytes.Compare(x, y)
+	}
 }
 
 func typeRank(v driver.Value) int {
