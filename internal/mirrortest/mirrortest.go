@@ -25,29 +25,45 @@ type Skip struct{ Scenario, Reason string }
 
 // Run runs all scenarios but those skipped.
 func Run(t *testing.T, open Open, skips ...Skip) {
-	reasons := map[string]string{}
-	for _, s := range skips {
-		reasons[s.Scenario] = s.Reason
+	run(t, open, open, skips,
+		area{"status", statusScenarios()},
+		area{"compare", compareScenarios()},
+		area{"traps", trapScenarios()},
+		area{"reset", resetScenarios()},
+		area{"hard reset", hardResetScenarios()},
+		area{"undo", undoScenarios()},
+		area{"procedure", procedureScenarios()},
+	)
+}
+
+// RunTraps runs the traps with a source and a mirror that differ in more than
+// their tables: in engine or collation.
+func RunTraps(t *testing.T, source, mirror Open, skips ...Skip) {
+	run(t, source, mirror, skips, area{"traps", trapScenarios()})
+}
+
+// area is a group of scenarios.
+type area struct {
+	name      string
+	scenarios []scenario
+}
+
+func run(t *testing.T, source, open Open, skips []Skip, areas ...area) {
+	known, reasons := map[string]bool{}, map[string]string{}
+	for _, a := range areas {
+		for _, s := range a.scenarios {
+			known[a.name+"/"+s.name] = true
+		}
 	}
-	areas := []struct {
-		name      string
-		scenarios []scenario
-	}{
-		{"status", statusScenarios()},
-		{"compare", compareScenarios()},
-		{"reset", resetScenarios()},
-		{"hard reset", hardResetScenarios()},
-		{"undo", undoScenarios()},
-		{"procedure", procedureScenarios()},
+	for _, s := range skips {
+		require.True(t, known[s.Scenario], "there is no scenario %q", s.Scenario)
+		reasons[s.Scenario] = s.Reason
 	}
 	for _, a := range areas {
 		t.Run(a.name, func(t *testing.T) {
 			for _, s := range a.scenarios {
-				name := a.name + "/" + s.name
-				reason := reasons[name]
-				delete(reasons, name)
 				t.Run(s.name, func(t *testing.T) {
-					if reason != "" {
+					if reason := reasons[a.name+"/"+s.name]; reason != "" {
 						t.Skip(reason)
 					}
 					// Registered first, so that it runs after the stores are closed.
@@ -55,12 +71,11 @@ func Run(t *testing.T, open Open, skips ...Skip) {
 					// Pools are the caller's: a store never opens one.
 					pools := goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener")
 					t.Cleanup(func() { goleak.VerifyNone(t, ignore, pools) })
-					s.run(&env{T: t, open: open, store: open(t)})
+					s.run(&env{T: t, openSource: source, store: open(t)})
 				})
 			}
 		})
 	}
-	require.Empty(t, reasons, "there are no such scenarios")
 }
 
 type scenario struct {
@@ -71,8 +86,8 @@ type scenario struct {
 // env is what a scenario works with: a mirror's store, filled by the scenario.
 type env struct {
 	*testing.T
-	open  Open
-	store mirror.Store
+	openSource Open
+	store      mirror.Store
 }
 
 // table is a table with its rows, as a scenario writes it down.
@@ -147,7 +162,7 @@ func (t *env) load(store mirror.Store, tables ...table) {
 // source returns another store with these tables.
 func (t *env) source(tables ...table) mirror.Store {
 	t.Helper()
-	s := t.open(t)
+	s := t.openSource(t)
 	t.load(s, tables...)
 	return s
 }

@@ -24,6 +24,8 @@ type Customer struct {
 	contextID     string
 	db            mirror.Store
 
+	commits sync.RWMutex // held for reading while a commit is not logged yet
+
 	mu      sync.Mutex
 	version int64
 	min     int64 // of every table
@@ -31,8 +33,11 @@ type Customer struct {
 }
 
 var (
-	_ mirror.Store = (*Customer)(nil)
-	_ mirror.Pool  = (*Customer)(nil)
+	_ mirror.Store         = (*Customer)(nil)
+	_ mirror.Pool          = (*Customer)(nil)
+	_ mirror.Isolator      = (*Customer)(nil)
+	_ mirror.Digester      = (*Customer)(nil)
+	_ mirror.ChangeTracker = (*Customer)(nil)
 )
 
 // tracking is the change table of one table.
@@ -67,22 +72,132 @@ func (c *Customer) PoolLimit() (pool any, connections int) {
 	return c, 0
 }
 
-// Version returns the version of the last committed change, as SQL Server's
-// CHANGE_TRACKING_CURRENT_VERSION does. Every Update that changed something
-// raises it by one.
-func (c *Customer) Version() int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.version
+// Isolation implements mirror.Isolator for the database; it is "" where that
+// cannot tell.
+func (c *Customer) Isolation(ctx context.Context) (string, error) {
+	if i, ok := c.db.(mirror.Isolator); ok {
+		return i.Isolation(ctx)
+	}
+	return "", nil
 }
 
-// MinValidVersion returns the oldest LSN from which the changes of a table can
-// be read, as SQL Server's CHANGE_TRACKING_MIN_VALID_VERSION does. A mirror
-// whose LSN is less must fetch the whole table.
-func (c *Customer) MinValidVersion(table string) int64 {
+var errNoDigests = fmt.Errorf("the customer's database makes no digests: %w", errors.ErrUnsupported)
+
+// DigestScheme implements mirror.Digester for the database; it is "" where that
+// makes no digests.
+func (c *Customer) DigestScheme() string {
+	if d, ok := c.db.(mirror.Digester); ok {
+		return d.DigestScheme()
+	}
+	return ""
+}
+
+// DigestEvery implements mirror.Digester for the database.
+func (c *Customer) DigestEvery(ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error) {
+	if d, ok := c.db.(mirror.Digester); ok {
+		return d.DigestEvery(ctx, q, n)
+	}
+	return nil, errNoDigests
+}
+
+// DigestAt implements mirror.Digester for the database.
+func (c *Customer) DigestAt(ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
+	if d, ok := c.db.(mirror.Digester); ok {
+		return d.DigestAt(ctx, q, cuts)
+	}
+	return nil, errNoDigests
+}
+
+// Version implements mirror.ChangeTracker, as SQL Server's
+// CHANGE_TRACKING_CURRENT_VERSION does. Every Update that changed something
+// raises it by one.
+func (c *Customer) Version(ctx context.Context) (mirror.LSN, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	defer c.lockLogged()()
+	return mirror.LSN(c.version), nil
+}
+
+// MinValidVersion implements mirror.ChangeTracker, as SQL Server's
+// CHANGE_TRACKING_MIN_VALID_VERSION does. A mirror whose LSN is less must fetch
+// the whole table. The table is found by its name, as mirror.FoldName folds it.
+func (c *Customer) MinValidVersion(ctx context.Context, t mirror.Table) (mirror.LSN, error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	if len(t.Key) == 0 {
+		return 0, untracked("read minimum valid version of", t)
+	}
+	defer c.lockLogged()()
+	return mirror.LSN(c.minValid(mirror.FoldName(t.Name))), nil
+}
+
+// Changed implements mirror.ChangeTracker. Two keys are one as
+// mirror.CompareKeys has it.
+func (c *Customer) Changed(ctx context.Context, t mirror.Table, since mirror.LSN, keys []mirror.Row) ([]bool, error) {
+	const doing = "read changes of"
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if len(t.Key) == 0 {
+		return nil, untracked(doing, t)
+	}
+	cols := keyColumns(t)
+	if i := slices.IndexFunc(cols, func(col mirror.Column) bool { return col.Name == "" }); i >= 0 {
+		return nil, fmt.Errorf("%s %s: it has no column %q", doing, t, t.Key[i])
+	}
+	asked := make([]mirror.Row, len(keys))
+	for i, key := range keys {
+		if len(key) != len(cols) {
+			return nil, fmt.Errorf("%s %s: key has %d values for %d columns", doing, t, len(key), len(cols))
+		}
+		asked[i] = make(mirror.Row, len(cols))
+		for j, col := range cols {
+			var err error
+			if asked[i][j], err = mirror.Normalize(col.Type, key[j]); err != nil {
+				return nil, fmt.Errorf("%s %s: column %s: %w", doing, t, t.Key[j], err)
+			}
+		}
+	}
+	defer c.lockLogged()()
+	folded := mirror.FoldName(t.Name)
+	if least := c.minValid(folded); int64(since) < least {
+		return nil, fmt.Errorf("%s %s: version %d is older than the oldest that is known, %d: read the table anew", doing, t, since, least)
+	}
+	var later []mirror.Row
+	if tracked := c.tables[folded]; tracked != nil {
+		for _, ch := range tracked.changes {
+			if len(ch.key) != len(cols) {
+				return nil, fmt.Errorf("%s %s: %s", doing, t, keyChanges)
+			}
+			if ch.version > int64(since) {
+				later = append(later, ch.key)
+			}
+		}
+	}
+	compare := func(a, b mirror.Row) int { return mirror.CompareKeys(cols, a, b) }
+	slices.SortFunc(later, compare)
+	changed := make([]bool, len(keys))
+	for i, key := range asked {
+		_, changed[i] = slices.BinarySearchFunc(later, key, compare)
+	}
+	return changed, nil
+}
+
+func untracked(doing string, t mirror.Table) error {
+	return fmt.Errorf("%s %s: %w: changes are tracked by primary key, and it has none", doing, t, errors.ErrUnsupported)
+}
+
+const keyChanges = "the primary key is being changed"
+
+// lockLogged locks the tracking when every row that can be read is logged, and
+// returns what unlocks it.
+func (c *Customer) lockLogged() (unlock func()) {
+	c.commits.Lock()
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.minValid(mirror.FoldName(table))
+	c.commits.Unlock()
+	return c.mu.Unlock
 }
 
 func (c *Customer) minValid(folded string) int64 {
@@ -140,9 +255,23 @@ func (c *Customer) Restore(version int64) {
 // when that is committed.
 func (c *Customer) Update(ctx context.Context, fn func(tx mirror.Tx) error) error {
 	var rec *recorder
+	committing := false
+	settle := func() {
+		if committing {
+			committing = false
+			c.commits.RUnlock()
+		}
+	}
+	defer settle()
 	err := c.db.Update(ctx, func(tx mirror.Tx) error {
+		settle() // the first try was rolled back
 		rec = &recorder{Tx: tx}
-		return fn(rec)
+		err := fn(rec)
+		if err == nil {
+			committing = true
+			c.commits.RLock()
+		}
+		return err
 	})
 	// A change that did not happen costs one row too many, a change that is
 	// not logged is never sent: so an unknown outcome counts as a commit.
@@ -215,7 +344,7 @@ func (c *Customer) since(table mirror.Table, at mirror.LSN) (version int64, keys
 	var changes []change
 	for _, ch := range t.changes {
 		if len(ch.key) != len(table.Key) {
-			return c.version, nil, "the primary key is being changed"
+			return c.version, nil, keyChanges
 		}
 		if ch.version > lsn {
 			changes = append(changes, ch)

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -17,8 +18,8 @@ import (
 
 func TestCustomerVersion(t *testing.T) {
 	w := newWorld(t, contact(mirror.Row{1, "a"}), person())
-	require.EqualValues(t, 1, w.customer.Version())
-	require.EqualValues(t, 1, w.customer.MinValidVersion("contact"))
+	require.EqualValues(t, 1, w.version())
+	require.EqualValues(t, 1, w.minValid("contact"))
 
 	table := w.must(w.customer, "contact")
 	w.update(w.customer, func(tx mirror.Tx) error {
@@ -29,22 +30,201 @@ func TestCustomerVersion(t *testing.T) {
 		}
 		return nil
 	})
-	require.EqualValues(t, 2, w.customer.Version(), "one version for each transaction")
+	require.EqualValues(t, 2, w.version(), "one version for each transaction")
 
 	w.update(w.customer, func(mirror.Tx) error { return nil })
 	w.set(w.customer, "contact", cells("contact_id", 77), cells("name", "y"))
-	require.EqualValues(t, 2, w.customer.Version(), "nothing changed")
+	require.EqualValues(t, 2, w.version(), "nothing changed")
 
 	w.update(w.customer, func(tx mirror.Tx) error { return tx.Truncate(t.Context(), table) })
-	require.EqualValues(t, 3, w.customer.Version())
-	require.EqualValues(t, 3, w.customer.MinValidVersion("CONTACT"))
-	require.EqualValues(t, 1, w.customer.MinValidVersion("person"))
+	require.EqualValues(t, 3, w.version())
+	require.EqualValues(t, 3, w.minValid("CONTACT"))
+	require.EqualValues(t, 1, w.minValid("person"))
 
 	w.customer.Forget(100)
-	require.EqualValues(t, 3, w.customer.MinValidVersion("person"), "no version ahead of the current one")
+	require.EqualValues(t, 3, w.minValid("person"), "no version ahead of the current one")
 
 	w.drop(w.customer, "person")
-	require.EqualValues(t, 4, w.customer.Version())
+	require.EqualValues(t, 4, w.version())
+}
+
+func TestChanged(t *testing.T) {
+	ctx := t.Context()
+	// changed asks for keys of one column.
+	changed := func(w *world, table string, since mirror.LSN, keys ...any) []bool {
+		t.Helper()
+		rows := make([]mirror.Row, len(keys))
+		for i, k := range keys {
+			rows[i] = mirror.Row{k}
+		}
+		got, err := w.customer.Changed(ctx, w.must(w.customer, table), since, rows)
+		require.NoError(t, err)
+		return got
+	}
+	t.Run("inserted, updated, deleted and moved rows", func(t *testing.T) {
+		w := newWorld(t, contact(mirror.Row{1, "a"}, mirror.Row{2, "b"}, mirror.Row{3, "c"}, mirror.Row{4, "d"}))
+		w.set(w.customer, "contact", cells("contact_id", 1), cells("name", "x"))     // 2
+		w.insert(w.customer, "contact", mirror.Row{5, "e"})                          // 3
+		w.delete(w.customer, "contact", cells("contact_id", 2))                      // 4
+		w.set(w.customer, "contact", cells("contact_id", 3), cells("contact_id", 7)) // 5
+		require.Equal(t, mirror.LSN(5), w.version())
+		ask := []any{7, 1, 2, 3, 4, 5, 6}
+		require.Equal(t, []bool{true, true, true, true, false, true, false}, changed(w, "contact", 1, ask...))
+		require.Equal(t, []bool{true, false, true, true, false, true, false}, changed(w, "contact", 2, ask...))
+		require.Equal(t, []bool{true, false, false, true, false, false, false}, changed(w, "contact", 4, ask...))
+		require.Equal(t, make([]bool, len(ask)), changed(w, "contact", 5, ask...))
+		require.Empty(t, changed(w, "contact", 1))
+	})
+	t.Run("keys are equal as CompareKeys has it", func(t *testing.T) {
+		w := newWorld(t,
+			memory.Table{Name: "code", Columns: []string{"code nvarchar(9)"}, Key: []string{"code"}},
+			memory.Table{Name: "price", Columns: []string{"price decimal(9,2)"}, Key: []string{"price"}},
+			memory.Table{Name: "moment", Columns: []string{"moment datetimeoffset(0)"}, Key: []string{"moment"}},
+			memory.Table{Name: "tick", Columns: []string{"tick datetime"}, Key: []string{"tick"}})
+		noon := time.Date(2026, 2, 3, 12, 0, 0, 0, time.UTC)
+		w.insert(w.customer, "code", mirror.Row{"a"})
+		w.insert(w.customer, "price", mirror.Row{"1.50"})
+		w.insert(w.customer, "moment", mirror.Row{noon})
+		w.insert(w.customer, "tick", mirror.Row{noon.Add(3 * time.Millisecond)})
+		require.Equal(t, []bool{true, false, false}, changed(w, "code", 1, "a", "A", "a "))
+		require.Equal(t, []bool{true, true, false}, changed(w, "price", 1, "1.5", "01.500", "1.51"))
+		require.Equal(t, []bool{true, false}, changed(w, "moment", 1, noon.In(time.FixedZone("", 3600)), noon.Add(time.Second)))
+		require.Equal(t, []bool{true, false}, changed(w, "tick", 1, noon.Add(4*time.Millisecond), noon))
+	})
+	t.Run("composite keys in key order", func(t *testing.T) {
+		w := newWorld(t, memory.Table{Name: "link", Columns: []string{"v int null", "b nvarchar(9)", "a int"}, Key: []string{"a", "b"}})
+		w.insert(w.customer, "link", mirror.Row{0, "x", 1}, mirror.Row{0, "y", 2})
+		got, err := w.customer.Changed(ctx, w.must(w.customer, "link"), 1, []mirror.Row{{2, "y"}, {1, "y"}, {1, "x"}})
+		require.NoError(t, err)
+		require.Equal(t, []bool{true, false, true}, got)
+	})
+	t.Run("what is no longer known is an error", func(t *testing.T) {
+		w := newWorld(t, contact(), person())
+		w.insert(w.customer, "contact", mirror.Row{1, "a"})
+		w.insert(w.customer, "contact", mirror.Row{2, "b"})
+		w.customer.Forget(2)
+		require.Equal(t, []bool{false, true}, changed(w, "contact", 2, 1, 2))
+		for _, since := range []mirror.LSN{1, mirror.ResendAll} {
+			_, err := w.customer.Changed(ctx, w.must(w.customer, "contact"), since, []mirror.Row{{1}})
+			require.EqualError(t, err, fmt.Sprintf("read changes of contact: version %d is older than the oldest that is known, 2: read the table anew", since))
+		}
+		table := w.must(w.customer, "contact")
+		w.update(w.customer, func(tx mirror.Tx) error { return tx.Truncate(ctx, table) })
+		_, err := w.customer.Changed(ctx, table, 3, []mirror.Row{{1}})
+		require.ErrorContains(t, err, "older than the oldest that is known, 4")
+		require.Equal(t, []bool{false}, changed(w, "person", 2, 1))
+	})
+	t.Run("no primary key", func(t *testing.T) {
+		w := newWorld(t, memory.Table{Name: "log", Columns: []string{"n int"}})
+		w.insert(w.customer, "log", mirror.Row{1})
+		log := w.must(w.customer, "log")
+		_, err := w.customer.MinValidVersion(ctx, log)
+		require.ErrorIs(t, err, errors.ErrUnsupported)
+		_, err = w.customer.Changed(ctx, log, 2, nil)
+		require.ErrorIs(t, err, errors.ErrUnsupported)
+		require.ErrorContains(t, err, "read changes of log: unsupported operation: changes are tracked by primary key, and it has none")
+	})
+	t.Run("keys that are none", func(t *testing.T) {
+		w := newWorld(t, contact())
+		table := w.must(w.customer, "contact")
+		_, err := w.customer.Changed(ctx, table, 1, []mirror.Row{{1, 2}})
+		require.ErrorContains(t, err, "key has 2 values for 1 columns")
+		_, err = w.customer.Changed(ctx, table, 1, []mirror.Row{{"x"}})
+		require.ErrorContains(t, err, "column contact_id: value x does not fit int")
+		_, err = w.customer.Changed(ctx, mirror.Table{Name: "contact", Key: []string{"contact_id"}}, 1, nil)
+		require.ErrorContains(t, err, `it has no column "contact_id"`)
+	})
+	t.Run("canceled", func(t *testing.T) {
+		w := newWorld(t, contact())
+		ctx, cancel := context.WithCancel(ctx)
+		cancel()
+		_, err := w.customer.Version(ctx)
+		require.Equal(t, context.Canceled, err)
+		_, err = w.customer.MinValidVersion(ctx, w.must(w.customer, "contact"))
+		require.Equal(t, context.Canceled, err)
+		_, err = w.customer.Changed(ctx, w.must(w.customer, "contact"), 1, nil)
+		require.Equal(t, context.Canceled, err)
+	})
+}
+
+// slowCommit has its Updates return late: what they wrote can be read before.
+type slowCommit struct {
+	mirror.Store
+	committed, end chan struct{}
+}
+
+func (s slowCommit) Update(ctx context.Context, fn func(mirror.Tx) error) error {
+	err := s.Store.Update(ctx, fn)
+	close(s.committed)
+	<-s.end
+	return err
+}
+
+// TestWhatCanBeReadIsLogged: who reads a row and then asks for changes learns
+// of the change that made it.
+func TestWhatCanBeReadIsLogged(t *testing.T) {
+	db := slowCommit{memory.New(contact()), make(chan struct{}), make(chan struct{})}
+	c := NewCustomer("Cust10195", db)
+	tables, err := c.Tables(t.Context())
+	require.NoError(t, err)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		assert.NoError(t, c.Update(t.Context(), func(tx mirror.Tx) error {
+			return tx.Insert(t.Context(), tables[0], tables[0].ColumnNames(), []mirror.Row{{1, "a"}})
+		}))
+	})
+	<-db.committed
+	n, err := c.Count(t.Context(), tables[0])
+	require.NoError(t, err)
+	require.EqualValues(t, 1, n)
+	require.False(t, c.commits.TryLock(), "whoever asks has to wait")
+	close(db.end)
+	changed, err := c.Changed(t.Context(), tables[0], 1, []mirror.Row{{1}})
+	require.NoError(t, err)
+	require.Equal(t, []bool{true}, changed)
+	wg.Wait()
+	require.True(t, c.commits.TryLock())
+}
+
+// isolated is a database that can tell its isolation and makes digests.
+type isolated struct{ mirror.Store }
+
+func (isolated) Isolation(context.Context) (string, error) { return "snapshot", nil }
+func (isolated) DigestScheme() string                      { return "scheme" }
+func (isolated) DigestEvery(context.Context, mirror.Query, int64) ([]mirror.Digest, error) {
+	return []mirror.Digest{{Sum: "every"}}, nil
+}
+
+func (isolated) DigestAt(context.Context, mirror.Query, []mirror.Row) ([]mirror.Digest, error) {
+	return []mirror.Digest{{Sum: "at"}}, nil
+}
+
+func TestCapabilitiesOfTheDatabase(t *testing.T) {
+	ctx := t.Context()
+	t.Run("there", func(t *testing.T) {
+		c := NewCustomer("Cust10195", isolated{memory.New()})
+		isolation, err := c.Isolation(ctx)
+		require.NoError(t, err)
+		require.Equal(t, "snapshot", isolation)
+		require.Equal(t, "scheme", c.DigestScheme())
+		every, err := c.DigestEvery(ctx, mirror.Query{}, 1)
+		require.NoError(t, err)
+		require.Equal(t, []mirror.Digest{{Sum: "every"}}, every)
+		at, err := c.DigestAt(ctx, mirror.Query{}, nil)
+		require.NoError(t, err)
+		require.Equal(t, []mirror.Digest{{Sum: "at"}}, at)
+	})
+	t.Run("not there", func(t *testing.T) {
+		c := NewCustomer("Cust10195", struct{ mirror.Store }{memory.New()})
+		isolation, err := c.Isolation(ctx)
+		require.NoError(t, err)
+		require.Empty(t, isolation)
+		require.Empty(t, c.DigestScheme())
+		_, err = c.DigestEvery(ctx, mirror.Query{}, 1)
+		require.ErrorIs(t, err, errors.ErrUnsupported)
+		_, err = c.DigestAt(ctx, mirror.Query{}, nil)
+		require.ErrorIs(t, err, errors.ErrUnsupported)
+	})
 }
 
 func TestDeletedKeysComeFirst(t *testing.T) {
@@ -71,7 +251,7 @@ func TestRollbackLogsNothing(t *testing.T) {
 		return errors.Join(stop, err)
 	})
 	require.ErrorIs(t, err, stop)
-	require.EqualValues(t, 1, w.customer.Version())
+	require.EqualValues(t, 1, w.version())
 	requireTable(t, w.run(), "contact", Unchanged, 0, 0, 0)
 }
 
@@ -192,7 +372,7 @@ func TestConcurrentWriters(t *testing.T) {
 	}
 	wg.Wait()
 	w.run()
-	require.EqualValues(t, 101, w.customer.Version())
+	require.EqualValues(t, 101, w.version())
 	w.requireSame("contact", "person")
 }
 
@@ -283,7 +463,7 @@ func TestRandomLives(t *testing.T) {
 						w.drop(m, metaName)
 					}
 				case 2:
-					w.customer.Forget(w.customer.Version() - int64(rnd.IntN(5)))
+					w.customer.Forget(int64(w.version()) - int64(rnd.IntN(5)))
 				}
 				w.task.FailAfterBatches = rnd.IntN(4)
 				if _, err := w.task.Run(ctx); err != nil {

@@ -1,0 +1,29 @@
+package mirrortest_test
+
+import (
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/internal/mirrortest"
+	"github.com/so-mirror/mirror/store/memory"
+	"github.com/so-mirror/mirror/store/sqlite"
+)
+
+// TestTrapsOfTwoEngines: what two engines store in their own ways is compared
+// by value.
+func TestTrapsOfTwoEngines(t *testing.T) {
+	mirrortest.RunTraps(t,
+		func(testing.TB) mirror.Store { return memory.New() },
+		func(t testing.TB) mirror.Store {
+			t.Helper()
+			db, err := sqlite.Open(filepath.Join(t.TempDir(), "mirror.db"))
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, db.Close()) })
+			st, err := sqlite.New(db)
+			require.NoError(t, err)
+			return st
+		})
+}
