@@ -13,5 +13,5 @@ race: ## run all tests under the race detector
 lint: ## run golangci-lint with .golangci.yml
 	golangci-lint run
 
-bench: ## compare the speed and memory of Compare with plain reading
-	go test ./store/sqlite -run '^$$' -bench Compare -benchtime 3x -timeout 30m
+bench: ## measure Compare against what else reads the same rows; ARGS="-quick", "-write", "-h"
+	go run ./internal/bench $(ARGS)

@@ -49,8 +49,9 @@ type ChangeTracker interface {
 // asks for numbers of rows and keys alone. What a type or an engine cannot do is
 // an error that wraps errors.ErrUnsupported.
 type Digester interface {
-	// DigestScheme names the way in which sums are made. The sums of two
-	// Sources can be compared when their schemes are the same.
+	// DigestScheme names the way in which sums are made, "" when there are
+	// none. The sums of two Sources can be compared when their schemes are the
+	// same.
 	DigestScheme() string
 
 	// DigestEvery cuts the rows into ranges of n rows, of which the last may

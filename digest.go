@@ -35,9 +35,9 @@ func (r *tableRun) noDigests() string {
 	source, ok := r.c.source.(Digester)
 	mirror, also := r.c.m.store.(Digester)
 	switch {
-	case !ok:
+	case !ok || source.DigestScheme() == "":
 		return "the source makes no digests"
-	case !also:
+	case !also || mirror.DigestScheme() == "":
 		return "the mirror makes no digests"
 	case source.DigestScheme() != mirror.DigestScheme():
 		return fmt.Sprintf("the digests of the two sides cannot be compared: %s and %s", source.DigestScheme(), mirror.DigestScheme())

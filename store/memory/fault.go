@@ -11,12 +11,14 @@ import (
 // Tx count together with those of the Store.
 type Method string
 
-// The methods of mirror.Store and mirror.Tx, and Commit: the end of an Update
-// whose function returned nil.
+// The methods of mirror.Store and mirror.Tx, Digest: both methods of
+// mirror.Digester that read, and Commit: the end of an Update whose function
+// returned nil.
 const (
 	Tables   Method = "Tables"
 	Count    Method = "Count"
 	Rows     Method = "Rows"
+	Digest   Method = "Digest"
 	Update   Method = "Update"
 	Commit   Method = "Commit"
 	Create   Method = "Create"
@@ -84,7 +86,7 @@ func (s *Store) DelayAt(method Method, n int, d time.Duration) {
 
 func (s *Store) prepare(caller string, n int, bad bool, f fault) {
 	switch f.method {
-	case Tables, Count, Rows, Update, Commit, Create, Drop, Truncate, Insert, Set, Delete:
+	case Tables, Count, Rows, Digest, Update, Commit, Create, Drop, Truncate, Insert, Set, Delete:
 	default:
 		bad = true
 	}

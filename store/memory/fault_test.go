@@ -36,6 +36,14 @@ func TestFailAt(t *testing.T) {
 		{"tables", memory.Tables, func(ctx context.Context, s *memory.Store) error { _, err := s.Tables(ctx); return err }},
 		{"count", memory.Count, func(ctx context.Context, s *memory.Store) error { _, err := s.Count(ctx, def); return err }},
 		{"rows", memory.Rows, func(ctx context.Context, s *memory.Store) error { return rows(ctx, s) }},
+		{"digest every", memory.Digest, func(ctx context.Context, s *memory.Store) error {
+			_, err := s.DigestEvery(ctx, mirror.Query{Table: def, Key: def.Key}, 2)
+			return err
+		}},
+		{"digest at", memory.Digest, func(ctx context.Context, s *memory.Store) error {
+			_, err := s.DigestAt(ctx, mirror.Query{Table: def, Key: def.Key}, nil)
+			return err
+		}},
 		{"update", memory.Update, inTx(func(ctx context.Context, tx mirror.Tx) error { return nil })},
 		{"commit", memory.Commit, inTx(func(ctx context.Context, tx mirror.Tx) error { return tx.Truncate(ctx, def) })},
 		{"tx tables", memory.Tables, inTx(func(ctx context.Context, tx mirror.Tx) error { _, err := tx.Tables(ctx); return err })},

@@ -22,6 +22,9 @@ const (
 	// maxRows is SQL Server's limit for one VALUES.
 	maxRows = 1000
 
+	// maxNational is the greatest length of nvarchar that is not max.
+	maxNational = 4000
+
 	// binaryCollation compares UTF-16 units. Every version has it.
 	binaryCollation = "Latin1_General_BIN2"
 
@@ -52,6 +55,7 @@ func dialect(srv *server) *sqlstore.Dialect {
 			"newid()": "NEWID()", "newsequentialid()": "NEWSEQUENTIALID()",
 		},
 		NationalStrings: true,
+		Digests:         srv.digests(),
 		Timeout:         srv.opts.QueryTimeout,
 		Classify:        classify,
 		Advice:          advice,
@@ -337,10 +341,7 @@ func floatCodec(t mirror.Type) sqlstore.Codec {
 // the length, too, and order for a length or for a character behind the last
 // one that comes before all others.
 func textCodec(t mirror.Type, utf8 bool) sqlstore.Codec {
-	national := func(expr string) string { return expr }
-	if t.Name != "nchar" && t.Name != "nvarchar" {
-		national = convert("nvarchar(" + size(t.Length, 4000) + ")")
-	}
+	national := national(t)
 	exact := func(expr string) string { return national(expr) + " COLLATE " + binaryCollation }
 	equal := func(column, param string) string {
 		return fmt.Sprintf("%[1]s = %[2]s AND DATALENGTH(%[1]s) = DATALENGTH(%[2]s)", exact(column), exact(param))
@@ -368,6 +369,14 @@ func textCodec(t mirror.Type, utf8 bool) sqlstore.Codec {
 		c.Encode = encodeVarchar
 	}
 	return c
+}
+
+// national returns what makes nvarchar of text.
+func national(t mirror.Type) func(expr string) string {
+	if t.Name == "nchar" || t.Name == "nvarchar" {
+		return func(expr string) string { return expr }
+	}
+	return convert("nvarchar(" + size(t.Length, maxNational) + ")")
 }
 
 // encodeVarchar sends ASCII, which is the same in every code page, as varchar.

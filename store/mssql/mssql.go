@@ -136,7 +136,9 @@ var (
 	_ mirror.Pool          = (*Source)(nil)
 	_ mirror.Isolator      = (*Source)(nil)
 	_ mirror.ChangeTracker = (*Source)(nil)
+	_ mirror.Digester      = (*Source)(nil)
 	_ mirror.Store         = (*Store)(nil)
+	_ mirror.Digester      = (*Store)(nil)
 )
 
 // New returns a store over a pool of the driver "sqlserver" or of a go-mssqldb
@@ -288,8 +290,9 @@ func (s *Store) Update(ctx context.Context, fn func(tx mirror.Tx) error) error {
 // server is what has to be known of a server and a database before SQL can be
 // written for them. It is asked once.
 type server struct {
-	opts  Options
-	facts atomic.Pointer[facts]
+	opts   Options
+	facts  atomic.Pointer[facts]
+	digest atomic.Pointer[digestFacts]
 }
 
 type facts struct {

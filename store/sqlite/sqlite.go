@@ -72,6 +72,7 @@ func dialect() *sqlstore.Dialect {
 		MaxRows:      1,                 // a prepared row binds faster than many rows at once
 		Begin:        "BEGIN IMMEDIATE", // a reader that turns writer late can fail with SQLITE_BUSY
 		CreateSuffix: createSuffix,
+		Digests:      digests(),
 		DefaultFunctions: map[string]string{
 			"getdate()": now, "getutcdate()": now, "sysdatetime()": now, "sysutcdatetime()": now,
 			strings.ToLower(nowExpr): now, "current_timestamp": "CURRENT_TIMESTAMP", // as the catalogue gives them back
@@ -386,56 +387,96 @@ func decodeTimeOffset(v driver.Value) (driver.Value, error) {
 // parseTime parses "2026-02-03 04:05:06.007", "2026-02-03" and "04:05:06.007".
 // It is on the path of every row and does without time.Parse for that.
 func parseTime(s string) (time.Time, error) {
-	rest, ok := s, true
-	number := func(width int, sep byte) int {
-		if len(rest) < width {
-			ok = false
-			return 0
-		}
-		n := 0
-		for i := range width {
-			c := rest[i]
-			if c < '0' || c > '9' {
-				ok = false
-			}
-			n = n*10 + int(c-'0')
-		}
-		rest = rest[width:]
-		if sep != 0 {
-			ok = ok && rest != "" && rest[0] == sep
-			if rest != "" {
-				rest = rest[1:]
-			}
-		}
-		return n
-	}
-	year, month, day := 1, 1, 1
-	var hour, minute, second, nanos int
-	hasDate := len(s) > 4 && s[4] == '-'
-	if hasDate {
-		year, month, day = number(4, '-'), number(2, '-'), number(2, 0)
-		if rest != "" {
-			ok = ok && (rest[0] == ' ' || rest[0] == 'T')
-			rest = rest[1:]
-		}
-	}
-	if rest != "" || !hasDate {
-		hour, minute, second = number(2, ':'), number(2, ':'), number(2, 0)
-		if rest != "" {
-			digits := len(rest) - 1
-			ok = ok && rest[0] == '.' && digits > 0 && digits <= 9
-			rest = rest[1:]
-			if ok {
-				nanos = number(digits, 0)
-				for range 9 - digits {
-					nanos *= 10
-				}
-			}
-		}
-	}
-	t := time.Date(year, time.Month(month), day, hour, minute, second, nanos, time.UTC)
-	if !ok || t.Day() != day || t.Month() != time.Month(month) || hour > 23 || minute > 59 || second > 59 {
+	t, ok := parseDateTime(s)
+	if !ok {
 		return time.Time{}, fmt.Errorf("%q is not a time such as 2026-02-03 04:05:06.007", s)
 	}
 	return t, nil
+}
+
+func parseDateTime(s string) (t time.Time, ok bool) {
+	year, month, day := 1, 1, 1
+	if len(s) > 4 && s[4] == '-' {
+		if len(s) < len(time.DateOnly) || s[7] != '-' {
+			return t, false
+		}
+		year, month, day = 100*twoDigits(s)+twoDigits(s[2:]), twoDigits(s[5:]), twoDigits(s[8:])
+		s = s[len(time.DateOnly):]
+		if s == "" {
+			s = "T00:00:00"
+		}
+		if s[0] != ' ' && s[0] != 'T' {
+			return t, false
+		}
+		s = s[1:]
+	}
+	if len(s) < len(time.TimeOnly) || s[2] != ':' || s[5] != ':' {
+		return t, false
+	}
+	hour, minute, second := twoDigits(s), twoDigits(s[3:]), twoDigits(s[6:])
+	if year < 0 || month < 1 || month > 12 || day < 1 || day > daysOf(month, year) ||
+		uint(hour) > 23 || uint(minute) > 59 || uint(second) > 59 {
+		return t, false
+	}
+	nanos, ok := parseFraction(s[len(time.TimeOnly):])
+	seconds := (unixDay(year, month, day)*24+int64(hour))*3600 + int64(minute)*60 + int64(second)
+	return time.Unix(seconds, nanos).UTC(), ok
+}
+
+// notDigits is what twoDigits returns for text. It stays negative in sums.
+const notDigits = -1_000_000
+
+// twoDigits returns the number at the beginning of s, which has two bytes.
+func twoDigits(s string) int {
+	tens, ones := s[0]-'0', s[1]-'0'
+	if tens > 9 || ones > 9 {
+		return notDigits
+	}
+	return int(tens)*10 + int(ones)
+}
+
+// parseFraction returns the nanoseconds of "" or a point with one to nine digits.
+func parseFraction(s string) (nanos int64, ok bool) {
+	if s == "" {
+		return 0, true
+	}
+	if s[0] != '.' || len(s) < 2 || len(s) > 10 {
+		return 0, false
+	}
+	for i := range 9 {
+		nanos *= 10
+		if i+1 < len(s) {
+			c := s[i+1] - '0'
+			if c > 9 {
+				return 0, false
+			}
+			nanos += int64(c)
+		}
+	}
+	return nanos, true
+}
+
+func daysOf(month, year int) int {
+	switch month {
+	case 2:
+		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
+			return 29
+		}
+		return 28
+	case 4, 6, 9, 11:
+		return 30
+	default:
+		return 31
+	}
+}
+
+// unixDay returns the number of days from 1970-01-01. Years begin in March
+// here, so that the leap day is their last one.
+func unixDay(year, month, day int) int64 {
+	if month < 3 {
+		year, month = year-1, month+12
+	}
+	year += 400 // the year 0 begins in its own past; 400 years have 146,097 days
+	dayOfYear := (153*(month-3)+2)/5 + day - 1
+	return int64(365*year+year/4-year/100+year/400+dayOfYear) - 719_468 - 146_097
 }

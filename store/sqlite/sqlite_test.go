@@ -25,3 +25,5 @@ func open(t testing.TB) mirror.Store {
 func TestConformance(t *testing.T) { storetest.Run(t, open) }
 
 func TestScenarios(t *testing.T) { mirrortest.Run(t, open) }
+
+func TestProperty(t *testing.T) { mirrortest.Property(t, open, 60, nil) }

@@ -7,6 +7,7 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql/driver"
 	"errors"
@@ -94,6 +95,10 @@ type Dialect struct {
 	// Truncate empties a table. Default: DELETE FROM the table.
 	Truncate func(ctx context.Context, db Execer, table string) error
 
+	// Digests is how the engine summarises rows. Default: it cannot, and the
+	// methods of mirror.Digester return errors.ErrUnsupported.
+	Digests *Digests
+
 	// DefaultFunctions maps functions that may stand as the default of a
 	// column, in lower case with their parentheses ("getdate()"), to the
 	// engine's expression. Default: none.
@@ -119,6 +124,43 @@ type Dialect struct {
 	// commit that ended with it was not carried out.
 	// Default: every error that is not ErrorConnection.
 	Refused func(err error) bool
+}
+
+// Digests is what sqlstore must know to summarise rows where they are stored.
+// Fields without a stated default are required.
+type Digests struct {
+	// Scheme is what mirror.Digester.DigestScheme returns.
+	Scheme string
+
+	// Prepare is Dialect.Prepare for what only digests depend on. It runs
+	// after that. Default: nothing to ask.
+	Prepare func(ctx context.Context, q sqlx.QueryerContext) error
+
+	// Key refuses, with errors.ErrUnsupported, a type that cannot order rows
+	// exactly as mirror.CompareKeys does, or whose values First cannot pick.
+	// Default: every type is as good as in Rows.
+	Key func(t mirror.Type) error
+
+	// Hash returns an expression for 64 bits, as an integer, of the values
+	// of one row. Rows that differ by mirror.EqualValues, be it in another
+	// table whose columns have other types, have the same hash only by
+	// chance. Names are the expressions of the columns, of which there is at
+	// least one. What cannot be hashed is errors.ErrUnsupported.
+	Hash func(cols []mirror.Column, names []string) (string, error)
+
+	// Total returns a text over all rows of a group: their number and, when
+	// there is a hash, behind a blank the sum of it, in which no row may
+	// cancel another. It holds hash once. It is NULL or 0 for no rows.
+	Total func(hash string) string
+
+	// First returns the value of a column in that row of a group which meets
+	// a condition. Default: MAX(CASE WHEN condition THEN column END).
+	First func(t mirror.Type, condition, column string) string
+
+	// Values returns a table for FROM, of rows such as "(1, ?), (2, ?)" and
+	// with the names of its columns.
+	// Default: (VALUES rows) AS alias (names).
+	Values func(alias string, names []string, rows string) string
 }
 
 // Execer is a connection or a transaction.
@@ -209,6 +251,20 @@ func (d *Dialect) quote(name string) string {
 	}
 	return `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
 }
+
+// limit returns what makes a SELECT end after n rows, nothing for 0.
+func (d *Dialect) limit(n int64) (head, tail string) {
+	switch {
+	case n <= 0:
+		return "", ""
+	case d.Limit != nil:
+		return d.Limit(n)
+	default:
+		return "", fmt.Sprintf(" LIMIT %d", n)
+	}
+}
+
+func (d *Dialect) maxParams() int { return cmp.Or(d.MaxParams, defaultMaxParams) }
 
 func (d *Dialect) table(t mirror.Table) string {
 	schema := t.Schema

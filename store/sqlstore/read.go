@@ -16,7 +16,7 @@ import (
 const (
 	// batchRows and batchBytes bound what a reader holds: a batch ends with
 	// the row that reaches one of them.
-	batchRows  = 256
+	batchRows  = 64
 	batchBytes = 1 << 20
 )
 
@@ -60,14 +60,7 @@ func newReader(d *Dialect, q mirror.Query, before, behind, hint string) (*reader
 			r.measure = append(r.measure, i)
 		}
 	}
-	head, tail := "", ""
-	if q.Limit > 0 {
-		if d.Limit != nil {
-			head, tail = d.Limit(q.Limit)
-		} else {
-			tail = fmt.Sprintf(" LIMIT %d", q.Limit)
-		}
-	}
+	head, tail := d.limit(q.Limit)
 	s := &r.stmt
 	s.printf("%sSELECT %s", before, head)
 	for i, c := range cols {
@@ -80,22 +73,10 @@ func newReader(d *Dialect, q mirror.Query, before, behind, hint string) (*reader
 		return nil, errors.New("no columns to read")
 	}
 	s.printf(" FROM %s%s", d.table(q.Table), hint)
-	sep := " WHERE "
-	for _, b := range []struct {
-		row mirror.Row
-		op  string
-	}{{q.From, ">="}, {q.Before, "<"}} {
-		if b.row == nil {
-			continue
-		}
-		s.WriteString(sep + "(")
-		if err := s.bound(key, b.row, b.op); err != nil {
-			return nil, err
-		}
-		s.WriteString(")")
-		sep = " AND "
+	if err := s.bounds(key, q); err != nil {
+		return nil, err
 	}
-	sep = " ORDER BY "
+	sep := " ORDER BY "
 	for _, c := range key {
 		if c.Unordered {
 			return nil, fmt.Errorf("order by %s: type %s has no order here: %w", c.Name, c.Type, errors.ErrUnsupported)

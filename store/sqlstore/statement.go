@@ -113,6 +113,26 @@ func (s *statement) where(t mirror.Table, cells []mirror.Cell) error {
 	return nil
 }
 
+// bounds adds the conditions of q.From and q.Before.
+func (s *statement) bounds(key []column, q mirror.Query) error {
+	sep := " WHERE "
+	for _, b := range []struct {
+		row mirror.Row
+		op  string
+	}{{q.From, ">="}, {q.Before, "<"}} {
+		if b.row == nil {
+			continue
+		}
+		s.WriteString(sep + "(")
+		if err := s.bound(key, b.row, b.op); err != nil {
+			return err
+		}
+		s.WriteString(")")
+		sep = " AND "
+	}
+	return nil
+}
+
 // bound adds the condition that the key is at least (op ">=") or less than
 // (op "<") the values of bound. Standard row comparison is not used: SQL Server
 // has none, and NULL comes first here.
@@ -120,16 +140,30 @@ func (s *statement) bound(key []column, bound mirror.Row, op string) error {
 	if len(bound) != len(key) {
 		return fmt.Errorf("bound has %d values for %d key columns", len(bound), len(key))
 	}
-	end, err := s.leading(key, bound, op)
-	if err != nil {
-		return err
-	}
-	terms := 0
+	operands := make([]operand, len(key))
 	for i, c := range key {
 		v, err := c.value(bound[i])
 		if err != nil {
 			return err
 		}
+		if v != nil {
+			operands[i] = func() string { return s.param(c, v) }
+		}
+	}
+	s.compare(key, operands, op)
+	return nil
+}
+
+// operand returns what a column is compared with, anew for each time that it
+// stands in the text, because a placeholder may not be repeated. Nil is NULL.
+type operand func() string
+
+// compare adds the condition of a bound.
+func (s *statement) compare(key []column, bound []operand, op string) {
+	end := s.leading(key, bound, op)
+	terms := 0
+	for i, c := range key {
+		v := bound[i]
 		last := i == len(key)-1
 		parts := c.order(c.quoted)
 		for j := range parts {
@@ -144,23 +178,21 @@ func (s *statement) bound(key []column, bound mirror.Row, op string) error {
 		}
 	}
 	s.WriteString(strings.Repeat("))", terms) + end)
-	return nil
 }
 
 // leading adds the condition that the first expression of the order alone has
 // to meet. It follows from the rest, but engines seek by it, which they cannot
 // do by alternatives. It returns what ends the bound.
-func (s *statement) leading(key []column, bound mirror.Row, op string) (end string, err error) {
+func (s *statement) leading(key []column, bound []operand, op string) (end string) {
 	if len(key) == 0 {
-		return "", nil
+		return ""
 	}
-	c := key[0]
+	c, v := key[0], bound[0]
 	parts := c.order(c.quoted)
-	v, err := c.value(bound[0])
-	if err != nil || v == nil || len(key) == 1 && len(parts) == 1 {
-		return "", err
+	if v == nil || len(key) == 1 && len(parts) == 1 {
+		return ""
 	}
-	param := c.order(s.param(c, v))[0]
+	param := c.order(v())[0]
 	switch {
 	case op == ">=":
 		s.printf("%s >= %s AND (", parts[0], param)
@@ -169,12 +201,12 @@ func (s *statement) leading(key []column, bound mirror.Row, op string) (end stri
 	default:
 		s.printf("%s <= %s AND (", parts[0], param)
 	}
-	return ")", nil
+	return ")"
 }
 
 // term adds a comparison of one order expression that is strict unless it is
 // the last one of a lower bound.
-func (s *statement) term(c column, part int, v any, op string, last bool) {
+func (s *statement) term(c column, part int, v operand, op string, last bool) {
 	expr := c.order(c.quoted)[part]
 	lower := op == ">="
 	switch {
@@ -185,20 +217,20 @@ func (s *statement) term(c column, part int, v any, op string, last bool) {
 	case v == nil:
 		s.WriteString("1 = 0")
 	case lower && last:
-		s.printf("%s >= %s", expr, c.order(s.param(c, v))[part])
+		s.printf("%s >= %s", expr, c.order(v())[part])
 	case lower:
-		s.printf("%s > %s", expr, c.order(s.param(c, v))[part])
+		s.printf("%s > %s", expr, c.order(v())[part])
 	case c.Nullable:
-		s.printf("(%s < %s OR %s IS NULL)", expr, c.order(s.param(c, v))[part], c.quoted)
+		s.printf("(%s < %s OR %s IS NULL)", expr, c.order(v())[part], c.quoted)
 	default:
-		s.printf("%s < %s", expr, c.order(s.param(c, v))[part])
+		s.printf("%s < %s", expr, c.order(v())[part])
 	}
 }
 
-func (s *statement) equalTerm(c column, part int, v any) {
+func (s *statement) equalTerm(c column, part int, v operand) {
 	if v == nil {
 		s.printf("%s IS NULL", c.quoted)
 		return
 	}
-	s.printf("%s = %s", c.order(c.quoted)[part], c.order(s.param(c, v))[part])
+	s.printf("%s = %s", c.order(c.quoted)[part], c.order(v())[part])
 }

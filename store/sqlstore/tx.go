@@ -189,7 +189,7 @@ func (x *tx) insert(ctx context.Context, t mirror.Table, cols []column, rows []m
 	if err != nil {
 		return err
 	}
-	chunk := max(1, min(cmp.Or(d.MaxParams, defaultMaxParams)/len(cols), cmp.Or(d.MaxRows, defaultMaxRows)))
+	chunk := max(1, min(d.maxParams()/len(cols), cmp.Or(d.MaxRows, defaultMaxRows)))
 	if len(rows) >= chunk {
 		stmt, err := x.db.PrepareContext(ctx, before+d.insertText(t, cols, chunk)+behind)
 		if err != nil {

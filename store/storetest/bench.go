@@ -12,8 +12,9 @@ import (
 const benchRows = 100_000
 
 // Bench measures reading 100,000 rows of a number, a text, a time and an
-// amount: in key order, and in none. It reports rows a second beside the
-// allocations of reading them all.
+// amount: in key order, and in none, and by digests of 1,000 rows where the
+// Store is a Digester. It reports rows a second beside the allocations of
+// reading them all.
 func Bench(b *testing.B, open func(t testing.TB) mirror.Store) {
 	st := open(b)
 	def := table("bench", []string{"id"}, notNull("id", "int"), notNull("name", "nvarchar(100)"), notNull("registered", "datetime"), nullable("amount", "decimal(19,4)"))
@@ -52,6 +53,35 @@ func Bench(b *testing.B, open func(t testing.TB) mirror.Store) {
 				}
 				require.Equal(b, benchRows, n)
 				rows += n
+			}
+			b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
+		})
+	}
+	d, ok := st.(mirror.Digester)
+	if !ok || noDigester(st) != "" {
+		return
+	}
+	q := mirror.Query{Table: tab, Key: tab.Key}
+	var cuts []mirror.Row
+	digests, err := d.DigestEvery(b.Context(), q, 1000)
+	require.NoError(b, err)
+	for _, digest := range digests[1:] {
+		cuts = append(cuts, digest.First)
+	}
+	for _, bm := range []struct {
+		name   string
+		digest func() ([]mirror.Digest, error)
+	}{
+		{"digest-every", func() ([]mirror.Digest, error) { return d.DigestEvery(b.Context(), q, 1000) }},
+		{"digest-at", func() ([]mirror.Digest, error) { return d.DigestAt(b.Context(), q, cuts) }},
+	} {
+		b.Run(bm.name, func(b *testing.B) {
+			b.ReportAllocs()
+			var rows int64
+			for b.Loop() {
+				digests, err := bm.digest()
+				require.NoError(b, err)
+				rows += total(digests)
 			}
 			b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
 		})

@@ -7,7 +7,9 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"iter"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +33,10 @@ type broken struct {
 	rows   func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq
 	update func(st mirror.Store, ctx context.Context, fn func(mirror.Tx) error) error
 
+	scheme func(d mirror.Digester) string
+	every  func(d mirror.Digester, ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error)
+	at     func(d mirror.Digester, ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error)
+
 	create   func(tx mirror.Tx, ctx context.Context, t mirror.Table) error
 	drop     func(tx mirror.Tx, ctx context.Context, t mirror.Table) error
 	truncate func(tx mirror.Tx, ctx context.Context, t mirror.Table) error
@@ -44,6 +50,29 @@ func (b *broken) Count(ctx context.Context, t mirror.Table) (int64, error) {
 	return b.countOf(b.Store, ctx, t)
 }
 func (b *broken) Rows(ctx context.Context, q mirror.Query) rowSeq { return b.rowsOf(b.Store, ctx, q) }
+
+func (b *broken) digester() mirror.Digester { return b.Store.(mirror.Digester) }
+
+func (b *broken) DigestScheme() string {
+	if b.scheme != nil {
+		return b.scheme(b.digester())
+	}
+	return b.digester().DigestScheme()
+}
+
+func (b *broken) DigestEvery(ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error) {
+	if b.every != nil {
+		return b.every(b.digester(), ctx, q, n)
+	}
+	return b.digester().DigestEvery(ctx, q, n)
+}
+
+func (b *broken) DigestAt(ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
+	if b.at != nil {
+		return b.at(b.digester(), ctx, q, cuts)
+	}
+	return b.digester().DigestAt(ctx, q, cuts)
+}
 
 func (b *broken) Update(ctx context.Context, fn func(mirror.Tx) error) error {
 	inner := func(tx mirror.Tx) error { return fn(brokenTx{tx, b}) }
@@ -333,6 +362,148 @@ func (a autocommit) Delete(ctx context.Context, t mirror.Table, where []mirror.C
 		return err
 	})
 	return n, err
+}
+
+// digesting is a Digester that is asked for something else.
+func digesting(change func(q *mirror.Query)) *broken {
+	return &broken{Store: memory.New(),
+		every: func(d mirror.Digester, ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error) {
+			change(&q)
+			return d.DigestEvery(ctx, q, n)
+		},
+		at: func(d mirror.Digester, ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
+			change(&q)
+			return d.DigestAt(ctx, q, cuts)
+		}}
+}
+
+// answering is a Digester that changes its answers, those of DigestAt too.
+func answering(change func(d *mirror.Digest)) *broken {
+	b := digesting(func(*mirror.Query) {})
+	each := func(digests []mirror.Digest, err error) ([]mirror.Digest, error) {
+		for i := range digests {
+			change(&digests[i])
+		}
+		return digests, err
+	}
+	every, at := b.every, b.at
+	b.every = func(d mirror.Digester, ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error) {
+		return each(every(d, ctx, q, n))
+	}
+	b.at = func(d mirror.Digester, ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
+		return each(at(d, ctx, q, cuts))
+	}
+	return b
+}
+
+// summing is a Digester that makes sums of its own. It reads the rows of each
+// range; the counts and the keys are right.
+func summing(sum func(cols []mirror.Column, rows []mirror.Row) string) *broken {
+	st := memory.New()
+	sumOf := func(ctx context.Context, q mirror.Query) (string, error) {
+		if q.Columns == nil {
+			q.Columns = q.Table.ColumnNames()
+		}
+		if len(q.Columns) == 0 {
+			return "", nil
+		}
+		cols := make([]mirror.Column, len(q.Columns))
+		for i, name := range q.Columns {
+			cols[i], _ = q.Table.Column(name)
+		}
+		rows, err := collect(ctx, st, q)
+		if err != nil || len(rows) == 0 {
+			return "", err
+		}
+		return sum(cols, rows), nil
+	}
+	return &broken{Store: st,
+		every: func(d mirror.Digester, ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error) {
+			digests, err := d.DigestEvery(ctx, q, n)
+			for i := range digests {
+				part := q
+				part.Limit = digests[i].Rows
+				part.From = digests[i].First
+				if digests[i].Sum, err = sumOf(ctx, part); err != nil {
+					return nil, err
+				}
+			}
+			return digests, err
+		},
+		at: func(d mirror.Digester, ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
+			digests, err := d.DigestAt(ctx, q, cuts)
+			for i := range digests {
+				part := q
+				part.Limit = digests[i].Rows
+				if i > 0 {
+					key := make([]mirror.Column, len(q.Key))
+					for j, name := range q.Key {
+						key[j], _ = q.Table.Column(name)
+					}
+					if q.From == nil || mirror.CompareKeys(key, cuts[i-1], q.From) > 0 {
+						part.From = cuts[i-1]
+					}
+				}
+				if digests[i].Rows == 0 {
+					digests[i].Sum = ""
+				} else if digests[i].Sum, err = sumOf(ctx, part); err != nil {
+					return nil, err
+				}
+			}
+			return digests, err
+		}}
+}
+
+// summingValues is a Digester whose sums depend on what change makes of the values.
+func summingValues(change func(c mirror.Column, v driver.Value) driver.Value) *broken {
+	return summing(func(cols []mirror.Column, rows []mirror.Row) string {
+		return addHashes(rows, func(row mirror.Row) string {
+			var b strings.Builder
+			for i, v := range row {
+				if v = change(cols[i], v); v != nil {
+					text := valueText(v)
+					fmt.Fprintf(&b, "%d:%d:%s", cols[i].Type.Kind(), len(text), text)
+				}
+				b.WriteString(";")
+			}
+			return b.String()
+		})
+	})
+}
+
+// summingText is a Digester whose sums depend on what change makes of text.
+func summingText(change func(s string) driver.Value) *broken {
+	return summingValues(func(_ mirror.Column, v driver.Value) driver.Value {
+		if s, ok := v.(string); ok {
+			return change(s)
+		}
+		return v
+	})
+}
+
+func valueText(v driver.Value) string {
+	switch v := v.(type) {
+	case float64:
+		return strconv.FormatUint(math.Float64bits(v), 16)
+	case time.Time:
+		return v.Format(time.RFC3339Nano)
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+func hashText(s string) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(s))
+	return h.Sum64()
+}
+
+func addHashes(rows []mirror.Row, text func(row mirror.Row) string) string {
+	var sum uint64
+	for _, row := range rows {
+		sum += hashText(text(row))
+	}
+	return fmt.Sprint(sum)
 }
 
 // has reports whether all cells name columns of t.
@@ -1247,6 +1418,372 @@ var brokenStores = []struct {
 			return n, nil
 		}}
 	}, []string{"write/where-is-exact"}},
+
+	// Digests.
+	{"a scheme without a name", func() mirror.Store {
+		return &broken{Store: memory.New(), scheme: func(mirror.Digester) string { return "" }}
+	}, []string{"digest/scheme"}},
+	{"no rows are one digest", func() mirror.Store {
+		return &broken{Store: memory.New(), every: func(d mirror.Digester, ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error) {
+			digests, err := d.DigestEvery(ctx, q, n)
+			if err == nil && len(digests) == 0 {
+				digests = make([]mirror.Digest, 1)
+			}
+			return digests, err
+		}}
+	}, []string{"digest/empty-table", "digest/bounds"}},
+	{"ranges have one row more", func() mirror.Store {
+		return &broken{Store: memory.New(), every: func(d mirror.Digester, ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error) {
+			if n > 1 {
+				n++
+			}
+			return d.DigestEvery(ctx, q, n)
+		}}
+	}, []string{"digest/every", "digest/limit", "digest/bounds", "digest/no-columns", "digest/many-cuts", "digest/key-[c-z]*"}},
+	{"a range is counted to the next hundred", func() mirror.Store {
+		return answering(func(d *mirror.Digest) { d.Rows = (d.Rows + 99) / 100 * 100 })
+	}, []string{"digest/every", "digest/cuts", "digest/no-columns"}},
+	{"the last range is left out", func() mirror.Store {
+		return &broken{Store: memory.New(), every: func(d mirror.Digester, ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error) {
+			digests, err := d.DigestEvery(ctx, q, n)
+			return digests[:max(len(digests)-1, 0)], err
+		}}
+	}, []string{"digest/every", "digest/order-of-rows"}},
+	{"a range begins with the key behind its first", func() mirror.Store {
+		return answering(func(d *mirror.Digest) {
+			if len(d.First) == 1 {
+				if n, ok := d.First[0].(int64); ok {
+					d.First[0] = n + 1
+				}
+			}
+		})
+	}, []string{"digest/every", "digest/key-int"}},
+	{"First is the greatest key as text", func() mirror.Store {
+		return answering(func(d *mirror.Digest) {
+			for i, v := range d.First {
+				if s, ok := v.(string); ok {
+					d.First[i] = strings.TrimRight(strings.ToUpper(s), " ")
+				}
+			}
+		})
+	}, []string{"digest/key-case", "digest/key-varchar", "digest/key-trailing-blanks", "digest/key-composite"}},
+	{"First is in a code page", func() mirror.Store {
+		return answering(func(d *mirror.Digest) {
+			for i, v := range d.First {
+				if s, ok := v.(string); ok {
+					d.First[i] = strings.Map(func(r rune) rune {
+						if r > 0xff {
+							return '?'
+						}
+						return r
+					}, s)
+				}
+			}
+		})
+	}, []string{"digest/key-non-ascii", "digest/key-surrogates"}},
+	{"First of bit is a number", func() mirror.Store {
+		return answering(func(d *mirror.Digest) {
+			for i, v := range d.First {
+				if v, ok := v.(bool); ok {
+					d.First[i] = map[bool]int64{true: 1}[v]
+				}
+			}
+		})
+	}, []string{"digest/key-bool", "digest/key-composite"}},
+	{"First has 2 digits behind the point", func() mirror.Store {
+		return answering(func(d *mirror.Digest) {
+			for i, v := range d.First {
+				switch v := v.(type) {
+				case []byte:
+					integer, fraction, _ := strings.Cut(string(v), ".")
+					d.First[i] = []byte(integer + "." + (fraction + "00")[:2])
+				case float64:
+					d.First[i] = math.Round(v*100) / 100
+				case time.Time:
+					d.First[i] = v.Truncate(time.Second / 100)
+				}
+			}
+		})
+	}, []string{"digest/key-decimal", "digest/key-float", "digest/key-datetime", "digest/key-datetimeoffset", "digest/key-guid", "digest/key-bytes-zeros"}},
+	{"DigestAt names the first keys", func() mirror.Store {
+		return &broken{Store: memory.New(), at: func(d mirror.Digester, ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
+			digests, err := d.DigestAt(ctx, q, cuts)
+			for i := range digests {
+				if i > 0 {
+					digests[i].First = cuts[i-1]
+				}
+			}
+			return digests, err
+		}}
+	}, []string{"digest/cuts", "digest/every"}},
+	{"a cut belongs to the range before it", func() mirror.Store {
+		return &broken{Store: memory.New(), at: func(d mirror.Digester, ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
+			next := make([]mirror.Row, len(cuts))
+			for i, cut := range cuts {
+				next[i] = slices.Clone(cut)
+				last := len(cut) - 1
+				if n, ok := cut[last].(int64); ok {
+					next[i][last] = n + 1
+				}
+			}
+			return d.DigestAt(ctx, q, next)
+		}}
+	}, []string{"digest/cuts", "digest/every", "digest/bounds", "digest/many-cuts", "digest/no-columns", "digest/key-int"}},
+	{"only 500 cuts are taken", func() mirror.Store {
+		return &broken{Store: memory.New(), at: func(d mirror.Digester, ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
+			digests, err := d.DigestAt(ctx, q, cuts[:min(len(cuts), 500)])
+			return append(digests, make([]mirror.Digest, max(len(cuts)-500, 0))...), err
+		}}
+	}, []string{"digest/many-cuts"}},
+	{"ranges without rows are left out", func() mirror.Store {
+		return &broken{Store: memory.New(), at: func(d mirror.Digester, ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
+			digests, err := d.DigestAt(ctx, q, cuts)
+			return slices.DeleteFunc(digests, func(d mirror.Digest) bool { return d.Rows == 0 }), err
+		}}
+	}, []string{"digest/cuts", "digest/empty-table", "digest/no-columns"}},
+	{"cuts are sorted", func() mirror.Store {
+		return &broken{Store: memory.New(), at: func(d mirror.Digester, ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
+			cuts = slices.Clone(cuts)
+			slices.SortFunc(cuts, func(a, b mirror.Row) int { return cmp.Compare(fmt.Sprintf("%20v", a), fmt.Sprintf("%20v", b)) })
+			return d.DigestAt(ctx, q, cuts)
+		}}
+	}, []string{"digest/cuts"}},
+	{"digests know no From", func() mirror.Store { return digesting(func(q *mirror.Query) { q.From = nil }) },
+		[]string{"digest/bounds", "digest/cuts", "digest/key-int", "digest/key-composite"}},
+	{"digests know no Before", func() mirror.Store { return digesting(func(q *mirror.Query) { q.Before = nil }) },
+		[]string{"digest/bounds", "digest/cuts", "digest/key-int", "digest/key-composite"}},
+	{"digests know no Limit", func() mirror.Store { return digesting(func(q *mirror.Query) { q.Limit = 0 }) },
+		[]string{"digest/limit", "digest/no-columns"}},
+	{"DigestAt knows a Limit", func() mirror.Store {
+		return &broken{Store: memory.New(), at: func(d mirror.Digester, ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
+			digests, err := d.DigestAt(ctx, q, cuts)
+			left := q.Limit
+			for i := range digests {
+				if q.Limit > 0 {
+					digests[i].Rows = min(digests[i].Rows, left)
+					left -= digests[i].Rows
+				}
+			}
+			return digests, err
+		}}
+	}, []string{"digest/limit", "digest/no-columns"}},
+	{"digests are by the first column of the key", func() mirror.Store {
+		b := digesting(func(*mirror.Query) {})
+		at := b.at
+		b.at = func(d mirror.Digester, ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
+			if len(q.Key) > 1 && q.From == nil && q.Before == nil {
+				q.Key, cuts = q.Key[:1], slices.Clone(cuts)
+				for i := range cuts {
+					cuts[i] = cuts[i][:1]
+				}
+			}
+			return at(d, ctx, q, cuts)
+		}
+		return b
+	}, []string{"digest/key-composite", "digest/many-cuts"}},
+	{"digests of a missing table are none", func() mirror.Store {
+		return &broken{Store: memory.New(), every: func(d mirror.Digester, ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error) {
+			digests, err := d.DigestEvery(ctx, q, n)
+			if errors.Is(err, mirror.ErrTableNotFound) {
+				err = nil
+			}
+			return digests, err
+		}}
+	}, []string{"digest/missing-table"}},
+	{"digests ignore a column that does not exist", func() mirror.Store {
+		return digesting(func(q *mirror.Query) {
+			q.Columns = slices.DeleteFunc(slices.Clone(q.Columns), func(name string) bool { _, ok := q.Table.Column(name); return !ok })
+		})
+	}, []string{"digest/unknown-column"}},
+	{"digests ignore their context", func() mirror.Store {
+		return &broken{Store: memory.New(), at: func(d mirror.Digester, ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
+			return d.DigestAt(context.WithoutCancel(ctx), q, cuts)
+		}}
+	}, []string{"digest/cancelled"}},
+	{"no columns are all columns", func() mirror.Store {
+		return digesting(func(q *mirror.Query) {
+			if len(q.Columns) == 0 {
+				q.Columns = nil
+			}
+		})
+	}, []string{"digest/no-columns"}},
+	{"all columns are the key", func() mirror.Store {
+		return digesting(func(q *mirror.Query) {
+			if q.Columns == nil {
+				q.Columns = q.Key
+			}
+		})
+	}, []string{"digest/columns"}},
+	{"the last column is left out", func() mirror.Store {
+		return summing(func(cols []mirror.Column, rows []mirror.Row) string {
+			return addHashes(rows, func(row mirror.Row) string {
+				row = row.Clone()
+				row[len(row)-1] = nil
+				return fmt.Sprintf("%q", row)
+			})
+		})
+	}, []string{"digest/columns", "digest/wide-rows", "digest/types-apart", "digest/values-*"}},
+	{"columns are joined", func() mirror.Store {
+		return summing(func(_ []mirror.Column, rows []mirror.Row) string {
+			return addHashes(rows, func(row mirror.Row) (s string) {
+				for _, v := range row {
+					if v != nil {
+						s += valueText(v)
+					}
+				}
+				return s
+			})
+		})
+	}, []string{"digest/columns-apart", "digest/types-apart", "digest/values-text"}},
+	{"columns are joined with a comma", func() mirror.Store {
+		return summing(func(_ []mirror.Column, rows []mirror.Row) string {
+			return addHashes(rows, func(row mirror.Row) (s string) {
+				for _, v := range row {
+					s += "," + showValue(v)
+				}
+				return strings.ReplaceAll(s, `"`, "")
+			})
+		})
+	}, []string{"digest/columns-apart", "digest/values-text"}},
+	{"hashes of columns are added", func() mirror.Store {
+		return summing(func(_ []mirror.Column, rows []mirror.Row) string {
+			var sum uint64
+			for _, row := range rows {
+				for _, v := range row {
+					sum += hashText(showValue(v))
+				}
+			}
+			return fmt.Sprint(sum)
+		})
+	}, []string{"digest/columns-apart", "digest/wide-rows"}},
+	{"rows cancel each other", func() mirror.Store {
+		return summing(func(_ []mirror.Column, rows []mirror.Row) string {
+			var sum uint64
+			for _, row := range rows {
+				sum ^= hashText(show(row))
+			}
+			return fmt.Sprint(sum)
+		})
+	}, []string{"digest/repeated-rows"}},
+	{"rows are hashed one after the other", func() mirror.Store {
+		return summing(func(_ []mirror.Column, rows []mirror.Row) string {
+			s := ""
+			for _, row := range rows {
+				s += show(row)
+			}
+			return fmt.Sprint(hashText(s))
+		})
+	}, []string{"digest/order-of-rows"}},
+	{"equal rows have other sums", func() mirror.Store {
+		var n atomic.Int64
+		return summing(func([]mirror.Column, []mirror.Row) string { return fmt.Sprint(n.Add(1)) })
+	}, []string{"digest/every", "digest/order-of-rows", "digest/values-*", "digest/columns"}},
+	{"text is cut after 255 characters", func() mirror.Store {
+		return summingText(func(s string) driver.Value { return s[:min(len(s), 255)] })
+	}, []string{"digest/long-values"}},
+	{"a row is cut after 8,000 bytes", func() mirror.Store {
+		return summing(func(_ []mirror.Column, rows []mirror.Row) string {
+			return addHashes(rows, func(row mirror.Row) string {
+				s := fmt.Sprintf("%#v", row)
+				return s[:min(len(s), 8000)]
+			})
+		})
+	}, []string{"digest/long-values"}},
+	{"columns after the first 100 are left out", func() mirror.Store {
+		return digesting(func(q *mirror.Query) { q.Columns = q.Columns[:min(len(q.Columns), 100)] })
+	}, []string{"digest/wide-rows"}},
+	{"NULL is empty text", func() mirror.Store {
+		return summingValues(func(c mirror.Column, v driver.Value) driver.Value {
+			if v == nil && c.Type.Kind() == mirror.KindString {
+				return ""
+			}
+			return v
+		})
+	}, []string{"digest/values-text", "digest/columns-apart", "digest/values-nul-character"}},
+	{"NULL is 0", func() mirror.Store {
+		return summingValues(func(c mirror.Column, v driver.Value) driver.Value {
+			if v == nil && c.Type.Kind() == mirror.KindInt {
+				return int64(0)
+			}
+			return v
+		})
+	}, []string{"digest/values-numbers"}},
+	{"blanks at the end do not count", func() mirror.Store {
+		return summingText(func(s string) driver.Value { return strings.TrimRight(s, " ") })
+	}, []string{"digest/values-text"}},
+	{"case does not count", func() mirror.Store {
+		return summingText(func(s string) driver.Value { return strings.ToLower(s) })
+	}, []string{"digest/values-text", "digest/values-unicode"}},
+	{"text is hashed in a code page", func() mirror.Store {
+		return summingText(func(s string) driver.Value {
+			return strings.Map(func(r rune) rune {
+				if r > 0xff {
+					return '?'
+				}
+				return r
+			}, s)
+		})
+	}, []string{"digest/values-unicode"}},
+	{"text ends with NUL", func() mirror.Store {
+		return summingText(func(s string) driver.Value { s, _, _ = strings.Cut(s, "\x00"); return s })
+	}, []string{"digest/values-nul-character"}},
+	{"zeros at the end of bytes do not count", func() mirror.Store {
+		return summingValues(func(c mirror.Column, v driver.Value) driver.Value {
+			if b, ok := v.([]byte); ok && c.Type.Kind() == mirror.KindBytes {
+				return bytes.TrimRight(b, "\x00")
+			}
+			return v
+		})
+	}, []string{"digest/values-bytes"}},
+	{"-0 is 0", func() mirror.Store {
+		return summingValues(func(_ mirror.Column, v driver.Value) driver.Value {
+			if f, ok := v.(float64); ok && f == 0 {
+				return 0.0
+			}
+			return v
+		})
+	}, []string{"digest/values-floats"}},
+	{"floats have 6 digits", func() mirror.Store {
+		return summingValues(func(_ mirror.Column, v driver.Value) driver.Value {
+			if f, ok := v.(float64); ok {
+				return strconv.FormatFloat(f, 'g', 6, 64)
+			}
+			return v
+		})
+	}, []string{"digest/values-floats"}},
+	{"decimals are hashed as floats", func() mirror.Store {
+		return summingValues(func(c mirror.Column, v driver.Value) driver.Value {
+			if b, ok := v.([]byte); ok && c.Type.Kind() == mirror.KindDecimal {
+				f, _ := strconv.ParseFloat(string(b), 64)
+				return f
+			}
+			return v
+		})
+	}, []string{"digest/values-numbers"}},
+	{"times are hashed by milliseconds", func() mirror.Store {
+		return summingValues(func(_ mirror.Column, v driver.Value) driver.Value {
+			if x, ok := v.(time.Time); ok {
+				return x.Truncate(time.Millisecond)
+			}
+			return v
+		})
+	}, []string{"digest/values-seventh-digit"}},
+	{"the offset does not count", func() mirror.Store {
+		return summingValues(func(_ mirror.Column, v driver.Value) driver.Value {
+			if x, ok := v.(time.Time); ok {
+				return x.UTC()
+			}
+			return v
+		})
+	}, []string{"digest/values-times"}},
+	{"GUIDs are hashed by their last groups", func() mirror.Store {
+		return summingValues(func(c mirror.Column, v driver.Value) driver.Value {
+			if b, ok := v.([]byte); ok && c.Type.Kind() == mirror.KindGUID {
+				return b[8:]
+			}
+			return v
+		})
+	}, []string{"digest/values-guid"}},
 
 	// Transactions.
 	{"every write is a transaction of its own", func() mirror.Store {

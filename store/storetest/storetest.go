@@ -8,7 +8,8 @@
 // Each contract is a subtest such as "rows/limit": an area, which is a file of
 // this package that says what it demands, and a name. The suite begins with
 // everything on. What an engine does not support it declares with [Skip], one
-// contract and one reason at a time. Run it with the race detector. A Store
+// contract and one reason at a time. The area "digest" is left out for an engine
+// that is no [mirror.Digester]. Run it with the race detector. A Store
 // that keeps a lock it should have let go makes it hang, and the trace of
 // go test -timeout names the check.
 //
@@ -80,6 +81,9 @@ func run(t *testing.T, as []area, open func(t testing.TB) (mirror.Source, mirror
 						t.Skip(reason)
 					}
 					src, st := open(t)
+					if reason := a.needs(src); reason != "" {
+						t.Skip(reason)
+					}
 					c.check(&env{T: t, src: src, st: st})
 				})
 			}
@@ -111,8 +115,16 @@ func skipped(opts []Option) (map[string]string, error) {
 // area is the contracts of one file.
 type area struct {
 	name      string
-	writes    bool // it is about a Store, so a Source is not held to it
+	writes    bool                           // it is about a Store, so a Source is not held to it
+	optional  func(src mirror.Source) string // why a Source is not held to it, "" if it is
 	contracts []contract
+}
+
+func (a area) needs(src mirror.Source) string {
+	if a.optional == nil {
+		return ""
+	}
+	return a.optional(src)
 }
 
 type contract struct {
@@ -128,6 +140,7 @@ func areas() []area {
 		{name: "values", contracts: valueContracts()},
 		{name: "cancel", contracts: cancelContracts()},
 		{name: "concurrent", contracts: concurrentContracts()},
+		{name: "digest", optional: noDigester, contracts: digestContracts()},
 		{name: "write", writes: true, contracts: writeContracts()},
 		{name: "tx", writes: true, contracts: txContracts()},
 	}

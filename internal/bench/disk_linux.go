@@ -1,0 +1,12 @@
+package main
+
+import "syscall"
+
+// freeBytes returns how much this user can write to the file system of dir.
+func freeBytes(dir string) (int64, error) {
+	var st syscall.Statfs_t
+	if err := syscall.Statfs(dir, &st); err != nil {
+		return 0, err
+	}
+	return int64(st.Bavail) * st.Bsize, nil
+}

@@ -1,0 +1,139 @@
+package sqlite
+
+import (
+	"crypto/sha256"
+	"database/sql/driver"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	driversqlite "modernc.org/sqlite"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store/sqlstore"
+)
+
+// The functions that digests call in SQL.
+const (
+	hashFunction = "so_mirror_hash"
+	sumFunction  = "so_mirror_sum"
+)
+
+// The driver keeps one list of functions for all of its connections, and gives
+// them to those that are opened later. Only when the package is initialised is
+// it sure that no connection of this program is open yet.
+var _ = func() struct{} {
+	driversqlite.MustRegisterFunction(hashFunction, &driversqlite.FunctionImpl{
+		NArgs: -1, Deterministic: true, VolatileArgs: true, Scalar: hashRow,
+	})
+	driversqlite.MustRegisterFunction(sumFunction, &driversqlite.FunctionImpl{
+		NArgs: 1, Deterministic: true,
+		MakeAggregate: func(driversqlite.FunctionContext) (driversqlite.AggregateFunction, error) { return &rowSum{}, nil },
+	})
+	return struct{}{}
+}()
+
+// maxArgs is how many arguments SQLite allows a function, less the one that
+// names the kinds.
+const maxArgs = 1000 - 1
+
+func digests() *sqlstore.Digests {
+	return &sqlstore.Digests{
+		Scheme: "sqlite-sha256-1",
+		Hash:   hashExpr,
+		Total: func(hash string) string {
+			if hash == "" {
+				return "CAST(COUNT(*) AS TEXT)"
+			}
+			return fmt.Sprintf("COUNT(*) || ' ' || %s(%s)", sumFunction, hash)
+		},
+		Values: func(alias string, names []string, rows string) string {
+			columns := make([]string, len(names))
+			for i, name := range names {
+				columns[i] = fmt.Sprintf("column%d AS %s", i+1, name)
+			}
+			return fmt.Sprintf("(SELECT %s FROM (VALUES %s)) AS %s", strings.Join(columns, ", "), rows, alias)
+		},
+	}
+}
+
+// hashExpr hashes what is stored. Equal values of one type are stored alike; a
+// value that is none of its type is not noticed if both sides have it.
+func hashExpr(cols []mirror.Column, names []string) (string, error) {
+	if len(cols) > maxArgs {
+		return "", fmt.Errorf("%d columns, and SQLite hashes at most %d: %w", len(cols), maxArgs, errors.ErrUnsupported)
+	}
+	kinds := make([]byte, len(cols))
+	for i, c := range cols {
+		kind := c.Type.Kind()
+		if kind == mirror.KindOther {
+			return "", fmt.Errorf("column %s: values of type %s have no digest: %w", c.Name, c.Type, errors.ErrUnsupported)
+		}
+		kinds[i] = 'a' + byte(kind)
+	}
+	return fmt.Sprintf("%s('%s', %s)", hashFunction, kinds, strings.Join(names, ", ")), nil
+}
+
+// hashRow hashes the values behind the first argument, which has a letter for
+// the kind of each: 1 as bit is not 1 as int.
+func hashRow(_ *driversqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+	kinds, ok := args[0].(string)
+	if !ok || len(kinds) != len(args)-1 {
+		return nil, errors.New("hash a row: one letter for each value")
+	}
+	var array [1024]byte
+	buf := array[:0]
+	for i, v := range args[1:] {
+		buf = append(buf, kinds[i])
+		switch v := v.(type) {
+		case nil:
+			buf = append(buf, 'n')
+		case int64:
+			buf = binary.LittleEndian.AppendUint64(append(buf, 'i'), uint64(v))
+		case float64:
+			buf = binary.LittleEndian.AppendUint64(append(buf, 'f'), math.Float64bits(v))
+		case string:
+			buf = binary.AppendUvarint(append(buf, 't'), uint64(len(v)))
+			buf = append(buf, v...)
+		case []byte:
+			buf = binary.AppendUvarint(append(buf, 'b'), uint64(len(v)))
+			buf = append(buf, v...)
+		default:
+			return nil, fmt.Errorf("hash a row: Go type %T", v)
+		}
+	}
+	sum := sha256.Sum256(buf)
+	return int64(binary.LittleEndian.Uint64(sum[:])), nil
+}
+
+// rowSum adds hashes up modulo 2^64.
+type rowSum struct {
+	rows bool
+	sum  uint64
+}
+
+func (s *rowSum) Step(_ *driversqlite.FunctionContext, args []driver.Value) error {
+	h, ok := args[0].(int64)
+	if !ok {
+		return fmt.Errorf("add a hash: Go type %T", args[0])
+	}
+	s.rows = true
+	s.sum += uint64(h)
+	return nil
+}
+
+func (s *rowSum) WindowInverse(*driversqlite.FunctionContext, []driver.Value) error {
+	return errors.New("not a window function")
+}
+
+func (s *rowSum) WindowValue(*driversqlite.FunctionContext) (driver.Value, error) {
+	if !s.rows {
+		return nil, nil
+	}
+	return strconv.FormatUint(s.sum, 16), nil
+}
+
+func (s *rowSum) Final(*driversqlite.FunctionContext) {}
