@@ -369,6 +369,8 @@ type pair struct {
 	source, mirror *Table
 	lsn            *LSN
 	tracked        bool // the metadata table has a row for it
+	metadataRows   int
+	metadataSum    string
 	state          LSNState
 	notMirrored    string // why it is not compared, or ""
 }
@@ -442,6 +444,9 @@ func (c *comparison) pairs(ctx context.Context, report *Report) ([]pair, error) 
 		t := Table{Name: p.name}
 		if p.mirror != nil {
 			t = *p.mirror
+		}
+		if n := len(md.rowsOf(t)); n > 0 {
+			p.metadataRows, p.metadataSum = n, md.fingerprint(t)
 		}
 		if r, err := md.row(t); err == nil && r != nil {
 			p.tracked, p.lsn = true, r.lsn
@@ -542,7 +547,7 @@ func (c *comparison) trimPrefix(name string) string {
 // compareTable decides one table. It never fails: a failure is a verdict.
 func (c *comparison) compareTable(ctx context.Context, p pair) TableReport {
 	started := c.m.clock()
-	tr := TableReport{Table: p.name, LSN: p.lsn, Tracked: p.tracked}
+	tr := TableReport{Table: p.name, LSN: p.lsn, Tracked: p.tracked, MetadataRows: p.metadataRows, MetadataSum: p.metadataSum}
 	if p.mirror != nil {
 		tr.Table, tr.MirrorName = p.mirror.Name, p.mirror.String()
 	}

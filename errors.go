@@ -41,6 +41,35 @@ var (
 	// or was damaged.
 	ErrInvalidReceipt = errors.New("invalid receipt")
 
+	// ErrInvalidPlan: a plan is of another customer or another version, or
+	// was damaged.
+	ErrInvalidPlan = errors.New("invalid plan")
+
+	// ErrMoved: the metadata row of a table is no longer what a plan saw.
+	ErrMoved = errors.New("moved since the plan was made")
+
+	// ErrNotPlanned: a table was asked for that the plan has no step for.
+	ErrNotPlanned = errors.New("not in the plan")
+
+	// ErrJournal: the journal could not be written. Nothing was changed, unless
+	// the error comes with a Receipt: then the change was made, and the journal
+	// lacks that it was.
+	ErrJournal = errors.New("journal")
+
+	// ErrInvalidJournal: a journal was damaged, or is of another version.
+	ErrInvalidJournal = errors.New("invalid journal")
+
+	// ErrLostReset: a cycle that was running while tables were reset wrote its
+	// own LSN over the -1, so they were not populated. Reset them again.
+	ErrLostReset = errors.New("reset lost")
+
+	// ErrOverdue: no cycle came in the time in which one should have.
+	ErrOverdue = errors.New("no cycle came")
+
+	// ErrBusy: another operation of this library is changing the same mirror,
+	// and did not end in time. Nothing was changed.
+	ErrBusy = errors.New("another operation is changing this mirror")
+
 	// ErrTimeBudget: CompareOptions.MaxDuration is used up.
 	ErrTimeBudget = errors.New("time budget used up")
 

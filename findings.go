@@ -53,7 +53,9 @@ type findings struct {
 	Duplicate  int64        `json:"duplicate,omitempty"`
 	Pending    int64        `json:"pending,omitempty"`
 	Diverged   int64        `json:"diverged,omitempty"`
-	Columns    []int64      `json:"columns"` // how many rows differ in each compared column
+	Sampled    int64        `json:"sampled,omitempty"`      // rows of the source whose size was taken
+	Bytes      int64        `json:"sampledBytes,omitempty"` // their size
+	Columns    []int64      `json:"columns"`                // how many rows differ in each compared column
 	Samples    []Sample     `json:"samples,omitempty"`
 	Keys       []Difference `json:"keys,omitempty"`
 }
@@ -116,6 +118,8 @@ func (f *findings) add(g findings, maxSamples int) {
 	f.Duplicate += g.Duplicate
 	f.Pending += g.Pending
 	f.Diverged += g.Diverged
+	f.Sampled += g.Sampled
+	f.Bytes += g.Bytes
 	if f.Columns == nil {
 		f.Columns = slices.Clone(g.Columns)
 	} else {
@@ -153,6 +157,9 @@ func (f findings) fill(t *TableReport, plan tablePlan) {
 	t.Missing, t.Extra, t.Changed, t.Duplicate = f.Missing, f.Extra, f.Changed, f.Duplicate
 	t.Pending, t.Diverged = f.Pending, f.Diverged
 	t.Samples, t.Differences = f.Samples, f.Keys
+	if f.Sampled > 0 {
+		t.RowBytes = f.Bytes / f.Sampled
+	}
 	for i, n := range f.Columns {
 		if n > 0 {
 			t.ChangedColumns = append(t.ChangedColumns, ColumnCount{Column: plan.source[i].Name, Rows: n})

@@ -367,6 +367,18 @@ func (m *merge) count(source, mirror *cursor) {
 	m.found.SourceRows, m.found.MirrorRows = source.decided(), mirror.decided()
 }
 
+// measure takes the size of the first rows of the source: of text and binary
+// values their bytes, of others 8.
+func (m *merge) measure(source *cursor) {
+	if source.batch == nil {
+		return
+	}
+	for _, row := range source.batch.rows {
+		m.found.Sampled++
+		m.found.Bytes += int64(rowSize(row) - 8*len(row))
+	}
+}
+
 // decided is the number of rows before the current one.
 func (c *cursor) decided() int64 {
 	if c.ok {
@@ -562,6 +574,8 @@ func rowSize(row Row) int {
 			size += len(v)
 		case []byte:
 			size += len(v)
+		case *[]byte:
+			size += len(*v)
 		}
 	}
 	return size

@@ -2,6 +2,8 @@ package mirror
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -180,10 +182,23 @@ func (md *metadata) row(t Table) (*metadataRow, error) {
 
 // lsnOf returns the LSN of a table, nil when it has none or several.
 func (md *metadata) lsnOf(t Table) *LSN {
-	if at := md.rowsOf(t); len(at) == 1 {
+	if at := md.rowsOf(t); len(at) == 1 { // none, when md is nil
 		return md.rows[at[0]].lsn
 	}
 	return nil
+}
+
+// fingerprint identifies the metadata rows of a table.
+func (md *metadata) fingerprint(t Table) string {
+	h := sha256.New()
+	for _, i := range md.rowsOf(t) {
+		fmt.Fprintf(h, "row")
+		for n, c := range md.columns {
+			fmt.Fprintf(h, "|%q", c)
+			writeValue(h, md.rows[i].values[n])
+		}
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 // cells returns a row with the names of its columns.

@@ -228,6 +228,11 @@ type Options struct {
 	// Default: "LSN".
 	LSNColumn string
 
+	// Journal is given the Receipt of each change right before it is committed,
+	// and told afterwards how that ended. One that fails before the commit
+	// stops the operation with ErrJournal. Default: no journal.
+	Journal Journal
+
 	// Clock tells the time. Default: time.Now.
 	Clock func() time.Time
 
@@ -259,6 +264,7 @@ type Mirror struct {
 	store     Store
 	log       *slog.Logger
 	progress  func(Progress)
+	journal   Journal
 	clock     func() time.Time
 	sleep     func(context.Context, time.Duration) error
 	names     metadataNames
@@ -289,6 +295,7 @@ func New(contextID string, store Store, opts *Options) (*Mirror, error) {
 		store:     store,
 		log:       o.Logger,
 		progress:  o.Progress,
+		journal:   o.Journal,
 		clock:     o.Clock,
 		sleep:     o.Sleep,
 		tuning:    defaultTuning(),

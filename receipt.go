@@ -16,6 +16,7 @@ type Operation string
 const (
 	OperationReset     Operation = "reset tables"
 	OperationHardReset Operation = "hard reset"
+	OperationApply     Operation = "apply plan"
 )
 
 // Action is one thing done to a table.
@@ -46,10 +47,13 @@ type Receipt struct {
 	ContextID string    `json:"contextId"`
 	Operation Operation `json:"operation"`
 
+	// ID identifies the operation. It depends on all that the receipt records.
+	ID string `json:"id,omitempty"`
+
 	// DryRun is true when nothing was done.
 	DryRun bool `json:"dryRun,omitempty"`
 
-	// Time is when the transaction was committed, in UTC.
+	// Time is when the transaction was about to be committed, in UTC.
 	Time time.Time `json:"time"`
 
 	MetadataTable string `json:"metadataTable"`
@@ -118,6 +122,16 @@ func (r *Receipt) WriteText(w io.Writer) error {
 	return err
 }
 
+// UnmarshalJSON parses what WriteJSON writes. A field that this version does not
+// know is an error.
+func (r *Receipt) UnmarshalJSON(data []byte) error {
+	type plain Receipt
+	if err := strictJSON(data, (*plain)(r)); err != nil {
+		return fmt.Errorf("%w: %w", ErrInvalidReceipt, err)
+	}
+	return nil
+}
+
 // checkReceipt refuses a receipt that this mirror did not write.
 func (m *Mirror) checkReceipt(r *Receipt) error {
 	switch {
@@ -129,7 +143,7 @@ func (m *Mirror) checkReceipt(r *Receipt) error {
 		return fmt.Errorf("%w: it is of customer %q", ErrInvalidReceipt, clip(r.ContextID, maxNameLength))
 	case r.DryRun:
 		return fmt.Errorf("%w: it is of a dry run, so there is nothing to undo", ErrInvalidReceipt)
-	case r.Operation != OperationReset && r.Operation != OperationHardReset:
+	case r.Operation != OperationReset && r.Operation != OperationHardReset && r.Operation != OperationApply:
 		return fmt.Errorf("%w: unknown operation %q", ErrInvalidReceipt, clip(string(r.Operation), maxNameLength))
 	case r.Metadata != nil && FoldName(r.Metadata.Name) != FoldName(m.names.table):
 		return fmt.Errorf("%w: its metadata table is %q, not %q", ErrInvalidReceipt, clip(r.Metadata.Name, maxNameLength), m.names.table)
@@ -169,6 +183,22 @@ func (m *Mirror) checkMetadataRow(t ReceiptTable, row []Cell) error {
 		return fmt.Errorf("%w: the metadata row of %q does not fit it", ErrInvalidReceipt, clip(t.Table, maxNameLength))
 	}
 	return nil
+}
+
+// fingerprint identifies the receipt of one operation.
+func (r *Receipt) fingerprint() string {
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %q %s", r.ContextID, r.Operation, r.Time.Format(time.RFC3339Nano))
+	for _, t := range r.Tables {
+		fmt.Fprintf(h, "|%q %q %d", t.Table, t.Actions, t.Rows)
+		for _, row := range t.Metadata {
+			for _, c := range row {
+				fmt.Fprintf(h, " %q", c.Column)
+				writeValue(h, c.Value)
+			}
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)[:8])
 }
 
 // fingerprint identifies the columns and the key of a table.

@@ -144,6 +144,16 @@ type TableReport struct {
 	// Tracked says whether the metadata table has a row for the table.
 	Tracked bool `json:"tracked"`
 
+	// MetadataRows is how many rows the metadata table has for the table,
+	// normally one, and MetadataSum identifies them: a Plan is applied only to
+	// a table whose rows are still these.
+	MetadataRows int    `json:"metadataRows,omitempty"`
+	MetadataSum  string `json:"metadataSum,omitempty"`
+
+	// RowBytes is about how many bytes of values a row of the source has, from
+	// the first rows of each range that was read; 0 when none was.
+	RowBytes int64 `json:"rowBytes,omitempty"`
+
 	// Key are the columns that identify a row. Keyless says that the table
 	// has no primary key and that they are all compared columns.
 	Key     []string `json:"key,omitempty"`

@@ -125,6 +125,10 @@ type resync struct {
 	actions []Action
 	dryRun  bool
 
+	steps     map[string]PlanTable // of Apply, by folded name; otherwise nil
+	skipMoved bool
+	gone      map[string]bool // names of tables of the plan that are gone
+
 	tables []Table          // the catalogue when the operation began
 	counts map[string]int64 // rows by folded name, once counted
 }
@@ -169,22 +173,24 @@ func (m *Mirror) resyncOnce(ctx context.Context, r *resync) (*Receipt, error) {
 	if err != nil || r.dryRun {
 		return receipt, err
 	}
+	journal := journaled{m: m}
 	err = m.store.Update(ctx, func(tx Tx) error {
 		// What was read outside may be old by now; the counts alone stay.
 		if receipt, err = m.plan(ctx, r, tx); err != nil {
 			return err
 		}
-		return m.apply(ctx, r, tx, receipt)
+		if err := m.apply(ctx, r, tx, receipt); err != nil {
+			return err
+		}
+		receipt.ID = receipt.fingerprint()
+		return journal.intend(ctx, receipt)
 	})
-	switch {
-	case err == nil:
-		receipt.Time = m.clock().UTC()
-		return receipt, nil
-	case errors.Is(err, ErrOutcomeUnknown):
-		return receipt, err
-	default:
+	done := err == nil
+	err = journal.end(ctx, err)
+	if !done && !errors.Is(err, ErrOutcomeUnknown) {
 		return nil, err
 	}
+	return receipt, err
 }
 
 // plan writes the receipt of what the operation is about to do, as src shows
@@ -210,13 +216,36 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src Source) (*Receipt, err
 		}
 		return receipt, nil
 	}
+	moved := &Error{Op: string(r.op), ContextID: m.contextID, Err: ErrMoved}
 	targets, err := m.resolve(r, md)
+	var unknown *Error
+	if errors.As(err, &unknown) && r.markGone(unknown) {
+		targets, err = m.resolve(r, md)
+	}
 	if err != nil {
 		return nil, err
 	}
+	for _, name := range r.names {
+		if r.gone[name] {
+			moved.Tables = append(moved.Tables, TableError{Table: name, Reason: "is gone since the plan was made: compare again"})
+			receipt.Tables = append(receipt.Tables, ReceiptTable{Table: name, Note: "left alone: it is gone"})
+		}
+	}
 	refused := &Error{Op: string(r.op), ContextID: m.contextID, Err: ErrMetadata}
+	left := 0
 	for _, target := range targets {
 		rt := ReceiptTable{Table: target.Name}
+		actions := r.actions
+		if r.steps != nil {
+			step := r.stepOf(target)
+			if actions = step.Step.actions(step.Drop); step.Metadata != "" && step.Metadata != md.fingerprint(target) {
+				moved.Tables = append(moved.Tables, TableError{Table: target.Name, Reason: "has another metadata row than the plan saw: compare again"})
+				rt.Note = "left alone: its metadata row is not the one that the plan saw"
+				receipt.Tables = append(receipt.Tables, rt)
+				continue
+			}
+		}
+		left++
 		if err := describeTable(ctx, r, src, target.Name, &rt); err != nil {
 			return nil, err
 		}
@@ -224,7 +253,7 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src Source) (*Receipt, err
 		if len(rows) == 1 {
 			rt.LSN = md.rows[rows[0]].lsn
 		}
-		if len(rows) > 1 && !slices.Contains(r.actions, ActionDeleteMetadata) {
+		if len(rows) > 1 && !slices.Contains(actions, ActionDeleteMetadata) {
 			_, err := md.row(target)
 			refused.Tables = append(refused.Tables, TableError{Table: target.Name, Reason: err.Error()})
 			continue
@@ -232,7 +261,7 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src Source) (*Receipt, err
 		for _, i := range rows {
 			rt.Metadata = append(rt.Metadata, md.cells(&md.rows[i]))
 		}
-		for _, a := range r.actions {
+		for _, a := range actions {
 			onData := a == ActionTruncate || a == ActionDrop
 			if len(rt.Metadata) > 0 && (rt.Present || !onData) {
 				rt.Actions = append(rt.Actions, a)
@@ -243,10 +272,36 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src Source) (*Receipt, err
 		}
 		receipt.Tables = append(receipt.Tables, rt)
 	}
-	if len(refused.Tables) > 0 {
+	switch {
+	case len(moved.Tables) > 0 && (!r.skipMoved || left == 0):
+		return nil, moved
+	case len(refused.Tables) > 0:
 		return nil, refused
+	default:
+		return receipt, nil
 	}
-	return receipt, nil
+}
+
+// markGone notes tables that a plan saw, and that neither the mirror nor its
+// metadata table has any more. It reports whether unknown names only such.
+func (r *resync) markGone(unknown *Error) bool {
+	gone := map[string]bool{}
+	for _, t := range unknown.Tables {
+		if step, ok := r.steps[FoldName(t.Table)]; !ok || step.Metadata == "" || t.Reason != "" {
+			return false
+		}
+		gone[t.Table] = true
+	}
+	r.gone = gone
+	return true
+}
+
+// stepOf returns the plan's step for a table.
+func (r *resync) stepOf(t Table) PlanTable {
+	if step, ok := r.steps[FoldName(t.Name)]; ok {
+		return step
+	}
+	return r.steps[FoldName(t.String())]
 }
 
 // describeTable notes what the table is before the operation.
@@ -335,6 +390,9 @@ func (m *Mirror) resolve(r *resync, md *metadata) ([]Table, error) {
 		}
 	}
 	for _, name := range r.names {
+		if r.gone[name] {
+			continue
+		}
 		if name != allTables {
 			add(name)
 			continue
@@ -450,7 +508,14 @@ func (m *Mirror) Undo(ctx context.Context, receipt *Receipt) error {
 	if err := m.checkReceipt(receipt); err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
-	err := m.store.Update(ctx, func(tx Tx) error { return m.undo(ctx, tx, receipt) })
+	journal := journaled{m: m, undo: true}
+	err := m.store.Update(ctx, func(tx Tx) error {
+		if err := m.undo(ctx, tx, receipt); err != nil {
+			return err
+		}
+		return journal.intend(ctx, receipt)
+	})
+	err = journal.end(ctx, err)
 	var refused *Error
 	if errors.As(err, &refused) {
 		return err

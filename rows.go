@@ -301,6 +301,7 @@ func (r *tableRun) walk(ctx context.Context, m *merge, src, mir *cursor, source,
 		err = second()
 	}
 	if err == nil {
+		m.measure(src)
 		err = m.run(src, mir)
 	}
 	return err

@@ -1,0 +1,195 @@
+package mirror
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// HealOptions configure [Mirror.Heal]. The zero value of each field is its
+// default.
+type HealOptions struct {
+	// Compare configures the comparisons.
+	Compare *CompareOptions
+
+	// Wait configures the waiting; its Tables, Source and Report are set by
+	// Heal. ResetAgain is 1 when Wait is nil.
+	Wait *WaitOptions
+
+	// Rounds bounds how often tables are reset. Default: 2.
+	Rounds int
+
+	// Rechecks bounds how many cycles are waited for when the source does not
+	// track changes, to find out what is pending. Default: 4.
+	Rechecks int
+}
+
+// HealReport is what [Mirror.Heal] found and did.
+type HealReport struct {
+	ContextID string    `json:"contextId"`
+	Started   time.Time `json:"started"`
+	Finished  time.Time `json:"finished"`
+
+	// Healed says that the last comparison found nothing to repair, and that
+	// every table was compared.
+	Healed bool `json:"healed"`
+
+	// Rounds are in the order of time. The last one has a comparison and
+	// nothing else, unless an error ended it.
+	Rounds []HealRound `json:"rounds"`
+}
+
+// HealRound is one round of a [HealReport].
+type HealRound struct {
+	Report  *Report     `json:"report"`
+	Plan    *Plan       `json:"plan,omitempty"`
+	Receipt *Receipt    `json:"receipt,omitempty"`
+	Wait    *WaitReport `json:"wait,omitempty"`
+}
+
+// Heal compares the mirror with source, resets what has diverged, waits until
+// the Mirroring Task has populated it, and compares again, until nothing is left
+// to repair or the rounds are used up. It never makes a hard reset: tables that
+// need one stay in the last round's Plan, and Healed is false.
+//
+// The report comes with every error but one about the options, so what was done
+// is always known.
+func (m *Mirror) Heal(ctx context.Context, source Source, opts *HealOptions) (*HealReport, error) {
+	var o HealOptions
+	if opts != nil {
+		o = *opts
+	}
+	doing := "heal " + m.contextID
+	if source == nil {
+		return nil, errors.New("heal: source is nil: pass the customer's database")
+	}
+	if o.Rounds < 0 || o.Rechecks < 0 {
+		return nil, fmt.Errorf("%s: Rounds and Rechecks cannot be negative", doing)
+	}
+	o.Rounds, o.Rechecks = cmp.Or(o.Rounds, 2), cmp.Or(o.Rechecks, 4)
+	wait := WaitOptions{ResetAgain: 1}
+	if o.Wait != nil {
+		wait = *o.Wait
+	}
+	if err := wait.Schedule.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	h := &HealReport{ContextID: m.contextID, Started: m.clock().UTC()}
+	err := m.heal(ctx, source, o, wait, h)
+	h.Finished = m.clock().UTC()
+	return h, err
+}
+
+func (m *Mirror) heal(ctx context.Context, source Source, o HealOptions, wait WaitOptions, h *HealReport) error {
+	for n := 0; ; n++ {
+		report, err := m.Compare(ctx, source, o.Compare)
+		if report != nil {
+			h.Rounds = append(h.Rounds, HealRound{Report: report})
+		}
+		if err != nil {
+			return err
+		}
+		round := &h.Rounds[len(h.Rounds)-1]
+		if err := m.findOut(ctx, source, o, wait.Schedule, round); err != nil {
+			return err
+		}
+		round.Plan = round.Report.Plan()
+		mild := round.Plan.mild()
+		if len(mild) == 0 {
+			h.Healed = round.Plan.Empty() && round.Report.Err() == nil
+			return nil
+		}
+		if n == o.Rounds {
+			return nil
+		}
+		round.Receipt, err = m.Apply(ctx, round.Plan, &ApplyOptions{Tables: mild, SkipMoved: true})
+		if errors.Is(err, ErrMoved) {
+			continue // all of them were sent or reset meanwhile
+		}
+		if err != nil {
+			return err
+		}
+		wait.Tables, wait.Source, wait.Report = nil, source, round.Report
+		round.Wait, err = m.Wait(ctx, round.Receipt, &wait)
+		if err != nil && !errors.Is(err, ErrLostReset) {
+			return err // a lost reset is for the next round
+		}
+	}
+}
+
+// findOut reads differences that nothing is known about again after each cycle,
+// until something is.
+func (m *Mirror) findOut(ctx context.Context, source Source, o HealOptions, s Schedule, round *HealRound) error {
+	for range o.Rechecks {
+		unknown := false
+		for i := range round.Report.Tables {
+			t := &round.Report.Tables[i]
+			unknown = unknown || t.stale() && t.open()
+		}
+		if !unknown {
+			return nil
+		}
+		now := m.clock()
+		if err := m.sleep(ctx, s.NextCycle(now).Sub(now)); err != nil {
+			return err
+		}
+		report, err := m.Recheck(ctx, source, round.Report, nil)
+		if err != nil {
+			return err
+		}
+		round.Report = report
+	}
+	return nil
+}
+
+// mild returns the tables that a plan resets without a hard reset.
+func (p *Plan) mild() []string {
+	var names []string
+	for _, t := range p.Tables {
+		if t.Step == StepReset || t.Step == StepTruncate {
+			names = append(names, t.Table)
+		}
+	}
+	return names
+}
+
+// String returns the text that WriteText writes.
+func (h *HealReport) String() string { return textOf(h) }
+
+// WriteJSON writes the report as indented JSON.
+func (h *HealReport) WriteJSON(w io.Writer) error { return writeJSON(w, h) }
+
+// WriteText writes the report for people.
+func (h *HealReport) WriteText(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Healing of %s, took %s\n", printable(h.ContextID), Duration(h.Finished.Sub(h.Started)))
+	for i, r := range h.Rounds {
+		fmt.Fprintf(&b, "\nRound %d\n", i+1)
+		parts := []fmt.Stringer{r.Report}
+		if r.Plan != nil {
+			parts = append(parts, r.Plan)
+		}
+		if r.Receipt != nil {
+			parts = append(parts, r.Receipt)
+		}
+		if r.Wait != nil {
+			parts = append(parts, r.Wait)
+		}
+		for _, p := range parts {
+			for line := range strings.Lines(p.String()) {
+				b.WriteString("  " + line)
+			}
+		}
+	}
+	if h.Healed {
+		b.WriteString("\nNothing is left to repair.\n")
+	} else {
+		b.WriteString("\nNot everything is repaired: see the last round.\n")
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

@@ -1,0 +1,300 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+const journalVersion = 1
+
+// Journal keeps what operations are about to change, for the time after a crash
+// of the process. A [FileJournal] is one.
+type Journal interface {
+	// Append writes an entry down. When it returns nil the entry survives a
+	// crash. It is called inside of transactions, so it must be quick, and
+	// not use the mirror's database.
+	Append(ctx context.Context, e JournalEntry) error
+}
+
+// JournalEvent is what a [JournalEntry] tells.
+type JournalEvent string
+
+// The events of one operation. The first is always an intent.
+const (
+	// JournalIntent: all is done but the commit. If nothing follows, the
+	// process ended, or the answer of the commit was lost: see Reconcile.
+	JournalIntent JournalEvent = "intent"
+
+	// JournalDone: the transaction was committed.
+	JournalDone JournalEvent = "done"
+
+	// JournalFailed: the transaction was rolled back.
+	JournalFailed JournalEvent = "failed"
+)
+
+// JournalEntry is one event of an operation.
+type JournalEntry struct {
+	Version   int          `json:"version"`
+	ContextID string       `json:"contextId"`
+	Event     JournalEvent `json:"event"`
+	Time      time.Time    `json:"time"`
+
+	// Undo says that the receipt was taken back, and not carried out.
+	Undo bool `json:"undo,omitempty"`
+
+	// ID is that of the operation, which all of its entries share.
+	ID string `json:"id"`
+
+	// Receipt comes with the intent.
+	Receipt *Receipt `json:"receipt,omitempty"`
+}
+
+// journaled writes down what happens to one receipt.
+type journaled struct {
+	m    *Mirror
+	undo bool
+	id   string // of the open intent, "" when there is none
+}
+
+func (j *journaled) append(ctx context.Context, event JournalEvent, receipt *Receipt) error {
+	if j.m.journal == nil {
+		return nil
+	}
+	err := j.m.journal.Append(ctx, JournalEntry{
+		Version: journalVersion, ContextID: j.m.contextID, Event: event, Time: j.m.clock().UTC(), Undo: j.undo, ID: j.id, Receipt: receipt,
+	})
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrJournal, err)
+	}
+	return nil
+}
+
+// intend is called last in a transaction, each time that it is tried.
+func (j *journaled) intend(ctx context.Context, receipt *Receipt) error {
+	if err := j.failed(ctx); err != nil {
+		return err
+	}
+	j.id = receipt.ID
+	if j.undo {
+		j.id = "undo-" + j.id + "-" + fmt.Sprint(j.m.clock().UnixNano())
+	}
+	return j.append(ctx, JournalIntent, receipt)
+}
+
+// failed closes the intent of a try that was rolled back.
+func (j *journaled) failed(ctx context.Context) error {
+	if j.id == "" {
+		return nil
+	}
+	err := j.append(ctx, JournalFailed, nil)
+	j.id = ""
+	return err
+}
+
+// end writes down how the transaction ended, and returns what the caller is to
+// know: that it failed, or that it was done but is not in the journal.
+func (j *journaled) end(ctx context.Context, err error) error {
+	ctx = context.WithoutCancel(ctx)
+	switch {
+	case err == nil:
+		if err := j.append(ctx, JournalDone, nil); err != nil {
+			return fmt.Errorf("it was done, but that is not in the journal: %w", err)
+		}
+		return nil
+	case errors.Is(err, ErrOutcomeUnknown):
+		return err // the intent stays open
+	default:
+		// An intent that stays open is found not to have happened.
+		_ = j.failed(ctx)
+		return err
+	}
+}
+
+// Outcome is what became of an operation.
+type Outcome string
+
+// The outcomes.
+const (
+	// OutcomeDone: the change is in the database, or was.
+	OutcomeDone Outcome = "done"
+
+	// OutcomeNotDone: nothing was changed.
+	OutcomeNotDone Outcome = "not-done"
+
+	// OutcomeOvertaken: a cycle, or another operation, has written the same
+	// metadata rows since then, so the database no longer tells.
+	OutcomeOvertaken Outcome = "overtaken"
+)
+
+// Reconciled is an operation of a journal, and what became of it.
+type Reconciled struct {
+	// Receipt is what the operation was to do; Undo takes it back when the
+	// Outcome is OutcomeDone.
+	Receipt *Receipt `json:"receipt"`
+
+	// Undo says that the operation was to take the receipt back.
+	Undo bool `json:"undo,omitempty"`
+
+	// Time is when the operation was about to be committed.
+	Time    time.Time `json:"time"`
+	Outcome Outcome   `json:"outcome"`
+
+	// Proof says how the outcome is known: "journal" or "database".
+	Proof string `json:"proof"`
+}
+
+// Reconcile says for each operation of a journal whether it happened, in the
+// order of the intents. Where the journal itself does not tell, because the
+// process ended between the intent and the commit's answer, the metadata table
+// does: an operation changed all of its rows or none. It writes nothing.
+//
+// Entries of other customers are passed over. An entry of another version, or
+// one that does not follow from those before it, is ErrInvalidJournal.
+func (m *Mirror) Reconcile(ctx context.Context, entries []JournalEntry) ([]Reconciled, error) {
+	doing := "reconcile " + m.contextID
+	var all []Reconciled
+	open := map[string]int{}
+	for i, e := range entries {
+		refuse := func(reason string) ([]Reconciled, error) {
+			return nil, fmt.Errorf("%s: %w: entry %d: %s", doing, ErrInvalidJournal, i+1, reason)
+		}
+		if e.ContextID != m.contextID {
+			continue
+		}
+		if e.Version != journalVersion {
+			return refuse(fmt.Sprintf("its version is %d, this library knows %d", e.Version, journalVersion))
+		}
+		at, isOpen := open[e.ID]
+		switch e.Event {
+		case JournalIntent:
+			if isOpen || e.ID == "" {
+				return refuse("an operation begins twice, or has no ID")
+			}
+			if err := m.checkReceipt(e.Receipt); err != nil {
+				return refuse(err.Error())
+			}
+			open[e.ID] = len(all)
+			all = append(all, Reconciled{Receipt: e.Receipt, Undo: e.Undo, Time: e.Time, Proof: "database"})
+		case JournalDone, JournalFailed:
+			if !isOpen {
+				return refuse("an operation ends that did not begin")
+			}
+			delete(open, e.ID)
+			all[at].Proof, all[at].Outcome = "journal", OutcomeDone
+			if e.Event == JournalFailed {
+				all[at].Outcome = OutcomeNotDone
+			}
+		default:
+			return refuse(fmt.Sprintf("unknown event %q", clip(string(e.Event), maxNameLength)))
+		}
+	}
+	if len(open) == 0 {
+		return all, nil
+	}
+	tables, err := m.store.Tables(ctx)
+	if err != nil {
+		return nil, wrapError(ctx, err, doing)
+	}
+	md, err := m.readMetadata(ctx, m.store, tables)
+	if _, err := stateWithout(err); err != nil {
+		return nil, wrapError(ctx, err, doing)
+	}
+	for _, at := range open {
+		all[at].Outcome = m.outcome(md, all[at].Receipt, all[at].Undo)
+	}
+	return all, nil
+}
+
+// outcome tells from the metadata table whether a receipt was carried out, or,
+// with undo, taken back.
+func (m *Mirror) outcome(md *metadata, receipt *Receipt, undo bool) Outcome {
+	before, after := m.evidence(md, receipt)
+	if undo {
+		before, after = after, before
+	}
+	switch {
+	case after && !before:
+		return OutcomeDone
+	case before && !after:
+		return OutcomeNotDone
+	default:
+		return OutcomeOvertaken
+	}
+}
+
+// evidence reports whether some metadata rows are as they were before the
+// receipt was carried out, and whether some are as they are after it.
+func (m *Mirror) evidence(md *metadata, receipt *Receipt) (before, after bool) {
+	if receipt.Metadata != nil {
+		if md == nil {
+			return false, true
+		}
+		var was, is [][]Cell
+		for _, rt := range receipt.Tables {
+			was = append(was, rt.Metadata...)
+		}
+		for i := range md.rows {
+			is = append(is, md.cells(&md.rows[i]))
+		}
+		return sameRows(was, is), false
+	}
+	for _, rt := range receipt.Tables {
+		if len(rt.Actions) == 0 {
+			continue
+		}
+		is := md.cellsOf(rt.Table)
+		asBefore := sameRows(rt.Metadata, is)
+		asAfter := len(is) == 0 && md != nil
+		if slices.Contains(rt.Actions, ActionResetLSN) {
+			asAfter = sameRows(m.reset(rt.Metadata), is)
+			if asAfter && asBefore { // its LSN was -1 already
+				asBefore = slices.Contains(rt.Actions, ActionTruncate)
+			}
+		}
+		before, after = before || asBefore, after || asAfter
+	}
+	return before, after
+}
+
+// reset returns metadata rows with an LSN of -1.
+func (m *Mirror) reset(rows [][]Cell) [][]Cell {
+	var out [][]Cell
+	for _, row := range rows {
+		row = slices.Clone(row)
+		for i, c := range row {
+			if FoldName(c.Column) == FoldName(m.names.lsnColumn) {
+				row[i].Value = int64(ResendAll)
+			}
+		}
+		out = append(out, row)
+	}
+	return out
+}
+
+// cellsOf returns the metadata rows of a table.
+func (md *metadata) cellsOf(name string) [][]Cell {
+	var rows [][]Cell
+	for _, i := range md.rowsOf(Table{Name: name}) {
+		rows = append(rows, md.cells(&md.rows[i]))
+	}
+	return rows
+}
+
+// sameRows compares metadata rows in any order.
+func sameRows(a, b [][]Cell) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	b = slices.Clone(b)
+	for _, row := range a {
+		i := slices.IndexFunc(b, func(other []Cell) bool { return sameCells(row, other) })
+		if i < 0 {
+			return false
+		}
+		b = slices.Delete(b, i, i+1)
+	}
+	return true
+}

@@ -1,0 +1,228 @@
+package mirror_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store/memory"
+)
+
+// planned is a report whose tables need every kind of step.
+func planned(t *testing.T) (*memory.Store, *mirror.Mirror, *mirror.Report) {
+	t.Helper()
+	table := func(name string, rows ...mirror.Row) memory.Table {
+		return memory.Table{Name: name, Columns: []string{"id int", "name nvarchar(20)"}, Key: []string{"id"}, Rows: rows}
+	}
+	wider := table("wider", mirror.Row{1, "a"})
+	wider.Columns[1] = "name nvarchar(30)"
+	source := memory.New(table("different", mirror.Row{1, "a"}, mirror.Row{2, "b"}), table("requested", mirror.Row{1, "a"}),
+		table("same", mirror.Row{1, "a"}), table("untracked", mirror.Row{1, "a"}), table("missing", mirror.Row{1, "a"}), wider, table("twice", mirror.Row{1, "a"}))
+	store := memory.New(table("different", mirror.Row{1, "x"}), table("requested"), table("same", mirror.Row{1, "a"}),
+		table("untracked"), table("extra", mirror.Row{1, "a"}), table("wider", mirror.Row{1, "a"}), table("twice", mirror.Row{1, "b"}))
+	md := memory.Metadata(customer, map[string]mirror.LSN{
+		"different": 812, "requested": -1, "same": 813, "missing": 5, "wider": 6, "twice": 7,
+	})
+	md.Key = nil
+	md.Rows = append(md.Rows, mirror.Row{"TWICE", 8, nil})
+	require.NoError(t, store.Seed(md))
+	m := newMirror(t, store, nil)
+	report, err := m.Compare(t.Context(), source, nil)
+	require.NoError(t, err)
+	return store, m, report
+}
+
+func TestPlan(t *testing.T) {
+	_, _, report := planned(t)
+	var got []string
+	for _, pt := range report.Plan().Tables {
+		got = append(got, fmt.Sprintf("%s: %s, drop %t, %d rows, %d bytes, %d batches, %d cycles", pt.Table, pt.Step, pt.Drop, pt.Rows, pt.Bytes, pt.Batches, pt.Cycles))
+		require.NotEmpty(t, pt.Reason)
+		require.Equal(t, pt.Step != mirror.StepNone, pt.Meanwhile != "")
+	}
+	require.Equal(t, []string{
+		"different: reset, drop false, 2 rows, 34 bytes, 1 batches, 1 cycles",
+		"extra: none, drop false, 0 rows, 0 bytes, 0 batches, 0 cycles",
+		"missing: reset, drop false, 1 rows, 0 bytes, 1 batches, 1 cycles",
+		"twice: hard-reset, drop false, 1 rows, 17 bytes, 1 batches, 1 cycles",
+		"untracked: none, drop false, 0 rows, 0 bytes, 0 batches, 0 cycles",
+		"wider: hard-reset, drop true, 1 rows, 17 bytes, 1 batches, 1 cycles",
+	}, got)
+}
+
+// The table is large enough for a truncation, or just not.
+func TestPlanTruncates(t *testing.T) {
+	for rows, want := range map[int64]mirror.Step{999_999: mirror.StepReset, 1_000_000: mirror.StepTruncate} {
+		lsn := mirror.LSN(1)
+		r := &mirror.Report{Tables: []mirror.TableReport{{Table: "t", Verdict: mirror.VerdictDifferent, Tracked: true, LSN: &lsn, MirrorRows: rows, Changed: 1}}}
+		require.Equal(t, want, r.Plan().Tables[0].Step)
+	}
+}
+
+func TestPlanOfStates(t *testing.T) {
+	lsn := mirror.LSN(1)
+	for name, c := range map[string]struct {
+		report mirror.Report
+		table  mirror.TableReport
+		want   mirror.Step // "" for none at all
+	}{
+		"pending":              {table: mirror.TableReport{Verdict: mirror.VerdictPending}},
+		"identical":            {table: mirror.TableReport{Verdict: mirror.VerdictIdentical}},
+		"ahead":                {table: mirror.TableReport{Verdict: mirror.VerdictIdentical, LSNState: mirror.LSNAhead}, want: mirror.StepReset},
+		"expired, and columns": {table: mirror.TableReport{Verdict: mirror.VerdictSchemaDiffers, LSNState: mirror.LSNExpired}, want: mirror.StepNone},
+		"failed":               {table: mirror.TableReport{Verdict: mirror.VerdictFailed, Reason: "boom"}, want: mirror.StepNone},
+		"replica":              {report: mirror.Report{State: mirror.MirrorReplica}, table: mirror.TableReport{Verdict: mirror.VerdictDifferent}, want: mirror.StepNone},
+		"first cycle":          {report: mirror.Report{State: mirror.MirrorAwaitingFirstCycle}, table: mirror.TableReport{Verdict: mirror.VerdictDifferent}, want: mirror.StepNone},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.table.Table, c.table.Tracked, c.table.LSN = "t", true, &lsn
+			c.report.Tables = []mirror.TableReport{c.table}
+			plan := c.report.Plan()
+			if c.want == "" {
+				require.Empty(t, plan.Tables)
+				return
+			}
+			require.Equal(t, c.want, plan.Tables[0].Step)
+			require.Equal(t, c.want == mirror.StepNone, plan.Empty())
+		})
+	}
+}
+
+func TestApply(t *testing.T) {
+	store, m, report := planned(t)
+	var plan *mirror.Plan
+	data, err := json.Marshal(report.Plan())
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(data, &plan))
+	require.Equal(t, report.Plan().String(), plan.String())
+
+	before := dump(t, store)
+	_, err = m.Apply(t.Context(), plan, nil)
+	require.ErrorIs(t, err, mirror.ErrNotConfirmed, "it has hard resets")
+	dry, err := m.Apply(t.Context(), plan, &mirror.ApplyOptions{DryRun: true})
+	require.NoError(t, err)
+	require.True(t, dry.DryRun)
+	require.Equal(t, before, dump(t, store))
+
+	receipt, err := m.Apply(t.Context(), plan, &mirror.ApplyOptions{Confirm: customer})
+	require.NoError(t, err)
+	var got []string
+	for _, rt := range receipt.Tables {
+		got = append(got, fmt.Sprint(rt.Table, rt.Actions))
+	}
+	require.Equal(t, []string{"different[reset-lsn]", "missing[reset-lsn]", "twice[delete-metadata]", "wider[delete-metadata drop]"}, got)
+	lsn, _ := store.LSN(customer, "different")
+	require.Equal(t, mirror.ResendAll, lsn)
+	lsn, _ = store.LSN(customer, "same")
+	require.EqualValues(t, 813, lsn)
+	_, _, ok := store.Table("wider")
+	require.False(t, ok)
+	_, rows, _ := store.Table("twice")
+	require.Len(t, rows, 1, "its data stays")
+
+	_, err = m.Apply(t.Context(), plan, &mirror.ApplyOptions{Confirm: customer})
+	require.ErrorIs(t, err, mirror.ErrMoved, "it was applied already")
+}
+
+func TestApplyOnlyWhatThePlanSaw(t *testing.T) {
+	for name, move := range map[string]mirror.Row{
+		"the LSN moved":        {"different", 900},
+		"it was reset already": {"different", -1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			store, m, report := planned(t)
+			plan := report.Plan()
+			require.NoError(t, store.Update(t.Context(), func(tx mirror.Tx) error {
+				_, err := tx.Set(t.Context(), definition(t, tx, mirror.MetadataTableName(customer)),
+					[]mirror.Cell{{Column: "tablename", Value: move[0]}}, []mirror.Cell{{Column: "LSN", Value: move[1]}})
+				return err
+			}))
+			before := dump(t, store)
+			tables := []string{"different", "missing"}
+			_, err := m.Apply(t.Context(), plan, &mirror.ApplyOptions{Tables: tables})
+			require.ErrorIs(t, err, mirror.ErrMoved)
+			require.ErrorContains(t, err, `"different"`)
+			require.NotContains(t, err.Error(), `"missing"`)
+			require.Equal(t, before, dump(t, store), "nothing else is changed either")
+
+			receipt, err := m.Apply(t.Context(), plan, &mirror.ApplyOptions{Tables: tables, SkipMoved: true})
+			require.NoError(t, err)
+			require.Empty(t, receipt.Tables[0].Actions)
+			require.Contains(t, receipt.Tables[0].Note, "left alone")
+			require.Equal(t, []mirror.Action{mirror.ActionResetLSN}, receipt.Tables[1].Actions)
+			require.NoError(t, m.Undo(t.Context(), receipt))
+			require.Equal(t, before, dump(t, store))
+
+			_, err = m.Apply(t.Context(), plan, &mirror.ApplyOptions{Tables: tables[:1], SkipMoved: true})
+			require.ErrorIs(t, err, mirror.ErrMoved, "nothing is left to do")
+		})
+	}
+}
+
+func TestApplyForce(t *testing.T) {
+	store, m, report := planned(t)
+	plan := report.Plan()
+	before := dump(t, store)
+	_, err := m.Apply(t.Context(), plan, &mirror.ApplyOptions{Tables: []string{"same", "untracked"}})
+	require.ErrorIs(t, err, mirror.ErrNotPlanned)
+	require.ErrorContains(t, err, "Force")
+	require.Equal(t, before, dump(t, store))
+
+	_, err = m.Apply(t.Context(), plan, &mirror.ApplyOptions{Tables: []string{"SAME"}, Force: true})
+	require.NoError(t, err)
+	lsn, _ := store.LSN(customer, "same")
+	require.Equal(t, mirror.ResendAll, lsn)
+
+	_, err = m.Apply(t.Context(), plan, &mirror.ApplyOptions{Tables: []string{"no such table"}, Force: true})
+	require.ErrorIs(t, err, mirror.ErrTableNotFound)
+	_, err = m.Apply(t.Context(), plan, &mirror.ApplyOptions{Tables: []string{}})
+	require.ErrorIs(t, err, mirror.ErrNoTables)
+}
+
+func TestApplyRefusesPlans(t *testing.T) {
+	store, m, report := planned(t)
+	for name, c := range map[string]struct {
+		alter func(p *mirror.Plan)
+		want  string
+	}{
+		"another customer":     {func(p *mirror.Plan) { p.ContextID = "Cust2" }, `"Cust2"`},
+		"another version":      {func(p *mirror.Plan) { p.Version = 2 }, "version is 2"},
+		"an unknown step":      {func(p *mirror.Plan) { p.Tables[0].Step = "explode" }, `"explode"`},
+		"a table twice":        {func(p *mirror.Plan) { p.Tables[1].Table = "DIFFERENT" }, "twice"},
+		"no fingerprint":       {func(p *mirror.Plan) { p.Tables[0].Metadata = "" }, "fingerprint"},
+		"a drop with a reset":  {func(p *mirror.Plan) { p.Tables[0].Drop = true }, "only a hard reset"},
+		"a table without name": {func(p *mirror.Plan) { p.Tables[0].Table = "" }, "no name"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			plan := report.Plan()
+			c.alter(plan)
+			before := dump(t, store)
+			_, err := m.Apply(t.Context(), plan, &mirror.ApplyOptions{Confirm: customer})
+			require.ErrorIs(t, err, mirror.ErrInvalidPlan)
+			require.ErrorContains(t, err, c.want)
+			require.Equal(t, before, dump(t, store))
+		})
+	}
+	_, err := m.Apply(t.Context(), nil, nil)
+	require.ErrorIs(t, err, mirror.ErrInvalidPlan)
+
+	data, err := json.Marshal(report.Plan())
+	require.NoError(t, err)
+	var plan mirror.Plan
+	err = json.Unmarshal([]byte(strings.Replace(string(data), `"step"`, `"stepp"`, 1)), &plan)
+	require.ErrorIs(t, err, mirror.ErrInvalidPlan)
+	require.ErrorContains(t, err, `"stepp"`)
+}
+
+func TestPlanPrints(t *testing.T) {
+	_, _, report := planned(t)
+	text := report.Plan().String()
+	for _, want := range []string{"different  reset", "wider      hard-reset, drop", "gone from now on", "the next cycle drops it"} {
+		require.Contains(t, text, want)
+	}
+	require.Contains(t, (&mirror.Report{ContextID: customer}).Plan().String(), "Nothing to do")
+}

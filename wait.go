@@ -1,0 +1,441 @@
+package mirror
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+)
+
+// WaitState is how far a table has come after a reset.
+type WaitState string
+
+// The states.
+const (
+	// WaitRequested: no cycle has reached the table yet.
+	WaitRequested WaitState = "requested"
+
+	// WaitFilling: a cycle is populating it.
+	WaitFilling WaitState = "filling"
+
+	// WaitPopulated: it has a valid LSN again.
+	WaitPopulated WaitState = "populated"
+
+	// WaitLost: it has a valid LSN, and was not populated. A cycle that was
+	// running when the table was reset wrote its own LSN over the -1.
+	WaitLost WaitState = "lost"
+)
+
+// WaitOptions configure [Mirror.Wait]. The zero value of each field is its
+// default.
+type WaitOptions struct {
+	// Tables are the tables to wait for. Default: those of the receipt.
+	Tables []string
+
+	// Source is the customer's database. With it the expected numbers of rows
+	// are those of the source, and a lost reset is found by Report. Default:
+	// the numbers are those of the receipt.
+	Source Source
+
+	// Report is the comparison that led to the reset: keys that had diverged
+	// and still have the same difference prove that a reset was lost.
+	// Default: only what Wait sees itself counts.
+	Report *Report
+
+	// Schedule says when cycles begin. Default: what SuperOffice documents.
+	Schedule Schedule
+
+	// Poll is the time between two looks at the mirror, each of which counts
+	// the rows of the tables that are still waited for. Default: 30 s.
+	Poll time.Duration
+
+	// MaxCycles is how many cycles may fail to come, each as late as Schedule
+	// allows, before a table is ErrOverdue. Default: 3.
+	MaxCycles int
+
+	// ResetAgain is how often a lost reset is repeated. Default: not at all;
+	// a lost reset is ErrLostReset.
+	ResetAgain int
+
+	// Progress is called after each look. It must not block. Default: no
+	// progress.
+	Progress func(*WaitReport)
+}
+
+// WaitReport is how far the tables have come.
+type WaitReport struct {
+	ContextID string      `json:"contextId"`
+	Started   time.Time   `json:"started"`
+	Time      time.Time   `json:"time"`
+	Next      time.Time   `json:"nextCycle"` // when the next cycle is to be expected
+	Tables    []WaitTable `json:"tables"`
+
+	// Receipts are those of resets that were repeated.
+	Receipts []*Receipt `json:"receipts,omitempty"`
+}
+
+// WaitTable is one table of a [WaitReport].
+type WaitTable struct {
+	Table string    `json:"table"`
+	State WaitState `json:"state"`
+	LSN   *LSN      `json:"lsn"`
+
+	// Rows of Expected are there; Expected is 0 when it is not known.
+	Rows     int64 `json:"rows"`
+	Expected int64 `json:"expected"`
+
+	// Remaining estimates how long the filling takes, from the rows so far.
+	Remaining Duration `json:"remaining,omitempty"`
+
+	// Proof says how it is known that the table was populated, or that its
+	// reset was lost; "" when only its LSN says so.
+	Proof string `json:"proof,omitempty"`
+
+	// Resets is how often the reset was repeated.
+	Resets int `json:"resets,omitempty"`
+}
+
+// waited is a table that is waited for.
+type waited struct {
+	WaitTable
+	truncated bool  // its rows were deleted with the reset
+	first     int64 // rows at the first look, -1 before it
+	shrank    bool  // a cycle was seen to wipe it
+
+	since     time.Time // when anything was last seen to change
+	filling   time.Time // when the filling was first seen
+	fillStart int64     // rows at that time
+}
+
+// Wait follows tables that were reset from their LSN of -1, through being wiped
+// and filled, until each has a valid LSN again, and returns what became of them.
+// Receipt may be nil when opts names the tables. Cycles may come late, or not at
+// night (see Schedule); a connection that is lost between two looks is waited
+// for, too.
+//
+// A cycle that was running while a table was reset can write its own LSN over
+// the -1: then the table is not populated, and nothing shows it. Wait tells by
+// keys of opts.Report that have the same difference as before, and after a
+// truncation by rows that are missing. Such a table is reset again as often as
+// ResetAgain says; after that it is an *Error with ErrLostReset. A table that no
+// cycle reaches in time is ErrOverdue. The report comes with these errors, and
+// with that of a context that is done.
+func (m *Mirror) Wait(ctx context.Context, receipt *Receipt, opts *WaitOptions) (*WaitReport, error) {
+	var o WaitOptions
+	if opts != nil {
+		o = *opts
+	}
+	doing := "wait for " + m.contextID
+	o.Poll, o.MaxCycles = cmp.Or(o.Poll, 30*time.Second), cmp.Or(o.MaxCycles, 3)
+	if o.Poll < 0 || o.MaxCycles < 0 || o.ResetAgain < 0 {
+		return nil, fmt.Errorf("%s: Poll, MaxCycles and ResetAgain cannot be negative", doing)
+	}
+	if err := o.Schedule.check(); err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	if receipt != nil {
+		if err := m.checkReceipt(receipt); err != nil {
+			return nil, fmt.Errorf("%s: %w", doing, err)
+		}
+	}
+	w := &waiting{m: m, o: o, report: &WaitReport{ContextID: m.contextID, Started: m.clock().UTC()}}
+	w.add(receipt)
+	if len(w.tables) == 0 {
+		return nil, fmt.Errorf("%s: %w: pass the receipt of a reset, or name tables", doing, ErrNoTables)
+	}
+	for {
+		err := w.look(ctx)
+		w.publish()
+		if err != nil && !passing(err) {
+			return w.report, wrapError(ctx, err, doing)
+		}
+		if err := w.verdict(); err != nil || w.done() {
+			return w.report, err
+		}
+		if err := m.sleep(ctx, o.Poll); err != nil {
+			return w.report, err
+		}
+	}
+}
+
+// passing reports whether an error is one that a later look may not meet.
+func passing(err error) bool {
+	return errors.Is(err, ErrConnection) || errors.Is(err, ErrLockTimeout) || errors.Is(err, ErrDeadlock) || errors.Is(err, ErrBusy)
+}
+
+// waiting is one run of Wait.
+type waiting struct {
+	m      *Mirror
+	o      WaitOptions
+	tables []*waited
+	report *WaitReport
+}
+
+// add puts the tables together.
+func (w *waiting) add(receipt *Receipt) {
+	now := w.m.clock()
+	wanted := map[string]bool{}
+	for _, name := range w.o.Tables {
+		wanted[FoldName(name)] = true
+	}
+	if receipt != nil {
+		for _, rt := range receipt.Tables {
+			if len(rt.Actions) == 0 || w.o.Tables != nil && !wanted[FoldName(rt.Table)] {
+				continue
+			}
+			delete(wanted, FoldName(rt.Table))
+			w.tables = append(w.tables, &waited{
+				WaitTable: WaitTable{Table: rt.Table, State: WaitRequested, Expected: rt.Rows}, first: -1, since: now,
+				truncated: slices.Contains(rt.Actions, ActionTruncate) || slices.Contains(rt.Actions, ActionDrop),
+			})
+		}
+	}
+	for _, name := range w.o.Tables {
+		if wanted[FoldName(name)] {
+			delete(wanted, FoldName(name))
+			w.tables = append(w.tables, &waited{WaitTable: WaitTable{Table: name, State: WaitRequested}, first: -1, since: now})
+		}
+	}
+}
+
+// publish tells how far the tables have come.
+func (w *waiting) publish() {
+	now := w.m.clock()
+	r := *w.report
+	r.Time, r.Next, r.Tables = now.UTC(), w.o.Schedule.NextCycle(now).UTC(), nil
+	for _, t := range w.tables {
+		r.Tables = append(r.Tables, t.WaitTable)
+	}
+	w.report = &r
+	if w.o.Progress != nil {
+		w.o.Progress(w.report)
+	}
+}
+
+func (w *waiting) done() bool {
+	return !slices.ContainsFunc(w.tables, func(t *waited) bool { return t.State == WaitRequested || t.State == WaitFilling })
+}
+
+// verdict returns an error when waiting longer is of no use.
+func (w *waiting) verdict() error {
+	overdue := &Error{Op: "wait", ContextID: w.m.contextID, Err: ErrOverdue}
+	lost := &Error{Op: "wait", ContextID: w.m.contextID, Err: ErrLostReset}
+	for _, t := range w.tables {
+		switch t.State {
+		case WaitLost:
+			lost.Tables = append(lost.Tables, TableError{Table: t.Table, Reason: t.Proof})
+		case WaitRequested, WaitFilling:
+			limit := t.since
+			for range w.o.MaxCycles {
+				limit = w.o.Schedule.overdue(limit)
+			}
+			if !w.m.clock().Before(limit) {
+				overdue.Tables = append(overdue.Tables, TableError{Table: t.Table,
+					Reason: "is still " + string(t.State) + ", and no cycle came in " + Duration(w.m.clock().Sub(t.since)).String() + ": is the Mirroring Task running?"})
+			}
+		}
+	}
+	switch {
+	case len(overdue.Tables) > 0:
+		return overdue
+	case len(lost.Tables) > 0 && w.done():
+		return lost
+	default:
+		return nil
+	}
+}
+
+// look reads the LSNs, and counts the rows of tables that are waited for.
+func (w *waiting) look(ctx context.Context) error {
+	tables, err := w.m.store.Tables(ctx)
+	if err != nil {
+		return err
+	}
+	md, err := w.m.readMetadata(ctx, w.m.store, tables)
+	if _, err := stateWithout(err); err != nil {
+		return err
+	}
+	for _, t := range w.tables {
+		if t.State != WaitRequested && t.State != WaitFilling {
+			continue
+		}
+		if err := w.lookAt(ctx, t, tables, md); err != nil {
+			return fmt.Errorf("%s: %w", t.Table, err)
+		}
+	}
+	return nil
+}
+
+func (w *waiting) lookAt(ctx context.Context, t *waited, tables []Table, md *metadata) error {
+	now := w.m.clock()
+	def, present, err := findTable(tables, t.Table)
+	if err != nil {
+		return err
+	}
+	rows := int64(0)
+	if present {
+		if rows, err = w.m.store.Count(ctx, def); err != nil {
+			return err
+		}
+	} else {
+		def = Table{Name: t.Table}
+	}
+	if err := w.expect(ctx, t); err != nil {
+		return err
+	}
+	if t.first < 0 {
+		t.first = rows
+	} else if rows != t.Rows {
+		t.since = now
+		t.shrank = t.shrank || rows < t.Rows
+		if t.State == WaitRequested {
+			t.State, t.filling, t.fillStart = WaitFilling, now, rows
+		}
+	}
+	t.Rows, t.LSN = rows, md.lsnOf(def)
+	if elapsed := now.Sub(t.filling); t.State == WaitFilling && rows > t.fillStart && t.Expected > rows {
+		t.Remaining = Duration(float64(elapsed) * float64(t.Expected-rows) / float64(rows-t.fillStart))
+	}
+	if !present || t.LSN == nil || *t.LSN < 0 {
+		return nil
+	}
+	t.Remaining = 0
+	if err := w.settle(ctx, t); err != nil {
+		return err
+	}
+	if t.State != WaitLost || t.Resets >= w.o.ResetAgain {
+		return nil
+	}
+	receipt, err := w.m.ResetTables(ctx, []string{t.Table}, &ResetOptions{Truncate: t.truncated})
+	if err != nil {
+		t.State = WaitRequested // it will be seen to be lost again
+		return err
+	}
+	w.report.Receipts = append(w.report.Receipts, receipt)
+	t.State, t.first, t.shrank, t.since, t.Proof = WaitRequested, -1, false, now, ""
+	t.Resets++
+	return nil
+}
+
+// expect counts the rows of the source, once.
+func (w *waiting) expect(ctx context.Context, t *waited) error {
+	if w.o.Source == nil || t.Expected > 0 && t.first >= 0 {
+		return nil
+	}
+	tables, err := w.o.Source.Tables(ctx)
+	if err != nil {
+		return fmt.Errorf("source: %w", err)
+	}
+	def, ok, err := findTable(tables, t.Table)
+	if err != nil || !ok {
+		return err
+	}
+	if t.Expected, err = w.o.Source.Count(ctx, def); err != nil {
+		return fmt.Errorf("source: %w", err)
+	}
+	return nil
+}
+
+// settle decides whether a table with a valid LSN was populated.
+func (w *waiting) settle(ctx context.Context, t *waited) error {
+	checked, same, err := w.sameDifferences(ctx, t.Table)
+	if err != nil {
+		return err
+	}
+	t.State = WaitPopulated
+	switch {
+	case same > 0:
+		t.State, t.Proof = WaitLost, fmt.Sprintf("%d of %d rows that had diverged are as they were", same, checked)
+	case checked > 0:
+		t.Proof = fmt.Sprintf("%d rows that had diverged are others now", checked)
+	case t.truncated && 2*t.Rows < t.Expected:
+		t.State, t.Proof = WaitLost, fmt.Sprintf("it was emptied and has %s rows of %s", formatCount(t.Rows), formatCount(t.Expected))
+	case t.truncated:
+		t.Proof = "it was emptied and is full again"
+	case t.shrank:
+		t.Proof = "it was seen being wiped"
+	}
+	return nil
+}
+
+// witnesses is how many keys that had diverged are read again, at most.
+const witnesses = 20
+
+// sameDifferences reads keys that had diverged once more, and counts those that
+// still have the same difference.
+func (w *waiting) sameDifferences(ctx context.Context, table string) (checked, same int, err error) {
+	if w.o.Source == nil || w.o.Report == nil {
+		return 0, 0, nil
+	}
+	tr := w.o.Report.Table(table)
+	if tr == nil {
+		return 0, 0, nil
+	}
+	c := w.m.newComparison(w.o.Source, CompareOptions{
+		IgnoreColumns: w.o.Report.IgnoreColumns, SchemaPrefixes: w.o.Report.SchemaPrefixes, LooseTypes: w.o.Report.LooseTypes,
+	})
+	var scratch Report
+	pairs, err := c.pairs(ctx, &scratch)
+	if err != nil {
+		return 0, 0, err
+	}
+	i := slices.IndexFunc(pairs, func(p pair) bool { return FoldName(p.name) == FoldName(c.trimPrefix(tr.Table)) })
+	if i < 0 || pairs[i].source == nil || pairs[i].mirror == nil {
+		return 0, 0, nil
+	}
+	var now TableReport
+	plan := c.planTable(pairs[i], &now)
+	if !plan.ranged || plan.incomparable != "" {
+		return 0, 0, nil
+	}
+	r := &tableRun{c: c, p: pairs[i], plan: plan}
+	for _, d := range tr.Differences {
+		key, err := plan.keyOf(d.Key)
+		if d.State == DiffPending || err != nil || key == nil || checked == witnesses {
+			continue
+		}
+		found, err := r.compareKey(ctx, key)
+		if err != nil {
+			return 0, 0, err
+		}
+		checked++
+		if len(found.Keys) > 0 && found.Keys[0].Sum == d.Sum {
+			same++
+		}
+	}
+	return checked, same, nil
+}
+
+// String returns the text that WriteText writes.
+func (r *WaitReport) String() string { return textOf(r) }
+
+// WriteJSON writes the report as indented JSON.
+func (r *WaitReport) WriteJSON(w io.Writer) error { return writeJSON(w, r) }
+
+// WriteText writes the report for people.
+func (r *WaitReport) WriteText(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Waiting for %s since %s, %s\n", printable(r.ContextID), r.Started.Format(time.DateTime+" MST"), Duration(r.Time.Sub(r.Started)))
+	var g grid
+	g.row("TABLE", "STATE", "ROWS", "EXPECTED", "LSN", "")
+	for _, t := range r.Tables {
+		note := t.Proof
+		if t.Remaining > 0 {
+			note = "about " + t.Remaining.String() + " left"
+		}
+		if t.Resets > 0 {
+			note = strings.TrimPrefix(note+fmt.Sprintf("; reset again %d times", t.Resets), "; ")
+		}
+		g.row(t.Table, string(t.State), formatCount(t.Rows), dash(t.Expected), formatLSN(t.LSN), note)
+	}
+	b.WriteString(g.text("  ", "llrrr"))
+	if slices.ContainsFunc(r.Tables, func(t WaitTable) bool { return t.State == WaitRequested }) {
+		fmt.Fprintf(&b, "The next cycle is to be expected by %s.\n", r.Next.Format(time.DateTime+" MST"))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
