@@ -277,10 +277,19 @@ func (c *comparison) readVersion(ctx context.Context, report *Report) error {
 	return nil
 }
 
-// lastLSNs notes the LSNs after the last row was read, from which Recheck counts
-// the cycles. Without them it begins to count at its first call.
+// lastLSNs notes the metadata rows after the last row was read: from their LSNs
+// Recheck counts the cycles, and a Plan is for them. Without them Recheck begins
+// to count at its first call.
 func (c *comparison) lastLSNs(ctx context.Context, report *Report) {
-	if c.metadata == nil || !slices.ContainsFunc(report.Tables, func(t TableReport) bool { return t.open() }) {
+	repairable := func(t TableReport) bool {
+		switch t.Verdict {
+		case VerdictDifferent, VerdictSchemaDiffers, VerdictMissing, VerdictPending:
+			return true
+		default:
+			return t.LSNState == LSNAhead
+		}
+	}
+	if c.metadata == nil || !slices.ContainsFunc(report.Tables, repairable) {
 		return
 	}
 	md, err := c.m.readMetadata(ctx, c.m.store, []Table{*c.metadata})
@@ -290,7 +299,14 @@ func (c *comparison) lastLSNs(ctx context.Context, report *Report) {
 	}
 	for i := range report.Tables {
 		t := &report.Tables[i]
-		t.LastLSN = md.lsnOf(Table{Name: t.Table})
+		table := Table{Name: t.Table}
+		t.LastLSN, t.MetadataRows, t.MetadataSum = md.lsnOf(table), len(md.rowsOf(table)), ""
+		if t.Tracked = t.MetadataRows > 0; t.Tracked {
+			t.MetadataSum = md.fingerprint(table)
+		}
+		if t.Verdict == VerdictDifferent && t.requested() {
+			t.decide()
+		}
 	}
 }
 

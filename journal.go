@@ -81,7 +81,11 @@ func (j *journaled) intend(ctx context.Context, receipt *Receipt) error {
 	if j.undo {
 		j.id = "undo-" + j.id + "-" + fmt.Sprint(j.m.clock().UnixNano())
 	}
-	return j.append(ctx, JournalIntent, receipt)
+	err := j.append(ctx, JournalIntent, receipt)
+	if err != nil {
+		j.id = "" // whether it is there or not, nothing follows it
+	}
+	return err
 }
 
 // failed closes the intent of a try that was rolled back.

@@ -198,7 +198,7 @@ func TestPending(t *testing.T) {
 				f.task.Mirror = tampering{f.store, f}
 			}}
 		}},
-		{name: "the LSN vanishes meanwhile", verdict: mirror.VerdictDifferent, differing: 1, stale: true, do: func(f *follower) mirror.Source {
+		{name: "the metadata row vanishes meanwhile", verdict: mirror.VerdictDifferent, differing: 1, do: func(f *follower) mirror.Source {
 			f.touch(f.customer, "contact", 2, "renamed")
 			return &tracker{Customer: f.customer, after: func(int) { f.lsn(nil) }}
 		}},
@@ -249,6 +249,10 @@ func TestPending(t *testing.T) {
 			f.touch(f.store, "contact", 3, "tampered")
 			f.lsn(int64(-1))
 			return nil
+		}},
+		{name: "a reset is requested meanwhile", verdict: mirror.VerdictPending, differing: 1, pending: 1, do: func(f *follower) mirror.Source {
+			f.touch(f.store, "contact", 2, "tampered")
+			return &tracker{Customer: f.customer, after: func(int) { f.lsn(int64(-1)) }}
 		}},
 		{name: "no metadata row", verdict: mirror.VerdictDifferent, differing: 1, do: func(f *follower) mirror.Source {
 			f.touch(f.customer, "contact", 3, "renamed")

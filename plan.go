@@ -108,7 +108,7 @@ func (r *Report) Plan() *Plan {
 		if step == "" {
 			continue
 		}
-		pt := PlanTable{Table: t.Table, Step: step, Reason: reason, LSN: t.LSN, Metadata: t.MetadataSum}
+		pt := PlanTable{Table: t.Table, Step: step, Reason: reason, LSN: t.lastLSN(), Metadata: t.MetadataSum}
 		switch step {
 		case StepReset:
 			pt.Meanwhile = "as it is until the next cycle, then empty until it is populated"
@@ -167,9 +167,9 @@ func (r *Report) step(t *TableReport) (Step, string) {
 	case t.Verdict == VerdictMissing:
 		reason = "the mirror does not have it"
 	case t.Diverged == 0:
-		reason = fmt.Sprintf("%s rows differ, and whether they are pending is not known", formatCount(n-t.Pending))
+		reason = formatRows(n-t.Pending) + " differ, and whether they are pending is not known"
 	default:
-		reason = formatCount(t.Diverged) + " rows diverged"
+		reason = formatRows(t.Diverged) + " diverged"
 	}
 	if t.MirrorRows >= truncateRows {
 		return StepTruncate, reason

@@ -82,7 +82,9 @@ func (m *Mirror) Recheck(ctx context.Context, source Source, report *Report, opt
 	}
 	for i := range out.Tables {
 		t := &out.Tables[i]
-		t.look(byName[FoldName(c.trimPrefix(t.Table))].lsn)
+		p := byName[FoldName(c.trimPrefix(t.Table))]
+		t.look(p.lsn)
+		t.LSN, t.Tracked, t.MetadataRows, t.MetadataSum = p.lsn, p.tracked, p.metadataRows, p.metadataSum
 	}
 	late := o.After > 0 && m.clock().Sub(report.Finished) >= o.After
 	for i := range out.Tables {
@@ -153,7 +155,7 @@ func (c *comparison) recheckTable(ctx context.Context, p pair, t *TableReport, s
 	if p.state, err = c.lsnState(ctx, p); err != nil {
 		return err
 	}
-	t.LSNState, t.LSN = p.state, p.lsn
+	t.LSNState = p.state
 	r.p = p
 	k := c.trackingOf(r, t)
 	m := newMerge(plan, 0)

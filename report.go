@@ -130,7 +130,7 @@ type TableReport struct {
 	// Err is the error behind VerdictFailed.
 	Err error `json:"-"`
 
-	// LSN is the table's LSN when the comparison began; nil when it has none.
+	// LSN is the table's LSN before its rows were read; nil when it has none.
 	LSN *LSN `json:"lsn,omitempty"`
 
 	// LSNState says what the source's change tracking makes of the LSN.
@@ -145,8 +145,8 @@ type TableReport struct {
 	Tracked bool `json:"tracked"`
 
 	// MetadataRows is how many rows the metadata table has for the table,
-	// normally one, and MetadataSum identifies them: a Plan is applied only to
-	// a table whose rows are still these.
+	// normally one, and MetadataSum identifies them, when they were last looked
+	// at: a Plan is applied only to a table whose rows are still these.
 	MetadataRows int    `json:"metadataRows,omitempty"`
 	MetadataSum  string `json:"metadataSum,omitempty"`
 
@@ -367,7 +367,18 @@ func (t *TableReport) stale() bool {
 }
 
 // requested reports whether the next cycle repopulates the table anyway.
-func (t *TableReport) requested() bool { return t.LSN != nil && *t.LSN == ResendAll }
+func (t *TableReport) requested() bool {
+	lsn := t.lastLSN()
+	return lsn != nil && *lsn == ResendAll
+}
+
+// lastLSN is the LSN as far as it is known.
+func (t *TableReport) lastLSN() *LSN {
+	if t.LastLSN != nil {
+		return t.LastLSN
+	}
+	return t.LSN
+}
 
 // Table returns the report of a table, found as FoldName folds names, or nil.
 func (r *Report) Table(name string) *TableReport {

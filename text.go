@@ -103,3 +103,11 @@ func formatCount(n int64) string {
 	}
 	return s
 }
+
+// formatRows returns a number of rows: "1 row", "1,000 rows".
+func formatRows(n int64) string {
+	if n == 1 {
+		return "1 row"
+	}
+	return formatCount(n) + " rows"
+}

@@ -349,11 +349,11 @@ func (w *waiting) settle(ctx context.Context, t *waited) error {
 	t.State = WaitPopulated
 	switch {
 	case same > 0:
-		t.State, t.Proof = WaitLost, fmt.Sprintf("%d of %d rows that had diverged are as they were", same, checked)
+		t.State, t.Proof = WaitLost, fmt.Sprintf("%d of %s that had diverged as before", same, formatRows(int64(checked)))
 	case checked > 0:
-		t.Proof = fmt.Sprintf("%d rows that had diverged are others now", checked)
+		t.Proof = formatRows(int64(checked))+" that had diverged changed"
 	case t.truncated && 2*t.Rows < t.Expected:
-		t.State, t.Proof = WaitLost, fmt.Sprintf("it was emptied and has %s rows of %s", formatCount(t.Rows), formatCount(t.Expected))
+		t.State, t.Proof = WaitLost, fmt.Sprintf("it was emptied and has %s of %s", formatRows(t.Rows), formatCount(t.Expected))
 	case t.truncated:
 		t.Proof = "it was emptied and is full again"
 	case t.shrank:
@@ -428,7 +428,7 @@ func (r *WaitReport) WriteText(w io.Writer) error {
 			note = "about " + t.Remaining.String() + " left"
 		}
 		if t.Resets > 0 {
-			note = strings.TrimPrefix(note+fmt.Sprintf("; reset again %d times", t.Resets), "; ")
+			note = strings.TrimPrefix(note+fmt.Sprintf("; reset again: %d", t.Resets), "; ")
 		}
 		g.row(t.Table, string(t.State), formatCount(t.Rows), dash(t.Expected), formatLSN(t.LSN), note)
 	}

@@ -1,0 +1,318 @@
+package mirror_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store/memory"
+)
+
+// notes is a journal in memory that fails at the nth entry.
+type notes struct {
+	entries []mirror.JournalEntry
+	failAt  int
+	at      func(e mirror.JournalEntry)
+}
+
+func (n *notes) Append(_ context.Context, e mirror.JournalEntry) error {
+	if n.at != nil {
+		n.at(e)
+	}
+	if len(n.entries)+1 == n.failAt {
+		n.failAt = 0
+		return errBoom
+	}
+	n.entries = append(n.entries, e)
+	return nil
+}
+
+func (n *notes) events() string {
+	var texts []string
+	for _, e := range n.entries {
+		texts = append(texts, string(e.Event))
+	}
+	return strings.Join(texts, " ")
+}
+
+func TestJournal(t *testing.T) {
+	journal := &notes{}
+	store := world()
+	m := newMirror(t, store, &mirror.Options{Journal: journal})
+	before := dump(t, store)
+	journal.at = func(mirror.JournalEntry) {
+		if len(journal.entries) == 0 {
+			require.Equal(t, before, dump(t, store), "the intent comes before the commit")
+		} else {
+			require.NotEqual(t, before, dump(t, store))
+		}
+	}
+	receipt, err := m.ResetTables(t.Context(), []string{"contact"}, nil)
+	require.NoError(t, err)
+	require.Equal(t, "intent done", journal.events())
+	require.Equal(t, receipt, journal.entries[0].Receipt)
+	require.Equal(t, receipt.ID, journal.entries[1].ID)
+	require.NotEmpty(t, receipt.ID)
+
+	journal.at = nil
+	require.NoError(t, m.Undo(t.Context(), receipt))
+	require.Equal(t, "intent done intent done", journal.events())
+	require.True(t, journal.entries[2].Undo)
+	require.Equal(t, before, dump(t, store))
+
+	_, err = m.ResetTables(t.Context(), []string{"contact"}, &mirror.ResetOptions{DryRun: true})
+	require.NoError(t, err)
+	require.Len(t, journal.entries, 4, "a dry run changes nothing")
+}
+
+func TestJournalThatFails(t *testing.T) {
+	for _, op := range operations() {
+		if !op.changes {
+			continue
+		}
+		t.Run(op.name, func(t *testing.T) {
+			s := op.prepare(t)
+			before := dump(t, s.store)
+			journal := &notes{failAt: 1}
+			s.opts = &mirror.Options{Journal: journal}
+			_, err := s.run(t.Context(), t, s.store)
+			require.ErrorIs(t, err, mirror.ErrJournal)
+			require.ErrorIs(t, err, errBoom)
+			require.Equal(t, before, dump(t, s.store), "without an intent nothing happens")
+			require.Empty(t, journal.entries)
+
+			journal.failAt = 2
+			_, err = s.run(t.Context(), t, s.store)
+			require.ErrorIs(t, err, mirror.ErrJournal)
+			require.ErrorContains(t, err, "was done")
+			require.NotEqual(t, before, dump(t, s.store))
+		})
+	}
+}
+
+func TestJournalOfFailures(t *testing.T) {
+	journal := &notes{}
+	store := world()
+	m := newMirror(t, store, &mirror.Options{Journal: journal})
+	store.FailAt(memory.Commit, 1, errBoom)
+	_, err := m.ResetTables(t.Context(), []string{"contact"}, nil)
+	require.ErrorIs(t, err, errBoom)
+	require.Equal(t, "intent failed", journal.events())
+
+	store.FailAfterCommit(1, mirror.ErrOutcomeUnknown)
+	_, err = m.ResetTables(t.Context(), []string{"contact"}, nil)
+	require.ErrorIs(t, err, mirror.ErrOutcomeUnknown)
+	require.Equal(t, "intent failed intent", journal.events(), "nobody knows yet")
+	found, err := m.Reconcile(t.Context(), journal.entries)
+	require.NoError(t, err)
+	require.Equal(t, []mirror.Outcome{mirror.OutcomeNotDone, mirror.OutcomeDone}, []mirror.Outcome{found[0].Outcome, found[1].Outcome})
+	require.Equal(t, []string{"journal", "database"}, []string{found[0].Proof, found[1].Proof})
+	require.NoError(t, m.Undo(t.Context(), found[1].Receipt))
+}
+
+// Whatever the operation, an intent alone is enough to find out whether it
+// happened, and to take it back.
+func TestReconcileEveryOperation(t *testing.T) {
+	for _, op := range operations() {
+		if !op.changes {
+			continue
+		}
+		t.Run(op.name, func(t *testing.T) {
+			s := op.prepare(t)
+			before := dump(t, s.store)
+			journal := &notes{}
+			s.opts = &mirror.Options{Journal: journal}
+			s.store.FailAt(memory.Commit, 1, errBoom)
+			_, err := s.run(t.Context(), t, s.store)
+			require.ErrorIs(t, err, errBoom)
+			_, err = s.run(t.Context(), t, s.store)
+			require.NoError(t, err)
+			after := dump(t, s.store)
+			require.Equal(t, "intent failed intent done", journal.events())
+			last := journal.entries[2:3]
+
+			m := newMirror(t, s.store, nil)
+			found, err := m.Reconcile(t.Context(), last)
+			require.NoError(t, err)
+			require.Equal(t, mirror.OutcomeDone, found[0].Outcome)
+			require.Equal(t, after, dump(t, s.store), "it only looks")
+
+			fresh := op.prepare(t)
+			require.Equal(t, before, dump(t, fresh.store))
+			found, err = newMirror(t, fresh.store, nil).Reconcile(t.Context(), last)
+			require.NoError(t, err)
+			require.Equal(t, mirror.OutcomeNotDone, found[0].Outcome)
+		})
+	}
+}
+
+func TestReconcileOvertaken(t *testing.T) {
+	journal := &notes{}
+	store := world()
+	m := newMirror(t, store, &mirror.Options{Journal: journal})
+	_, err := m.ResetTables(t.Context(), []string{"contact"}, nil)
+	require.NoError(t, err)
+	require.NoError(t, store.Seed(memory.Metadata(customer, map[string]mirror.LSN{"contact": 1000, "log": 900, "PERSON": 7})))
+	found, err := m.Reconcile(t.Context(), journal.entries[:1])
+	require.NoError(t, err)
+	require.Equal(t, mirror.OutcomeOvertaken, found[0].Outcome)
+}
+
+func TestReconcileRefuses(t *testing.T) {
+	journal := &notes{}
+	m := newMirror(t, world(), &mirror.Options{Journal: journal})
+	_, err := m.ResetTables(t.Context(), []string{"contact"}, nil)
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		alter func(e []mirror.JournalEntry) []mirror.JournalEntry
+		want  string
+	}{
+		"a version to come": {func(e []mirror.JournalEntry) []mirror.JournalEntry { e[0].Version = 2; return e }, "version is 2"},
+		"an end alone":      {func(e []mirror.JournalEntry) []mirror.JournalEntry { return e[1:] }, "did not begin"},
+		"twice":             {func(e []mirror.JournalEntry) []mirror.JournalEntry { return append(e[:1], e[0]) }, "begins twice"},
+		"an unknown event":  {func(e []mirror.JournalEntry) []mirror.JournalEntry { e[1].Event = "maybe"; return e }, `"maybe"`},
+		"no receipt":        {func(e []mirror.JournalEntry) []mirror.JournalEntry { e[0].Receipt = nil; return e }, "nil"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			entries := append([]mirror.JournalEntry(nil), journal.entries...)
+			_, err := m.Reconcile(t.Context(), c.alter(entries))
+			require.ErrorIs(t, err, mirror.ErrInvalidJournal)
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+	other, err := mirror.New("Cust2", memory.New(), nil)
+	require.NoError(t, err)
+	found, err := other.Reconcile(t.Context(), journal.entries)
+	require.NoError(t, err)
+	require.Empty(t, found, "one journal can serve many customers")
+}
+
+func TestFileJournal(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal.jsonl")
+	journal, err := mirror.OpenJournal(path)
+	require.NoError(t, err)
+	store := world()
+	m := newMirror(t, store, &mirror.Options{Journal: journal})
+	receipt, err := m.ResetTables(t.Context(), []string{"contact", "log"}, nil)
+	require.NoError(t, err)
+	require.NoError(t, journal.Close())
+
+	again, err := mirror.OpenJournal(path)
+	require.NoError(t, err)
+	defer again.Close()
+	entries, err := again.Entries()
+	require.NoError(t, err)
+	require.Len(t, entries, 2)
+	found, err := m.Reconcile(t.Context(), entries[:1])
+	require.NoError(t, err)
+	require.Equal(t, mirror.OutcomeDone, found[0].Outcome)
+	require.Equal(t, receipt.String(), found[0].Receipt.String())
+	require.NoError(t, newMirror(t, store, nil).Undo(t.Context(), found[0].Receipt))
+
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm(), "rows of customers may be in it")
+}
+
+// A line may be torn anywhere: what stands before and behind it is read.
+func TestFileJournalTornAnywhere(t *testing.T) {
+	dir := t.TempDir()
+	whole := filepath.Join(dir, "whole")
+	journal, err := mirror.OpenJournal(whole)
+	require.NoError(t, err)
+	m := newMirror(t, world(), &mirror.Options{Journal: journal})
+	_, err = m.ResetTables(t.Context(), []string{"contact"}, nil)
+	require.NoError(t, err)
+	require.NoError(t, journal.Close())
+	data, err := os.ReadFile(whole)
+	require.NoError(t, err)
+	first := bytes.IndexByte(data, '\n') + 1
+	for cut := range len(data) {
+		path := filepath.Join(dir, fmt.Sprint(cut))
+		require.NoError(t, os.WriteFile(path, data[:cut], 0o600))
+		journal, err := mirror.OpenJournal(path)
+		require.NoError(t, err)
+		require.NoError(t, journal.Append(t.Context(), mirror.JournalEntry{Version: 1, ContextID: customer, Event: mirror.JournalIntent, ID: "next"}))
+		entries, err := journal.Entries()
+		require.NoError(t, err, "cut at %d", cut)
+		want := 1
+		if cut >= first-1 {
+			want = 2
+		}
+		if cut == len(data)-1 { // only the end of the line is missing
+			want = 3
+		}
+		require.Len(t, entries, want, "cut at %d of %d", cut, len(data))
+		require.Equal(t, "next", entries[want-1].ID)
+		require.NoError(t, journal.Close())
+	}
+}
+
+func TestReadJournalRefuses(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	journal, err := mirror.OpenJournal(path)
+	require.NoError(t, err)
+	require.NoError(t, journal.Append(t.Context(), mirror.JournalEntry{Version: 1, ContextID: customer, Event: mirror.JournalDone, ID: "x"}))
+	require.NoError(t, journal.Close())
+	data, err := os.ReadFile(path)
+	require.NoError(t, err)
+	line := string(data)
+	for name, c := range map[string]struct{ text, want string }{
+		"edited":             {strings.Replace(line, customer, "Cust10196", 1), "checksum"},
+		"edited, not JSON":   {strings.Replace(line, `"`+customer+`"`, customer, 1), "damaged"},
+		"an unknown field":   {strings.Replace(line, `"crc32"`, `"more":1,"crc32"`, 1), `"more"`},
+		"something else":     {"hello\n", "not one of a journal"},
+		"behind a good line": {line + "hello\n", "line 2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := mirror.ReadJournal(strings.NewReader(c.text))
+			require.ErrorIs(t, err, mirror.ErrInvalidJournal)
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+	_, err = mirror.OpenJournal(t.TempDir())
+	require.ErrorContains(t, err, "open journal")
+}
+
+func FuzzReadJournal(f *testing.F) {
+	entry, err := json.Marshal(mirror.JournalEntry{Version: 1, ContextID: customer, Event: mirror.JournalIntent, ID: "x", Receipt: &mirror.Receipt{}})
+	require.NoError(f, err)
+	f.Add([]byte(`{"entry":` + string(entry) + `,"crc32":1}` + "\n"))
+	f.Add([]byte("{\n\n{}\n{\"entry\":null,\"crc32\":0}\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		entries, err := mirror.ReadJournal(bytes.NewReader(data))
+		if err != nil {
+			return
+		}
+		m := newMirror(t, world(), nil)
+		_, err = m.Reconcile(t.Context(), entries)
+		if err != nil {
+			require.ErrorIs(t, err, mirror.ErrInvalidJournal)
+		}
+	})
+}
+
+func FuzzPlan(f *testing.F) {
+	f.Add([]byte(`{"version":1,"contextId":"Cust10195","tables":[{"table":"contact","step":"reset","metadata":"x","lsn":null}]}`))
+	f.Add([]byte(`{"version":1,"contextId":"Cust10195","tables":[{"table":"contact","step":"hard-reset","drop":true,"metadata":"x"}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var plan mirror.Plan
+		if err := json.Unmarshal(data, &plan); err != nil {
+			return
+		}
+		store := world()
+		before := dump(t, store)
+		if _, err := newMirror(t, store, nil).Apply(t.Context(), &plan, &mirror.ApplyOptions{Confirm: customer}); err != nil {
+			require.Equal(t, before, dump(t, store))
+		}
+		_ = plan.String()
+	})
+}

@@ -1,0 +1,341 @@
+package mirror_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store/cycle"
+	"github.com/so-mirror/mirror/store/memory"
+)
+
+func TestNextCycle(t *testing.T) {
+	oslo, err := time.LoadLocation("Europe/Oslo")
+	require.NoError(t, err)
+	at := func(s string) time.Time {
+		v, err := time.Parse(time.RFC3339, s)
+		require.NoError(t, err)
+		return v
+	}
+	for _, c := range []struct {
+		name     string
+		schedule mirror.Schedule
+		after    string
+		want     string
+	}{
+		{"by day", mirror.Schedule{}, "2026-02-03T12:00:00Z", "2026-02-03T12:20:00Z"},
+		{"the last before the night", mirror.Schedule{}, "2026-02-03T22:39:59Z", "2026-02-03T22:59:59Z"},
+		{"into the night", mirror.Schedule{}, "2026-02-03T22:40:00Z", "2026-02-04T06:00:00Z"},
+		{"after midnight", mirror.Schedule{}, "2026-02-04T02:00:00Z", "2026-02-04T06:00:00Z"},
+		{"the end of the night", mirror.Schedule{}, "2026-02-04T05:40:00Z", "2026-02-04T06:00:00Z"},
+		{"the short night", mirror.Schedule{NightFrom: 90 * time.Minute, NightTo: 3 * time.Hour}, "2026-02-04T01:15:00Z", "2026-02-04T03:00:00Z"},
+		{"before the short night", mirror.Schedule{NightFrom: 90 * time.Minute, NightTo: 3 * time.Hour}, "2026-02-03T23:50:00Z", "2026-02-04T00:10:00Z"},
+		{"no night", mirror.Schedule{NightFrom: time.Hour, NightTo: time.Hour}, "2026-02-03T23:50:00Z", "2026-02-04T00:10:00Z"},
+		{"more often", mirror.Schedule{Every: 5 * time.Minute}, "2026-02-03T12:00:00Z", "2026-02-03T12:05:00Z"},
+		{"in Norway", mirror.Schedule{Location: oslo}, "2026-02-03T21:50:00Z", "2026-02-04T05:00:00Z"},
+		{"the night in which the clocks go forward", mirror.Schedule{Location: oslo}, "2026-03-28T21:50:00Z", "2026-03-29T04:00:00Z"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			require.Equal(t, at(c.want), c.schedule.NextCycle(at(c.after)))
+		})
+	}
+}
+
+// clockwork is a clock that only sleeping moves. While it sleeps, things happen
+// at their times.
+type clockwork struct {
+	t      *testing.T
+	now    time.Time
+	events []event
+}
+
+type event struct {
+	at time.Time
+	do func()
+}
+
+func (c *clockwork) options(o mirror.Options) *mirror.Options {
+	o.Clock = func() time.Time { return c.now }
+	o.Sleep = func(ctx context.Context, d time.Duration) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		until := c.now.Add(d)
+		for len(c.events) > 0 && !c.events[0].at.After(until) {
+			e := c.events[0]
+			c.events = c.events[1:]
+			c.now = e.at
+			e.do()
+		}
+		c.now = until
+		return nil
+	}
+	return &o
+}
+
+// after has something happen some time after noon.
+func (c *clockwork) after(d time.Duration, do func()) {
+	c.events = append(c.events, event{noon.Add(d), do})
+}
+
+// steps has a cycle populate contact in steps, so that each is seen: it is
+// wiped, filled with so many rows at a time, and gets its LSN last.
+func (f *follower) steps(c *clockwork, from time.Duration, lsn mirror.LSN, counts ...int) {
+	_, all, _ := f.store.Table("contact")
+	for i, n := range counts {
+		c.after(from+time.Duration(i)*time.Minute, func() { require.NoError(f.t, f.store.Seed(five(all[:n]...))) })
+	}
+	c.after(from+time.Duration(len(counts))*time.Minute, func() { f.lsn(int64(lsn)) })
+}
+
+func TestWait(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		truncate bool
+		do       func(f *follower, c *clockwork)
+		opts     func(f *follower) *mirror.WaitOptions
+
+		want  string // state, rows and proof
+		err   error
+		after time.Duration // that it took
+	}{
+		{name: "a cycle is seen to populate it", do: func(f *follower, c *clockwork) {
+			f.steps(c, 10*time.Minute, 900, 0, 5, 10)
+		}, want: "populated 10 it was seen being wiped", after: 13 * time.Minute},
+		{name: "a cycle comes and goes between two looks", do: func(f *follower, c *clockwork) {
+			c.after(10*time.Minute, f.cycle)
+		}, want: "populated 10 ", after: 10 * time.Minute},
+		{name: "at night", do: func(f *follower, c *clockwork) {
+			c.after(18*time.Hour, f.cycle)
+		}, want: "populated 10 ", after: 18 * time.Hour, opts: func(*follower) *mirror.WaitOptions {
+			return &mirror.WaitOptions{MaxCycles: 1, Schedule: mirror.Schedule{NightFrom: 12 * time.Hour, NightTo: 6 * time.Hour}}
+		}},
+		{name: "it was emptied and is full again", truncate: true, do: func(f *follower, c *clockwork) {
+			c.after(10*time.Minute, f.cycle)
+		}, want: "populated 10 it was emptied and is full again", after: 10 * time.Minute},
+		{name: "a cycle that was running writes its LSN", truncate: true, do: func(f *follower, c *clockwork) {
+			c.after(time.Minute, func() { f.insert(f.store, mirror.Row{3, "c"}); f.lsn(int64(850)) })
+		}, want: "lost 1 it was emptied and has 1 row of 10", err: mirror.ErrLostReset, after: time.Minute},
+		{name: "a cycle that was running writes its LSN, and nothing was emptied", do: func(f *follower, c *clockwork) {
+			c.after(time.Minute, func() { f.lsn(int64(850)) })
+		}, want: "lost 10 1 of 1 row that had diverged as before", err: mirror.ErrLostReset, after: time.Minute, opts: func(f *follower) *mirror.WaitOptions {
+			return &mirror.WaitOptions{Source: f.customer, Report: f.compare()}
+		}},
+		{name: "a lost reset is repeated", do: func(f *follower, c *clockwork) {
+			c.after(time.Minute, func() { f.lsn(int64(850)) })
+			c.after(10*time.Minute, f.cycle)
+		}, want: "populated 10 1 row that had diverged changed", after: 10 * time.Minute, opts: func(f *follower) *mirror.WaitOptions {
+			return &mirror.WaitOptions{Source: f.customer, Report: f.compare(), ResetAgain: 1}
+		}},
+		{name: "it is lost as often as it is repeated", do: func(f *follower, c *clockwork) {
+			c.after(time.Minute, func() { f.lsn(int64(850)) })
+			c.after(2*time.Minute, func() { f.lsn(int64(851)) })
+			c.after(3*time.Minute, func() { f.lsn(int64(852)) })
+		}, want: "lost 10 1 of 1 row that had diverged as before", err: mirror.ErrLostReset, after: 3 * time.Minute, opts: func(f *follower) *mirror.WaitOptions {
+			return &mirror.WaitOptions{Source: f.customer, Report: f.compare(), ResetAgain: 2}
+		}},
+		{name: "no cycle comes", do: func(*follower, *clockwork) {}, want: "requested 10 ", err: mirror.ErrOverdue, after: 80 * time.Minute,
+			opts: func(*follower) *mirror.WaitOptions { return &mirror.WaitOptions{MaxCycles: 1} }},
+		{name: "no cycle comes, three times", do: func(*follower, *clockwork) {}, want: "requested 10 ", err: mirror.ErrOverdue, after: 240 * time.Minute},
+		{name: "a cycle begins and does not go on", do: func(f *follower, c *clockwork) {
+			c.after(10*time.Minute, func() { require.NoError(f.t, f.store.Seed(five())) })
+		}, want: "filling 0 ", err: mirror.ErrOverdue, after: 90 * time.Minute,
+			opts: func(*follower) *mirror.WaitOptions { return &mirror.WaitOptions{MaxCycles: 1} }},
+		{name: "the connection is lost for a while", do: func(f *follower, c *clockwork) {
+			c.after(time.Minute, func() {
+				for n := range 8 {
+					f.store.FailAt(memory.Count, n+1, mirror.ErrConnection)
+				}
+			})
+			c.after(10*time.Minute, f.cycle)
+		}, want: "populated 10 ", after: 10 * time.Minute},
+		{name: "the database fails", do: func(f *follower, c *clockwork) {
+			c.after(time.Minute, func() { f.store.FailTable(memory.Count, "contact", errBoom) })
+		}, want: "requested 10 ", err: errBoom, after: time.Minute},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+			f := follow(t)
+			f.touch(f.store, "contact", 3, "tampered")
+			clock := &clockwork{t: t, now: noon}
+			var opts *mirror.WaitOptions
+			if c.opts != nil {
+				opts = c.opts(f)
+			}
+			m := newMirror(t, f.store, clock.options(mirror.Options{}))
+			receipt, err := m.ResetTables(t.Context(), []string{"contact"}, &mirror.ResetOptions{Truncate: c.truncate})
+			require.NoError(t, err)
+			c.do(f, clock)
+			report, err := m.Wait(t.Context(), receipt, opts)
+			if c.err == nil {
+				require.NoError(t, err, "%s", report)
+			} else {
+				require.ErrorIs(t, err, c.err)
+			}
+			tr := report.Tables[0]
+			require.Equal(t, c.want, fmt.Sprintf("%s %d %s", tr.State, tr.Rows, tr.Proof))
+			require.InDelta(t, c.after, clock.now.Sub(noon), float64(30*time.Second), "%s", clock.now.Sub(noon))
+		})
+	}
+}
+
+func (f *follower) compare() *mirror.Report {
+	f.t.Helper()
+	report, err := newMirror(f.t, f.store, nil).Compare(f.t.Context(), f.customer, nil)
+	require.NoError(f.t, err)
+	return report
+}
+
+func TestWaitReportsProgress(t *testing.T) {
+	f := follow(t)
+	clock := &clockwork{t: t, now: noon}
+	m := newMirror(t, f.store, clock.options(mirror.Options{}))
+	receipt, err := m.ResetTables(t.Context(), []string{"contact"}, nil)
+	require.NoError(t, err)
+	f.steps(clock, 10*time.Minute, 900, 0, 5, 10)
+	var seen []string
+	_, err = m.Wait(t.Context(), receipt, &mirror.WaitOptions{Poll: time.Minute, Progress: func(r *mirror.WaitReport) {
+		tr := r.Tables[0]
+		seen = append(seen, fmt.Sprintf("%s %d/%d %s", tr.State, tr.Rows, tr.Expected, tr.Remaining))
+		require.NotEmpty(t, r.String())
+	}})
+	require.NoError(t, err)
+	require.Equal(t, []string{"requested 10/10 0s", "filling 0/10 0s", "filling 5/10 1m0s", "filling 10/10 1m0s", "populated 10/10 0s"}, seen[9:])
+}
+
+func TestWaitRefuses(t *testing.T) {
+	f := follow(t)
+	m := newMirror(t, f.store, nil)
+	for name, c := range map[string]struct {
+		receipt *mirror.Receipt
+		opts    *mirror.WaitOptions
+		want    string
+	}{
+		"nothing to wait for": {nil, nil, "no tables named"},
+		"another's receipt":   {&mirror.Receipt{Version: 1, ContextID: "Cust2"}, nil, `"Cust2"`},
+		"negative":            {nil, &mirror.WaitOptions{Tables: []string{"contact"}, Poll: -1}, "negative"},
+		"a night of 25 hours": {nil, &mirror.WaitOptions{Tables: []string{"contact"}, Schedule: mirror.Schedule{NightTo: 25 * time.Hour}}, "24:00"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := m.Wait(t.Context(), c.receipt, c.opts)
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	require.NoError(t, f.store.Seed(memory.Metadata(customer, map[string]mirror.LSN{"contact": -1})))
+	clock := &clockwork{t: t, now: noon}
+	clock.after(time.Minute, cancel)
+	report, err := newMirror(t, f.store, clock.options(mirror.Options{})).Wait(ctx, nil, &mirror.WaitOptions{Tables: []string{"Contact"}})
+	require.Equal(t, context.Canceled, err)
+	require.Equal(t, mirror.WaitRequested, report.Tables[0].State)
+}
+
+func TestHeal(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		damage  func(f *follower, c *clockwork)
+		opts    *mirror.HealOptions
+		source  func(f *follower) mirror.Source
+		healed  bool
+		rounds  int
+		resets  int
+		err     error
+		inspect func(t *testing.T, f *follower, h *mirror.HealReport)
+	}{
+		{name: "nothing is wrong", damage: func(*follower, *clockwork) {}, healed: true, rounds: 1},
+		{name: "only pending rows", damage: func(f *follower, _ *clockwork) {
+			f.touch(f.customer, "contact", 3, "renamed")
+		}, healed: true, rounds: 1},
+		{name: "a row diverged", damage: func(f *follower, c *clockwork) {
+			f.touch(f.store, "contact", 3, "tampered")
+			c.after(10*time.Minute, f.cycle)
+		}, healed: true, rounds: 2, resets: 1},
+		{name: "the first reset is lost", damage: func(f *follower, c *clockwork) {
+			f.touch(f.store, "contact", 3, "tampered")
+			c.after(time.Minute, func() { f.lsn(int64(2)) })
+			c.after(10*time.Minute, f.cycle)
+		}, healed: true, rounds: 2, resets: 1, inspect: func(t *testing.T, _ *follower, h *mirror.HealReport) {
+			require.Len(t, h.Rounds[0].Wait.Receipts, 1)
+		}},
+		{name: "somebody tampers with it again and again", damage: func(f *follower, c *clockwork) {
+			f.touch(f.store, "contact", 3, "tampered")
+			for i := range 5 {
+				c.after(time.Duration(i+1)*10*time.Minute, func() { f.cycle(); f.touch(f.store, "contact", 3, fmt.Sprint("tampered ", i)) })
+			}
+		}, rounds: 3, resets: 2},
+		{name: "the columns differ", damage: func(f *follower, _ *clockwork) {
+			_, rows, _ := f.store.Table("contact")
+			other := five(rows...)
+			other.Columns[1] = "name nvarchar(40)"
+			require.NoError(f.t, f.store.Seed(other))
+		}, rounds: 1, inspect: func(t *testing.T, f *follower, h *mirror.HealReport) {
+			require.Equal(t, mirror.StepHardReset, h.Rounds[0].Plan.Tables[0].Step)
+			lsn, _ := f.store.LSN(customer, "contact")
+			require.Positive(t, lsn, "a hard reset is the operator's decision")
+		}},
+		{name: "without change tracking", source: func(f *follower) mirror.Source { return noTracking{f.customer} }, damage: func(f *follower, c *clockwork) {
+			f.touch(f.store, "contact", 3, "tampered")
+			for i := range 6 {
+				c.after(time.Duration(i)*20*time.Minute+time.Minute, func() {
+					f.touch(f.customer, "contact", 7, fmt.Sprint("moves the LSN ", i))
+					f.cycle()
+				})
+			}
+		}, healed: true, rounds: 2, resets: 1},
+		{name: "no cycle comes", damage: func(f *follower, _ *clockwork) {
+			f.touch(f.store, "contact", 3, "tampered")
+		}, rounds: 1, resets: 1, err: mirror.ErrOverdue},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+			f := follow(t)
+			clock := &clockwork{t: t, now: noon}
+			c.damage(f, clock)
+			source := mirror.Source(f.customer)
+			if c.source != nil {
+				source = c.source(f)
+			}
+			h, err := newMirror(t, f.store, clock.options(mirror.Options{})).Heal(t.Context(), source, c.opts)
+			if c.err == nil {
+				require.NoError(t, err, "%s", h)
+			} else {
+				require.ErrorIs(t, err, c.err)
+			}
+			require.Equal(t, c.healed, h.Healed, "%s", h)
+			require.Len(t, h.Rounds, c.rounds, "%s", h)
+			resets := 0
+			for _, r := range h.Rounds {
+				if r.Receipt != nil {
+					resets++
+				}
+			}
+			require.Equal(t, c.resets, resets)
+			if c.inspect != nil {
+				c.inspect(t, f, h)
+			}
+			require.NotEmpty(t, h.String())
+		})
+	}
+}
+
+func TestHealRefuses(t *testing.T) {
+	f := follow(t)
+	m := newMirror(t, f.store, nil)
+	_, err := m.Heal(t.Context(), nil, nil)
+	require.ErrorContains(t, err, "source is nil")
+	_, err = m.Heal(t.Context(), f.customer, &mirror.HealOptions{Rounds: -1})
+	require.ErrorContains(t, err, "negative")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	h, err := m.Heal(ctx, f.customer, nil)
+	require.Equal(t, context.Canceled, err)
+	require.NotNil(t, h)
+	require.False(t, h.Healed)
+}
+
+var _ mirror.ChangeTracker = (*cycle.Customer)(nil)
