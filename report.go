@@ -508,6 +508,11 @@ func (r *Report) Summary() string {
 	for _, t := range r.Tables {
 		counts[t.Verdict]++
 	}
+	return summarize(counts)
+}
+
+// summarize names verdicts with their numbers.
+func summarize(counts map[Verdict]int) string {
 	var parts []string
 	for _, v := range []Verdict{VerdictIdentical, VerdictPending, VerdictDifferent, VerdictSchemaDiffers, VerdictMissing,
 		VerdictExtra, VerdictIncomparable, VerdictFailed, VerdictNotMirrored} {

@@ -351,7 +351,7 @@ func (w *waiting) settle(ctx context.Context, t *waited) error {
 	case same > 0:
 		t.State, t.Proof = WaitLost, fmt.Sprintf("%d of %s that had diverged as before", same, formatRows(int64(checked)))
 	case checked > 0:
-		t.Proof = formatRows(int64(checked))+" that had diverged changed"
+		t.Proof = formatRows(int64(checked)) + " that had diverged changed"
 	case t.truncated && 2*t.Rows < t.Expected:
 		t.State, t.Proof = WaitLost, fmt.Sprintf("it was emptied and has %s of %s", formatRows(t.Rows), formatCount(t.Expected))
 	case t.truncated:
