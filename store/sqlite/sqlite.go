@@ -193,8 +193,17 @@ func classify(err error) sqlstore.ErrorClass {
 	if strings.Contains(err.Error(), "no such table") {
 		return sqlstore.ErrorTableNotFound
 	}
+	// The low byte of an extended code is the code.
+	var coded interface{ Code() int }
+	if errors.As(err, &coded) && coded.Code()&0xff == codeBusy {
+		return sqlstore.ErrorBusy
+	}
 	return sqlstore.ErrorOther
 }
+
+// codeBusy is SQLITE_BUSY: another connection holds the lock for writing, and
+// did so for longer than the connection's busy_timeout.
+const codeBusy = 5
 
 func codec(t mirror.Type) sqlstore.Codec {
 	switch t.Kind() {

@@ -214,6 +214,7 @@ const (
 	ErrorLockTimeout              // mirror.ErrLockTimeout
 	ErrorPermission               // mirror.ErrPermission
 	ErrorLogin                    // mirror.ErrLogin
+	ErrorBusy                     // mirror.ErrBusy: another transaction writes
 )
 
 var sentinels = [...]error{
@@ -223,6 +224,7 @@ var sentinels = [...]error{
 	ErrorLockTimeout:   mirror.ErrLockTimeout,
 	ErrorPermission:    mirror.ErrPermission,
 	ErrorLogin:         mirror.ErrLogin,
+	ErrorBusy:          mirror.ErrBusy,
 }
 
 func (d *Dialect) classify(err error) ErrorClass {
