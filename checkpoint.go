@@ -97,7 +97,7 @@ func (c *comparison) begin(r *tableRun) {
 func (c *comparison) end(p pair, plan tablePlan, tr *TableReport) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if tr.Verdict != VerdictFailed {
+	if tr.Verdict != VerdictFailed && tr.Verdict != VerdictUnfinished {
 		delete(c.runs, FoldName(p.name))
 		done := *tr
 		c.ended = append(c.ended, TableCheckpoint{Table: p.name, Plan: plan.fingerprint(c.opts.Depth), LSN: p.lsn, Done: &done})

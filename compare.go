@@ -113,8 +113,10 @@ type CompareOptions struct {
 	// all tables together. Default: no limit.
 	MaxRowsPerSecond int64
 
-	// MaxDuration is how long the comparison may take. What is not compared
-	// by then is ErrTimeBudget, and the report's Checkpoint says how to go on.
+	// MaxDuration is how long the comparison may take. Tables that are not
+	// compared by then are VerdictUnfinished, and the report's Checkpoint says
+	// how to go on; up to CheckpointEvery of the work is done again. It is no
+	// error of Compare, but one of [Report.Err], which wraps ErrTimeBudget.
 	// Default: no limit.
 	MaxDuration time.Duration
 
@@ -160,8 +162,8 @@ const (
 //
 // A nil error does not mean that every table could be compared: see
 // [Report.Err] and [Report.Identical]. When ctx is done Compare returns
-// ctx.Err() together with a report of what is known; it is Incomplete, and
-// unfinished tables are VerdictFailed. A table of opts.Tables that neither side
+// ctx.Err() together with a report of what is known; unless all was compared it
+// is Incomplete, and the rest of the tables are VerdictUnfinished. A table of opts.Tables that neither side
 // has is an *Error with ErrTableNotFound, an empty list ErrNoTables.
 func (m *Mirror) Compare(ctx context.Context, source Source, opts *CompareOptions) (*Report, error) {
 	if source == nil {
@@ -186,13 +188,13 @@ func (m *Mirror) Compare(ctx context.Context, source Source, opts *CompareOption
 	caller := ctx
 	if o.MaxDuration > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, o.MaxDuration, fmt.Errorf("%w of %s", ErrTimeBudget, Duration(o.MaxDuration)))
+		ctx, cancel = context.WithTimeoutCause(ctx, o.MaxDuration, fmt.Errorf("%w after %s", ErrTimeBudget, Duration(o.MaxDuration)))
 		defer cancel()
 	}
 	c := m.newComparison(source, o)
 	c.slots = make(chan struct{}, min(o.Concurrency, limit))
 	report := &Report{
-		Version: reportVersion, ContextID: m.contextID, Depth: o.Depth, Started: m.clock().UTC(), State: MirrorTracked,
+		Version: reportVersion, ContextID: m.contextID, Depth: o.Depth, Strategy: o.Strategy, Started: m.clock().UTC(), State: MirrorTracked,
 		IgnoreColumns: o.IgnoreColumns, SchemaPrefixes: o.SchemaPrefixes, LooseTypes: o.LooseTypes,
 	}
 	pairs, err := c.pairs(ctx, report)
@@ -706,6 +708,9 @@ func (t *TableReport) fail(ctx context.Context, err error) {
 		}
 	}
 	t.Verdict, t.Err, t.Reason = VerdictFailed, err, err.Error()
+	if ctx.Err() != nil {
+		t.Verdict = VerdictUnfinished
+	}
 	t.forgetRows()
 }
 

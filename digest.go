@@ -248,7 +248,7 @@ func (p *part) auto(ctx context.Context) error {
 		return err
 	}
 	if p.ended {
-		r.choose(StrategyStream, "it took less than "+Duration(probeTime).String())
+		r.choose(StrategyStream, "the table took less than "+Duration(probeTime).String())
 		return nil
 	}
 	if s := r.choice(); s != StrategyAuto { // another part has found out

@@ -71,7 +71,7 @@ var (
 	ErrBusy = errors.New("another operation is changing this mirror")
 
 	// ErrTimeBudget: CompareOptions.MaxDuration is used up.
-	ErrTimeBudget = errors.New("time budget used up")
+	ErrTimeBudget = errors.New("stopped")
 
 	// ErrOrder: a Source delivered rows out of the order of [CompareKeys].
 	ErrOrder = errors.New("rows out of key order")

@@ -129,7 +129,7 @@ func ExampleMirror_Recheck() {
 
 	// Output:
 	// contact_id=2 diverged
-	// contact_id=3 pending
+	// contact_id=3 arrived
 }
 
 func ExampleMirror_Status() {
@@ -162,17 +162,19 @@ func ExampleMirror_Compare() {
 	_ = report.WriteText(os.Stdout)
 
 	// Output:
-	// Comparison of Cust10195 (rows), 2026-02-03 04:05:06 UTC, took 0s
-	//   TABLE    VERDICT    SOURCE ROWS  MIRROR ROWS  MISSING  EXTRA  CHANGED  DUPLICATE  TIME
-	//   contact  different            3            2        1      -        1          -    0s
-	//   person   identical            1            1        -      -        -          -    0s
+	// Comparison of Cust10195 by rows, 2026-02-03 04:05:06 UTC, took 0s
+	//   TABLE    VERDICT    SOURCE  MIRROR  MISSING  CHANGED  TIME
+	//   contact  different       3       2        1        1    0s  2 unknown
+	//   person   identical       1       1        -        -    0s
 	//
 	// contact
-	//   changed: name in 1
+	//   columns: name in 1 row
 	//   changed   contact_id=2
 	//             name: source "Beta", mirror "Betta"
 	//   missing   contact_id=3
+	//
 	// 1 identical, 1 different.
+	// Whether 2 rows that differ wait for the next cycle is not known: see Recheck.
 }
 
 // A reset needs names; those that a comparison found come from Report.Stale.

@@ -22,6 +22,10 @@ const (
 	// cycle sends the whole table, so the difference goes away by itself.
 	DiffPending DiffState = "pending"
 
+	// DiffArrived: Recheck found both sides equal, so the difference was
+	// pending. It counts as pending.
+	DiffArrived DiffState = "arrived"
+
 	// DiffDiverged: no cycle will send the row, so the difference stays until
 	// the row is changed again or its table is reset.
 	DiffDiverged DiffState = "diverged"
@@ -95,7 +99,7 @@ func (s Sample) size() int {
 // settle records the state of a difference.
 func (f *findings) settle(d openDifference, state DiffState) {
 	switch state {
-	case DiffPending:
+	case DiffPending, DiffArrived:
 		f.Pending += d.rows
 	case DiffDiverged:
 		f.Diverged += d.rows

@@ -124,7 +124,7 @@ func TestMaxDuration(t *testing.T) {
 				return
 			}
 			require.LessOrEqual(t, time.Since(began), time.Duration(round)*3*time.Second)
-			require.Equal(t, mirror.VerdictFailed, tr.Verdict)
+			require.Equal(t, mirror.VerdictUnfinished, tr.Verdict)
 			require.ErrorIs(t, tr.Err, mirror.ErrTimeBudget)
 			require.ErrorIs(t, report.Err(), mirror.ErrTimeBudget)
 			require.Contains(t, tr.Reason, "3s")
@@ -299,7 +299,11 @@ func TestResumeKeepsWhatIsDone(t *testing.T) {
 	m := newMirror(t, store, nil)
 	m.SmallSteps(1)
 	clean, err := m.Compare(t.Context(), source, &mirror.CompareOptions{
-		Concurrency: 1, CheckpointEvery: time.Nanosecond, OnCheckpoint: func(c *mirror.Checkpoint) { last = c },
+		Concurrency: 1, CheckpointEvery: time.Nanosecond, OnCheckpoint: func(c *mirror.Checkpoint) {
+			if last == nil && len(c.Tables) > 1 && c.Tables[0].Done != nil {
+				last = c
+			}
+		},
 	})
 	require.NoError(t, err)
 	require.NotNil(t, last)
@@ -362,4 +366,42 @@ func TestProgressEstimates(t *testing.T) {
 		}
 	}
 	require.Equal(t, mirror.Progress{Table: "contact", Rows: 100, Expected: 100, TablesDone: 1, Tables: 1}, seen[len(seen)-1])
+}
+
+// A difference that is not classified yet keeps a checkpoint waiting, but not
+// for longer than CheckpointEvery.
+func TestCheckpointWithDifferencesThatWait(t *testing.T) {
+	f := follow(t)
+	f.touch(f.store, "contact", 0, "tampered")
+	var saved []string
+	m := newMirror(t, f.store, nil)
+	m.SmallSteps(1)
+	_, err := m.Compare(t.Context(), f.customer, &mirror.CompareOptions{
+		CheckpointEvery: time.Nanosecond,
+		OnCheckpoint: func(c *mirror.Checkpoint) {
+			for _, table := range c.Tables {
+				if table.Table == "contact" && table.Done == nil {
+					saved = append(saved, fmt.Sprint(table.Ranges[0].Next, table.Ranges[0].Found.Diverged))
+				}
+			}
+		},
+	})
+	require.NoError(t, err)
+	require.Contains(t, saved, "[contact_id=1] 1")
+	require.Contains(t, saved, "[contact_id=5] 1")
+}
+
+func TestErrOfWhatWasNotReached(t *testing.T) {
+	source, store := twins(10, every(1))
+	report, err := newMirror(t, store, nil).Compare(t.Context(), source, &mirror.CompareOptions{MaxDuration: 1})
+	require.NoError(t, err)
+	require.ErrorContains(t, report.Err(), "was stopped before any table was compared")
+	require.NotContains(t, report.String(), "No tables")
+
+	report = &mirror.Report{ContextID: customer, Incomplete: true, Tables: []mirror.TableReport{
+		{Table: "a", Verdict: mirror.VerdictUnfinished, Reason: "stopped"}, {Table: "b", Verdict: mirror.VerdictUnfinished, Err: errBoom},
+		{Table: "c", Verdict: mirror.VerdictFailed, Reason: "disk on fire"}, {Table: "d", Verdict: mirror.VerdictIdentical},
+	}}
+	require.ErrorIs(t, report.Err(), errBoom)
+	require.ErrorContains(t, report.Err(), "3 of 4 tables were not compared: c: disk on fire\n2 unfinished: boom")
 }

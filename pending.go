@@ -149,7 +149,7 @@ func (k *tracking) round(ctx context.Context, p *part, m *merge, open []openDiff
 		}
 		switch {
 		case now.different() == 0 && changed[i]:
-			m.found.settle(d, DiffPending) // it has arrived meanwhile
+			m.found.settle(d, DiffArrived)
 		case now.different() == 0:
 			k.mu.Lock()
 			k.populated = true

@@ -139,7 +139,7 @@ func (r *Report) step(t *TableReport) (Step, string) {
 		if t.LSNState != LSNAhead {
 			return "", ""
 		}
-	case VerdictFailed, VerdictIncomparable:
+	case VerdictFailed, VerdictUnfinished, VerdictIncomparable:
 		return StepNone, "it was not compared: " + t.Reason
 	case VerdictExtra:
 		return StepNone, "the source does not have it: the next cycle drops it"

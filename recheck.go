@@ -28,7 +28,7 @@ const defaultCycles = 2
 // Recheck reads the keys that differed in report once more and returns a report
 // with what is known by now; report itself stays as it is. It is for sources
 // without change tracking, where Compare cannot tell what is pending. Call it
-// after each cycle until nothing is unknown.
+// after each cycle until [Report.Unknown] is 0.
 //
 // A key whose rows are equal by now was pending. One with the same difference
 // has diverged when enough cycles ended since the comparison, or enough time
@@ -38,8 +38,8 @@ const defaultCycles = 2
 // beyond CompareOptions.MaxKeys, stay unknown. When the source tracks changes
 // they are asked for at once.
 //
-// The counts of differing rows stay those of the comparison; Pending, Diverged
-// and the verdicts follow what was found out. Source must be the one that the
+// The counts and samples of differing rows stay those of the comparison; their
+// states, Pending, Diverged and the verdicts follow what was found out. Source must be the one that the
 // report is about. A report of another customer is an error.
 func (m *Mirror) Recheck(ctx context.Context, source Source, report *Report, opts *RecheckOptions) (*Report, error) {
 	if source == nil || report == nil {
@@ -177,7 +177,7 @@ func (c *comparison) recheckTable(ctx context.Context, p pair, t *TableReport, s
 		same := len(found.Keys) == 1 && found.Keys[0].Sum == d.Sum
 		switch {
 		case len(found.Keys) == 0:
-			m.found.settle(open, DiffPending)
+			m.found.settle(open, DiffArrived)
 		case k != nil:
 			m.open = append(m.open, open)
 		case same && stays:

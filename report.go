@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strings"
 	"time"
 )
@@ -47,6 +48,10 @@ const (
 
 	// VerdictFailed: reading failed; Err and Reason say why.
 	VerdictFailed Verdict = "failed"
+
+	// VerdictUnfinished: the comparison was stopped before the table was
+	// compared to its end; Err and Reason say by what.
+	VerdictUnfinished Verdict = "unfinished"
 )
 
 // LSNState is what a source's change tracking makes of a table's LSN.
@@ -72,6 +77,7 @@ type Report struct {
 	Version   int         `json:"version"`
 	ContextID string      `json:"contextId"`
 	Depth     Depth       `json:"depth"`
+	Strategy  Strategy    `json:"strategy,omitempty"` // that was asked for
 	Started   time.Time   `json:"started"`
 	Finished  time.Time   `json:"finished"`
 	State     MirrorState `json:"state"`
@@ -127,10 +133,11 @@ type TableReport struct {
 	// be told to be pending or not.
 	Warning string `json:"warning,omitempty"`
 
-	// Err is the error behind VerdictFailed.
+	// Err is the error behind VerdictFailed and VerdictUnfinished.
 	Err error `json:"-"`
 
-	// LSN is the table's LSN before its rows were read; nil when it has none.
+	// LSN is the table's LSN before its rows were last read; nil when it has
+	// none.
 	LSN *LSN `json:"lsn,omitempty"`
 
 	// LSNState says what the source's change tracking makes of the LSN.
@@ -319,22 +326,34 @@ func (r *Report) Identical() bool {
 // nothing about such tables.
 func (r *Report) Err() error {
 	var errs []error
+	var stopped error
+	unfinished := 0
 	for _, t := range r.Tables {
 		switch {
+		case t.Verdict == VerdictUnfinished:
+			unfinished++
+			if stopped = t.Err; stopped == nil {
+				stopped = errors.New(t.Reason)
+			}
 		case t.Err != nil:
 			errs = append(errs, fmt.Errorf("%s: %w", t.Table, t.Err))
 		case t.Verdict == VerdictFailed, t.Verdict == VerdictIncomparable:
 			errs = append(errs, fmt.Errorf("%s: %s", t.Table, t.Reason))
 		}
 	}
-	if r.Incomplete && errs == nil {
-		errs = append(errs, errors.New("it was stopped before any table was compared"))
+	failed := len(errs) + unfinished
+	if unfinished > 0 {
+		errs = append(errs, fmt.Errorf("%d unfinished: %w", unfinished, stopped))
 	}
-	if errs == nil {
+	switch {
+	case errs != nil:
+		return fmt.Errorf("comparison of %s: %d of %d tables were not compared: %w",
+			r.ContextID, failed, len(r.Tables), errors.Join(errs...))
+	case r.Incomplete:
+		return fmt.Errorf("comparison of %s was stopped before any table was compared", r.ContextID)
+	default:
 		return nil
 	}
-	return fmt.Errorf("comparison of %s: %d of %d tables were not compared: %w",
-		r.ContextID, len(errs), len(r.Tables), errors.Join(errs...))
 }
 
 // Stale returns the tables that a reset would repair, ready for ResetTables:
@@ -380,6 +399,21 @@ func (t *TableReport) lastLSN() *LSN {
 	return t.LSN
 }
 
+// Unknown is how many rows differ of which nobody knows yet whether a cycle
+// brings them: those of tables that a reset would repair.
+func (r *Report) Unknown() int64 {
+	var n int64
+	for i := range r.Tables {
+		if t := &r.Tables[i]; t.Verdict == VerdictDifferent && t.stale() {
+			n += t.unknown()
+		}
+	}
+	return n
+}
+
+// unknown is how many differing rows are neither pending nor diverged.
+func (t *TableReport) unknown() int64 { return t.differences() - t.Pending - t.Diverged }
+
 // Table returns the report of a table, found as FoldName folds names, or nil.
 func (r *Report) Table(name string) *TableReport {
 	for i := range r.Tables {
@@ -400,8 +434,8 @@ func (r *Report) WriteJSON(w io.Writer) error { return writeJSON(w, r) }
 // differs in detail.
 func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Comparison of %s (%s), %s, took %s\n",
-		printable(r.ContextID), printable(string(r.Depth)), r.Started.Format(time.DateTime+" MST"), Duration(r.Finished.Sub(r.Started)))
+	fmt.Fprintf(&b, "Comparison of %s by %s, %s, took %s\n",
+		printable(r.ContextID), r.means(), r.Started.Format(time.DateTime+" MST"), Duration(r.Finished.Sub(r.Started)))
 	if r.SourceIsolation+r.MirrorIsolation != "" {
 		fmt.Fprintf(&b, "Read under: source %s, mirror %s\n",
 			printable(cmp.Or(r.SourceIsolation, "unknown")), printable(cmp.Or(r.MirrorIsolation, "unknown")))
@@ -416,19 +450,22 @@ func (r *Report) WriteText(w io.Writer) error {
 		fmt.Fprintf(&b, "Warning: %s\n", printable(warning))
 	}
 	if r.Incomplete {
-		b.WriteString("Incomplete: it was stopped before every table was compared.\n")
+		b.WriteString("Incomplete: it was stopped before every table was compared.")
+		if r.Checkpoint != nil {
+			b.WriteString(" Resume it from its Checkpoint.")
+		}
+		b.WriteString("\n")
 	}
 	var g grid
-	g.row("TABLE", "VERDICT", "SOURCE ROWS", "MIRROR ROWS", "MISSING", "EXTRA", "CHANGED", "DUPLICATE", "TIME", "")
+	g.row("TABLE", "VERDICT", "SOURCE", "MIRROR", "MISSING", "EXTRA", "CHANGED", "DUPLICATE", "TIME", "")
 	var hidden []string
 	for _, t := range r.Tables {
 		if t.Verdict == VerdictNotMirrored {
 			hidden = append(hidden, t.Table)
 			continue
 		}
-		note := strings.Join(t.notes(), "; ")
 		source, mirror := formatCount(t.SourceRows), formatCount(t.MirrorRows)
-		if t.Verdict == VerdictFailed {
+		if t.Verdict == VerdictFailed || t.Verdict == VerdictUnfinished || r.Depth == DepthSchema {
 			source, mirror = "-", "-"
 		}
 		if t.Verdict == VerdictMissing {
@@ -438,10 +475,12 @@ func (r *Report) WriteText(w io.Writer) error {
 			source = "-"
 		}
 		g.row(t.Table, string(t.Verdict), source, mirror,
-			dash(t.Missing), dash(t.Extra), dash(t.Changed), dash(t.Duplicate), t.Elapsed.String(), note)
+			dash(t.Missing), dash(t.Extra), dash(t.Changed), dash(t.Duplicate), t.Elapsed.String(), strings.Join(t.notes(r.Strategy), "; "))
 	}
+	const align = "lrrrrrrr"
+	dropped := g.drop(4, 8, "-") // kinds of differences that no table has
 	if len(g.rows) > 1 {
-		b.WriteString(g.text("  ", "lrrrrrrr"))
+		b.WriteString(g.text("  ", align[:len(align)-dropped]))
 	}
 	if len(hidden) > 0 {
 		fmt.Fprintf(&b, "  not mirrored: %s\n", printable(strings.Join(hidden, ", ")))
@@ -449,7 +488,15 @@ func (r *Report) WriteText(w io.Writer) error {
 	for i := range r.Tables {
 		r.Tables[i].writeDetail(&b)
 	}
-	fmt.Fprintf(&b, "%s\n", r.Summary())
+	if b.Len() > 0 && r.detailed() {
+		b.WriteString("\n")
+	}
+	if len(r.Tables) > 0 || !r.Incomplete {
+		fmt.Fprintf(&b, "%s\n", r.Summary())
+	}
+	if n := r.Unknown(); n > 0 {
+		fmt.Fprintf(&b, "Whether %s that differ wait for the next cycle is not known: see Recheck.\n", formatRows(n))
+	}
 	if command := r.replicaCommand(); command != "" {
 		fmt.Fprintf(&b, "The newer client repairs its replica by itself: %s\n", command)
 	}
@@ -457,8 +504,29 @@ func (r *Report) WriteText(w io.Writer) error {
 	return err
 }
 
+// means says what was compared.
+func (r *Report) means() string {
+	switch {
+	case r.Depth == DepthSchema:
+		return "columns alone"
+	case r.Depth == DepthCount:
+		return "numbers of rows alone"
+	case r.Strategy == StrategyDigest:
+		return "digests"
+	default:
+		return "rows"
+	}
+}
+
+// detailed reports whether details follow the table of a report.
+func (r *Report) detailed() bool {
+	return slices.ContainsFunc(r.Tables, func(t TableReport) bool { return t.detailed() })
+}
+
+func (t *TableReport) detailed() bool { return len(t.Schema)+len(t.Samples)+len(t.ChangedColumns) > 0 }
+
 // notes are what stands at the end of a table's line.
-func (t *TableReport) notes() []string {
+func (t *TableReport) notes(asked Strategy) []string {
 	var notes []string
 	if t.Reason != "" {
 		notes = append(notes, t.Reason)
@@ -475,15 +543,23 @@ func (t *TableReport) notes() []string {
 	if t.Truncated {
 		notes = append(notes, "stopped at MaxDifferences: there may be more")
 	}
-	if t.Diverged > 0 || t.Verdict == VerdictDifferent && t.Pending > 0 {
-		note := formatCount(t.Diverged) + " diverged, " + formatCount(t.Pending) + " pending"
-		if unknown := t.differences() - t.Diverged - t.Pending; unknown > 0 {
-			note += ", " + formatCount(unknown) + " unknown"
+	if t.Verdict == VerdictDifferent || t.Diverged > 0 {
+		var parts []string
+		for _, c := range []struct {
+			rows int64
+			what string
+		}{{t.Diverged, "diverged"}, {t.Pending, "pending"}, {t.unknown(), "unknown"}} {
+			if c.rows > 0 {
+				parts = append(parts, formatCount(c.rows)+" "+c.what)
+			}
 		}
-		notes = append(notes, note)
+		notes = append(notes, strings.Join(parts, ", "))
 	}
-	if t.Strategy == StrategyDigest {
-		notes = append(notes, "by digests")
+	switch {
+	case asked == StrategyAuto && t.Strategy != "":
+		notes = append(notes, string(t.Strategy)+": "+t.StrategyReason)
+	case t.StrategyReason != "":
+		notes = append(notes, t.StrategyReason)
 	}
 	return notes
 }
@@ -515,7 +591,7 @@ func (r *Report) Summary() string {
 func summarize(counts map[Verdict]int) string {
 	var parts []string
 	for _, v := range []Verdict{VerdictIdentical, VerdictPending, VerdictDifferent, VerdictSchemaDiffers, VerdictMissing,
-		VerdictExtra, VerdictIncomparable, VerdictFailed, VerdictNotMirrored} {
+		VerdictExtra, VerdictIncomparable, VerdictFailed, VerdictUnfinished, VerdictNotMirrored} {
 		if n := counts[v]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, v))
 		}
@@ -527,7 +603,7 @@ func summarize(counts map[Verdict]int) string {
 }
 
 func (t *TableReport) writeDetail(b *strings.Builder) {
-	if len(t.Schema)+len(t.Samples)+len(t.ChangedColumns) == 0 {
+	if !t.detailed() {
 		return
 	}
 	fmt.Fprintf(b, "\n%s\n", printable(t.Table))
@@ -542,9 +618,9 @@ func (t *TableReport) writeDetail(b *strings.Builder) {
 		b.WriteString("\n")
 	}
 	if len(t.ChangedColumns) > 0 {
-		b.WriteString("  changed:")
+		b.WriteString("  columns:")
 		for i, c := range t.ChangedColumns {
-			fmt.Fprintf(b, "%s %s in %s", [...]string{"", ","}[min(i, 1)], printable(c.Column), formatCount(c.Rows))
+			fmt.Fprintf(b, "%s %s in %s", [...]string{"", ","}[min(i, 1)], printable(c.Column), formatRows(c.Rows))
 		}
 		b.WriteString("\n")
 	}

@@ -167,7 +167,7 @@ type tuning struct {
 }
 
 func defaultTuning() tuning {
-	return tuning{maxOpen: 16 << 10, maxOpenBytes: 4 << 20, checkEvery: 1024, saveEvery: time.Second}
+	return tuning{maxOpen: 16 << 10, maxOpenBytes: 4 << 20, checkEvery: 1024, saveEvery: 100 * time.Millisecond}
 }
 
 // stream compares the rows from p.next up to the key before, or until a point in
@@ -178,19 +178,20 @@ func (p *part) stream(ctx context.Context, before Row, until time.Time) error {
 		if err != nil {
 			return err
 		}
-		if p.r.tracking != nil {
+		if len(m.open) > 0 {
 			if err := p.r.tracking.classify(ctx, p, m); err != nil {
 				return err
 			}
-		}
-		if err := ctx.Err(); err != nil {
-			return err
 		}
 		next := m.next
 		if next == nil {
 			next = before
 		}
 		p.take(m.found, next)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		p.r.c.checkpoint()
 		if p.r.enough(findings{}) {
 			return errEnough
 		}
@@ -223,7 +224,8 @@ func (p *part) segment(ctx context.Context, before Row, until time.Time) (*merge
 	m := newMerge(r.plan, max(0, r.c.opts.MaxSamples-len(p.found.Samples)))
 	m.keep, m.room, m.classifies = r.keep, r.c.room, r.tracking != nil
 	var checked, counted, noted int64
-	saved := r.c.m.clock()
+	began := r.c.m.clock()
+	saved := began
 	source, mirror := r.cursors(m)
 	progress := func() {
 		done := source.decided()
@@ -249,7 +251,11 @@ func (p *part) segment(ctx context.Context, before Row, until time.Time) (*merge
 		if ctx.Err() != nil || !until.IsZero() && !now.Before(until) {
 			return true
 		}
-		if r.plan.ranged && len(m.open) == 0 && now.Sub(saved) >= tune.saveEvery {
+		if len(m.open) > 0 {
+			// What differs has to be classified before it can be saved.
+			return now.Sub(began) >= r.c.opts.CheckpointEvery
+		}
+		if r.plan.ranged && now.Sub(saved) >= tune.saveEvery {
 			saved = now
 			m.count(source, mirror)
 			// The walk goes on, so its findings begin anew behind this key.

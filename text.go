@@ -3,6 +3,7 @@ package mirror
 import (
 	"encoding/json"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -31,6 +32,22 @@ func (g *grid) row(cells ...string) {
 		cells[i] = printable(c)
 	}
 	g.rows = append(g.rows, cells)
+}
+
+// drop takes out those columns from one to before another in which all cells
+// but the first are empty, and returns how many it took.
+func (g *grid) drop(from, before int, empty string) int {
+	dropped := 0
+	for i := before - 1; i >= from; i-- {
+		if slices.ContainsFunc(g.rows[1:], func(r []string) bool { return r[i] != empty }) {
+			continue
+		}
+		for n := range g.rows {
+			g.rows[n] = slices.Delete(g.rows[n], i, i+1)
+		}
+		dropped++
+	}
+	return dropped
 }
 
 // text returns the rows, each behind indent. The nth letter of align says

@@ -345,7 +345,7 @@ func compareScenarios() []scenario {
 			r, err := m.Compare(ctx, src, &mirror.CompareOptions{Concurrency: 1})
 			require.Equal(t, context.Canceled, err)
 			require.True(t, r.Incomplete)
-			require.Equal(t, mirror.VerdictFailed, r.Table("contact").Verdict)
+			require.Equal(t, mirror.VerdictUnfinished, r.Table("contact").Verdict)
 			require.Contains(t, r.String(), "Incomplete")
 		}},
 		{name: "canceled before", run: func(t *env) {
