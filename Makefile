@@ -10,7 +10,7 @@ test: ## run all tests; needs no server
 race: ## run all tests under the race detector
 	go test -race ./...
 
-lint: ## run golangci-lint with .golangci.yml
+lint: ## run golangci-lint, version 2, with .golangci.yml
 	golangci-lint run
 
 bench: ## measure Compare against what else reads the same rows; ARGS="-quick", "-write", "-h"

@@ -112,6 +112,9 @@ func (r *Report) Plan() *Plan {
 		switch step {
 		case StepReset:
 			pt.Meanwhile = "as it is until the next cycle, then empty until it is populated"
+			if t.Verdict == VerdictMissing {
+				pt.Meanwhile = "absent until the next cycle has created and populated it"
+			}
 		case StepTruncate:
 			pt.Meanwhile = "empty from now on, until the next cycle has populated it"
 		case StepHardReset:
@@ -205,7 +208,7 @@ func (p *Plan) WriteText(w io.Writer) error {
 		g.row(t.Table, step, dash(t.Rows), dash((t.Bytes+batchSize/2)/batchSize), dash(t.Batches), dash(int64(t.Cycles)), t.Reason)
 	}
 	if len(p.Tables) > 0 {
-		b.WriteString(g.text("  ", "llrrrr"))
+		b.WriteString(g.text("  ", "lrrrr"))
 	}
 	for _, t := range p.Tables {
 		if t.Meanwhile != "" {

@@ -3,9 +3,34 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/so-mirror/mirror"
 )
+
+// work changes rows at the customer after the last cycle: the mirror lags, and
+// nothing is wrong with that.
+func (d *demo) work(ctx context.Context) error {
+	list, err := d.customer.Tables(ctx)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(list, func(t mirror.Table) bool { return t.Name == "document" })
+	keys, err := d.keys(ctx, list[i], 30)
+	if err != nil {
+		return err
+	}
+	err = d.customer.Update(ctx, func(tx mirror.Tx) error {
+		for _, key := range keys {
+			if _, err := tx.Set(ctx, list[i], key, []mirror.Cell{{Column: "name", Value: "Renamed.docx"}}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	d.out.line("  document     the customer renamed %s: the next cycle brings them", count(int64(len(keys))))
+	return err
+}
 
 // damage breaks the mirror in each of the ways that Compare can tell.
 func (d *demo) damage(ctx context.Context) error {

@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -62,7 +63,7 @@ func run(ctx context.Context, args []string, out *os.File, errOut io.Writer) (er
 	flags.SetOutput(errOut)
 	rows := flags.Int("rows", 2000, "number of contacts, at least 50; the other tables grow with it")
 	asJSON := flags.Bool("json", false, "print the reports of the comparisons as a stream of JSON, and nothing else")
-	keep := flags.Bool("keep", false, "keep the database files")
+	keep := flags.Bool("keep", false, "stop when the mirror is damaged, and keep the database files to try a program of your own on them")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
 			return err
@@ -86,11 +87,12 @@ func run(ctx context.Context, args []string, out *os.File, errOut io.Writer) (er
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
 	d := &demo{out: newPrinter(out, *asJSON), asJSON: *asJSON, json: out}
-	if *keep {
-		fmt.Fprintf(errOut, "The databases stay in %s\n", dir)
-	}
+	d.keep = *keep
 	err = d.play(ctx, dir, *rows)
 	d.out.erase()
+	if *keep {
+		fmt.Fprintf(errOut, "\nThe databases stay in %s: run your program there.\n", dir)
+	}
 	return errors.Join(err, d.out.err)
 }
 
@@ -99,6 +101,7 @@ type demo struct {
 	out    *printer
 	json   io.Writer
 	asJSON bool
+	keep   bool
 
 	mirrorStore mirror.Store
 	customer    *cycle.Customer
@@ -145,7 +148,10 @@ func (d *demo) play(ctx context.Context, dir string, rows int) error {
 		return err
 	}
 
-	d.out.heading("The mirror goes wrong")
+	d.out.heading("The customer works on, and the mirror goes wrong")
+	if err := d.work(ctx); err != nil {
+		return err
+	}
 	if err := d.damage(ctx); err != nil {
 		return err
 	}
@@ -153,12 +159,15 @@ func (d *demo) play(ctx context.Context, dir string, rows int) error {
 		return err
 	}
 	report, err := d.compare(ctx)
-	if err != nil {
+	if err != nil || d.keep {
 		return err
 	}
 
-	d.out.heading("Reset the stale tables, then the next cycle")
-	receipt, err := d.mirror.ResetTables(ctx, report.Stale(), nil)
+	d.out.heading("Plan what has to be reset, apply it, then the next cycle")
+	plan := report.Plan()
+	d.out.text(plan)
+	d.out.line("")
+	receipt, err := d.mirror.Apply(ctx, plan, &mirror.ApplyOptions{Confirm: contextID})
 	if err != nil {
 		return err
 	}
@@ -170,7 +179,15 @@ func (d *demo) play(ctx context.Context, dir string, rows int) error {
 		return err
 	}
 
-	d.out.heading("Hard reset, then the next cycle")
+	d.out.heading("A hard reset, taken back, and made again, then the next cycle")
+	receipt, err = d.mirror.HardReset(ctx, &mirror.HardResetOptions{Confirm: contextID})
+	if err != nil {
+		return err
+	}
+	if err := d.mirror.Undo(ctx, receipt); err != nil {
+		return err
+	}
+	d.out.line("Undo: the metadata table is back, with %d rows", len(receipt.Tables))
 	receipt, err = d.mirror.HardReset(ctx, &mirror.HardResetOptions{Confirm: contextID})
 	if err != nil {
 		return err
@@ -201,7 +218,7 @@ func (d *demo) cycle(ctx context.Context) error {
 			quiet++
 			continue
 		}
-		d.out.line("  %-12s %s: %s", t.Table, t.Action, t.Reason)
+		d.out.line("  %-12s %s", t.Table, strings.TrimSuffix(fmt.Sprintf("%s: %s", t.Action, t.Reason), ": "))
 	}
 	if quiet > 0 {
 		d.out.line("  %d tables had nothing to send", quiet)
