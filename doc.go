@@ -12,9 +12,16 @@
 //     next cycle sends anyway from those that no cycle repairs.
 //   - [Mirror.Recheck] finds that out over time, where the source does not
 //     track changes.
+//   - [Report.Plan] is the smallest set of resets that repairs what was found,
+//     and [Mirror.Apply] carries it out if nothing has moved since.
 //   - [Mirror.ResetTables] makes the next cycle wipe and repopulate tables.
 //   - [Mirror.HardReset] makes it start from nothing.
 //   - [Mirror.Undo] takes a reset back before the next cycle begins.
+//   - [Mirror.Wait] follows tables until a cycle has populated them, and notices
+//     a reset that was lost.
+//   - [Mirror.Heal] is all of that as one call. It never makes a hard reset.
+//   - [Mirror.Reconcile] tells after a crash, from a [Journal], what happened.
+//   - [Fleet] looks at the mirrors of many customers.
 //
 // A mirror that lost rows is found and repaired like this:
 //
@@ -29,8 +36,8 @@
 //	if err := report.Err(); err != nil {
 //		return err // a table could not be compared
 //	}
-//	if stale := report.Stale(); len(stale) > 0 {
-//		receipt, err := m.ResetTables(ctx, stale, nil)
+//	if plan := report.Plan(); !plan.Empty() {
+//		receipt, err := m.Apply(ctx, plan, nil)
 //		...
 //	}
 //
@@ -46,7 +53,9 @@
 // # What holds
 //
 //   - Compare takes Sources, which cannot be written to.
-//   - A reset changes all of the tables it was given, or none.
+//   - A reset changes all of the tables it was given, or none. Two of them at
+//     once take turns, or the second is ErrBusy.
+//   - With a Journal, what a process that died was about to do is known.
 //   - Whatever fails, the mirror is as it was before. The one exception is
 //     ErrOutcomeUnknown: the connection broke during the commit.
 //   - What is not known about a metadata row is kept and put back untouched.

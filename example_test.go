@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/so-mirror/mirror"
@@ -97,6 +98,138 @@ func ExampleMirror_Compare_pending() {
 	// Output:
 	// contact_id=1 pending
 	// contact_id=2 diverged
+}
+
+// A plan can be reviewed, kept as JSON, and applied later.
+func ExampleMirror_Apply() {
+	ctx := context.Background()
+	source, store := exampleDatabases()
+	m, _ := mirror.New("Cust10195", store, &mirror.Options{Clock: exampleTime})
+	report, err := m.Compare(ctx, source, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	plan := report.Plan()
+	fmt.Print(plan)
+	receipt, err := m.Apply(ctx, plan, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("reset:", receipt.Tables[0].Table)
+	_, err = m.Apply(ctx, plan, nil)
+	fmt.Println(errors.Is(err, mirror.ErrMoved))
+
+	// Output:
+	// Plan for Cust10195, from the comparison of 2026-02-03 04:05:06 UTC
+	//   TABLE    STEP   ROWS  MB  BATCHES  CYCLES  REASON
+	//   contact  reset     3   -        1       1  2 rows differ, and whether they are pending is not known
+	//   contact will be as it is until the next cycle, then empty until it is populated.
+	// reset: contact
+	// true
+}
+
+// Compare, reset what has diverged, wait for the cycle, and compare again.
+func ExampleMirror_Heal() {
+	ctx := context.Background()
+	database, _ := exampleDatabases()
+	source := cycle.NewCustomer("Cust10195", database)
+	store := memory.New()
+	task := &cycle.Task{Customer: source, Mirror: store}
+	if _, err := task.Run(ctx); err != nil {
+		fmt.Println(err)
+		return
+	}
+	err := store.Update(ctx, func(tx mirror.Tx) error {
+		contact, _, _ := store.Table("contact")
+		_, err := tx.Delete(ctx, contact, []mirror.Cell{{Column: "contact_id", Value: 2}})
+		return err
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	// In earnest cycles come by themselves. Here one comes while Heal sleeps.
+	m, _ := mirror.New("Cust10195", store, &mirror.Options{Sleep: func(ctx context.Context, _ time.Duration) error {
+		_, err := task.Run(ctx)
+		return err
+	}})
+	healing, err := m.Heal(ctx, source, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, round := range healing.Rounds {
+		fmt.Println(round.Report.Summary())
+	}
+	fmt.Println("healed:", healing.Healed)
+
+	// Output:
+	// 1 identical, 1 different.
+	// 2 identical.
+	// healed: true
+}
+
+// What a process that died was about to do is known from its journal.
+func ExampleMirror_Reconcile() {
+	ctx := context.Background()
+	_, store := exampleDatabases()
+	path := filepath.Join(os.TempDir(), fmt.Sprintf("mirror-example-%d.jsonl", os.Getpid()))
+	defer os.Remove(path)
+	journal, err := mirror.OpenJournal(path)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer journal.Close()
+	m, _ := mirror.New("Cust10195", store, &mirror.Options{Journal: journal})
+
+	store.FailAfterCommit(1, mirror.ErrOutcomeUnknown) // the connection breaks during the commit
+	_, err = m.ResetTables(ctx, []string{"contact"}, nil)
+	fmt.Println(errors.Is(err, mirror.ErrOutcomeUnknown))
+
+	entries, err := journal.Entries()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	found, err := m.Reconcile(ctx, entries)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(found[0].Receipt.Operation, found[0].Outcome)
+	fmt.Println("undone:", m.Undo(ctx, found[0].Receipt) == nil)
+
+	// Output:
+	// true
+	// reset tables done
+	// undone: true
+}
+
+// One summary over the mirrors of many customers.
+func ExampleFleet() {
+	open := func(id string) mirror.Member {
+		return mirror.Member{ContextID: id, Open: func(context.Context) (*mirror.Connection, error) {
+			source, store := exampleDatabases()
+			m, err := mirror.New("Cust10195", store, nil)
+			return &mirror.Connection{Mirror: m, Source: source}, err
+		}}
+	}
+	fleet := &mirror.Fleet{Members: []mirror.Member{open("Cust10195"), open("Cust10196")}}
+	var summary mirror.FleetSummary
+	for result := range fleet.Compare(context.Background(), nil) {
+		summary.Add(result)
+	}
+	fmt.Print(&summary)
+
+	// Unordered output:
+	// 2 members, 1 failed, 1 need a reset
+	// Tables: 1 identical, 1 different.
+	//   Cust10195: to reset: contact
+	//   Cust10196: open: it returned the mirror of "Cust10195"
 }
 
 // Without change tracking, what differs is read again after each cycle.
