@@ -547,7 +547,7 @@ func (m *merge) differ(kind DiffKind, source, mirror Row, n int64) {
 // sum identifies a difference by the values of both rows.
 func (m *merge) sum(kind DiffKind, source, mirror Row) string {
 	h := sha256.New()
-	fmt.Fprint(h, kind)
+	fmt.Fprintf(h, "%s", kind)
 	for i, row := range []Row{source, mirror} {
 		fmt.Fprintf(h, "|%d", i)
 		for _, v := range row {

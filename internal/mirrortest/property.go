@@ -64,8 +64,15 @@ type twoSides struct {
 	key            []int         // positions of the source's key in its columns
 }
 
+// Unfit reports whether an engine cannot hold a value of a type, in a key or
+// elsewhere; for nil, whether it can hold none of the type.
+type Unfit func(typ mirror.Type, key bool, v driver.Value) bool
+
 // randomSides makes a table and damages a copy of it.
-func randomSides(r *rand.Rand) twoSides {
+func randomSides(r *rand.Rand, limits []Unfit) twoSides {
+	unfit := func(typ mirror.Type, key bool, v driver.Value) bool {
+		return slices.ContainsFunc(limits, func(unfit Unfit) bool { return unfit(typ, key, v) })
+	}
 	s := twoSides{source: memory.Table{Name: "t"}, mirror: memory.Table{Name: "T"}}
 	var keyed []mirror.Row
 	columns := 1 + r.IntN(5)
@@ -75,6 +82,9 @@ func randomSides(r *rand.Rand) twoSides {
 	s.mirror.Columns = make([]string, columns)
 	for i := range columns {
 		typ := mirror.MustType(RandomTypes[r.IntN(len(RandomTypes))])
+		for unfit(typ, slices.Contains(s.key, i), nil) {
+			typ = mirror.MustType(RandomTypes[r.IntN(len(RandomTypes))])
+		}
 		s.types = append(s.types, typ)
 		null := ""
 		if slices.Contains(s.key, i) {
@@ -93,8 +103,12 @@ func randomSides(r *rand.Rand) twoSides {
 	row := func() mirror.Row {
 		row := make(mirror.Row, columns)
 		for i, typ := range s.types {
-			if r.IntN(8) > 0 || slices.Contains(s.key, i) {
+			key := slices.Contains(s.key, i)
+			if r.IntN(8) > 0 || key {
 				row[i] = RandomValue(r, typ)
+				for unfit(typ, key, row[i]) {
+					row[i] = RandomValue(r, typ)
+				}
 			}
 		}
 		return row
@@ -266,14 +280,14 @@ func (s twoSides) repeats() bool {
 // of any size and with any concurrency, and demands that the report equals what
 // brute force finds in memory. Tune, which may be nil, makes the steps of a
 // comparison small.
-func Property(t *testing.T, open Open, seeds int, tune func(m *mirror.Mirror, n int)) {
+func Property(t *testing.T, open Open, seeds int, tune func(m *mirror.Mirror, n int), limits ...Unfit) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent(), goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener"))
 	var sum tally
 	strategies := map[mirror.Strategy]int{}
 	for seed := range uint64(seeds) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 0))
-			s := randomSides(r)
+			s := randomSides(r, limits)
 			opts := &mirror.CompareOptions{
 				MaxSamples:  []int{-1, 0, 1, 3, 1 << 20}[r.IntN(5)],
 				Concurrency: r.IntN(4),

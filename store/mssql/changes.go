@@ -37,12 +37,24 @@ func (s *Source) version(ctx context.Context, doing, absent, query string, args 
 		if err == nil && v == nil {
 			return fmt.Errorf("%w: %s", errors.ErrUnsupported, absent)
 		}
-		return err
+		return unsupported(err)
 	})
 	if err != nil {
 		return 0, err
 	}
 	return mirror.LSN(*v), nil
+}
+
+// unsupported marks an error that says that there is no change tracking.
+func unsupported(err error) error {
+	for _, e := range answers(err) {
+		n, text := e.SQLErrorNumber(), e.Error()
+		if n == noFunction || n == notTracked || n == otherServer &&
+			(strings.Contains(text, "function change_tracking_") || strings.Contains(text, "not currently supported")) {
+			return fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
+		}
+	}
+	return err
 }
 
 // Changed implements mirror.ChangeTracker. It asks for as many keys at once as
@@ -61,7 +73,7 @@ func (s *Source) Changed(ctx context.Context, t mirror.Table, since mirror.LSN, 
 			if err != nil {
 				return err
 			}
-			return sqlx.SelectContext(ctx, q, &hits, text, args...)
+			return unsupported(sqlx.SelectContext(ctx, q, &hits, text, args...))
 		})
 		if err != nil {
 			return nil, err

@@ -122,6 +122,12 @@ func refused(err error) bool {
 	return errors.As(err, &n)
 }
 
+// Errors of a server without change tracking, and of a table without it.
+const (
+	noFunction = 195
+	notTracked = 22105
+)
+
 const snapshotNotAllowed = 3952
 
 // advice tells an operator what to do.

@@ -68,6 +68,31 @@ func TestClassify(t *testing.T) {
 	require.Empty(t, advice(sqlstore.ErrorOther, number(2627)))
 }
 
+// TestUnsupported: a server or a table without change tracking is no fault.
+func TestUnsupported(t *testing.T) {
+	for want, list := range map[bool][]error{
+		true: {
+			mssqldb.Error{Number: 195, Message: "'CHANGE_TRACKING_CURRENT_VERSION' is not a recognized built-in function name."},
+			fmt.Errorf("x: %w", mssqldb.Error{Number: 22105, Message: "Change tracking is not enabled on table 'x'."}),
+			mssqldb.Error{Number: otherServer, Message: "function change_tracking_current_version() does not exist"},
+			mssqldb.Error{Number: otherServer, Message: "'rowset function' is not currently supported in Babelfish"},
+		},
+		false: {
+			mssqldb.Error{Number: 229, Message: "The VIEW CHANGE TRACKING permission was denied on the object 'x'."},
+			mssqldb.Error{Number: otherServer, Message: "deadlock detected"},
+			io.EOF,
+		},
+	} {
+		for _, err := range list {
+			got := unsupported(err)
+			require.Equal(t, want, errors.Is(got, errors.ErrUnsupported), err)
+			require.ErrorContains(t, got, err.Error())
+			require.Equal(t, classify(err), classify(got))
+		}
+	}
+	require.NoError(t, unsupported(nil))
+}
+
 // TestRefused: only an answer of the server tells that a commit was not carried
 // out.
 func TestRefused(t *testing.T) {
