@@ -65,6 +65,10 @@ var errorClasses = map[int32]sqlstore.ErrorClass{
 // classify looks at all errors of an answer: the one that says why need not be
 // the last one.
 func classify(err error) sqlstore.ErrorClass {
+	var lock appLockError
+	if errors.As(err, &lock) && lock == lockNotGranted {
+		return sqlstore.ErrorBusy
+	}
 	var severe mssqldb.ServerError
 	var stream mssqldb.StreamError
 	if errors.As(err, &severe) || errors.As(err, &stream) {
@@ -139,6 +143,8 @@ func advice(class sqlstore.ErrorClass, err error) string {
 		return "another transaction needs the same rows: try again when the mirroring service is idle"
 	case sqlstore.ErrorLockTimeout:
 		return "another transaction, perhaps a running cycle, holds a lock: wait for it to end and try again"
+	case sqlstore.ErrorBusy:
+		return "wait for it to end and try again"
 	case sqlstore.ErrorPermission:
 		return "the object does not exist, or the login lacks a permission: Preflight lists what it lacks, with the GRANT for it"
 	case sqlstore.ErrorLogin:
@@ -158,9 +164,11 @@ func advice(class sqlstore.ErrorClass, err error) string {
 // error that the same failure is when it meets a row's lock.
 type appLockError int
 
+const lockNotGranted appLockError = -1 // within the timeout
+
 func (e appLockError) Error() string {
 	switch e {
-	case -1:
+	case lockNotGranted:
 		return "another update of this mirror did not end within the lock timeout"
 	case -2:
 		return "the wait for another update of this mirror was cancelled"
@@ -173,7 +181,7 @@ func (e appLockError) Error() string {
 
 func (e appLockError) SQLErrorNumber() int32 {
 	switch e {
-	case -1:
+	case lockNotGranted:
 		return 1222
 	case -3:
 		return 1205

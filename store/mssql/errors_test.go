@@ -52,7 +52,7 @@ func TestClassify(t *testing.T) {
 		{"another server's missing function", other("function x() does not exist"), sqlstore.ErrorOther},
 		{"another server's permission", other("permission denied for table x"), sqlstore.ErrorPermission},
 		{"another server's deadlock", other("deadlock detected"), sqlstore.ErrorDeadlock},
-		{"lock for updates: late", appLockError(-1), sqlstore.ErrorLockTimeout},
+		{"lock for updates: late", appLockError(-1), sqlstore.ErrorBusy},
 		{"lock for updates: cancelled", appLockError(-2), sqlstore.ErrorOther},
 		{"lock for updates: deadlock", appLockError(-3), sqlstore.ErrorDeadlock},
 		{"lock for updates: refused", appLockError(-999), sqlstore.ErrorOther},
