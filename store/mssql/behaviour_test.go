@@ -198,7 +198,7 @@ func TestLockTimeout(t *testing.T) {
 	t.Run("another update", func(t *testing.T) {
 		err := st.Update(t.Context(), func(tx mirror.Tx) error {
 			err := st.Update(t.Context(), setNumber(t.Context(), 7))
-			require.ErrorIs(t, err, mirror.ErrLockTimeout)
+			require.ErrorIs(t, err, mirror.ErrBusy)
 			require.ErrorContains(t, err, "another update of this mirror")
 			return nil
 		})
