@@ -66,6 +66,18 @@ func (c *Checkpoint) check(contextID string) error {
 		return fmt.Errorf("checkpoint is of %q, not of %q", clip(c.ContextID, maxNameLength), contextID)
 	}
 	for _, t := range c.Tables {
+		if t.Done != nil {
+			err := t.Done.check()
+			if err == nil && (t.Done.Verdict == VerdictFailed || t.Done.Verdict == VerdictUnfinished) {
+				err = errors.New("its report is not of a comparison that ended")
+			}
+			if err == nil && FoldName(t.Done.Table) != FoldName(t.Table) {
+				err = errors.New("its report is of another table")
+			}
+			if err != nil {
+				return fmt.Errorf("checkpoint of table %q was damaged: %w: start without it", clip(t.Table, maxNameLength), err)
+			}
+		}
 		for _, r := range t.Ranges {
 			if err := r.Found.check(); err != nil {
 				return fmt.Errorf("checkpoint of table %q was damaged: %w: start without it", clip(t.Table, maxNameLength), err)
@@ -75,12 +87,13 @@ func (c *Checkpoint) check(contextID string) error {
 	return nil
 }
 
-// fingerprint identifies what is compared of a table.
-func (p tablePlan) fingerprint(depth Depth) string {
+// planSum identifies what is compared of a table: its definition on both sides,
+// and the options that the result depends on.
+func (c *comparison) planSum(p pair) string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%s %d %t\n", depth, p.key, p.keyless)
-	for i := range p.source {
-		fmt.Fprintf(h, "%q %s %q %s\n", p.source[i].Name, p.source[i].Type, p.mirror[i].Name, p.mirror[i].Type)
+	fmt.Fprintf(h, "%s %t %q\n", c.opts.Depth, c.opts.LooseTypes, c.opts.IgnoreColumns)
+	for _, t := range []*Table{p.source, p.mirror} {
+		fmt.Fprintf(h, "%s\n", fingerprint(*t))
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }
@@ -94,13 +107,13 @@ func (c *comparison) begin(r *tableRun) {
 
 // end replaces a table's comparison by its report. A table that failed is
 // compared again from where it came to.
-func (c *comparison) end(p pair, plan tablePlan, tr *TableReport) {
+func (c *comparison) end(p pair, tr *TableReport) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if tr.Verdict != VerdictFailed && tr.Verdict != VerdictUnfinished {
 		delete(c.runs, FoldName(p.name))
 		done := *tr
-		c.ended = append(c.ended, TableCheckpoint{Table: p.name, Plan: plan.fingerprint(c.opts.Depth), LSN: p.lsn, Done: &done})
+		c.ended = append(c.ended, TableCheckpoint{Table: p.name, Plan: c.planSum(p), LSN: p.lsn, Done: &done})
 	}
 }
 
@@ -109,11 +122,16 @@ func (c *comparison) snapshot() *Checkpoint {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	cp := &Checkpoint{Version: checkpointVersion, ContextID: c.m.contextID, Time: c.m.clock().UTC(), Tables: slices.Clone(c.ended)}
-	for _, r := range c.runs {
-		if !r.plan.ranged {
+	known := map[string]bool{}
+	for _, t := range cp.Tables {
+		known[FoldName(t.Table)] = true
+	}
+	for folded, r := range c.runs {
+		known[folded] = true
+		if !r.plan.ranged || r.tracking != nil && r.tracking.given() {
 			continue // it starts anew
 		}
-		t := TableCheckpoint{Table: r.p.name, Plan: r.plan.fingerprint(c.opts.Depth), LSN: r.p.lsn}
+		t := TableCheckpoint{Table: r.p.name, Plan: c.planSum(r.p), LSN: r.p.lsn}
 		r.mu.Lock()
 		for _, p := range r.parts {
 			t.Ranges = append(t.Ranges, RangeCheckpoint{
@@ -122,6 +140,13 @@ func (c *comparison) snapshot() *Checkpoint {
 		}
 		r.mu.Unlock()
 		cp.Tables = append(cp.Tables, t)
+	}
+	if c.opts.Resume != nil { // what this comparison did not come to
+		for _, t := range c.opts.Resume.Tables {
+			if !known[FoldName(t.Table)] {
+				cp.Tables = append(cp.Tables, t)
+			}
+		}
 	}
 	slices.SortFunc(cp.Tables, func(a, b TableCheckpoint) int { return strings.Compare(FoldName(a.Table), FoldName(b.Table)) })
 	return cp
@@ -156,7 +181,7 @@ func (c *comparison) checkpoint() {
 
 // previous returns a table's part of the checkpoint to resume from, nil when
 // there is none or the table has to start anew.
-func (c *comparison) previous(p pair, plan tablePlan) *TableCheckpoint {
+func (c *comparison) previous(p pair) *TableCheckpoint {
 	if c.opts.Resume == nil {
 		return nil
 	}
@@ -166,7 +191,7 @@ func (c *comparison) previous(p pair, plan tablePlan) *TableCheckpoint {
 			continue
 		}
 		fell := (t.LSN == nil) != (p.lsn == nil) || t.LSN != nil && *p.lsn < *t.LSN
-		if fell || t.Plan != plan.fingerprint(c.opts.Depth) {
+		if fell || t.Plan != c.planSum(p) || t.Done != nil && t.Done.Truncated {
 			return nil
 		}
 		return t
@@ -176,7 +201,7 @@ func (c *comparison) previous(p pair, plan tablePlan) *TableCheckpoint {
 
 // resume returns the parts of a table as the checkpoint has them.
 func (c *comparison) resume(r *tableRun) ([]*part, bool) {
-	t := c.previous(r.p, r.plan)
+	t := c.previous(r.p)
 	if t == nil || len(t.Ranges) == 0 || !r.plan.ranged {
 		return nil, false
 	}
@@ -193,10 +218,12 @@ func (c *comparison) resume(r *tableRun) ([]*part, bool) {
 		// The ranges must follow each other from the first key to the last.
 		first, last := i == 0, i == len(t.Ranges)-1
 		switch {
-		case len(p.found.Columns) > 0 && len(p.found.Columns) != len(r.plan.source),
+		case !first && parts[i-1].before == nil, len(p.found.Keys) > c.opts.MaxKeys,
+			len(p.found.Columns) > 0 && len(p.found.Columns) != len(r.plan.source),
 			last != (p.before == nil),
 			!first && !rc.Ended && p.next == nil,
 			!first && !rc.Ended && r.plan.order(p.next, parts[i-1].before) < 0,
+			!first && !last && r.plan.order(p.before, parts[i-1].before) <= 0,
 			!rc.Ended && p.next != nil && p.before != nil && r.plan.order(p.next, p.before) > 0:
 			return nil, false
 		}

@@ -138,6 +138,7 @@ const (
 	defaultConcurrency = 2
 	defaultMaxKeys     = 1000
 	defaultDigestRows  = 16 << 10
+	maxDigestRows      = 1 << 40 // times the number of ranges it is still a number
 
 	defaultCheckpointEvery = 10 * time.Second
 )
@@ -202,11 +203,11 @@ func (m *Mirror) Compare(ctx context.Context, source Source, opts *CompareOption
 		err = c.readIsolation(ctx, report)
 	}
 	if err == nil {
-		err = c.readVersion(ctx, report)
+		err = c.readVersion(ctx, report, pairs)
 	}
 	if err != nil {
 		if ctx.Err() != nil {
-			report.Incomplete, report.Finished = true, m.clock().UTC()
+			report.Incomplete, report.Checkpoint, report.Finished = true, c.snapshot(), m.clock().UTC()
 			return report, caller.Err()
 		}
 		var refusal *Error
@@ -222,14 +223,20 @@ func (m *Mirror) Compare(ctx context.Context, source Source, opts *CompareOption
 		c.slots <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-c.slots }()
-			report.Tables[i] = c.compareTable(ctx, p)
+			if err := guard(func() error {
+				report.Tables[i] = c.compareTable(ctx, p)
+				return nil
+			}); err != nil {
+				report.Tables[i] = TableReport{Table: p.name, LSN: p.lsn, Tracked: p.tracked}
+				report.Tables[i].fail(ctx, err)
+			}
 		})
 	}
 	wg.Wait()
 	if ctx.Err() != nil {
 		report.Incomplete, report.Checkpoint = true, c.snapshot()
 	} else {
-		c.lastLSNs(ctx, report)
+		c.lastLSNs(ctx, report, pairs)
 	}
 	for _, t := range report.Tables {
 		if t.Warning != "" {
@@ -261,7 +268,7 @@ func (c *comparison) readIsolation(ctx context.Context, report *Report) (err err
 
 // readVersion asks a source with change tracking for its version. That comes
 // after the LSNs were read, so that a valid LSN is never ahead.
-func (c *comparison) readVersion(ctx context.Context, report *Report) error {
+func (c *comparison) readVersion(ctx context.Context, report *Report, pairs []pair) error {
 	tracker, ok := c.source.(ChangeTracker)
 	if !ok {
 		return nil
@@ -269,7 +276,10 @@ func (c *comparison) readVersion(ctx context.Context, report *Report) error {
 	version, err := tracker.Version(ctx)
 	switch {
 	case err == nil:
-		c.changes, c.version = tracker, version
+		c.changes = tracker
+		for i := range pairs {
+			pairs[i].version = version
+		}
 	case errors.Is(err, errors.ErrUnsupported):
 	case ctx.Err() != nil || errors.Is(err, ErrConnection):
 		return fmt.Errorf("source: %w", err)
@@ -279,10 +289,9 @@ func (c *comparison) readVersion(ctx context.Context, report *Report) error {
 	return nil
 }
 
-// lastLSNs notes the metadata rows after the last row was read: from their LSNs
-// Recheck counts the cycles, and a Plan is for them. Without them Recheck begins
-// to count at its first call.
-func (c *comparison) lastLSNs(ctx context.Context, report *Report) {
+// lastLSNs notes the LSNs after the last row was read, from which Recheck counts
+// the cycles. Without them it begins to count at its first call.
+func (c *comparison) lastLSNs(ctx context.Context, report *Report, pairs []pair) {
 	repairable := func(t TableReport) bool {
 		switch t.Verdict {
 		case VerdictDifferent, VerdictSchemaDiffers, VerdictMissing, VerdictPending:
@@ -301,11 +310,9 @@ func (c *comparison) lastLSNs(ctx context.Context, report *Report) {
 	}
 	for i := range report.Tables {
 		t := &report.Tables[i]
-		table := Table{Name: t.Table}
-		t.LastLSN, t.MetadataRows, t.MetadataSum = md.lsnOf(table), len(md.rowsOf(table)), ""
-		if t.Tracked = t.MetadataRows > 0; t.Tracked {
-			t.MetadataSum = md.fingerprint(table)
-		}
+		last := pairs[i]
+		last.describe(md)
+		t.LastLSN = last.lsn
 		if t.Verdict == VerdictDifferent && t.requested() {
 			t.decide()
 		}
@@ -329,7 +336,7 @@ func (o *CompareOptions) fill() error {
 	o.MaxSamples = max(0, cmp.Or(o.MaxSamples, defaultMaxSamples))
 	o.Concurrency = cmp.Or(o.Concurrency, defaultConcurrency)
 	o.Strategy = cmp.Or(o.Strategy, StrategyStream)
-	o.DigestRows = cmp.Or(o.DigestRows, defaultDigestRows)
+	o.DigestRows = min(cmp.Or(o.DigestRows, defaultDigestRows), maxDigestRows)
 	o.MaxKeys = max(0, cmp.Or(o.MaxKeys, defaultMaxKeys))
 	o.CheckpointEvery = cmp.Or(o.CheckpointEvery, defaultCheckpointEvery)
 	if !slices.Contains([]Strategy{StrategyStream, StrategyDigest, StrategyAuto}, o.Strategy) {
@@ -366,7 +373,6 @@ type comparison struct {
 	tables   int
 	metadata *Table        // nil when there is none
 	changes  ChangeTracker // of the source; nil when it has none
-	version  LSN           // of the source
 
 	slots                  chan struct{} // one for each range of keys that is read
 	sourcePace, mirrorPace *pace
@@ -389,6 +395,7 @@ type pair struct {
 	tracked        bool // the metadata table has a row for it
 	metadataRows   int
 	metadataSum    string
+	version        LSN // of the source, read after lsn
 	state          LSNState
 	notMirrored    string // why it is not compared, or ""
 }
@@ -398,8 +405,12 @@ func (c *comparison) pairs(ctx context.Context, report *Report) ([]pair, error) 
 	var sourceTables, mirrorTables []Table
 	var sourceErr, mirrorErr error
 	var wg sync.WaitGroup
-	wg.Go(func() { sourceTables, sourceErr = c.source.Tables(ctx) })
-	wg.Go(func() { mirrorTables, mirrorErr = c.m.store.Tables(ctx) })
+	wg.Go(func() {
+		sourceErr = guard(func() (err error) { sourceTables, err = c.source.Tables(ctx); return err })
+	})
+	wg.Go(func() {
+		mirrorErr = guard(func() (err error) { mirrorTables, err = c.m.store.Tables(ctx); return err })
+	})
 	wg.Wait()
 	if sourceErr != nil {
 		return nil, fmt.Errorf("source: %w", sourceErr)
@@ -459,17 +470,13 @@ func (c *comparison) pairs(ctx context.Context, report *Report) ([]pair, error) 
 	}
 	for i := range selected {
 		p := &selected[i]
-		t := Table{Name: p.name}
-		if p.mirror != nil {
-			t = *p.mirror
-		}
-		if n := len(md.rowsOf(t)); n > 0 {
-			p.metadataRows, p.metadataSum = n, md.fingerprint(t)
-		}
-		if r, err := md.row(t); err == nil && r != nil {
-			p.tracked, p.lsn = true, r.lsn
-		} else if err != nil {
-			p.tracked = true
+		p.describe(md)
+		if p.metadataRows > 1 {
+			t := Table{Name: p.name}
+			if p.mirror != nil {
+				t = *p.mirror
+			}
+			_, err := md.row(t)
 			report.Warnings = append(report.Warnings, t.Name+" "+err.Error())
 		}
 	}
@@ -597,9 +604,9 @@ func (c *comparison) compareBoth(ctx context.Context, p pair, blank TableReport)
 	for range 2 {
 		tr = blank
 		plan := c.planTable(p, &tr)
-		if t := c.previous(p, plan); t != nil && t.Done != nil {
+		if t := c.previous(p); t != nil && t.Done != nil {
 			tr = *t.Done
-			c.end(p, plan, &tr)
+			c.end(p, &tr)
 			return tr
 		}
 		var err error
@@ -611,18 +618,54 @@ func (c *comparison) compareBoth(ctx context.Context, p pair, blank TableReport)
 		if err == nil {
 			tr.decide()
 		}
+		if err == nil && (tr.Verdict == VerdictDifferent || tr.Verdict == VerdictSchemaDiffers) {
+			// A plan is for the metadata row as it is now that the rows were read.
+			after := p
+			if err = c.refresh(ctx, &after); err == nil {
+				tr.Tracked, tr.MetadataRows, tr.MetadataSum = after.tracked, after.metadataRows, after.metadataSum
+			}
+		}
 		tr.fail(ctx, err)
-		c.end(p, plan, &tr)
+		c.end(p, &tr)
 		if !errors.Is(err, errPopulated) || ctx.Err() != nil {
 			return tr
 		}
-		if p.lsn, err = c.lsnOf(ctx, p); err != nil {
+		if err := c.refresh(ctx, &p); err != nil {
 			tr.fail(ctx, err)
 			return tr
 		}
-		blank.LSN = p.lsn
+		blank.LSN, blank.Tracked, blank.MetadataRows, blank.MetadataSum = p.lsn, p.tracked, p.metadataRows, p.metadataSum
 	}
 	return tr
+}
+
+// refresh reads a table's metadata row again, and then the source's version.
+func (c *comparison) refresh(ctx context.Context, p *pair) error {
+	if c.metadata == nil {
+		return nil
+	}
+	md, err := c.m.readMetadata(ctx, c.m.store, []Table{*c.metadata})
+	if _, err = stateWithout(err); err != nil {
+		return err
+	}
+	p.describe(md)
+	if c.changes != nil {
+		p.version, err = c.changes.Version(ctx)
+	}
+	return err
+}
+
+// describe notes what the metadata table has for a table.
+func (p *pair) describe(md *metadata) {
+	t := Table{Name: p.name}
+	if p.mirror != nil {
+		t = *p.mirror
+	}
+	p.lsn, p.metadataSum = md.lsnOf(t), ""
+	p.metadataRows = len(md.rowsOf(t))
+	if p.tracked = p.metadataRows > 0; p.tracked {
+		p.metadataSum = md.fingerprint(t)
+	}
 }
 
 // compareDepth compares as far as Depth goes.
@@ -677,7 +720,7 @@ func (t *TableReport) decide() {
 	case t.Verdict == VerdictIncomparable:
 	case n == 0:
 		t.Verdict = VerdictIdentical
-	case t.Pending == n && !t.Truncated:
+	case t.Pending == n && (!t.Truncated || t.LSNState == LSNExpired || t.requested()):
 		t.Verdict = VerdictPending
 	default:
 		t.Verdict = VerdictDifferent

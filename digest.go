@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -101,6 +102,9 @@ func (p *part) sourceWindow(ctx context.Context, from, before Row, n, ranges int
 		w.err = wrapError(ctx, w.err, "source")
 		return w
 	}
+	if w.err = r.checkDigests(w.source, from, before); w.err != nil {
+		return w
+	}
 	var rows int64
 	for _, d := range w.source {
 		rows += d.Rows
@@ -113,6 +117,24 @@ func (p *part) sourceWindow(ctx context.Context, from, before Row, n, ranges int
 	w.took = r.c.m.clock().Sub(started)
 	w.err = r.c.sourcePace.wait(ctx, rows)
 	return w
+}
+
+// checkDigests refuses digests of the source that are not of ranges in ascending
+// order between two keys: what is compared would not be the whole table.
+func (r *tableRun) checkDigests(digests []Digest, from, before Row) error {
+	last := from
+	for i, d := range digests {
+		bad := len(d.First) != r.plan.key || d.Rows < 1 || slices.Contains(d.First, nil)
+		if !bad && last != nil {
+			n := r.plan.order(last, d.First)
+			bad = n > 0 || i > 0 && n == 0
+		}
+		if bad || before != nil && r.plan.order(d.First, before) >= 0 {
+			return fmt.Errorf("source: %w: digest %d", ErrOrder, i+1)
+		}
+		last = d.First
+	}
+	return nil
 }
 
 // mirrorWindow has the mirror digest the same ranges.
@@ -158,7 +180,13 @@ func (p *part) digest(ctx context.Context) error {
 		defer close(windows)
 		from := p.next
 		for {
-			w := p.sourceWindow(ctx, from, p.before, p.r.c.opts.DigestRows, digestBatch)
+			var w window
+			if err := guard(func() error {
+				w = p.sourceWindow(ctx, from, p.before, p.r.c.opts.DigestRows, digestBatch)
+				return nil
+			}); err != nil {
+				w.err = fmt.Errorf("source: %w", err)
+			}
 			select {
 			case windows <- w:
 			case <-ctx.Done():

@@ -124,7 +124,7 @@ func ExampleMirror_Apply() {
 	// Output:
 	// Plan for Cust10195, from the comparison of 2026-02-03 04:05:06 UTC
 	//   TABLE    STEP   ROWS  MB  BATCHES  CYCLES  REASON
-	//   contact  reset     3   -        1       1  2 rows differ, and whether they are pending is not known
+	//   contact  reset     3   -        1       1  2 rows differing, not known to be pending or not
 	//   contact will be as it is until the next cycle, then empty until it is populated.
 	// reset: contact
 	// true

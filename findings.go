@@ -96,6 +96,13 @@ func (s Sample) size() int {
 	return n
 }
 
+func sampleBytes(samples []Sample) (n int64) {
+	for _, s := range samples {
+		n += int64(s.size())
+	}
+	return n
+}
+
 // settle records the state of a difference.
 func (f *findings) settle(d openDifference, state DiffState) {
 	switch state {
@@ -141,10 +148,51 @@ func (f findings) clone() findings {
 	return f
 }
 
+// maxCount is more rows than a table can have, and small enough to be added up.
+const maxCount = 1 << 53
+
+// check refuses a table's report that no comparison can have made.
+func (t *TableReport) check() error {
+	f := findings{
+		SourceRows: t.SourceRows, MirrorRows: t.MirrorRows, Missing: t.Missing, Extra: t.Extra, Changed: t.Changed,
+		Duplicate: t.Duplicate, Pending: t.Pending, Diverged: t.Diverged,
+	}
+	if t.Truncated { // its rows were counted later than its differences
+		f.SourceRows, f.MirrorRows = maxCount, maxCount
+	}
+	if t.Verdict == VerdictExtra || t.Verdict == VerdictMissing || t.Pending > 0 && t.Missing+t.Extra+t.Changed+t.Duplicate == 0 {
+		f.Pending = 0 // of numbers of rows
+	}
+	if err := f.check(); err != nil {
+		return err
+	}
+	var kept int64
+	seen := map[string]bool{}
+	for _, d := range t.Differences {
+		if id := string(d.Kind) + d.Sum + formatCells(d.Key); seen[id] {
+			return fmt.Errorf("the difference %s is there twice", formatCells(d.Key))
+		} else {
+			seen[id] = true
+		}
+		if d.Rows < 1 || d.Rows > maxCount || !slices.Contains([]DiffState{DiffUnknown, DiffPending, DiffArrived, DiffDiverged}, d.State) {
+			return fmt.Errorf("a difference has %d rows and the state %q", d.Rows, clip(string(d.State), maxNameLength))
+		}
+		kept += d.Rows
+	}
+	switch {
+	case !slices.Contains(verdicts, t.Verdict):
+		return fmt.Errorf("unknown verdict %q", clip(string(t.Verdict), maxNameLength))
+	case kept > t.differences(), t.Verdict == VerdictIdentical && t.differences() > 0:
+		return fmt.Errorf("its counts contradict each other")
+	default:
+		return nil
+	}
+}
+
 // check refuses findings that no comparison can have made.
 func (f findings) check() error {
-	for _, n := range append([]int64{f.SourceRows, f.MirrorRows, f.Missing, f.Extra, f.Changed, f.Duplicate, f.Pending, f.Diverged}, f.Columns...) {
-		if n < 0 {
+	for _, n := range append([]int64{f.SourceRows, f.MirrorRows, f.Missing, f.Extra, f.Changed, f.Duplicate, f.Pending, f.Diverged, f.Sampled, f.Bytes}, f.Columns...) {
+		if n < 0 || n > maxCount {
 			return fmt.Errorf("a count is %d", n)
 		}
 	}

@@ -405,3 +405,75 @@ func TestErrOfWhatWasNotReached(t *testing.T) {
 	require.ErrorIs(t, report.Err(), errBoom)
 	require.ErrorContains(t, report.Err(), "3 of 4 tables were not compared: c: disk on fire\n2 unfinished: boom")
 }
+
+// cutThenCancel ends the context when the table was cut into parts.
+type cutThenCancel struct {
+	*memory.Store
+	cancel func()
+}
+
+func (s cutThenCancel) DigestEvery(ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error) {
+	defer s.cancel()
+	return s.Store.DigestEvery(ctx, q, n)
+}
+
+// A part that was not begun is not one that was compared.
+func TestCancelBetweenParts(t *testing.T) {
+	source, store := twins(100, every(1))
+	ctx, cancel := context.WithCancel(t.Context())
+	report, err := newMirror(t, store, nil).Compare(ctx, cutThenCancel{source, cancel}, &mirror.CompareOptions{SplitRows: 10, Concurrency: 1})
+	require.Equal(t, context.Canceled, err)
+	require.Equal(t, mirror.VerdictUnfinished, report.Table("contact").Verdict)
+	report, err = newMirror(t, store, nil).Compare(t.Context(), source, &mirror.CompareOptions{Resume: report.Checkpoint})
+	require.NoError(t, err)
+	require.EqualValues(t, 100, report.Table("contact").Changed)
+}
+
+// What a comparison did not come to stays in the checkpoint.
+func TestCheckpointIsCarriedOver(t *testing.T) {
+	source, store := twins(40, every(3))
+	cp := halfway(t, source, store)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	report, err := newMirror(t, store, nil).Compare(ctx, source, &mirror.CompareOptions{Resume: cp})
+	require.Equal(t, context.Canceled, err)
+	require.Equal(t, text(t, cp.Tables), text(t, report.Checkpoint.Tables))
+
+	source.FailTable(memory.Count, "contact", errBoom)
+	m := newMirror(t, store, &mirror.Options{Progress: func(mirror.Progress) {}})
+	ctx, cancel = context.WithCancel(t.Context())
+	source.FailTable(memory.Rows, "contact", context.Canceled)
+	report, err = m.Compare(ctx, source, &mirror.CompareOptions{Resume: cp})
+	require.NoError(t, err)
+	require.Equal(t, mirror.VerdictFailed, report.Table("contact").Verdict)
+	cancel()
+}
+
+// What was done by other options, or of other columns, is done again.
+func TestResumeOfWhatIsDone(t *testing.T) {
+	source, store := twins(40, every(3))
+	run := func(opts mirror.CompareOptions) (*mirror.Report, *mirror.Checkpoint) {
+		var last *mirror.Checkpoint
+		opts.CheckpointEvery, opts.OnCheckpoint = 1, func(c *mirror.Checkpoint) {
+			if c.Tables[0].Done != nil {
+				last = c
+			}
+		}
+		opts.Concurrency = 1
+		require.NoError(t, store.Seed(memory.Table{Name: "zz", Columns: []string{"id int"}, Key: []string{"id"}, Rows: []mirror.Row{{1}}}))
+		require.NoError(t, source.Seed(memory.Table{Name: "zz", Columns: []string{"id int"}, Key: []string{"id"}, Rows: []mirror.Row{{1}}}))
+		m := newMirror(t, store, nil)
+		m.SmallSteps(1)
+		report, err := m.Compare(t.Context(), source, &opts)
+		require.NoError(t, err)
+		return report, last
+	}
+	_, cp := run(mirror.CompareOptions{MaxDifferences: 1})
+	require.NotNil(t, cp)
+	report, _ := run(mirror.CompareOptions{Resume: cp})
+	require.EqualValues(t, 14, report.Table("contact").Changed, "no limit any more")
+
+	_, cp = run(mirror.CompareOptions{IgnoreColumns: []string{"name"}})
+	report, _ = run(mirror.CompareOptions{Resume: cp})
+	require.EqualValues(t, 14, report.Table("contact").Changed, "the column counts again")
+}

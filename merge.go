@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 )
 
@@ -128,6 +129,9 @@ func (c *cursor) read(ctx context.Context, src Source, q Query) error {
 		}
 		if len(rows) == 0 || len(rows[0]) != len(q.Columns) {
 			return fmt.Errorf("a batch has no rows, or rows without the %d columns asked for", len(q.Columns))
+		}
+		if i := slices.IndexFunc(rows, func(r Row) bool { return len(r) != len(rows[0]) }); i >= 0 {
+			return fmt.Errorf("row %d of a batch has %d values, not %d", i+1, len(rows[i]), len(rows[0]))
 		}
 		if c.onBatch != nil {
 			if err := c.onBatch(ctx, int64(len(rows))); err != nil {

@@ -233,7 +233,8 @@ type Options struct {
 	// stops the operation with ErrJournal. Default: no journal.
 	Journal Journal
 
-	// Clock tells the time. Default: time.Now.
+	// Clock tells the time. Like Sleep it is called from several goroutines.
+	// Default: time.Now.
 	Clock func() time.Time
 
 	// Sleep waits for d and returns nil, or ctx.Err() as soon as ctx is done.

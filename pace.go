@@ -14,6 +14,7 @@ type pace struct {
 
 	mu   sync.Mutex
 	next time.Time // when more rows may follow
+	last time.Time // that the clock told
 }
 
 // wait returns when rows more may pass.
@@ -23,9 +24,10 @@ func (p *pace) wait(ctx context.Context, rows int64) error {
 	}
 	p.mu.Lock()
 	now := p.clock()
-	if p.next.Before(now) {
+	if p.next.Before(now) || now.Before(p.last) { // a clock can be set back
 		p.next = now
 	}
+	p.last = now
 	d := p.next.Sub(now)
 	p.next = p.next.Add(time.Duration(float64(rows) / float64(p.perSecond) * float64(time.Second)))
 	p.mu.Unlock()

@@ -59,7 +59,7 @@ func (c *comparison) lsnState(ctx context.Context, p pair) (LSNState, error) {
 	if c.changes == nil || p.source == nil || p.lsn == nil || *p.lsn < 0 {
 		return "", nil
 	}
-	if *p.lsn > c.version {
+	if *p.lsn > p.version {
 		return LSNAhead, nil
 	}
 	least, err := c.changes.MinValidVersion(ctx, *p.source)
@@ -97,6 +97,9 @@ func (k *tracking) classify(ctx context.Context, p *part, m *merge) error {
 		}
 		open = next
 	}
+	if len(open) > 0 {
+		return ctx.Err()
+	}
 	return nil
 }
 
@@ -121,10 +124,12 @@ func (k *tracking) round(ctx context.Context, p *part, m *merge, open []openDiff
 	if err != nil {
 		return nil, err
 	}
-	moved := lsn == nil || *lsn != p.since
-	if moved && lsn != nil && *lsn >= 0 {
-		p.since = *lsn
+	if lsn == nil || *lsn < 0 {
+		k.repopulate() // the next cycle sends all of it, or one is doing so
+		return nil, nil
 	}
+	moved := *lsn != p.since
+	p.since = *lsn
 	for i, d := range open {
 		if k.given() {
 			return nil, nil
@@ -138,7 +143,8 @@ func (k *tracking) round(ctx context.Context, p *part, m *merge, open []openDiff
 			limit = &k.rereads
 		}
 		if !k.take(limit) {
-			if !changed[i] {
+			// Of an LSN that moved nobody knows by what.
+			if !changed[i] && !moved {
 				m.found.settle(d, DiffDiverged)
 			}
 			continue
@@ -151,19 +157,21 @@ func (k *tracking) round(ctx context.Context, p *part, m *merge, open []openDiff
 		case now.different() == 0 && changed[i]:
 			m.found.settle(d, DiffArrived)
 		case now.different() == 0:
-			k.mu.Lock()
-			k.populated = true
-			k.mu.Unlock()
+			k.repopulate()
 		case !changed[i]:
 			m.found.settle(d, DiffDiverged)
 		default:
 			again = append(again, d)
 		}
 	}
-	if moved && (lsn == nil || *lsn < 0) {
-		return nil, nil
-	}
 	return again, nil
+}
+
+// repopulate notes that the table is not what it was when its LSN was read.
+func (k *tracking) repopulate() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.populated = true
 }
 
 // take takes one of a limited number.

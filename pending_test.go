@@ -531,3 +531,147 @@ func TestRecheckRefuses(t *testing.T) {
 		})
 	}
 }
+
+// A reset and the cycle after it populate the table while it is compared, and the
+// source's version moves on.
+func TestPopulatedAnewWhileTheVersionMoves(t *testing.T) {
+	f := follow(t)
+	f.remove(f.store, 4) // as it is seen in the middle of that
+	source := &tracker{Customer: f.customer, before: func(n int) {
+		if n == 1 {
+			f.touch(f.customer, "contact", 7, "renamed")
+			f.lsn(int64(-1))
+			f.cycle()
+		}
+	}}
+	report, err := newMirror(t, f.store, nil).Compare(t.Context(), source, nil)
+	require.NoError(t, err)
+	require.Equal(t, mirror.VerdictIdentical, report.Table("contact").Verdict)
+	require.Empty(t, report.Table("contact").LSNState, "the LSN is not ahead of the version of now")
+	require.Empty(t, report.Stale())
+}
+
+// A reset is requested while Compare asks, and a cycle has wiped the table and
+// sent a part of it. It is through before Compare is.
+func TestWipedWhileItIsClassified(t *testing.T) {
+	f := follow(t)
+	f.task.BatchSize = 1
+	f.touch(f.store, "contact", 5, "tampered")
+	began := false
+	source := &tracker{Customer: f.customer, before: func(n int) {
+		if n == 1 {
+			f.lsn(int64(-1))
+			broken := *f.task
+			broken.FailAfterBatches = 1
+			_, err := broken.Run(t.Context())
+			require.ErrorIs(t, err, cycle.ErrInterrupted)
+			began = true
+		}
+	}}
+	m := newMirror(t, f.store, &mirror.Options{Progress: func(p mirror.Progress) {
+		if began && p.TablesDone == 1 {
+			began = false
+			f.cycle()
+		}
+	}})
+	m.SmallSteps(1)
+	report, err := m.Compare(t.Context(), source, &mirror.CompareOptions{Concurrency: 1})
+	require.NoError(t, err)
+	tr := report.Table("contact")
+	require.Zero(t, tr.Diverged, "%s", report)
+	require.Empty(t, report.Stale())
+}
+
+// A table that is reset and populated after it was compared is not the one that
+// the plan is for.
+func TestPlanOfATableThatWasPopulatedSince(t *testing.T) {
+	f := follow(t)
+	f.touch(f.store, "contact", 4, "tampered")
+	done := false
+	m := newMirror(t, f.store, &mirror.Options{Progress: func(p mirror.Progress) {
+		if p.TablesDone == 1 && !done {
+			done = true
+			f.lsn(int64(-1))
+			f.touch(f.customer, "contact", 9, "renamed")
+			f.cycle()
+		}
+	}})
+	report, err := m.Compare(t.Context(), noTracking{f.customer}, &mirror.CompareOptions{Concurrency: 1})
+	require.NoError(t, err)
+	_, err = m.Apply(t.Context(), report.Plan(), nil)
+	require.ErrorIs(t, err, mirror.ErrMoved)
+}
+
+func TestStaleWithASchemaInTheMetadata(t *testing.T) {
+	contact := five(mirror.Row{1, "a"})
+	source := memory.New(contact)
+	contact.Rows, contact.Schema = []mirror.Row{{1, "b"}}, "dbo"
+	store := memory.New(contact, memory.Metadata(customer, map[string]mirror.LSN{"dbo.contact": 812}))
+	m := newMirror(t, store, nil)
+	report, err := m.Compare(t.Context(), source, nil)
+	require.NoError(t, err)
+	require.Equal(t, []string{"contact"}, report.Stale())
+	_, err = m.Apply(t.Context(), report.Plan(), nil)
+	require.NoError(t, err)
+}
+
+func TestExpiredMeanwhileAndTruncated(t *testing.T) {
+	f := follow(t)
+	f.touch(f.customer, "contact", 2, "renamed")
+	f.touch(f.store, "contact", 3, "tampered")
+	source := &tracker{Customer: f.customer, before: func(int) { f.forget() }}
+	report, err := newMirror(t, f.store, nil).Compare(t.Context(), source, &mirror.CompareOptions{MaxDifferences: 1})
+	require.NoError(t, err)
+	require.Equal(t, mirror.VerdictPending, report.Table("contact").Verdict)
+}
+
+// Resets and undos move LSNs, and are no cycles.
+func TestRecheckCountsNoResets(t *testing.T) {
+	f := follow(t)
+	f.touch(f.store, "contact", 3, "tampered")
+	m := newMirror(t, f.store, nil)
+	report, err := m.Compare(t.Context(), noTracking{f.customer}, nil)
+	require.NoError(t, err)
+	for range 3 {
+		receipt, err := m.ResetTables(t.Context(), []string{"person"}, nil)
+		require.NoError(t, err)
+		report, err = m.Recheck(t.Context(), noTracking{f.customer}, report, nil)
+		require.NoError(t, err)
+		require.NoError(t, m.Undo(t.Context(), receipt))
+		report, err = m.Recheck(t.Context(), noTracking{f.customer}, report, nil)
+		require.NoError(t, err)
+	}
+	require.EqualValues(t, 1, report.Unknown(), "%s", report)
+}
+
+func TestRecheckAKeyThatRepeats(t *testing.T) {
+	source := memory.New(five(mirror.Row{1, "a"}))
+	store := memory.New(memory.Table{Name: "contact", Columns: []string{"contact_id int not null", "name nvarchar(20) not null"},
+		Rows: []mirror.Row{{1, "b"}, {1, "c"}}}, memory.Metadata(customer, map[string]mirror.LSN{"contact": 812}))
+	m := newMirror(t, store, nil)
+	report, err := m.Compare(t.Context(), source, nil)
+	require.NoError(t, err)
+	report, err = m.Recheck(t.Context(), source, report, &mirror.RecheckOptions{After: 1})
+	require.NoError(t, err)
+	tr := report.Table("contact")
+	require.EqualValues(t, 2, tr.Diverged, "%s", report)
+}
+
+// One table that is populated meanwhile does not take the others' results away.
+func TestRecheckOfATableThatIsPopulated(t *testing.T) {
+	f := follow(t)
+	f.remove(f.store, 4)
+	f.touch(f.store, "person", 1, "tampered")
+	m := newMirror(t, f.store, nil)
+	report, err := m.Compare(t.Context(), noTracking{f.customer}, nil)
+	require.NoError(t, err)
+	source := &tracker{Customer: f.customer, before: func(n int) {
+		if n == 1 {
+			f.insert(f.store, mirror.Row{4, "Company 4"})
+		}
+	}}
+	report, err = m.Recheck(t.Context(), source, report, nil)
+	require.NoError(t, err)
+	require.Contains(t, report.Table("contact").Warning, "populated anew")
+	require.EqualValues(t, 1, report.Table("person").Diverged)
+}

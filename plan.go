@@ -170,7 +170,7 @@ func (r *Report) step(t *TableReport) (Step, string) {
 	case t.Verdict == VerdictMissing:
 		reason = "the mirror does not have it"
 	case t.Diverged == 0:
-		reason = formatRows(n-t.Pending) + " differ, and whether they are pending is not known"
+		reason = formatRows(n-t.Pending) + " differing, not known to be pending or not"
 	default:
 		reason = formatRows(t.Diverged) + " diverged"
 	}

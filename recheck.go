@@ -51,6 +51,18 @@ func (m *Mirror) Recheck(ctx context.Context, source Source, report *Report, opt
 	if report.Version != reportVersion {
 		return nil, fmt.Errorf("recheck: the report has version %d, want %d: compare again", report.Version, reportVersion)
 	}
+	seen := map[string]bool{}
+	for i := range report.Tables {
+		err := report.Tables[i].check()
+		if folded := FoldName(report.Tables[i].Table); err == nil && seen[folded] {
+			err = errors.New("it is there twice")
+		} else {
+			seen[folded] = true
+		}
+		if err != nil {
+			return nil, fmt.Errorf("recheck: the report of table %q was damaged: %w: compare again", clip(report.Tables[i].Table, maxNameLength), err)
+		}
+	}
 	var o RecheckOptions
 	if opts != nil {
 		o = *opts
@@ -71,7 +83,7 @@ func (m *Mirror) Recheck(ctx context.Context, source Source, report *Report, opt
 	var scratch Report
 	pairs, err := c.pairs(ctx, &scratch)
 	if err == nil {
-		err = c.readVersion(ctx, out)
+		err = c.readVersion(ctx, out, pairs)
 	}
 	if err != nil {
 		return nil, wrapError(ctx, err, "recheck "+m.contextID)
@@ -93,7 +105,12 @@ func (m *Mirror) Recheck(ctx context.Context, source Source, report *Report, opt
 		if !ok || p.source == nil || p.mirror == nil || !t.open() {
 			continue
 		}
-		if err := c.recheckTable(ctx, p, t, late || out.cycles(i) >= o.Cycles); err != nil {
+		err := c.recheckTable(ctx, p, t, late || out.cycles(i) >= o.Cycles)
+		if errors.Is(err, errPopulated) {
+			t.Warning = err.Error() + ": compare it again"
+			continue
+		}
+		if err != nil {
 			return nil, wrapError(ctx, err, "recheck "+t.Table)
 		}
 	}
@@ -112,9 +129,10 @@ func (r *Report) clone() *Report {
 	return &out
 }
 
-// look notes the LSN of now. The first look only begins the counting.
+// look notes the LSN of now. The first look only begins the counting, and an LSN
+// that comes from -1, or goes there, tells of a reset and not of a cycle.
 func (t *TableReport) look(now *LSN) {
-	if t.LastLSN != nil && (now == nil || *now != *t.LastLSN) {
+	if t.LastLSN != nil && now != nil && *t.LastLSN >= 0 && *now > *t.LastLSN {
 		t.Moves++
 	}
 	t.LastLSN = now
@@ -174,7 +192,7 @@ func (c *comparison) recheckTable(ctx context.Context, p pair, t *TableReport, s
 			return err
 		}
 		open := openDifference{kind: d.Kind, key: key, rows: d.Rows, sample: -1, kept: i}
-		same := len(found.Keys) == 1 && found.Keys[0].Sum == d.Sum
+		same := slices.ContainsFunc(found.Keys, func(f Difference) bool { return f.Kind == d.Kind && f.Sum == d.Sum })
 		switch {
 		case len(found.Keys) == 0:
 			m.found.settle(open, DiffArrived)

@@ -69,6 +69,9 @@ const (
 	LSNAhead LSNState = "ahead"
 )
 
+var verdicts = []Verdict{VerdictIdentical, VerdictPending, VerdictDifferent, VerdictSchemaDiffers, VerdictMissing,
+	VerdictExtra, VerdictIncomparable, VerdictFailed, VerdictUnfinished, VerdictNotMirrored}
+
 const reportVersion = 1
 
 // Report is the result of a comparison. Its JSON form is stable: fields are
@@ -590,8 +593,7 @@ func (r *Report) Summary() string {
 // summarize names verdicts with their numbers.
 func summarize(counts map[Verdict]int) string {
 	var parts []string
-	for _, v := range []Verdict{VerdictIdentical, VerdictPending, VerdictDifferent, VerdictSchemaDiffers, VerdictMissing,
-		VerdictExtra, VerdictIncomparable, VerdictFailed, VerdictUnfinished, VerdictNotMirrored} {
+	for _, v := range verdicts {
 		if n := counts[v]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, v))
 		}

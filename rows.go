@@ -81,7 +81,9 @@ func (r *tableRun) total() findings {
 	total := findings{Columns: make([]int64, len(r.plan.source))}
 	for _, p := range r.parts {
 		total.add(p.found, r.c.opts.MaxSamples)
+		r.c.held.Add(-sampleBytes(p.found.Samples))
 	}
+	r.c.held.Add(sampleBytes(total.Samples)) // each part had MaxSamples
 	return total
 }
 
@@ -92,7 +94,7 @@ func (r *tableRun) compare(ctx context.Context) error {
 	defer cancel()
 	errs := make([]error, len(r.parts))
 	run := func(i int) {
-		if errs[i] = r.parts[i].compare(ctx); errs[i] != nil {
+		if errs[i] = guard(func() error { return r.parts[i].compare(ctx) }); errs[i] != nil {
 			cancel()
 		}
 	}
@@ -109,7 +111,7 @@ func (r *tableRun) compare(ctx context.Context) error {
 			default:
 			}
 		}
-		if ctx.Err() == nil {
+		if errs[i] = ctx.Err(); errs[i] == nil {
 			run(i)
 		}
 	}
@@ -122,6 +124,17 @@ func (r *tableRun) compare(ctx context.Context) error {
 		}
 	}
 	return cause
+}
+
+// guard turns a panic into an error: a Source that panics fails its table, not
+// the whole service.
+func guard(f func() error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v", v)
+		}
+	}()
+	return f()
 }
 
 func (p *part) compare(ctx context.Context) error {
@@ -328,7 +341,13 @@ func (r *tableRun) keep() bool {
 const maxHeld = 16 << 20
 
 // room takes room in the report and says whether there was enough.
-func (c *comparison) room(bytes int) bool { return c.held.Add(int64(bytes)) <= maxHeld }
+func (c *comparison) room(bytes int) bool {
+	if c.held.Add(int64(bytes)) <= maxHeld {
+		return true
+	}
+	c.held.Add(-int64(bytes))
+	return false
+}
 
 // progress adds rows of the source and tells the user's function.
 func (r *tableRun) progress(rows int64) {
@@ -367,6 +386,9 @@ func (r *tableRun) cut(ctx context.Context) error {
 		q.Columns = []string{}
 		digests, err := digester.DigestEvery(ctx, q, opts.SplitRows)
 		if err != nil && !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+		if err := r.checkDigests(digests, nil, nil); err != nil {
 			return err
 		}
 		for _, d := range digests[min(1, len(digests)):] {

@@ -15,3 +15,7 @@ func TestScenarios(t *testing.T) {
 func TestProperty(t *testing.T) {
 	mirrortest.Property(t, func(testing.TB) mirror.Store { return memory.New() }, 400, (*mirror.Mirror).SmallSteps)
 }
+
+func TestFaults(t *testing.T) {
+	mirrortest.Faults(t, func(testing.TB) mirror.Store { return memory.New() })
+}

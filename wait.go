@@ -403,7 +403,7 @@ func (w *waiting) sameDifferences(ctx context.Context, table string) (checked, s
 			return 0, 0, err
 		}
 		checked++
-		if len(found.Keys) > 0 && found.Keys[0].Sum == d.Sum {
+		if slices.ContainsFunc(found.Keys, func(f Difference) bool { return f.Kind == d.Kind && f.Sum == d.Sum }) {
 			same++
 		}
 	}

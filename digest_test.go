@@ -1,0 +1,160 @@
+package mirror_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store/memory"
+)
+
+// digester is a source whose digests are tampered with.
+type digester struct {
+	*memory.Store
+	every func(d []mirror.Digest) []mirror.Digest
+	at    func(d []mirror.Digest) []mirror.Digest
+}
+
+func (s digester) DigestEvery(ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error) {
+	d, err := s.Store.DigestEvery(ctx, q, n)
+	if s.every != nil {
+		d = s.every(d)
+	}
+	return d, err
+}
+
+func (s digester) DigestAt(ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
+	d, err := s.Store.DigestAt(ctx, q, cuts)
+	if s.at != nil {
+		d = s.at(d)
+	}
+	return d, err
+}
+
+// Digests of ranges that are not those of the table would compare something
+// else: the table fails.
+func TestDigestsThatCannotBe(t *testing.T) {
+	for name, c := range map[string]struct {
+		every, at func(d []mirror.Digest) []mirror.Digest
+	}{
+		"no first key":        {every: func(d []mirror.Digest) []mirror.Digest { d[0].First = nil; return d }},
+		"a key too long":      {every: func(d []mirror.Digest) []mirror.Digest { d[0].First = mirror.Row{int64(1), int64(2)}; return d }},
+		"a key that is NULL":  {every: func(d []mirror.Digest) []mirror.Digest { d[0].First = mirror.Row{nil}; return d }},
+		"twice":               {every: func(d []mirror.Digest) []mirror.Digest { return append(d, d...) }},
+		"backwards":           {every: func(d []mirror.Digest) []mirror.Digest { slices.Reverse(d); return d }},
+		"no rows":             {every: func(d []mirror.Digest) []mirror.Digest { d[0].Rows = 0; return d }},
+		"panic":               {every: func([]mirror.Digest) []mirror.Digest { panic("at the driver") }},
+		"one range less":      {at: func(d []mirror.Digest) []mirror.Digest { return d[1:] }},
+		"panic of the mirror": {at: func([]mirror.Digest) []mirror.Digest { panic("at the driver") }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+			source, store := twins(100, every(50))
+			for _, opts := range []mirror.CompareOptions{{Strategy: mirror.StrategyDigest, DigestRows: 10}, {SplitRows: 10}} {
+				if c.at != nil && opts.SplitRows > 0 {
+					continue
+				}
+				report, err := newMirror(t, digester{store, nil, c.at}, nil).Compare(t.Context(), digester{source, c.every, nil}, &opts)
+				require.NoError(t, err)
+				require.Equal(t, mirror.VerdictFailed, report.Table("contact").Verdict, "%s", report)
+			}
+		})
+	}
+}
+
+func TestDigestsFallBack(t *testing.T) {
+	source, store := twins(100, every(50))
+	for name, c := range map[string]struct {
+		source mirror.Source
+		want   string
+	}{
+		"a source without digests": {struct{ mirror.Source }{source}, "the source makes no digests"},
+		"another scheme":           {otherScheme{source}, "cannot be compared"},
+		"no scheme":                {noScheme{source}, "the source makes no digests"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			report, err := newMirror(t, store, nil).Compare(t.Context(), c.source, &mirror.CompareOptions{Strategy: mirror.StrategyDigest})
+			require.NoError(t, err)
+			tr := report.Table("contact")
+			require.Equal(t, mirror.StrategyStream, tr.Strategy)
+			require.Contains(t, tr.StrategyReason, c.want)
+			require.Contains(t, report.String(), c.want)
+			require.EqualValues(t, 2, tr.Changed)
+		})
+	}
+}
+
+type otherScheme struct{ *memory.Store }
+
+func (otherScheme) DigestScheme() string { return "other" }
+
+type noScheme struct{ *memory.Store }
+
+func (noScheme) DigestScheme() string { return "" }
+
+// A number of rows that nothing has leaves nothing out.
+func TestDigestRowsWithoutBounds(t *testing.T) {
+	source, store := twins(100, every(200))
+	require.NoError(t, store.Seed(five(mirror.Row{0, "Company 0"})))
+	for _, n := range []int64{1, 1 << 40, 1 << 59, 1<<63 - 1} {
+		report, err := newMirror(t, store, nil).Compare(t.Context(), source, &mirror.CompareOptions{Strategy: mirror.StrategyDigest, DigestRows: n})
+		require.NoError(t, err)
+		require.EqualValues(t, 99, report.Table("contact").Missing, "%d", n)
+	}
+}
+
+// Digests fetch only what differs.
+func TestDigestReadsLittle(t *testing.T) {
+	source, store := twins(1000, func(i int) bool { return i == 500 })
+	report, err := newMirror(t, store, nil).Compare(t.Context(), source, &mirror.CompareOptions{Strategy: mirror.StrategyDigest, DigestRows: 320})
+	require.NoError(t, err)
+	tr := report.Table("contact")
+	require.Equal(t, []int64{1, 1000, 1000}, []int64{tr.Changed, tr.SourceRows, tr.MirrorRows})
+	reads, digests := 0, 0
+	for _, c := range source.Calls() {
+		switch c.Method {
+		case memory.Rows:
+			reads++
+		case memory.Digest:
+			digests++
+		}
+	}
+	require.Equal(t, []int{1, 2}, []int{reads, digests}, "one scan, one closer look, and the rows of one range")
+}
+
+// Auto goes on with what was faster, by the clock.
+func TestAuto(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		row, digest time.Duration // how long they take
+		want        mirror.Strategy
+		wantReasons string
+	}{
+		{"digests are faster", 10 * time.Millisecond, 0, mirror.StrategyDigest, "rows/s streamed"},
+		{"rows are faster", 10 * time.Millisecond, time.Hour, mirror.StrategyStream, "rows/s streamed"},
+		{"it is over before that", 0, 0, mirror.StrategyStream, "took less than 2s"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			source, store := twins(2000, every(100))
+			now := noon
+			m := newMirror(t, store, &mirror.Options{
+				Clock:    func() time.Time { return now },
+				Progress: func(mirror.Progress) { now = now.Add(10 * c.row) },
+			})
+			m.SmallSteps(20)
+			slow := digester{Store: source, every: func(d []mirror.Digest) []mirror.Digest { now = now.Add(c.digest); return d }}
+			report, err := m.Compare(t.Context(), slow, &mirror.CompareOptions{Strategy: mirror.StrategyAuto, DigestRows: 10, Concurrency: 1})
+			require.NoError(t, err)
+			tr := report.Table("contact")
+			require.Equal(t, c.want, tr.Strategy)
+			require.Contains(t, tr.StrategyReason, c.wantReasons)
+			require.EqualValues(t, 20, tr.Changed)
+			require.EqualValues(t, 2000, tr.SourceRows)
+		})
+	}
+}
