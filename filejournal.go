@@ -88,9 +88,13 @@ func (j *FileJournal) Append(_ context.Context, e JournalEntry) error {
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	// What another writer left unfinished must not swallow this line.
+	if err := endLine(j.file); err != nil {
+		return fmt.Errorf("append to journal: %w", err)
+	}
 	// A single write: what other processes append stands before or behind it.
 	if _, err := j.file.Write(append(line, '\n')); err != nil {
-		return fmt.Errorf("append to journal: %w", errors.Join(err, endLine(j.file)))
+		return fmt.Errorf("append to journal: %w", err)
 	}
 	if err := j.file.Sync(); err != nil {
 		return fmt.Errorf("append to journal: %w", err)

@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -77,10 +78,7 @@ func (j *journaled) intend(ctx context.Context, receipt *Receipt) error {
 	if err := j.failed(ctx); err != nil {
 		return err
 	}
-	j.id = receipt.ID
-	if j.undo {
-		j.id = "undo-" + j.id + "-" + fmt.Sprint(j.m.clock().UnixNano())
-	}
+	j.id = rand.Text() // two operations can have the same receipt, by a coarse clock
 	err := j.append(ctx, JournalIntent, receipt)
 	if err != nil {
 		j.id = "" // whether it is there or not, nothing follows it
@@ -207,9 +205,51 @@ func (m *Mirror) Reconcile(ctx context.Context, entries []JournalEntry) ([]Recon
 		return nil, wrapError(ctx, err, doing)
 	}
 	for _, at := range open {
-		all[at].Outcome = m.outcome(md, all[at].Receipt, all[at].Undo)
+		if all[at].Outcome = m.outcomeBy(all[at], all[at+1:]); all[at].Outcome == "" {
+			all[at].Outcome = m.outcome(md, all[at].Receipt, all[at].Undo)
+		}
 	}
 	return all, nil
+}
+
+// outcomeBy tells from what a later operation of the journal saw in its own
+// transaction whether r happened, "" when none saw a metadata row of it. What the
+// database has by now is what that one did.
+func (m *Mirror) outcomeBy(r Reconciled, later []Reconciled) Outcome {
+	for _, l := range later {
+		if l.Receipt.ID == r.Receipt.ID { // Undo checks that the receipt is carried out
+			if r.Undo {
+				return OutcomeNotDone
+			}
+			return OutcomeDone
+		}
+		if l.Undo {
+			continue
+		}
+		md := &metadata{byTable: map[string][]int{}}
+		saw := *r.Receipt
+		saw.Tables = nil
+		for _, rt := range r.Receipt.Tables {
+			i := slices.IndexFunc(l.Receipt.Tables, func(o ReceiptTable) bool { return FoldName(o.Table) == FoldName(rt.Table) })
+			if i < 0 {
+				continue
+			}
+			saw.Tables = append(saw.Tables, rt)
+			for _, row := range l.Receipt.Tables[i].Metadata {
+				var values Row
+				md.columns = nil
+				for _, c := range row {
+					md.columns, values = append(md.columns, c.Column), append(values, c.Value)
+				}
+				md.byTable[FoldName(rt.Table)] = append(md.byTable[FoldName(rt.Table)], len(md.rows))
+				md.rows = append(md.rows, metadataRow{table: rt.Table, values: values})
+			}
+		}
+		if len(saw.Tables) > 0 {
+			return m.outcome(md, &saw, r.Undo)
+		}
+	}
+	return ""
 }
 
 // outcome tells from the metadata table whether a receipt was carried out, or,
@@ -245,6 +285,7 @@ func (m *Mirror) evidence(md *metadata, receipt *Receipt) (before, after bool) {
 		}
 		return sameRows(was, is), false
 	}
+	silent := false
 	for _, rt := range receipt.Tables {
 		if len(rt.Actions) == 0 {
 			continue
@@ -254,11 +295,15 @@ func (m *Mirror) evidence(md *metadata, receipt *Receipt) (before, after bool) {
 		asAfter := len(is) == 0 && md != nil
 		if slices.Contains(rt.Actions, ActionResetLSN) {
 			asAfter = sameRows(m.reset(rt.Metadata), is)
-			if asAfter && asBefore { // its LSN was -1 already
-				asBefore = slices.Contains(rt.Actions, ActionTruncate)
+			if asAfter && asBefore { // its LSN was -1 already, so it tells nothing
+				silent = silent || !slices.Contains(rt.Actions, ActionTruncate)
+				continue
 			}
 		}
 		before, after = before || asBefore, after || asAfter
+	}
+	if !before && !after && silent { // nothing was to change, and nothing did
+		return false, true
 	}
 	return before, after
 }
