@@ -221,7 +221,7 @@ func (c *Cell) UnmarshalJSON(data []byte) error {
 		err = fmt.Errorf("unknown type %q", clip(j.Type, 32))
 	}
 	if err != nil {
-		return fmt.Errorf("column %s: %w", clip(j.Column, maxNameLength), err)
+		return fmt.Errorf("column %s: %w", shown(j.Column), shownError{err})
 	}
 	return nil
 }

@@ -340,7 +340,7 @@ func (o *CompareOptions) fill() error {
 	o.MaxKeys = max(0, cmp.Or(o.MaxKeys, defaultMaxKeys))
 	o.CheckpointEvery = cmp.Or(o.CheckpointEvery, defaultCheckpointEvery)
 	if !slices.Contains([]Strategy{StrategyStream, StrategyDigest, StrategyAuto}, o.Strategy) {
-		return fmt.Errorf("compare: unknown strategy %q: want %q, %q or %q", o.Strategy, StrategyStream, StrategyDigest, StrategyAuto)
+		return fmt.Errorf("compare: unknown strategy %q: want %q, %q or %q", shown(string(o.Strategy)), StrategyStream, StrategyDigest, StrategyAuto)
 	}
 	for _, limit := range []struct {
 		name  string
@@ -354,7 +354,7 @@ func (o *CompareOptions) fill() error {
 		}
 	}
 	if o.Depth != DepthSchema && o.Depth != DepthCount && o.Depth != DepthRows {
-		return fmt.Errorf("compare: unknown depth %q: want %q, %q or %q", o.Depth, DepthSchema, DepthCount, DepthRows)
+		return fmt.Errorf("compare: unknown depth %q: want %q, %q or %q", shown(string(o.Depth)), DepthSchema, DepthCount, DepthRows)
 	}
 	if o.Tables != nil && len(o.Tables) == 0 {
 		return fmt.Errorf("compare: %w: name them, or leave Tables nil for all", ErrNoTables)

@@ -114,7 +114,7 @@ func (f *Fleet) each(ctx context.Context, do func(context.Context, *Connection, 
 			seen := map[string]bool{}
 			for _, m := range f.Members {
 				if folded := FoldName(m.ContextID); seen[folded] {
-					results <- FleetResult{ContextID: m.ContextID, Err: fmt.Errorf("%s is a member twice", m.ContextID)}
+					results <- FleetResult{ContextID: m.ContextID, Err: fmt.Errorf("%q is a member twice", shown(m.ContextID))}
 					continue
 				} else {
 					seen[folded] = true
@@ -175,7 +175,7 @@ func (f *Fleet) one(ctx context.Context, m Member, do func(context.Context, *Con
 		}
 	}()
 	if c.Mirror.ContextID() != m.ContextID {
-		r.Err = fmt.Errorf("open: it returned the mirror of %q", c.Mirror.ContextID())
+		r.Err = fmt.Errorf("open: it returned the mirror of %q", shown(c.Mirror.ContextID()))
 		return r
 	}
 	r.Err = do(ctx, c, &r)

@@ -230,7 +230,7 @@ var hostileAttempts = map[string]func(ctx context.Context, m *mirror.Mirror, nam
 		return err, nil
 	},
 	"OpenJournal": func(_ context.Context, _ *mirror.Mirror, name string) (error, fmt.Stringer) {
-		_, err := mirror.OpenJournal(filepath.Join("/nowhere", "file", name))
+		_, err := mirror.OpenJournal("/nowhere/" + name)
 		var path *fs.PathError
 		if errors.As(err, &path) {
 			// The path is the operator's own, and the system names it.

@@ -46,10 +46,10 @@ func (m *Mirror) findMetadata(tables []Table) (Table, error) {
 	}
 	if len(tables) == 0 {
 		return Table{}, fmt.Errorf("%w %q: there are no tables at all: check the database, the schema and the login's permissions",
-			ErrNoMetadata, m.names.table)
+			ErrNoMetadata, shown(m.names.table))
 	}
 	return Table{}, fmt.Errorf("%w %q: the next cycle of the Mirroring Task creates it and populates every table",
-		ErrNoMetadata, m.names.table)
+		ErrNoMetadata, shown(m.names.table))
 }
 
 // otherCustomers warns of metadata tables of other customers, which suggest
@@ -141,7 +141,7 @@ func metadataColumn(t Table, name string, kind Kind) (Column, error) {
 	c, ok := t.Column(name)
 	if !ok {
 		return c, fmt.Errorf("%w %q: no column %q among %s: name the right one in Options",
-			ErrMetadata, t.Name, name, strings.Join(t.ColumnNames(), ", "))
+			ErrMetadata, shown(t.Name), shown(name), clip(printable(strings.Join(t.ColumnNames(), ", ")), 4*maxNameLength))
 	}
 	if c.Type.Kind() != kind {
 		want := "a string"
@@ -149,7 +149,7 @@ func metadataColumn(t Table, name string, kind Kind) (Column, error) {
 			want = "an integer"
 		}
 		return c, fmt.Errorf("%w %q: column %q is %s, not %s: name the right one in Options",
-			ErrMetadata, t.Name, c.Name, c.Type, want)
+			ErrMetadata, shown(t.Name), shown(c.Name), shown(c.Type.String()), want)
 	}
 	return c, nil
 }

@@ -79,3 +79,16 @@ func clip(s string, n int) string {
 	}
 	return s[:n] + "..."
 }
+
+// shown returns a name from outside as a message may show it.
+func shown(name string) string { return clip(printable(name), maxNameLength) }
+
+// shownError is an error over input from outside, whose message is fit to be
+// shown.
+type shownError struct{ error }
+
+const maxShownError = 512
+
+func (e shownError) Error() string { return clip(printable(e.error.Error()), maxShownError) }
+
+func (e shownError) Unwrap() error { return e.error }

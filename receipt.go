@@ -146,7 +146,7 @@ func (m *Mirror) checkReceipt(r *Receipt) error {
 	case r.Operation != OperationReset && r.Operation != OperationHardReset && r.Operation != OperationApply:
 		return fmt.Errorf("%w: unknown operation %q", ErrInvalidReceipt, clip(string(r.Operation), maxNameLength))
 	case r.Metadata != nil && FoldName(r.Metadata.Name) != FoldName(m.names.table):
-		return fmt.Errorf("%w: its metadata table is %q, not %q", ErrInvalidReceipt, clip(r.Metadata.Name, maxNameLength), m.names.table)
+		return fmt.Errorf("%w: its metadata table is %q, not %q", ErrInvalidReceipt, clip(r.Metadata.Name, maxNameLength), shown(m.names.table))
 	}
 	for _, t := range r.Tables {
 		for _, a := range t.Actions {

@@ -129,8 +129,9 @@ type resync struct {
 	skipMoved bool
 	gone      map[string]bool // names of tables of the plan that are gone
 
-	tables []Table          // the catalogue when the operation began
-	counts map[string]int64 // rows by folded name, once counted
+	tables []Table           // the catalogue when the operation began
+	counts map[string]int64  // rows by folded name, once counted
+	seen   map[string]string // and the metadata rows at that time
 }
 
 // errMoved means that a cycle changed a metadata row between our reading and
@@ -168,7 +169,7 @@ func (m *Mirror) resyncOnce(ctx context.Context, r *resync) (*Receipt, error) {
 	if r.tables, err = m.store.Tables(ctx); err != nil {
 		return nil, err
 	}
-	r.counts = map[string]int64{}
+	r.counts, r.seen = map[string]int64{}, map[string]string{}
 	receipt, err := m.plan(ctx, r, m.store)
 	if err != nil || r.dryRun {
 		return receipt, err
@@ -209,7 +210,7 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src Source) (*Receipt, err
 		for i := range md.rows {
 			row := &md.rows[i]
 			rt := ReceiptTable{Table: row.table, LSN: row.lsn, Metadata: [][]Cell{md.cells(row)}, Actions: []Action{ActionDeleteMetadata}}
-			if err := describeTable(ctx, r, src, row.table, &rt); err != nil {
+			if err := describeTable(ctx, r, src, md, row.table, &rt); err != nil {
 				return nil, err
 			}
 			receipt.Tables = append(receipt.Tables, rt)
@@ -246,7 +247,7 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src Source) (*Receipt, err
 			}
 		}
 		left++
-		if err := describeTable(ctx, r, src, target.Name, &rt); err != nil {
+		if err := describeTable(ctx, r, src, md, target.Name, &rt); err != nil {
 			return nil, err
 		}
 		rows := md.rowsOf(target)
@@ -305,14 +306,17 @@ func (r *resync) stepOf(t Table) PlanTable {
 }
 
 // describeTable notes what the table is before the operation.
-func describeTable(ctx context.Context, r *resync, src Source, name string, rt *ReceiptTable) error {
+func describeTable(ctx context.Context, r *resync, src Source, md *metadata, name string, rt *ReceiptTable) error {
 	t, ok, err := findTable(r.tables, name)
 	if err != nil || !ok {
 		return err
 	}
 	folded := FoldName(t.Name)
 	rows, counted := r.counts[folded]
-	if !counted {
+	// A number of rows from before a cycle or a reset would let Undo put an LSN
+	// back whose rows are gone.
+	if sum := md.fingerprint(t); !counted || r.seen[folded] != sum {
+		r.seen[folded] = sum
 		if rows, err = src.Count(ctx, t); err != nil {
 			return err
 		}
@@ -444,7 +448,7 @@ func (m *Mirror) apply(ctx context.Context, r *resync, tx Tx, receipt *Receipt) 
 				err = tx.Drop(ctx, data)
 			}
 			if err != nil {
-				return fmt.Errorf("%s: %w", rt.Table, err)
+				return fmt.Errorf("%s: %w", shown(rt.Table), err)
 			}
 		}
 	}
@@ -540,7 +544,7 @@ func (m *Mirror) undo(ctx context.Context, tx Tx, receipt *Receipt) error {
 			return err
 		}
 		if reason == "" && len(receipt.Lost) > 0 && len(rt.Metadata) > 0 && !slices.Contains(rt.Actions, ActionResetLSN) {
-			reason = "had values that cannot be put back in " + strings.Join(receipt.Lost, ", ")
+			reason = "had values that cannot be put back in " + shown(strings.Join(receipt.Lost, ", "))
 		}
 		if reason != "" {
 			refused.Tables = append(refused.Tables, TableError{Table: rt.Table, Reason: reason})
@@ -600,7 +604,7 @@ func (m *Mirror) recreateMetadata(ctx context.Context, tx Tx, tables []Table, re
 	}
 	for _, c := range receipt.Metadata.Columns {
 		if c.Generated || c.Type.Kind() == KindOther {
-			return refuse(fmt.Sprintf("had a column %s that cannot be put back", c.Name))
+			return refuse(fmt.Sprintf("had a column %s that cannot be put back", shown(c.Name)))
 		}
 	}
 	if err := tx.Create(ctx, *receipt.Metadata); err != nil {
@@ -609,7 +613,7 @@ func (m *Mirror) recreateMetadata(ctx context.Context, tx Tx, tables []Table, re
 	for _, rt := range receipt.Tables {
 		for _, row := range rt.Metadata {
 			if err := insertCells(ctx, tx, *receipt.Metadata, row); err != nil {
-				return fmt.Errorf("%s: %w", rt.Table, err)
+				return fmt.Errorf("%s: %w", shown(rt.Table), err)
 			}
 		}
 	}
@@ -672,7 +676,7 @@ func (m *Mirror) restoreRows(ctx context.Context, tx Tx, tables []Table, receipt
 				continue
 			}
 			if err := changeOne(tx.Set(ctx, md.table, keyCells(md.cells(row), md.name, md.lsn), []Cell{was})); err != nil {
-				return fmt.Errorf("%s: %w", rt.Table, err)
+				return fmt.Errorf("%s: %w", shown(rt.Table), err)
 			}
 		case slices.Contains(rt.Actions, ActionDeleteMetadata):
 			if len(current) > 0 {
@@ -681,7 +685,7 @@ func (m *Mirror) restoreRows(ctx context.Context, tx Tx, tables []Table, receipt
 			}
 			for _, row := range rt.Metadata {
 				if err := insertCells(ctx, tx, md.table, row); err != nil {
-					return fmt.Errorf("%s: %w", rt.Table, err)
+					return fmt.Errorf("%s: %w", shown(rt.Table), err)
 				}
 			}
 		}

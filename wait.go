@@ -278,10 +278,13 @@ func (w *waiting) lookAt(ctx context.Context, t *waited, tables []Table, md *met
 	}
 	rows := int64(0)
 	if present {
-		if rows, err = w.m.store.Count(ctx, def); err != nil {
+		rows, err = w.m.store.Count(ctx, def)
+		present = !errors.Is(err, ErrTableNotFound) // dropped since the catalogue was read
+		if err != nil && present {
 			return err
 		}
-	} else {
+	}
+	if !present {
 		def = Table{Name: t.Table}
 	}
 	if err := w.expect(ctx, t); err != nil {

@@ -138,3 +138,30 @@ func TestMetadataRowWithSchema(t *testing.T) {
 	lsn, _ = store.LSN("C1", "dbo.contact")
 	require.EqualValues(t, 5, lsn)
 }
+
+// The rows are counted while the table is empty, and a cycle fills it before the
+// LSN is read: the receipt has the rows of its LSN.
+func TestUndoOfAnOldCount(t *testing.T) {
+	store := memory.New()
+	source := cycle.NewCustomer("C1", memory.New(five(mirror.Row{1, "a"}, mirror.Row{2, "b"})))
+	task := &cycle.Task{Customer: source, Mirror: store}
+	run := func() {
+		_, err := task.Run(t.Context())
+		require.NoError(t, err)
+	}
+	run()
+	m, err := mirror.New("C1", store, nil)
+	require.NoError(t, err)
+	truncate := func() {
+		_, err := m.ResetTables(t.Context(), []string{"contact"}, &mirror.ResetOptions{Truncate: true})
+		require.NoError(t, err)
+	}
+	truncate()
+	racing, err := mirror.New("C1", window{store, run}, nil)
+	require.NoError(t, err)
+	receipt, err := racing.ResetTables(t.Context(), []string{"contact"}, nil)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, receipt.Tables[0].Rows)
+	truncate()
+	require.ErrorIs(t, m.Undo(t.Context(), receipt), mirror.ErrCannotUndo)
+}

@@ -123,7 +123,7 @@ type soak struct {
 	counts   map[string]int
 	problems []string
 	claims   []claim
-	done     map[string]bool // IDs of receipts of operations that succeeded
+	done     map[string]int // the operations that succeeded, by the IDs of their receipts
 	undone   int
 }
 
@@ -158,7 +158,7 @@ func (s *soak) running() bool { return time.Now().Before(s.until) }
 
 // start runs everything until it has ended.
 func (s *soak) start() {
-	s.done = map[string]bool{}
+	s.done = map[string]int{}
 	s.cycle(s.T.Context(), rand.New(rand.NewPCG(1, 0)), 0)
 	actors := []func(r *rand.Rand, m *mirror.Mirror){s.resetter, s.hardResetter, s.planner, s.comparer, s.rechecker, s.reconciler}
 	var busy, world sync.WaitGroup
@@ -334,7 +334,7 @@ func (s *soak) operate(name string, do func(ctx context.Context) (*mirror.Receip
 	}
 	s.count(name)
 	s.mu.Lock()
-	s.done[receipt.ID] = true
+	s.done[receipt.ID] = op
 	s.mu.Unlock()
 	var want []deed
 	if receipt.Metadata != nil {
@@ -372,7 +372,10 @@ func (s *soak) undo(r *rand.Rand, m *mirror.Mirror, receipt *mirror.Receipt) {
 	pause(r, 4)
 	op := s.log.operation()
 	from := s.log.now()
-	err := m.Undo(by(s.T.Context(), actor{op: op}), receipt)
+	s.mu.Lock()
+	undoes := s.done[receipt.ID]
+	s.mu.Unlock()
+	err := m.Undo(by(s.T.Context(), actor{op: op, undoes: undoes}), receipt)
 	made := s.log.of(op)
 	if err != nil {
 		s.refused("undo", from, err)
@@ -644,11 +647,16 @@ func (s *soak) judge(t *env) {
 			s.problem("%s; it was not so at any time from %d to %d:\n%s", c.what, c.from, c.to, s.log.text(c.from, c.to))
 		}
 	}
+	begun := map[int]int{} // where an operation stands
 	for i, tx := range s.log.all {
+		begun[tx.op] = i
+		if tx.undoes == 0 || !tx.committed {
+			continue
+		}
 		for _, d := range tx.deeds {
-			// An LSN is put back only where the rows are still there.
-			if before, now := history[i].tables[d.table], history[i+1].tables[d.table]; tx.op > 0 && now.spoiled() && !before.spoiled() {
-				s.problem("an undo put the LSN of %s back, whose rows are gone:\n%s", d.table, s.log.text(i-10, i+2))
+			// An LSN is put back only where the rows are what they were.
+			if history[i+1].tables[d.table].spoiled() && !history[begun[tx.undoes]].tables[d.table].spoiled() {
+				s.problem("an undo put the LSN of %s back, whose rows are gone:\n%s", d.table, s.log.text(begun[tx.undoes], i+2))
 			}
 		}
 	}
@@ -664,7 +672,7 @@ func (s *soak) judge(t *env) {
 	// The journal tells what succeeded.
 	found, err := t.mirror(nil).Reconcile(ctx, s.entries())
 	require.NoError(t, err)
-	done, undone := map[string]bool{}, 0
+	done, undone := map[string]int{}, 0
 	for _, f := range found {
 		require.Equal(t, "journal", f.Proof, "every operation was told how it ended")
 		switch {
@@ -673,11 +681,11 @@ func (s *soak) judge(t *env) {
 		case f.Undo:
 			undone++
 		default:
-			require.False(t, done[f.Receipt.ID], "one ID, one operation")
-			done[f.Receipt.ID] = true
+			require.Zero(t, done[f.Receipt.ID], "one ID, one operation")
+			done[f.Receipt.ID] = s.done[f.Receipt.ID]
 		}
 	}
-	require.Equal(t, s.done, done)
+	require.Equal(t, s.done, done, "no more and no less")
 	require.Equal(t, s.undone, undone)
 
 	// A table whose rows a reset deleted while a cycle sent it is the only one
@@ -718,8 +726,9 @@ func (s *soak) judge(t *env) {
 	}
 }
 
-// actor is who a transaction belongs to: a cycle, or an operation.
-type actor struct{ cycle, op int }
+// actor is who a transaction belongs to: a cycle, or an operation, which can
+// take another one back.
+type actor struct{ cycle, op, undoes int }
 
 type actorKey struct{}
 
