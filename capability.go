@@ -82,6 +82,21 @@ type Digest struct {
 	Sum string
 }
 
+// BatchKeeper is an optional capability of a [Source] whose batches stay valid
+// for longer than until the next iteration of Rows. With it Compare reads ahead
+// without a copy.
+type BatchKeeper interface {
+	// KeepsBatches returns for how many further iterations a batch and its
+	// values stay valid.
+	KeepsBatches() int
+}
+
+// keepsBatches reports whether batches of s can be read ahead as they are.
+func keepsBatches(s Source) bool {
+	k, ok := s.(BatchKeeper)
+	return ok && k.KeepsBatches() >= readAhead
+}
+
 // Pool is an optional capability of a [Source] that reads through a pool of
 // connections. With it Compare does not start more tables than there are
 // connections for, which could otherwise wait for each other forever. Without

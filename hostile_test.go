@@ -127,118 +127,118 @@ func rushed() *mirror.Options {
 
 // hostileAttempts give a name to each entry that takes one. They return the
 // error, and what is to be shown to people.
-var hostileAttempts = map[string]func(ctx context.Context, m *mirror.Mirror, name string) (error, fmt.Stringer){
-	"ResetTables": func(ctx context.Context, m *mirror.Mirror, name string) (error, fmt.Stringer) {
+var hostileAttempts = map[string]func(ctx context.Context, m *mirror.Mirror, name string) (fmt.Stringer, error){
+	"ResetTables": func(ctx context.Context, m *mirror.Mirror, name string) (fmt.Stringer, error) {
 		_, err := m.ResetTables(ctx, []string{"contact", name}, nil)
-		return err, nil
+		return nil, err
 	},
-	"ResetTables, dry run": func(ctx context.Context, m *mirror.Mirror, name string) (error, fmt.Stringer) {
+	"ResetTables, dry run": func(ctx context.Context, m *mirror.Mirror, name string) (fmt.Stringer, error) {
 		_, err := m.ResetTables(ctx, []string{name}, &mirror.ResetOptions{Truncate: true, DryRun: true})
-		return err, nil
+		return nil, err
 	},
-	"HardReset": func(ctx context.Context, m *mirror.Mirror, name string) (error, fmt.Stringer) {
+	"HardReset": func(ctx context.Context, m *mirror.Mirror, name string) (fmt.Stringer, error) {
 		_, err := m.HardReset(ctx, &mirror.HardResetOptions{Confirm: customer, Tables: []string{"contact", name}, DropData: true})
-		return err, nil
+		return nil, err
 	},
-	"HardResetOptions.Confirm": func(ctx context.Context, m *mirror.Mirror, name string) (error, fmt.Stringer) {
+	"HardResetOptions.Confirm": func(ctx context.Context, m *mirror.Mirror, name string) (fmt.Stringer, error) {
 		_, err := m.HardReset(ctx, &mirror.HardResetOptions{Confirm: name})
-		return err, nil
+		return nil, err
 	},
-	"ApplyOptions.Tables": func(ctx context.Context, m *mirror.Mirror, name string) (error, fmt.Stringer) {
+	"ApplyOptions.Tables": func(ctx context.Context, m *mirror.Mirror, name string) (fmt.Stringer, error) {
 		_, err := m.Apply(ctx, hostilePlan("contact"), &mirror.ApplyOptions{Tables: []string{name}})
-		return err, nil
+		return nil, err
 	},
-	"ApplyOptions.Tables, forced": func(ctx context.Context, m *mirror.Mirror, name string) (error, fmt.Stringer) {
+	"ApplyOptions.Tables, forced": func(ctx context.Context, m *mirror.Mirror, name string) (fmt.Stringer, error) {
 		_, err := m.Apply(ctx, hostilePlan("contact"), &mirror.ApplyOptions{Tables: []string{name}, Force: true})
-		return err, nil
+		return nil, err
 	},
-	"ApplyOptions.Confirm": func(ctx context.Context, m *mirror.Mirror, name string) (error, fmt.Stringer) {
+	"ApplyOptions.Confirm": func(ctx context.Context, m *mirror.Mirror, name string) (fmt.Stringer, error) {
 		_, err := m.Apply(ctx, hostilePlan("contact"), &mirror.ApplyOptions{Confirm: name})
-		return err, nil
+		return nil, err
 	},
-	"Apply of a plan": func(ctx context.Context, m *mirror.Mirror, name string) (error, fmt.Stringer) {
+	"Apply of a plan": func(ctx context.Context, m *mirror.Mirror, name string) (fmt.Stringer, error) {
 		plan := hostilePlan(name)
 		_, err := m.Apply(ctx, plan, &mirror.ApplyOptions{Confirm: customer})
-		return err, plan
+		return plan, err
 	},
-	"Apply of a plan of somebody else": func(ctx context.Context, m *mirror.Mirror, name string) (error, fmt.Stringer) {
+	"Apply of a plan of somebody else": func(ctx context.Context, m *mirror.Mirror, name string) (fmt.Stringer, error) {
 		plan := hostilePlan("contact")
 		plan.ContextID = name
 		_, err := m.Apply(ctx, plan, nil)
-		return err, plan
+		return plan, err
 	},
-	"CompareOptions.Tables": func(ctx context.Context, m *mirror.Mirror, name string) (error, fmt.Stringer) {
+	"CompareOptions.Tables": func(ctx context.Context, m *mirror.Mirror, name string) (fmt.Stringer, error) {
 		_, err := m.Compare(ctx, customerDatabase(), &mirror.CompareOptions{Tables: []string{"contact", name}})
-		return err, nil
+		return nil, err
 	},
-	"CompareOptions.Strategy": func(ctx context.Context, m *mirror.Mirror, name string) (error, fmt.Stringer) {
+	"CompareOptions.Strategy": func(ctx context.Context, m *mirror.Mirror, name string) (fmt.Stringer, error) {
 		_, err := m.Compare(ctx, customerDatabase(), &mirror.CompareOptions{Strategy: mirror.Strategy(name + "!")})
-		return err, nil
+		return nil, err
 	},
-	"CompareOptions.Depth": func(ctx context.Context, m *mirror.Mirror, name string) (error, fmt.Stringer) {
+	"CompareOptions.Depth": func(ctx context.Context, m *mirror.Mirror, name string) (fmt.Stringer, error) {
 		_, err := m.Compare(ctx, customerDatabase(), &mirror.CompareOptions{Depth: mirror.Depth(name + "!")})
-		return err, nil
+		return nil, err
 	},
-	"CompareOptions.Resume of somebody else": func(ctx context.Context, m *mirror.Mirror, name string) (error, fmt.Stringer) {
+	"CompareOptions.Resume of somebody else": func(ctx context.Context, m *mirror.Mirror, name string) (fmt.Stringer, error) {
 		_, err := m.Compare(ctx, customerDatabase(), &mirror.CompareOptions{Resume: &mirror.Checkpoint{Version: 1, ContextID: name}})
-		return err, nil
+		return nil, err
 	},
-	"Heal": func(ctx context.Context, m *mirror.Mirror, name string) (error, fmt.Stringer) {
+	"Heal": func(ctx context.Context, m *mirror.Mirror, name string) (fmt.Stringer, error) {
 		report, err := m.Heal(ctx, customerDatabase(), &mirror.HealOptions{Compare: &mirror.CompareOptions{Tables: []string{name}}})
-		return err, report
+		return report, err
 	},
-	"Recheck": func(ctx context.Context, m *mirror.Mirror, name string) (error, fmt.Stringer) {
+	"Recheck": func(ctx context.Context, m *mirror.Mirror, name string) (fmt.Stringer, error) {
 		report := &mirror.Report{Version: 1, ContextID: name}
 		_, err := m.Recheck(ctx, customerDatabase(), report, nil)
-		return err, report
+		return report, err
 	},
-	"WaitOptions.Tables": func(ctx context.Context, m *mirror.Mirror, name string) (error, fmt.Stringer) {
+	"WaitOptions.Tables": func(ctx context.Context, m *mirror.Mirror, name string) (fmt.Stringer, error) {
 		report, err := m.Wait(ctx, nil, &mirror.WaitOptions{Tables: []string{name}, MaxCycles: 1})
-		return err, report
+		return report, err
 	},
-	"Wait for a receipt": func(ctx context.Context, m *mirror.Mirror, name string) (error, fmt.Stringer) {
+	"Wait for a receipt": func(ctx context.Context, m *mirror.Mirror, name string) (fmt.Stringer, error) {
 		receipt := hostileReceipt(name)
 		_, err := m.Wait(ctx, receipt, &mirror.WaitOptions{MaxCycles: 1})
-		return err, receipt
+		return receipt, err
 	},
-	"Undo": func(ctx context.Context, m *mirror.Mirror, name string) (error, fmt.Stringer) {
+	"Undo": func(ctx context.Context, m *mirror.Mirror, name string) (fmt.Stringer, error) {
 		receipt := hostileReceipt(name)
-		return m.Undo(ctx, receipt), receipt
+		return receipt, m.Undo(ctx, receipt)
 	},
-	"Undo of somebody else": func(ctx context.Context, m *mirror.Mirror, name string) (error, fmt.Stringer) {
+	"Undo of somebody else": func(ctx context.Context, m *mirror.Mirror, name string) (fmt.Stringer, error) {
 		receipt := hostileReceipt("contact")
 		receipt.ContextID = name
-		return m.Undo(ctx, receipt), receipt
+		return receipt, m.Undo(ctx, receipt)
 	},
-	"Reconcile": func(ctx context.Context, m *mirror.Mirror, name string) (error, fmt.Stringer) {
+	"Reconcile": func(ctx context.Context, m *mirror.Mirror, name string) (fmt.Stringer, error) {
 		receipt := hostileReceipt(name)
 		receipt.Operation = mirror.Operation(name)
 		_, err := m.Reconcile(ctx, []mirror.JournalEntry{{Version: 1, ContextID: customer, Event: mirror.JournalIntent, ID: name + "x", Receipt: receipt}})
-		return err, receipt
+		return receipt, err
 	},
-	"Reconcile, an event": func(ctx context.Context, m *mirror.Mirror, name string) (error, fmt.Stringer) {
+	"Reconcile, an event": func(ctx context.Context, m *mirror.Mirror, name string) (fmt.Stringer, error) {
 		_, err := m.Reconcile(ctx, []mirror.JournalEntry{{Version: 1, ContextID: customer, Event: mirror.JournalEvent(name), ID: "x"}})
-		return err, nil
+		return nil, err
 	},
-	"ReadJournal": func(_ context.Context, _ *mirror.Mirror, name string) (error, fmt.Stringer) {
+	"ReadJournal": func(_ context.Context, _ *mirror.Mirror, name string) (fmt.Stringer, error) {
 		_, err := mirror.ReadJournal(strings.NewReader(name + "!"))
-		return err, nil
+		return nil, err
 	},
-	"ReadJournal, a field": func(_ context.Context, _ *mirror.Mirror, name string) (error, fmt.Stringer) {
+	"ReadJournal, a field": func(_ context.Context, _ *mirror.Mirror, name string) (fmt.Stringer, error) {
 		field, _ := json.Marshal(name + "!")
 		_, err := mirror.ReadJournal(strings.NewReader(`{"entry":{},` + string(field) + `:1}`))
-		return err, nil
+		return nil, err
 	},
-	"OpenJournal": func(_ context.Context, _ *mirror.Mirror, name string) (error, fmt.Stringer) {
+	"OpenJournal": func(_ context.Context, _ *mirror.Mirror, name string) (fmt.Stringer, error) {
 		_, err := mirror.OpenJournal("/nowhere/" + name)
 		var path *fs.PathError
 		if errors.As(err, &path) {
 			// The path is the operator's own, and the system names it.
-			return fmt.Errorf("%s %w", path.Op, path.Err), nil
+			return nil, fmt.Errorf("%s %w", path.Op, path.Err)
 		}
-		return err, nil
+		return nil, err
 	},
-	"Fleet": func(ctx context.Context, m *mirror.Mirror, name string) (error, fmt.Stringer) {
+	"Fleet": func(ctx context.Context, m *mirror.Mirror, name string) (fmt.Stringer, error) {
 		open := func(context.Context) (*mirror.Connection, error) { return &mirror.Connection{Mirror: m}, nil }
 		fleet := &mirror.Fleet{Members: []mirror.Member{{ContextID: name, Open: open}, {ContextID: name, Open: open}}}
 		summary := &mirror.FleetSummary{}
@@ -248,9 +248,9 @@ var hostileAttempts = map[string]func(ctx context.Context, m *mirror.Mirror, nam
 			errs = append(errs, r.Err)
 		}
 		if len(errs) == 2 && errs[0] != nil && errs[1] != nil {
-			return cmp.Or(plainOr(errs[0]), errs[1]), summary
+			return summary, cmp.Or(plainOr(errs[0]), errs[1])
 		}
-		return nil, summary
+		return summary, nil
 	},
 }
 
@@ -303,7 +303,7 @@ func TestHostileNames(t *testing.T) {
 					t.Run(kind, func(t *testing.T) {
 						ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 						defer cancel()
-						err, shown := hostileAttempts[entry](ctx, newMirror(t, store, rushed()), hostileNames[kind])
+						shown, err := hostileAttempts[entry](ctx, newMirror(t, store, rushed()), hostileNames[kind])
 						require.NoError(t, ctx.Err())
 						requirePlain(t, err)
 						if shown != nil && len(hostileNames[kind]) < maxMessage {

@@ -69,6 +69,7 @@ func dialect() *sqlstore.Dialect {
 		ColumnType:   columnType,
 		Codec:        codec,
 		Placeholder:  func(n int) string { return fmt.Sprintf("?%d", n) },
+		OwnValues:    true,              // it copies out of SQLite's memory
 		MaxRows:      1,                 // a prepared row binds faster than many rows at once
 		Begin:        "BEGIN IMMEDIATE", // a reader that turns writer late can fail with SQLITE_BUSY
 		CreateSuffix: createSuffix,

@@ -108,6 +108,11 @@ type Dialect struct {
 	// keeps its N. Default: it loses it.
 	NationalStrings bool
 
+	// OwnValues is true when the driver never uses the memory of a []byte that
+	// it delivered again, which lets comparisons do without a copy.
+	// Default: it may, as database/sql allows.
+	OwnValues bool
+
 	// Timeout bounds each statement, and in Rows each wait for the next rows.
 	// What takes longer is an error that wraps context.DeadlineExceeded.
 	// Default: no limit.

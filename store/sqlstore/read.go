@@ -16,8 +16,12 @@ import (
 const (
 	// batchRows and batchBytes bound what a reader holds: a batch ends with
 	// the row that reaches one of them.
-	batchRows  = 64
+	batchRows  = 128
 	batchBytes = 1 << 20
+
+	// keepBatches is for how many further iterations a batch stays as it is:
+	// as many as Compare reads ahead.
+	keepBatches = 3
 )
 
 // reader runs one query and cuts its rows into batches.
@@ -26,7 +30,8 @@ type reader struct {
 	cols    []column
 	decode  []int // columns with something to decode
 	measure []int // columns whose values have a length; not every engine holds them to that of the type
-	batch   []mirror.Row
+	buffers [keepBatches + 1][]mirror.Row
+	current int       // the buffer that is being filled
 	started bool      // a batch was handed over
 	late    *watchdog // nil without a time limit
 }
@@ -243,9 +248,10 @@ func (r *reader) batches(ctx context.Context, next func(mirror.Row) error, yield
 		}
 		if n > 0 {
 			r.started = true
-			if !yield(r.batch[:n], nil) {
+			if !yield(r.buffers[r.current][:n:n], nil) {
 				return nil
 			}
+			r.current = (r.current + 1) % len(r.buffers)
 		}
 		if err == io.EOF { //nolint:errorlint // as above
 			return nil
@@ -256,13 +262,15 @@ func (r *reader) batches(ctx context.Context, next func(mirror.Row) error, yield
 // row returns the nth row of the batch. The batch grows with use, so that small
 // tables stay cheap.
 func (r *reader) row(n int) mirror.Row {
-	if n == len(r.batch) {
+	batch := r.buffers[r.current]
+	if n == len(batch) {
 		more := min(max(8, n), batchRows-n)
 		values := make(mirror.Row, more*len(r.cols))
 		for range more {
-			r.batch = append(r.batch, values[:len(r.cols):len(r.cols)])
+			batch = append(batch, values[:len(r.cols):len(r.cols)])
 			values = values[len(r.cols):]
 		}
+		r.buffers[r.current] = batch
 	}
-	return r.batch[n]
+	return batch[n]
 }

@@ -26,6 +26,8 @@ type Store struct {
 var (
 	_ mirror.Store = (*Store)(nil)
 	_ mirror.Pool  = (*Store)(nil)
+
+	_ mirror.BatchKeeper = (*Store)(nil)
 )
 
 // New returns a store over db. The caller opens and closes db and owns its
@@ -43,6 +45,14 @@ func New(db *sqlx.DB, d *Dialect) (*Store, error) {
 // PoolLimit implements mirror.Pool.
 func (s *Store) PoolLimit() (pool any, connections int) {
 	return s.db.DB, s.db.Stats().MaxOpenConnections
+}
+
+// KeepsBatches implements mirror.BatchKeeper.
+func (s *Store) KeepsBatches() int {
+	if s.d.OwnValues {
+		return keepBatches
+	}
+	return 0
 }
 
 // Tables implements mirror.Source.

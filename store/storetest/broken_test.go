@@ -817,6 +817,7 @@ var brokenStores = []struct {
 			})
 		}}
 	}, []string{"rows/lifetime", "concurrent/readers"}},
+	{"batches that are promised to stay do not", func() mirror.Store { return forgetful{memory.New()} }, []string{"rows/kept-batches"}},
 	{"a reader that stops early keeps its lock", func() mirror.Store {
 		var locked atomic.Bool
 		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
@@ -2010,3 +2011,8 @@ func (x queueTx) Set(ctx context.Context, t mirror.Table, where, set []mirror.Ce
 	})
 	return 1, nil
 }
+
+// forgetful is a store that uses its batches again in spite of its word.
+type forgetful struct{ *memory.Store }
+
+func (forgetful) KeepsBatches() int { return 1 }

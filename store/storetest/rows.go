@@ -26,6 +26,7 @@ func rowContracts() []contract {
 		{"null-bounds", nullBounds},
 		{"limit", limit},
 		{"lifetime", lifetime},
+		{"kept-batches", keptBatches},
 		{"break", breakEarly},
 		{"resume", resume},
 		{"missing-table", rowsMissing},
@@ -259,5 +260,36 @@ func rowsMissing(t *env) {
 		require.ErrorIs(t, err, mirror.ErrTableNotFound)
 		require.False(t, errors.Is(err, errors.ErrUnsupported))
 		require.Empty(t, rows)
+	}
+}
+
+// keptBatches holds a Source to what mirror.BatchKeeper promises.
+func keptBatches(t *env) {
+	keeper, ok := t.src.(mirror.BatchKeeper)
+	if !ok || keeper.KeepsBatches() == 0 {
+		return // a batch is valid until the next one, which lifetime checks
+	}
+	def := table("kept", []string{"id"}, notNull("id", "int"), nullable("text", "nvarchar(40)"), nullable("bytes", "varbinary(40)"), nullable("amount", "decimal(19,4)"))
+	var rows []mirror.Row
+	for i := range 5000 {
+		text := fmt.Sprint("number ", i)
+		rows = append(rows, mirror.Row{int64(i), text, []byte(text), []byte(fmt.Sprintf("%d.2500", i))})
+	}
+	tab := t.load(def, rows...)
+	type held struct{ batch, copied []mirror.Row }
+	var kept []held
+	for batch, err := range t.src.Rows(t.Context(), mirror.Query{Table: tab, Key: []string{"id"}}) {
+		require.NoError(t, err)
+		for _, h := range kept {
+			require.Equal(t, h.copied, h.batch, "a batch stays as it is for %d iterations", keeper.KeepsBatches())
+		}
+		h := held{batch: batch}
+		for _, row := range batch {
+			h.copied = append(h.copied, row.Clone())
+		}
+		kept = append(kept, h)
+		if len(kept) > keeper.KeepsBatches() {
+			kept = kept[1:]
+		}
 	}
 }
