@@ -248,3 +248,16 @@ func measureRemote(ctx context.Context, t task, r *result) error {
 	r.Seconds = time.Since(started).Seconds()
 	return err
 }
+
+// serverVersion returns the first line of what the server says it is.
+func serverVersion(ctx context.Context, dsn string) (string, error) {
+	db, err := openRemote(dsn, "", "")
+	if err != nil {
+		return "", err
+	}
+	defer db.Close()
+	var version string
+	err = db.GetContext(ctx, &version, "SELECT @@VERSION")
+	version, _, _ = strings.Cut(version, "\n")
+	return version, err
+}

@@ -143,6 +143,11 @@ func machine(ctx context.Context) []fact {
 			}
 		}
 	}
+	if dsn := os.Getenv(dsnVariable); dsn != "" {
+		if version, err := serverVersion(ctx, dsn); err == nil {
+			facts = append(facts, fact{"server behind the slow link", version})
+		}
+	}
 	return facts
 }
 
