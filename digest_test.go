@@ -3,6 +3,7 @@ package mirror_test
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -141,13 +142,13 @@ func TestAuto(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			source, store := twins(2000, every(100))
-			now := noon
+			var passed atomic.Int64
 			m := newMirror(t, store, &mirror.Options{
-				Clock:    func() time.Time { return now },
-				Progress: func(mirror.Progress) { now = now.Add(10 * c.row) },
+				Clock:    func() time.Time { return noon.Add(time.Duration(passed.Load())) },
+				Progress: func(mirror.Progress) { passed.Add(int64(10 * c.row)) },
 			})
 			m.SmallSteps(20)
-			slow := digester{Store: source, every: func(d []mirror.Digest) []mirror.Digest { now = now.Add(c.digest); return d }}
+			slow := digester{Store: source, every: func(d []mirror.Digest) []mirror.Digest { passed.Add(int64(c.digest)); return d }}
 			report, err := m.Compare(t.Context(), slow, &mirror.CompareOptions{Strategy: mirror.StrategyAuto, DigestRows: 10, Concurrency: 1})
 			require.NoError(t, err)
 			tr := report.Table("contact")
