@@ -106,7 +106,8 @@ var (
 // Error is what an operation returns when it refused because of particular
 // tables. Nothing was changed: an operation changes all of its tables or none.
 type Error struct {
-	// Op is the operation: "reset tables", "hard reset", "undo", "compare".
+	// Op is the operation: "reset tables", "hard reset", "apply plan", "undo",
+	// "compare", "wait".
 	Op string
 
 	// ContextID is the customer's context identifier.
@@ -115,8 +116,7 @@ type Error struct {
 	// Err is the sentinel that says what kind of refusal this is.
 	Err error
 
-	// Tables are all the tables that stood in the way, in the order in which
-	// the caller named them.
+	// Tables are all the tables that stood in the way.
 	Tables []TableError
 }
 
@@ -138,12 +138,22 @@ func (e *Error) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s of %s: %v", e.Op, e.ContextID, e.Err)
 	for i, t := range e.Tables {
-		if i == 0 {
+		shared := i > 0 && t.sharesReason(e.Tables[i-1])
+		switch {
+		case i == 0:
 			b.WriteString(": ")
-		} else {
+		case shared:
+			b.WriteString(", ")
+		default:
 			b.WriteString("; ")
 		}
 		fmt.Fprintf(&b, "%q", clip(t.Table, maxNameLength))
+		if i+1 < len(e.Tables) && t.sharesReason(e.Tables[i+1]) {
+			continue // the reason follows the last of those that share it
+		}
+		if shared {
+			b.WriteString(" each")
+		}
 		if t.Reason != "" {
 			b.WriteString(" " + t.Reason)
 		}
@@ -152,6 +162,10 @@ func (e *Error) Error() string {
 		}
 	}
 	return b.String()
+}
+
+func (t TableError) sharesReason(o TableError) bool {
+	return t.Reason != "" && t.Reason == o.Reason && t.Closest+o.Closest == ""
 }
 
 // Unwrap returns e.Err.

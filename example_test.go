@@ -124,7 +124,7 @@ func ExampleMirror_Apply() {
 	// Output:
 	// Plan for Cust10195, from the comparison of 2026-02-03 04:05:06 UTC
 	//   TABLE    STEP   ROWS  MB  BATCHES  CYCLES  REASON
-	//   contact  reset     3   -        1       1  2 rows differing, not known to be pending or not
+	//   contact  reset     3  <1        1       1  2 rows differing, not known to be pending or not
 	//   contact will be as it is until the next cycle, then empty until it is populated.
 	// reset: contact
 	// true
@@ -226,7 +226,7 @@ func ExampleFleet() {
 	fmt.Print(&summary)
 
 	// Unordered output:
-	// 2 members, 1 failed, 1 need a reset
+	// Members: 2, failed: 1, to reset: 1
 	// Tables: 1 identical, 1 different.
 	//   Cust10195: to reset: contact
 	//   Cust10196: open: it returned the mirror of "Cust10195"

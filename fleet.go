@@ -213,6 +213,9 @@ func (s *FleetSummary) Add(r FleetResult) {
 			s.Tables[t.Verdict]++
 		}
 	}
+	if r.Report != nil && r.Report.State == MirrorAwaitingFirstCycle {
+		notes = append(append(notes, "there is no metadata table"), r.Report.Warnings...)
+	}
 	if r.Plan != nil && !r.Plan.Empty() {
 		s.Repairable++
 		var tables []string
@@ -237,7 +240,7 @@ func (s *FleetSummary) WriteJSON(w io.Writer) error { return writeJSON(w, s) }
 // WriteText writes the summary for people.
 func (s *FleetSummary) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d members, %d failed, %d need a reset\n", s.Members, s.Failed, s.Repairable)
+	fmt.Fprintf(&b, "Members: %d, failed: %d, to reset: %d\n", s.Members, s.Failed, s.Repairable)
 	if len(s.Tables) > 0 {
 		fmt.Fprintf(&b, "Tables: %s\n", summarize(s.Tables))
 	}

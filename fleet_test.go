@@ -70,7 +70,7 @@ func TestFleet(t *testing.T) {
 	require.Equal(t, []int{31, 4, 18}, []int{summary.Members, summary.Failed, summary.Repairable})
 	require.Equal(t, 9, summary.Tables[mirror.VerdictIdentical])
 	require.Equal(t, 18, summary.Tables[mirror.VerdictDifferent])
-	require.Contains(t, summary.String(), "31 members, 4 failed, 18 need a reset")
+	require.Contains(t, summary.String(), "Members: 31, failed: 4, to reset: 18")
 	require.Contains(t, summary.String(), "Cust7: open: boom")
 
 	states := 0

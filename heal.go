@@ -24,7 +24,8 @@ type HealOptions struct {
 	Rounds int
 
 	// Rechecks bounds how many cycles are waited for when the source does not
-	// track changes, to find out what is pending. Default: 4.
+	// track changes, to find out what is pending. What is unknown after that is
+	// reset like what diverged. Default: 4.
 	Rechecks int
 }
 
@@ -37,6 +38,9 @@ type HealReport struct {
 	// Healed says that the last comparison found nothing to repair, and that
 	// every table was compared.
 	Healed bool `json:"healed"`
+
+	// Stopped says why it ended before that: the error, if there was one.
+	Stopped string `json:"stopped,omitempty"`
 
 	// Rounds are in the order of time. The last one has a comparison and
 	// nothing else, unless an error ended it.
@@ -80,6 +84,9 @@ func (m *Mirror) Heal(ctx context.Context, source Source, opts *HealOptions) (*H
 	}
 	h := &HealReport{ContextID: m.contextID, Started: m.clock().UTC()}
 	err := m.heal(ctx, source, o, wait, h)
+	if err != nil {
+		h.Stopped = shownError{err}.Error()
+	}
 	h.Finished = m.clock().UTC()
 	return h, err
 }
@@ -100,10 +107,18 @@ func (m *Mirror) heal(ctx context.Context, source Source, o HealOptions, wait Wa
 		round.Plan = round.Report.Plan()
 		mild := round.Plan.mild()
 		if len(mild) == 0 {
-			h.Healed = round.Plan.Empty() && round.Report.Err() == nil
+			switch err := round.Report.Err(); {
+			case err != nil:
+				h.Stopped = shownError{err}.Error()
+			case !round.Plan.Empty():
+				h.Stopped = "what is left needs a hard reset, which Heal leaves to you: see the last plan"
+			default:
+				h.Healed = true
+			}
 			return nil
 		}
 		if n == o.Rounds {
+			h.Stopped = fmt.Sprintf("tables still differ after %d rounds", o.Rounds)
 			return nil
 		}
 		round.Receipt, err = m.Apply(ctx, round.Plan, &ApplyOptions{Tables: mild, SkipMoved: true})
@@ -188,7 +203,7 @@ func (h *HealReport) WriteText(w io.Writer) error {
 	if h.Healed {
 		b.WriteString("\nNothing is left to repair.\n")
 	} else {
-		b.WriteString("\nNot everything is repaired: see the last round.\n")
+		fmt.Fprintf(&b, "\nNot everything is repaired: %s.\n", printable(h.Stopped))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

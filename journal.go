@@ -148,6 +148,19 @@ type Reconciled struct {
 	Proof string `json:"proof"`
 }
 
+// String returns one line: what was intended, and what became of it.
+func (r Reconciled) String() string {
+	if r.Receipt == nil {
+		return "no receipt"
+	}
+	doing := string(r.Receipt.Operation)
+	if r.Undo {
+		doing = "undo of " + doing
+	}
+	return fmt.Sprintf("%s of %s, intended %s: %s, says the %s",
+		printable(doing), printable(r.Receipt.ContextID), r.Time.Format(time.DateTime+" MST"), r.Outcome, r.Proof)
+}
+
 // Reconcile says for each operation of a journal whether it happened, in the
 // order of the intents. Where the journal itself does not tell, because the
 // process ended between the intent and the commit's answer, the metadata table

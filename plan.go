@@ -74,8 +74,9 @@ type PlanTable struct {
 	// Meanwhile is what the table looks like until a cycle has populated it.
 	Meanwhile string `json:"meanwhile,omitempty"`
 
-	// LSN and Metadata are the LSN, and a fingerprint of the metadata rows,
-	// that the comparison saw. Apply leaves a table alone that has others now.
+	// LSN is for people. Metadata is a fingerprint of the metadata rows that
+	// the comparison saw, LSN included: Apply leaves a table alone that has
+	// others now.
 	LSN      *LSN   `json:"lsn"`
 	Metadata string `json:"metadata,omitempty"`
 
@@ -145,6 +146,9 @@ func (r *Report) step(t *TableReport) (Step, string) {
 	case VerdictFailed, VerdictUnfinished, VerdictIncomparable:
 		return StepNone, "it was not compared: " + t.Reason
 	case VerdictExtra:
+		if !t.Tracked {
+			return StepNone, "neither the source nor the metadata table has it"
+		}
 		return StepNone, "the source does not have it: the next cycle drops it"
 	}
 	switch {
@@ -161,7 +165,7 @@ func (r *Report) step(t *TableReport) (Step, string) {
 	case t.MetadataRows > 1:
 		return StepHardReset, fmt.Sprintf("it has %d metadata rows, and which one the Mirroring Task reads is not known", t.MetadataRows)
 	case t.Verdict == VerdictSchemaDiffers:
-		return StepHardReset, "its columns or its key are not those of the source"
+		return StepHardReset, "its columns or its key are not those of the source; if these changed since the last cycle, the next one does the same by itself"
 	}
 	reason := ""
 	switch n := t.differences(); {
@@ -205,7 +209,14 @@ func (p *Plan) WriteText(w io.Writer) error {
 		if t.Drop {
 			step += ", drop"
 		}
-		g.row(t.Table, step, dash(t.Rows), dash((t.Bytes+batchSize/2)/batchSize), dash(t.Batches), dash(int64(t.Cycles)), t.Reason)
+		size, batches := dash((t.Bytes+batchSize/2)/batchSize), dash(t.Batches)
+		switch {
+		case t.Rows > 0 && t.Bytes == 0: // none was read
+			size, batches = "?", "?"
+		case t.Bytes > 0 && t.Bytes < batchSize/2:
+			size = "<1"
+		}
+		g.row(t.Table, step, dash(t.Rows), size, batches, dash(int64(t.Cycles)), t.Reason)
 	}
 	if len(p.Tables) > 0 {
 		b.WriteString(g.text("  ", "lrrrr"))
@@ -214,6 +225,9 @@ func (p *Plan) WriteText(w io.Writer) error {
 		if t.Meanwhile != "" {
 			fmt.Fprintf(&b, "  %s will be %s.\n", printable(t.Table), printable(t.Meanwhile))
 		}
+	}
+	if slices.ContainsFunc(p.Tables, func(t PlanTable) bool { return t.Step == StepHardReset }) {
+		b.WriteString("The hard resets need ApplyOptions.Confirm. What is dropped or truncated cannot be undone.\n")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -312,7 +326,7 @@ func (m *Mirror) Apply(ctx context.Context, plan *Plan, opts *ApplyOptions) (*Re
 			t, ok := steps[FoldName(name)]
 			switch {
 			case !ok && !o.Force:
-				refused.Tables = append(refused.Tables, TableError{Table: name, Reason: "the plan has no step for it: set Force to reset it all the same"})
+				refused.Tables = append(refused.Tables, TableError{Table: name, Reason: "has no step in the plan: set Force to reset it all the same"})
 			case !ok:
 				t = PlanTable{Table: name, Step: StepReset}
 			}

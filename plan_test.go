@@ -221,7 +221,7 @@ func TestApplyRefusesPlans(t *testing.T) {
 func TestPlanPrints(t *testing.T) {
 	_, _, report := planned(t)
 	text := report.Plan().String()
-	for _, want := range []string{"different  reset", "wider      hard-reset, drop", "gone from now on", "the next cycle drops it"} {
+	for _, want := range []string{"different  reset", "wider      hard-reset, drop", "gone from now on", "neither the source nor the metadata table has it", "need ApplyOptions.Confirm"} {
 		require.Contains(t, text, want)
 	}
 	require.Contains(t, (&mirror.Report{ContextID: customer}).Plan().String(), "Nothing to do")

@@ -564,6 +564,9 @@ func checkData(ctx context.Context, tx Tx, tables []Table, rt ReceiptTable) (str
 	if slices.Contains(rt.Actions, ActionTruncate) {
 		return "was truncated: its rows come back with the next cycle", nil
 	}
+	if _, ok, err := findTable(tables, rt.Table); slices.Contains(rt.Actions, ActionDrop) && ok && err == nil {
+		return "is there: it was not dropped, or a cycle has created it", nil
+	}
 	if slices.Contains(rt.Actions, ActionDrop) {
 		return "was dropped: it comes back with the next cycle", nil
 	}
@@ -660,8 +663,12 @@ func (m *Mirror) restoreRows(ctx context.Context, tx Tx, tables []Table, receipt
 				continue
 			}
 			row := &md.rows[current[0]]
+			if sameCells(rt.Metadata[0], md.cells(row)) && (row.lsn == nil || *row.lsn != ResendAll) {
+				refuse(fmt.Sprintf("has its previous LSN %s: there is nothing to undo", formatLSN(row.lsn)))
+				continue
+			}
 			if row.lsn == nil || *row.lsn != ResendAll {
-				refuse(fmt.Sprintf("has LSN %s now: a cycle has run", formatLSN(row.lsn)))
+				refuse(fmt.Sprintf("has LSN %s now: a cycle has run, or it was written otherwise", formatLSN(row.lsn)))
 				continue
 			}
 			var was Cell

@@ -106,7 +106,6 @@ type waited struct {
 	first     int64 // rows at the first look, -1 before it
 	shrank    bool  // a cycle was seen to wipe it
 
-	since     time.Time // when anything was last seen to change
 	filling   time.Time // when the filling was first seen
 	fillStart int64     // rows at that time
 }
@@ -142,7 +141,7 @@ func (m *Mirror) Wait(ctx context.Context, receipt *Receipt, opts *WaitOptions) 
 			return nil, fmt.Errorf("%s: %w", doing, err)
 		}
 	}
-	w := &waiting{m: m, o: o, report: &WaitReport{ContextID: m.contextID, Started: m.clock().UTC()}}
+	w := &waiting{m: m, o: o, last: m.clock(), report: &WaitReport{ContextID: m.contextID, Started: m.clock().UTC()}}
 	w.add(receipt)
 	if len(w.tables) == 0 {
 		return nil, fmt.Errorf("%s: %w: pass the receipt of a reset, or name tables", doing, ErrNoTables)
@@ -173,11 +172,11 @@ type waiting struct {
 	o      WaitOptions
 	tables []*waited
 	report *WaitReport
+	last   time.Time // when anything was last seen to change
 }
 
 // add puts the tables together.
 func (w *waiting) add(receipt *Receipt) {
-	now := w.m.clock()
 	wanted := map[string]bool{}
 	for _, name := range w.o.Tables {
 		wanted[FoldName(name)] = true
@@ -189,7 +188,7 @@ func (w *waiting) add(receipt *Receipt) {
 			}
 			delete(wanted, FoldName(rt.Table))
 			w.tables = append(w.tables, &waited{
-				WaitTable: WaitTable{Table: rt.Table, State: WaitRequested, Expected: rt.Rows}, first: -1, since: now,
+				WaitTable: WaitTable{Table: rt.Table, State: WaitRequested, Expected: rt.Rows}, first: -1,
 				truncated: slices.Contains(rt.Actions, ActionTruncate) || slices.Contains(rt.Actions, ActionDrop),
 			})
 		}
@@ -197,7 +196,7 @@ func (w *waiting) add(receipt *Receipt) {
 	for _, name := range w.o.Tables {
 		if wanted[FoldName(name)] {
 			delete(wanted, FoldName(name))
-			w.tables = append(w.tables, &waited{WaitTable: WaitTable{Table: name, State: WaitRequested}, first: -1, since: now})
+			w.tables = append(w.tables, &waited{WaitTable: WaitTable{Table: name, State: WaitRequested}, first: -1})
 		}
 	}
 }
@@ -206,7 +205,7 @@ func (w *waiting) add(receipt *Receipt) {
 func (w *waiting) publish() {
 	now := w.m.clock()
 	r := *w.report
-	r.Time, r.Next, r.Tables = now.UTC(), w.o.Schedule.NextCycle(now).UTC(), nil
+	r.Time, r.Next, r.Tables = now.UTC(), w.o.Schedule.NextCycle(w.last).UTC(), nil
 	for _, t := range w.tables {
 		r.Tables = append(r.Tables, t.WaitTable)
 	}
@@ -229,13 +228,13 @@ func (w *waiting) verdict() error {
 		case WaitLost:
 			lost.Tables = append(lost.Tables, TableError{Table: t.Table, Reason: t.Proof})
 		case WaitRequested, WaitFilling:
-			limit := t.since
+			limit := w.last
 			for range w.o.MaxCycles {
 				limit = w.o.Schedule.overdue(limit)
 			}
 			if !w.m.clock().Before(limit) {
 				overdue.Tables = append(overdue.Tables, TableError{Table: t.Table,
-					Reason: "is still " + string(t.State) + ", and no cycle came in " + Duration(w.m.clock().Sub(t.since)).String() + ": is the Mirroring Task running?"})
+					Reason: "is still " + string(t.State) + ", and nothing moved for " + Duration(w.m.clock().Sub(w.last)).String() + ": is the Mirroring Task running?"})
 			}
 		}
 	}
@@ -259,13 +258,20 @@ func (w *waiting) look(ctx context.Context) error {
 	if _, err := stateWithout(err); err != nil {
 		return err
 	}
+	progress := false
 	for _, t := range w.tables {
 		if t.State != WaitRequested && t.State != WaitFilling {
 			continue
 		}
+		before := t.WaitTable
+		first := t.first < 0
 		if err := w.lookAt(ctx, t, tables, md); err != nil {
-			return fmt.Errorf("%s: %w", t.Table, err)
+			return fmt.Errorf("%s: %w", shown(t.Table), err)
 		}
+		progress = progress || !first && (t.State != before.State || t.Rows != before.Rows)
+	}
+	if progress { // a cycle is running: it comes to one table after the other
+		w.last = w.m.clock()
 	}
 	return nil
 }
@@ -293,7 +299,6 @@ func (w *waiting) lookAt(ctx context.Context, t *waited, tables []Table, md *met
 	if t.first < 0 {
 		t.first = rows
 	} else if rows != t.Rows {
-		t.since = now
 		t.shrank = t.shrank || rows < t.Rows
 		if t.State == WaitRequested {
 			t.State, t.filling, t.fillStart = WaitFilling, now, rows
@@ -319,7 +324,7 @@ func (w *waiting) lookAt(ctx context.Context, t *waited, tables []Table, md *met
 		return err
 	}
 	w.report.Receipts = append(w.report.Receipts, receipt)
-	t.State, t.first, t.shrank, t.since, t.Proof = WaitRequested, -1, false, now, ""
+	t.State, t.first, t.shrank, t.Proof = WaitRequested, -1, false, ""
 	t.Resets++
 	return nil
 }
@@ -334,8 +339,11 @@ func (w *waiting) expect(ctx context.Context, t *waited) error {
 		return fmt.Errorf("source: %w", err)
 	}
 	def, ok, err := findTable(tables, t.Table)
-	if err != nil || !ok {
+	if err != nil {
 		return err
+	}
+	if !ok {
+		return fmt.Errorf("source: %w: no cycle will bring it", ErrTableNotFound)
 	}
 	if t.Expected, err = w.o.Source.Count(ctx, def); err != nil {
 		return fmt.Errorf("source: %w", err)
@@ -352,9 +360,9 @@ func (w *waiting) settle(ctx context.Context, t *waited) error {
 	t.State = WaitPopulated
 	switch {
 	case same > 0:
-		t.State, t.Proof = WaitLost, fmt.Sprintf("%d of %s that had diverged as before", same, formatRows(int64(checked)))
+		t.State, t.Proof = WaitLost, fmt.Sprintf("%d of %s that differed as before", same, formatRows(int64(checked)))
 	case checked > 0:
-		t.Proof = formatRows(int64(checked)) + " that had diverged changed"
+		t.Proof = formatRows(int64(checked)) + " that differed changed"
 	case t.truncated && 2*t.Rows < t.Expected:
 		t.State, t.Proof = WaitLost, fmt.Sprintf("it was emptied and has %s of %s", formatRows(t.Rows), formatCount(t.Expected))
 	case t.truncated:
@@ -435,8 +443,11 @@ func (r *WaitReport) WriteText(w io.Writer) error {
 		}
 		g.row(t.Table, string(t.State), formatCount(t.Rows), dash(t.Expected), formatLSN(t.LSN), note)
 	}
-	b.WriteString(g.text("  ", "llrrr"))
-	if slices.ContainsFunc(r.Tables, func(t WaitTable) bool { return t.State == WaitRequested }) {
+	b.WriteString(g.text("  ", "lrrr"))
+	state := func(s WaitState) bool {
+		return slices.ContainsFunc(r.Tables, func(t WaitTable) bool { return t.State == s })
+	}
+	if state(WaitRequested) && !state(WaitFilling) {
 		fmt.Fprintf(&b, "The next cycle is to be expected by %s.\n", r.Next.Format(time.DateTime+" MST"))
 	}
 	_, err := io.WriteString(w, b.String())

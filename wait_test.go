@@ -123,20 +123,20 @@ func TestWait(t *testing.T) {
 		}, want: "lost 1 it was emptied and has 1 row of 10", err: mirror.ErrLostReset, after: time.Minute},
 		{name: "a cycle that was running writes its LSN, and nothing was emptied", do: func(f *follower, c *clockwork) {
 			c.after(time.Minute, func() { f.lsn(int64(850)) })
-		}, want: "lost 10 1 of 1 row that had diverged as before", err: mirror.ErrLostReset, after: time.Minute, opts: func(f *follower) *mirror.WaitOptions {
+		}, want: "lost 10 1 of 1 row that differed as before", err: mirror.ErrLostReset, after: time.Minute, opts: func(f *follower) *mirror.WaitOptions {
 			return &mirror.WaitOptions{Source: f.customer, Report: f.compare()}
 		}},
 		{name: "a lost reset is repeated", do: func(f *follower, c *clockwork) {
 			c.after(time.Minute, func() { f.lsn(int64(850)) })
 			c.after(10*time.Minute, f.cycle)
-		}, want: "populated 10 1 row that had diverged changed", after: 10 * time.Minute, opts: func(f *follower) *mirror.WaitOptions {
+		}, want: "populated 10 1 row that differed changed", after: 10 * time.Minute, opts: func(f *follower) *mirror.WaitOptions {
 			return &mirror.WaitOptions{Source: f.customer, Report: f.compare(), ResetAgain: 1}
 		}},
 		{name: "it is lost as often as it is repeated", do: func(f *follower, c *clockwork) {
 			c.after(time.Minute, func() { f.lsn(int64(850)) })
 			c.after(2*time.Minute, func() { f.lsn(int64(851)) })
 			c.after(3*time.Minute, func() { f.lsn(int64(852)) })
-		}, want: "lost 10 1 of 1 row that had diverged as before", err: mirror.ErrLostReset, after: 3 * time.Minute, opts: func(f *follower) *mirror.WaitOptions {
+		}, want: "lost 10 1 of 1 row that differed as before", err: mirror.ErrLostReset, after: 3 * time.Minute, opts: func(f *follower) *mirror.WaitOptions {
 			return &mirror.WaitOptions{Source: f.customer, Report: f.compare(), ResetAgain: 2}
 		}},
 		{name: "no cycle comes", do: func(*follower, *clockwork) {}, want: "requested 10 ", err: mirror.ErrOverdue, after: 80 * time.Minute,
@@ -339,3 +339,43 @@ func TestHealRefuses(t *testing.T) {
 }
 
 var _ mirror.ChangeTracker = (*cycle.Customer)(nil)
+
+// A cycle that takes long with one table is not overdue for the next.
+func TestWaitForATableBehindALongOne(t *testing.T) {
+	f := follow(t)
+	clock := &clockwork{t: t, now: noon}
+	m := newMirror(t, f.store, clock.options(mirror.Options{}))
+	receipt, err := m.ResetTables(t.Context(), []string{"contact", "person"}, nil)
+	require.NoError(t, err)
+	_, all, _ := f.store.Table("contact")
+	for i := range all { // a row an hour
+		clock.after(time.Duration(i+1)*time.Hour, func() { require.NoError(t, f.store.Seed(five(all[:i]...))) })
+	}
+	clock.after(11*time.Hour, f.cycle)
+	report, err := m.Wait(t.Context(), receipt, &mirror.WaitOptions{
+		MaxCycles: 1, Schedule: mirror.Schedule{NightFrom: time.Hour, NightTo: time.Hour},
+	})
+	require.NoError(t, err, "%s", report)
+	require.Equal(t, mirror.WaitPopulated, report.Tables[1].State)
+}
+
+func TestWaitForWhatTheSourceDoesNotHave(t *testing.T) {
+	f := follow(t)
+	clock := &clockwork{t: t, now: noon}
+	m := newMirror(t, f.store, clock.options(mirror.Options{}))
+	_, err := m.Wait(t.Context(), nil, &mirror.WaitOptions{Tables: []string{"nothing"}, Source: f.customer})
+	require.ErrorIs(t, err, mirror.ErrTableNotFound)
+	require.Equal(t, noon, clock.now, "at once")
+}
+
+// What was not done, or undone already, is said to be so.
+func TestUndoOfWhatIsNotThere(t *testing.T) {
+	store := world()
+	m := newMirror(t, store, nil)
+	receipt, err := m.ResetTables(t.Context(), []string{"contact"}, nil)
+	require.NoError(t, err)
+	require.NoError(t, m.Undo(t.Context(), receipt))
+	err = m.Undo(t.Context(), receipt)
+	require.ErrorIs(t, err, mirror.ErrCannotUndo)
+	require.ErrorContains(t, err, "nothing to undo")
+}

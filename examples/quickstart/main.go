@@ -91,7 +91,7 @@ func run(ctx context.Context, args []string, out *os.File, errOut io.Writer) (er
 	err = d.play(ctx, dir, *rows)
 	d.out.erase()
 	if *keep {
-		fmt.Fprintf(errOut, "\nThe databases stay in %s: run your program there.\n", dir)
+		fmt.Fprintf(errOut, "\nThe databases of %s stay in %s: run your program there.\n", contextID, dir)
 	}
 	return errors.Join(err, d.out.err)
 }

@@ -299,7 +299,7 @@ func undoScenarios() []scenario {
 		after  func(t *env, tx mirror.Tx) error
 		reason string
 	}{
-		{"truncated", truncate, nil, `"contact" was truncated: its rows come back with the next cycle; "person" was truncated`},
+		{"truncated", truncate, nil, `"contact", "person" each was truncated: its rows come back with the next cycle`},
 		{"dropped", drop, nil, `"contact" was dropped`},
 		{"LSN moved on", reset, func(t *env, tx mirror.Tx) error {
 			_, err := tx.Set(t.Context(), t.table("Cust10195_mirroring"), []mirror.Cell{{Column: "tablename", Value: "contact"}}, []mirror.Cell{{Column: "LSN", Value: 950}})
