@@ -52,8 +52,8 @@ var (
 	ErrNotPlanned = errors.New("not in the plan")
 
 	// ErrJournal: the journal could not be written. Nothing was changed, unless
-	// the error comes with a Receipt: then the change was made, and the journal
-	// lacks that it was.
+	// the message says that it was done: then a Receipt comes along, and the
+	// journal alone lacks that it was.
 	ErrJournal = errors.New("journal")
 
 	// ErrInvalidJournal: a journal was damaged, or is of another version.

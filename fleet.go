@@ -165,8 +165,8 @@ func (f *Fleet) one(ctx context.Context, m Member, do func(context.Context, *Con
 		r.Err = wrapError(ctx, err, "open")
 		return r
 	}
-	if c == nil || c.Mirror == nil {
-		r.Err = errors.New("open: it returned no mirror")
+	if c == nil {
+		r.Err = errors.New("open: it returned no connection")
 		return r
 	}
 	defer func() {
@@ -174,6 +174,10 @@ func (f *Fleet) one(ctx context.Context, m Member, do func(context.Context, *Con
 			r.Err = errors.Join(r.Err, c.Close())
 		}
 	}()
+	if c.Mirror == nil {
+		r.Err = errors.New("open: it returned no mirror")
+		return r
+	}
 	if c.Mirror.ContextID() != m.ContextID {
 		r.Err = fmt.Errorf("open: it returned the mirror of %q", shown(c.Mirror.ContextID()))
 		return r

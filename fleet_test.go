@@ -124,3 +124,14 @@ func TestFleetTimeout(t *testing.T) {
 		}
 	})
 }
+
+func TestFleetClosesWhatHasNoMirror(t *testing.T) {
+	closed := false
+	fleet := &mirror.Fleet{Members: []mirror.Member{{ContextID: "Cust1", Open: func(context.Context) (*mirror.Connection, error) {
+		return &mirror.Connection{Close: func() error { closed = true; return nil }}, nil
+	}}}}
+	for r := range fleet.Status(t.Context()) {
+		require.ErrorContains(t, r.Err, "no mirror")
+	}
+	require.True(t, closed)
+}

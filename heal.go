@@ -24,8 +24,8 @@ type HealOptions struct {
 	Rounds int
 
 	// Rechecks bounds how many cycles are waited for when the source does not
-	// track changes, to find out what is pending. What is unknown after that is
-	// reset like what diverged. Default: 4.
+	// track changes, to find out what is pending. Tables of which nothing is
+	// known to have diverged after that are left alone. Default: 4.
 	Rechecks int
 }
 
@@ -79,7 +79,7 @@ func (m *Mirror) Heal(ctx context.Context, source Source, opts *HealOptions) (*H
 	if o.Wait != nil {
 		wait = *o.Wait
 	}
-	if err := wait.Schedule.check(); err != nil {
+	if err := wait.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
 	h := &HealReport{ContextID: m.contextID, Started: m.clock().UTC()}
@@ -105,16 +105,10 @@ func (m *Mirror) heal(ctx context.Context, source Source, o HealOptions, wait Wa
 			return err
 		}
 		round.Plan = round.Report.Plan()
-		mild := round.Plan.mild()
+		mild := round.Report.mild(round.Plan)
 		if len(mild) == 0 {
-			switch err := round.Report.Err(); {
-			case err != nil:
-				h.Stopped = shownError{err}.Error()
-			case !round.Plan.Empty():
-				h.Stopped = "what is left needs a hard reset, which Heal leaves to you: see the last plan"
-			default:
-				h.Healed = true
-			}
+			h.Stopped = round.Report.unhealed(round.Plan)
+			h.Healed = h.Stopped == ""
 			return nil
 		}
 		if n == o.Rounds {
@@ -161,15 +155,37 @@ func (m *Mirror) findOut(ctx context.Context, source Source, o HealOptions, s Sc
 	return nil
 }
 
-// mild returns the tables that a plan resets without a hard reset.
-func (p *Plan) mild() []string {
+// mild returns the tables that a plan resets without a hard reset, and that are
+// known to need it: what differs in the others may only be pending.
+func (r *Report) mild(p *Plan) []string {
 	var names []string
-	for _, t := range p.Tables {
-		if t.Step == StepReset || t.Step == StepTruncate {
-			names = append(names, t.Table)
+	for _, pt := range p.Tables {
+		t := r.Table(pt.Table)
+		if (pt.Step == StepReset || pt.Step == StepTruncate) &&
+			(t.Diverged > 0 || t.LSNState == LSNAhead || t.Verdict == VerdictMissing) {
+			names = append(names, pt.Table)
 		}
 	}
 	return names
+}
+
+// unhealed says why a mirror that nothing is reset in is not healed, "" if it is.
+func (r *Report) unhealed(p *Plan) string {
+	if err := r.Err(); err != nil {
+		return shownError{err}.Error()
+	}
+	for _, pt := range p.Tables {
+		if pt.Step == StepHardReset {
+			return "what is left needs a hard reset, which Heal leaves to you: see the last plan"
+		}
+	}
+	for _, t := range r.Tables {
+		switch t.Verdict {
+		case VerdictDifferent, VerdictSchemaDiffers, VerdictMissing:
+			return "of what differs nothing is known to have diverged, or a reset would not repair it: see the last plan"
+		}
+	}
+	return ""
 }
 
 // String returns the text that WriteText writes.

@@ -164,7 +164,9 @@ func (r Reconciled) String() string {
 // Reconcile says for each operation of a journal whether it happened, in the
 // order of the intents. Where the journal itself does not tell, because the
 // process ended between the intent and the commit's answer, the metadata table
-// does: an operation changed all of its rows or none. It writes nothing.
+// does: an operation changed all of its rows or none. It writes nothing. A cycle
+// that populates a table of a source that did not change gives it the LSN back
+// that it had, so such a table is told to be as before.
 //
 // Entries of other customers are passed over. An entry of another version, or
 // one that does not follow from those before it, is ErrInvalidJournal.
@@ -230,7 +232,7 @@ func (m *Mirror) Reconcile(ctx context.Context, entries []JournalEntry) ([]Recon
 // database has by now is what that one did.
 func (m *Mirror) outcomeBy(r Reconciled, later []Reconciled) Outcome {
 	for _, l := range later {
-		if l.Receipt.ID == r.Receipt.ID { // Undo checks that the receipt is carried out
+		if l.Undo && l.Receipt.ID == r.Receipt.ID { // Undo checks that the receipt is carried out
 			if r.Undo {
 				return OutcomeNotDone
 			}

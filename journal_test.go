@@ -335,3 +335,21 @@ func FuzzPlan(f *testing.F) {
 		_ = plan.String()
 	})
 }
+
+// A plan that left a table alone saw its metadata row all the same.
+func TestReconcileByAPlanThatSkipped(t *testing.T) {
+	journal := &notes{}
+	store := world()
+	m := newMirror(t, store, &mirror.Options{Journal: journal})
+	report, err := m.Compare(t.Context(), customerDatabase(), nil)
+	require.NoError(t, err)
+	store.FailAt(memory.Commit, 1, mirror.ErrOutcomeUnknown) // and nothing is done
+	_, err = m.HardReset(t.Context(), &mirror.HardResetOptions{Confirm: customer, Tables: []string{"contact"}})
+	require.ErrorIs(t, err, mirror.ErrOutcomeUnknown)
+	require.NoError(t, store.Seed(memory.Metadata(customer, map[string]mirror.LSN{"contact": 950, "log": 900, "PERSON": 7})))
+	_, err = m.Apply(t.Context(), report.Plan(), &mirror.ApplyOptions{SkipMoved: true})
+	require.NoError(t, err)
+	found, err := m.Reconcile(t.Context(), journal.entries)
+	require.NoError(t, err)
+	require.Equal(t, mirror.OutcomeOvertaken, found[0].Outcome)
+}

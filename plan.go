@@ -325,6 +325,8 @@ func (m *Mirror) Apply(ctx context.Context, plan *Plan, opts *ApplyOptions) (*Re
 		for _, name := range o.Tables {
 			t, ok := steps[FoldName(name)]
 			switch {
+			case name == allTables:
+				refused.Tables = append(refused.Tables, TableError{Table: "AllTables()", Reason: "stands for no table of a plan: name them, or leave Tables nil for all steps"})
 			case !ok && !o.Force:
 				refused.Tables = append(refused.Tables, TableError{Table: name, Reason: "has no step in the plan: set Force to reset it all the same"})
 			case !ok:

@@ -242,6 +242,10 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src Source) (*Receipt, err
 			if actions = step.Step.actions(step.Drop); step.Metadata != "" && step.Metadata != md.fingerprint(target) {
 				moved.Tables = append(moved.Tables, TableError{Table: target.Name, Reason: "has another metadata row than the plan saw: compare again"})
 				rt.Note = "left alone: its metadata row is not the one that the plan saw"
+				rt.LSN = md.lsnOf(target)
+				for _, i := range md.rowsOf(target) {
+					rt.Metadata = append(rt.Metadata, md.cells(&md.rows[i]))
+				}
 				receipt.Tables = append(receipt.Tables, rt)
 				continue
 			}

@@ -60,7 +60,11 @@ func (s Schedule) NextCycle(t time.Time) time.Time {
 // overdue is the time by which a cycle that began after t has certainly begun.
 func (s Schedule) overdue(t time.Time) time.Time {
 	s = s.filled()
-	return s.afterNight(s.NextCycle(t).Add(s.Late))
+	late := s.NextCycle(t).Add(s.Late)
+	if morning := s.afterNight(late); !morning.Equal(late) {
+		return s.afterNight(morning.Add(s.Late))
+	}
+	return late
 }
 
 // afterNight returns t, or the end of the night that t falls into.
@@ -72,7 +76,7 @@ func (s Schedule) afterNight(t time.Time) time.Time {
 	for day := -1; day <= 0; day++ {
 		from := atTimeOfDay(local, day, s.NightFrom)
 		to := atTimeOfDay(local, day, s.NightTo)
-		if !to.After(from) {
+		if s.NightTo < s.NightFrom {
 			to = atTimeOfDay(local, day+1, s.NightTo)
 		}
 		if !local.Before(from) && local.Before(to) {

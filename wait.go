@@ -130,10 +130,7 @@ func (m *Mirror) Wait(ctx context.Context, receipt *Receipt, opts *WaitOptions) 
 	}
 	doing := "wait for " + m.contextID
 	o.Poll, o.MaxCycles = cmp.Or(o.Poll, 30*time.Second), cmp.Or(o.MaxCycles, 3)
-	if o.Poll < 0 || o.MaxCycles < 0 || o.ResetAgain < 0 {
-		return nil, fmt.Errorf("%s: Poll, MaxCycles and ResetAgain cannot be negative", doing)
-	}
-	if err := o.Schedule.check(); err != nil {
+	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
 	if receipt != nil {
@@ -146,19 +143,34 @@ func (m *Mirror) Wait(ctx context.Context, receipt *Receipt, opts *WaitOptions) 
 	if len(w.tables) == 0 {
 		return nil, fmt.Errorf("%s: %w: pass the receipt of a reset, or name tables", doing, ErrNoTables)
 	}
+	if receipt == nil {
+		if err := w.known(ctx); err != nil {
+			return nil, wrapError(ctx, err, doing)
+		}
+	}
 	for {
 		err := w.look(ctx)
 		w.publish()
 		if err != nil && !passing(err) {
 			return w.report, wrapError(ctx, err, doing)
 		}
-		if err := w.verdict(); err != nil || w.done() {
-			return w.report, err
+		if verdict := w.verdict(); verdict != nil || w.done() {
+			if errors.Is(verdict, ErrOverdue) && err != nil {
+				verdict = errors.Join(verdict, err) // perhaps nobody could look
+			}
+			return w.report, verdict
 		}
 		if err := m.sleep(ctx, o.Poll); err != nil {
 			return w.report, err
 		}
 	}
+}
+
+func (o *WaitOptions) check() error {
+	if o.Poll < 0 || o.MaxCycles < 0 || o.ResetAgain < 0 {
+		return errors.New("Poll, MaxCycles and ResetAgain cannot be negative")
+	}
+	return o.Schedule.check()
 }
 
 // passing reports whether an error is one that a later look may not meet.
@@ -229,7 +241,7 @@ func (w *waiting) verdict() error {
 			lost.Tables = append(lost.Tables, TableError{Table: t.Table, Reason: t.Proof})
 		case WaitRequested, WaitFilling:
 			limit := w.last
-			for range w.o.MaxCycles {
+			for n := 0; n < w.o.MaxCycles && !limit.After(w.m.clock()); n++ {
 				limit = w.o.Schedule.overdue(limit)
 			}
 			if !w.m.clock().Before(limit) {
@@ -259,6 +271,7 @@ func (w *waiting) look(ctx context.Context) error {
 		return err
 	}
 	progress := false
+	var failed error
 	for _, t := range w.tables {
 		if t.State != WaitRequested && t.State != WaitFilling {
 			continue
@@ -266,14 +279,57 @@ func (w *waiting) look(ctx context.Context) error {
 		before := t.WaitTable
 		first := t.first < 0
 		if err := w.lookAt(ctx, t, tables, md); err != nil {
-			return fmt.Errorf("%s: %w", shown(t.Table), err)
+			err = fmt.Errorf("%s: %w", shown(t.Table), err)
+			if !passing(err) {
+				return err
+			}
+			failed = err // the other tables can be looked at all the same
 		}
 		progress = progress || !first && (t.State != before.State || t.Rows != before.Rows)
 	}
 	if progress { // a cycle is running: it comes to one table after the other
 		w.last = w.m.clock()
 	}
+	return failed
+}
+
+// known refuses tables that the source does not have: no cycle brings them.
+func (w *waiting) known(ctx context.Context) error {
+	if w.o.Source == nil {
+		return nil
+	}
+	refused := &Error{Op: "wait", ContextID: w.m.contextID, Err: ErrTableNotFound}
+	for _, t := range w.tables {
+		_, ok, err := w.sourceTable(ctx, t.Table)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			refused.Tables = append(refused.Tables, TableError{Table: t.Table, Reason: "is not at the source: no cycle will bring it"})
+		}
+	}
+	if len(refused.Tables) > 0 {
+		return refused
+	}
 	return nil
+}
+
+// sourceTable finds a table of the mirror at the source, whatever its schema.
+func (w *waiting) sourceTable(ctx context.Context, name string) (Table, bool, error) {
+	tables, err := w.o.Source.Tables(ctx)
+	if err != nil {
+		return Table{}, false, fmt.Errorf("source: %w", err)
+	}
+	var c comparison
+	if w.o.Report != nil {
+		c.opts.SchemaPrefixes = w.o.Report.SchemaPrefixes
+	}
+	for _, t := range tables {
+		if FoldName(c.trimPrefix(t.Name)) == FoldName(c.trimPrefix(name)) || FoldName(t.String()) == FoldName(name) {
+			return t, true, nil
+		}
+	}
+	return Table{}, false, nil
 }
 
 func (w *waiting) lookAt(ctx context.Context, t *waited, tables []Table, md *metadata) error {
@@ -299,7 +355,7 @@ func (w *waiting) lookAt(ctx context.Context, t *waited, tables []Table, md *met
 	if t.first < 0 {
 		t.first = rows
 	} else if rows != t.Rows {
-		t.shrank = t.shrank || rows < t.Rows
+		t.shrank = t.shrank || 2*rows < t.first // changes delete rows, too
 		if t.State == WaitRequested {
 			t.State, t.filling, t.fillStart = WaitFilling, now, rows
 		}
@@ -319,11 +375,13 @@ func (w *waiting) lookAt(ctx context.Context, t *waited, tables []Table, md *met
 		return nil
 	}
 	receipt, err := w.m.ResetTables(ctx, []string{t.Table}, &ResetOptions{Truncate: t.truncated})
+	if receipt != nil {
+		w.report.Receipts = append(w.report.Receipts, receipt)
+	}
 	if err != nil {
 		t.State = WaitRequested // it will be seen to be lost again
 		return err
 	}
-	w.report.Receipts = append(w.report.Receipts, receipt)
 	t.State, t.first, t.shrank, t.Proof = WaitRequested, -1, false, ""
 	t.Resets++
 	return nil
@@ -331,49 +389,64 @@ func (w *waiting) lookAt(ctx context.Context, t *waited, tables []Table, md *met
 
 // expect counts the rows of the source, once.
 func (w *waiting) expect(ctx context.Context, t *waited) error {
-	if w.o.Source == nil || t.Expected > 0 && t.first >= 0 {
+	if w.o.Source == nil || t.first >= 0 {
 		return nil
 	}
-	tables, err := w.o.Source.Tables(ctx)
-	if err != nil {
-		return fmt.Errorf("source: %w", err)
+	_, err := w.count(ctx, t)
+	return err
+}
+
+// count counts the rows of the source, and reports whether it has the table.
+func (w *waiting) count(ctx context.Context, t *waited) (bool, error) {
+	if w.o.Source == nil {
+		return false, nil
 	}
-	def, ok, err := findTable(tables, t.Table)
-	if err != nil {
-		return err
-	}
-	if !ok {
-		return fmt.Errorf("source: %w: no cycle will bring it", ErrTableNotFound)
+	def, ok, err := w.sourceTable(ctx, t.Table)
+	if err != nil || !ok {
+		return false, err
 	}
 	if t.Expected, err = w.o.Source.Count(ctx, def); err != nil {
-		return fmt.Errorf("source: %w", err)
+		return false, fmt.Errorf("source: %w", err)
 	}
-	return nil
+	return true, nil
 }
 
 // settle decides whether a table with a valid LSN was populated.
 func (w *waiting) settle(ctx context.Context, t *waited) error {
+	t.State, t.Proof = WaitPopulated, ""
+	if t.shrank {
+		t.Proof = "it was seen being wiped"
+		return nil
+	}
 	checked, same, err := w.sameDifferences(ctx, t.Table)
 	if err != nil {
+		t.State = WaitRequested
 		return err
 	}
-	t.State = WaitPopulated
 	switch {
 	case same > 0:
 		t.State, t.Proof = WaitLost, fmt.Sprintf("%d of %s that differed as before", same, formatRows(int64(checked)))
+		return nil
 	case checked > 0:
 		t.Proof = formatRows(int64(checked)) + " that differed changed"
-	case t.truncated && 2*t.Rows < t.Expected:
+		return nil
+	case !t.truncated:
+		return nil
+	}
+	counted, err := w.count(ctx, t) // the source may have lost rows since
+	switch {
+	case err != nil:
+		t.State = WaitRequested
+		return err
+	case 2*t.Rows < t.Expected:
 		t.State, t.Proof = WaitLost, fmt.Sprintf("it was emptied and has %s of %s", formatRows(t.Rows), formatCount(t.Expected))
-	case t.truncated:
+	case t.Expected > 0 && t.Rows == t.Expected && (counted || w.o.Source == nil):
 		t.Proof = "it was emptied and is full again"
-	case t.shrank:
-		t.Proof = "it was seen being wiped"
 	}
 	return nil
 }
 
-// witnesses is how many keys that had diverged are read again, at most.
+// witnesses is how many keys that have diverged are read again, at most.
 const witnesses = 20
 
 // sameDifferences reads keys that had diverged once more, and counts those that
@@ -406,7 +479,7 @@ func (w *waiting) sameDifferences(ctx context.Context, table string) (checked, s
 	r := &tableRun{c: c, p: pairs[i], plan: plan}
 	for _, d := range tr.Differences {
 		key, err := plan.keyOf(d.Key)
-		if d.State == DiffPending || err != nil || key == nil || checked == witnesses {
+		if d.State != DiffDiverged || err != nil || key == nil || checked == witnesses {
 			continue
 		}
 		found, err := r.compareKey(ctx, key)

@@ -3,6 +3,7 @@ package mirror_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"testing"
 	"time"
 
@@ -37,6 +38,7 @@ func TestNextCycle(t *testing.T) {
 		{"before the short night", mirror.Schedule{NightFrom: 90 * time.Minute, NightTo: 3 * time.Hour}, "2026-02-03T23:50:00Z", "2026-02-04T00:10:00Z"},
 		{"no night", mirror.Schedule{NightFrom: time.Hour, NightTo: time.Hour}, "2026-02-03T23:50:00Z", "2026-02-04T00:10:00Z"},
 		{"more often", mirror.Schedule{Every: 5 * time.Minute}, "2026-02-03T12:00:00Z", "2026-02-03T12:05:00Z"},
+		{"a night in the hour that is skipped", mirror.Schedule{Location: oslo, NightFrom: 2 * time.Hour, NightTo: 3 * time.Hour}, "2026-03-29T12:00:00Z", "2026-03-29T12:20:00Z"},
 		{"in Norway", mirror.Schedule{Location: oslo}, "2026-02-03T21:50:00Z", "2026-02-04T05:00:00Z"},
 		{"the night in which the clocks go forward", mirror.Schedule{Location: oslo}, "2026-03-28T21:50:00Z", "2026-03-29T04:00:00Z"},
 	} {
@@ -138,6 +140,33 @@ func TestWait(t *testing.T) {
 			c.after(3*time.Minute, func() { f.lsn(int64(852)) })
 		}, want: "lost 10 1 of 1 row that differed as before", err: mirror.ErrLostReset, after: 3 * time.Minute, opts: func(f *follower) *mirror.WaitOptions {
 			return &mirror.WaitOptions{Source: f.customer, Report: f.compare(), ResetAgain: 2}
+		}},
+		{name: "changes delete rows before a lost reset shows", do: func(f *follower, c *clockwork) {
+			c.after(time.Minute, func() { f.remove(f.store, 9) })
+			c.after(2*time.Minute, func() { f.lsn(int64(850)) })
+		}, want: "populated 9 ", after: 2 * time.Minute},
+		{name: "it was emptied in the middle of being filled", truncate: true, do: func(f *follower, c *clockwork) {
+			c.after(time.Minute, func() {
+				for i := range 7 {
+					f.insert(f.store, mirror.Row{i, "late"})
+				}
+				f.lsn(int64(850))
+			})
+		}, want: "populated 7 ", after: time.Minute},
+		{name: "the source lost most of its rows", truncate: true, do: func(f *follower, c *clockwork) {
+			c.after(10*time.Minute, func() {
+				for i := range 8 {
+					f.remove(f.customer, i)
+				}
+				f.cycle()
+			})
+		}, want: "populated 2 it was emptied and is full again", after: 10 * time.Minute, opts: func(f *follower) *mirror.WaitOptions {
+			return &mirror.WaitOptions{Source: f.customer}
+		}},
+		{name: "as many cycles as one likes", do: func(f *follower, c *clockwork) {
+			c.after(10*time.Minute, f.cycle)
+		}, want: "populated 10 ", after: 10 * time.Minute, opts: func(*follower) *mirror.WaitOptions {
+			return &mirror.WaitOptions{MaxCycles: math.MaxInt}
 		}},
 		{name: "no cycle comes", do: func(*follower, *clockwork) {}, want: "requested 10 ", err: mirror.ErrOverdue, after: 80 * time.Minute,
 			opts: func(*follower) *mirror.WaitOptions { return &mirror.WaitOptions{MaxCycles: 1} }},
@@ -378,4 +407,75 @@ func TestUndoOfWhatIsNotThere(t *testing.T) {
 	err = m.Undo(t.Context(), receipt)
 	require.ErrorIs(t, err, mirror.ErrCannotUndo)
 	require.ErrorContains(t, err, "nothing to undo")
+}
+
+// What differs at the first look and has arrived since is no witness; what has
+// diverged is.
+func TestWaitAsksWhatHasDiverged(t *testing.T) {
+	f := follow(t)
+	for i := range 9 {
+		f.touch(f.customer, "contact", i, "renamed")
+	}
+	f.touch(f.store, "contact", 9, "tampered")
+	clock := &clockwork{t: t, now: noon}
+	m := newMirror(t, f.store, clock.options(mirror.Options{}))
+	report, err := m.Compare(t.Context(), noTracking{f.customer}, nil)
+	require.NoError(t, err)
+	f.cycle()
+	report, err = m.Recheck(t.Context(), noTracking{f.customer}, report, &mirror.RecheckOptions{Cycles: 1})
+	require.NoError(t, err)
+	receipt, err := m.ResetTables(t.Context(), []string{"contact"}, nil)
+	require.NoError(t, err)
+	clock.after(time.Minute, func() { f.lsn(int64(850)) })
+	waited, err := m.Wait(t.Context(), receipt, &mirror.WaitOptions{Source: f.customer, Report: report})
+	require.ErrorIs(t, err, mirror.ErrLostReset, "%s", waited)
+}
+
+// The connection is down from the first look on: that is why nothing moved.
+func TestWaitSaysWhyItCouldNotLook(t *testing.T) {
+	f := follow(t)
+	clock := &clockwork{t: t, now: noon}
+	m := newMirror(t, f.store, clock.options(mirror.Options{}))
+	receipt, err := m.ResetTables(t.Context(), []string{"contact"}, nil)
+	require.NoError(t, err)
+	f.store.FailTable(memory.Count, "contact", mirror.ErrConnection)
+	_, err = m.Wait(t.Context(), receipt, &mirror.WaitOptions{MaxCycles: 1})
+	require.ErrorIs(t, err, mirror.ErrOverdue)
+	require.ErrorIs(t, err, mirror.ErrConnection)
+}
+
+// Heal touches nothing of which it is not known that it diverged.
+func TestHealLeavesTheUnknownAlone(t *testing.T) {
+	keyless := func(rows ...mirror.Row) memory.Table {
+		return memory.Table{Name: "log", Columns: []string{"what nvarchar(20)"}, Rows: rows}
+	}
+	for name, store := range map[string]*memory.Store{
+		"a table without a key":  memory.New(keyless(mirror.Row{"a"}), memory.Metadata(customer, map[string]mirror.LSN{"log": 1})),
+		"a replica":              memory.New(keyless(mirror.Row{"a"}), memory.Table{Name: "_ReplicationState", Columns: []string{"id int"}, Key: []string{"id"}}),
+		"before the first cycle": memory.New(keyless(mirror.Row{"a"})),
+	} {
+		t.Run(name, func(t *testing.T) {
+			clock := &clockwork{t: t, now: noon}
+			before := dump(t, store)
+			h, err := newMirror(t, store, clock.options(mirror.Options{})).Heal(t.Context(), memory.New(keyless(mirror.Row{"a"}, mirror.Row{"b"})), nil)
+			require.NoError(t, err)
+			require.False(t, h.Healed, "%s", h)
+			require.NotEmpty(t, h.Stopped)
+			require.Equal(t, before, dump(t, store))
+		})
+	}
+	t.Run("a row that changes between any two cycles", func(t *testing.T) {
+		f := follow(t)
+		clock := &clockwork{t: t, now: noon}
+		f.touch(f.customer, "contact", 3, "renamed")
+		for i := range 20 {
+			clock.after(time.Duration(i)*20*time.Minute+time.Minute, func() {
+				f.cycle()
+				f.touch(f.customer, "contact", 3, fmt.Sprint("renamed ", i))
+			})
+		}
+		h, err := newMirror(t, f.store, clock.options(mirror.Options{})).Heal(t.Context(), noTracking{f.customer}, nil)
+		require.NoError(t, err)
+		require.Nil(t, h.Rounds[0].Receipt, "%s", h)
+	})
 }
