@@ -416,6 +416,9 @@ func TestWaitAsksWhatHasDiverged(t *testing.T) {
 	for i := range 9 {
 		f.touch(f.customer, "contact", i, "renamed")
 	}
+	for i := range 20 {
+		f.insert(f.customer, mirror.Row{-1 - i, "new"})
+	}
 	f.touch(f.store, "contact", 9, "tampered")
 	clock := &clockwork{t: t, now: noon}
 	m := newMirror(t, f.store, clock.options(mirror.Options{}))
