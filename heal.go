@@ -55,10 +55,11 @@ type HealRound struct {
 	Wait    *WaitReport `json:"wait,omitempty"`
 }
 
-// Heal compares the mirror with source, resets what has diverged, waits until
-// the Mirroring Task has populated it, and compares again, until nothing is left
-// to repair or the rounds are used up. It never makes a hard reset: tables that
-// need one stay in the last round's Plan, and Healed is false.
+// Heal compares the mirror with source, resets what is known to have diverged,
+// waits until the Mirroring Task has populated it, and compares again, until
+// nothing is left to repair or the rounds are used up. It never makes a hard
+// reset: tables that need one stay in the last round's Plan, Healed is false and
+// Stopped says why.
 //
 // The report comes with every error but one about the options, so what was done
 // is always known.

@@ -168,7 +168,7 @@ func (m *Mirror) Wait(ctx context.Context, receipt *Receipt, opts *WaitOptions) 
 
 func (o *WaitOptions) check() error {
 	if o.Poll < 0 || o.MaxCycles < 0 || o.ResetAgain < 0 {
-		return errors.New("Poll, MaxCycles and ResetAgain cannot be negative")
+		return errors.New("options: Poll, MaxCycles and ResetAgain cannot be negative")
 	}
 	return o.Schedule.check()
 }
