@@ -56,8 +56,9 @@
 //   - A reset changes all of the tables it was given, or none. Two of them at
 //     once take turns, or the second is ErrBusy.
 //   - With a Journal, what a process that died was about to do is known.
-//   - Whatever fails, the mirror is as it was before. The one exception is
-//     ErrOutcomeUnknown: the connection broke during the commit.
+//   - Whatever fails, the mirror is as it was before. The exceptions are
+//     ErrOutcomeUnknown, when the connection broke during the commit, and an
+//     ErrJournal that comes with a Receipt.
 //   - What is not known about a metadata row is kept and put back untouched.
 //   - A table is never judged by a sample, and every column that was not
 //     compared is named in the [Report].

@@ -165,7 +165,7 @@ func (r *Report) step(t *TableReport) (Step, string) {
 	case t.MetadataRows > 1:
 		return StepHardReset, fmt.Sprintf("it has %d metadata rows, and which one the Mirroring Task reads is not known", t.MetadataRows)
 	case t.Verdict == VerdictSchemaDiffers:
-		return StepHardReset, "its columns or its key are not those of the source; if these changed since the last cycle, the next one does the same by itself"
+		return StepHardReset, "columns or key differ: the next cycle mends that by itself if the source changed"
 	}
 	reason := ""
 	switch n := t.differences(); {
