@@ -675,3 +675,41 @@ func TestRecheckOfATableThatIsPopulated(t *testing.T) {
 	require.Contains(t, report.Table("contact").Warning, "populated anew")
 	require.EqualValues(t, 1, report.Table("person").Diverged)
 }
+
+// A table that is about to be sent, or was taken in hand while its keys were
+// read, has the same difference and has not diverged.
+func TestRecheckOfATableInSomebodysHands(t *testing.T) {
+	for name, do := range map[string]func(f *follower, m *mirror.Mirror) mirror.Source{
+		"its metadata row is gone": func(f *follower, _ *mirror.Mirror) mirror.Source {
+			f.lsn(nil)
+			return noTracking{f.customer}
+		},
+		"it is reset while its keys are read": func(f *follower, _ *mirror.Mirror) mirror.Source {
+			return reading{noTracking{f.customer}, func() { f.lsn(int64(-1)) }}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := follow(t)
+			f.remove(f.store, 3)
+			m := newMirror(t, f.store, nil)
+			report, err := m.Compare(t.Context(), noTracking{f.customer}, nil)
+			require.NoError(t, err)
+			report, err = m.Recheck(t.Context(), do(f, m), report, &mirror.RecheckOptions{After: 1})
+			require.NoError(t, err)
+			require.Zero(t, report.Table("contact").Diverged, "%s", report)
+		})
+	}
+}
+
+// reading is a source during whose reading of contact something happens.
+type reading struct {
+	noTracking
+	do func()
+}
+
+func (s reading) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, error] {
+	if q.Table.Name == "contact" {
+		s.do()
+	}
+	return s.noTracking.Rows(ctx, q)
+}

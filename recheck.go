@@ -178,6 +178,7 @@ func (c *comparison) recheckTable(ctx context.Context, p pair, t *TableReport, s
 	k := c.trackingOf(r, t)
 	m := newMerge(plan, 0)
 	m.found.Keys = t.Differences
+	var unchanged []openDifference
 	for i := range t.Differences {
 		d := &t.Differences[i]
 		if d.State != DiffUnknown {
@@ -199,7 +200,18 @@ func (c *comparison) recheckTable(ctx context.Context, p pair, t *TableReport, s
 		case k != nil:
 			m.open = append(m.open, open)
 		case same && stays:
-			m.found.settle(open, DiffDiverged)
+			unchanged = append(unchanged, open)
+		}
+	}
+	if len(unchanged) > 0 {
+		settled, err := c.settled(ctx, p)
+		if err != nil {
+			return err
+		}
+		for _, open := range unchanged {
+			if settled {
+				m.found.settle(open, DiffDiverged)
+			}
 		}
 	}
 	if k != nil {
@@ -222,4 +234,18 @@ func (c *comparison) recheckTable(ctx context.Context, p pair, t *TableReport, s
 	}
 	t.decide()
 	return nil
+}
+
+// settled reports whether the table was in nobody's hands while its keys were
+// read: its LSN is valid, and the one from before. Without one the next cycle
+// sends all of it. A replica has no LSNs at all.
+func (c *comparison) settled(ctx context.Context, p pair) (bool, error) {
+	if c.metadata == nil {
+		return true, nil
+	}
+	if p.lsn == nil || *p.lsn < 0 {
+		return false, nil
+	}
+	lsn, err := c.lsnOf(ctx, p)
+	return lsn != nil && *lsn == *p.lsn, err
 }
