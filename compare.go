@@ -157,15 +157,16 @@ const (
 // it cannot: see [Mirror.Recheck].
 //
 // Memory does not grow with the tables. Each of the Concurrency readings holds
-// at most four batches of either side, which are 256 rows or 1 MiB and a row in
+// at most four batches of either side, which are 128 rows or 1 MiB and a row in
 // the stores of this module, and 4 MiB of keys to be classified. The report holds
 // at most 16 MiB of values of differing rows; further ones are only counted.
 //
 // A nil error does not mean that every table could be compared: see
 // [Report.Err] and [Report.Identical]. When ctx is done Compare returns
 // ctx.Err() together with a report of what is known; unless all was compared it
-// is Incomplete, and the rest of the tables are VerdictUnfinished. A table of opts.Tables that neither side
-// has is an *Error with ErrTableNotFound, an empty list ErrNoTables.
+// is Incomplete, and the rest of the tables are VerdictUnfinished. A table of
+// opts.Tables that neither side has is an *Error with ErrTableNotFound, an empty
+// list ErrNoTables.
 func (m *Mirror) Compare(ctx context.Context, source Source, opts *CompareOptions) (*Report, error) {
 	if source == nil {
 		return nil, errors.New("compare: source is nil: pass the customer's database or another copy of it")
@@ -319,16 +320,20 @@ func (c *comparison) lastLSNs(ctx context.Context, report *Report, pairs []pair)
 	}
 }
 
-// lsnOf reads a table's LSN; nil when it has none.
-func (c *comparison) lsnOf(ctx context.Context, p pair) (*LSN, error) {
+// metadataNow reads the metadata table again, nil when there is none.
+func (c *comparison) metadataNow(ctx context.Context) (*metadata, error) {
 	if c.metadata == nil {
 		return nil, nil
 	}
 	md, err := c.m.readMetadata(ctx, c.m.store, []Table{*c.metadata})
-	if _, err = stateWithout(err); err != nil {
-		return nil, err
-	}
-	return md.lsnOf(*p.mirror), nil
+	_, err = stateWithout(err)
+	return md, err
+}
+
+// lsnOf reads a table's LSN; nil when it has none.
+func (c *comparison) lsnOf(ctx context.Context, p pair) (*LSN, error) {
+	md, err := c.metadataNow(ctx)
+	return md.lsnOf(p.inMirror()), err
 }
 
 func (o *CompareOptions) fill() error {
@@ -472,10 +477,7 @@ func (c *comparison) pairs(ctx context.Context, report *Report) ([]pair, error) 
 		p := &selected[i]
 		p.describe(md)
 		if p.metadataRows > 1 {
-			t := Table{Name: p.name}
-			if p.mirror != nil {
-				t = *p.mirror
-			}
+			t := p.inMirror()
 			_, err := md.row(t)
 			report.Warnings = append(report.Warnings, t.Name+" "+err.Error())
 		}
@@ -621,7 +623,7 @@ func (c *comparison) compareBoth(ctx context.Context, p pair, blank TableReport)
 		if err == nil && (tr.Verdict == VerdictDifferent || tr.Verdict == VerdictSchemaDiffers) {
 			// A plan is for the metadata row as it is now that the rows were read.
 			after := p
-			if err = c.refresh(ctx, &after); err == nil {
+			if err = c.describeNow(ctx, &after); err == nil {
 				tr.Tracked, tr.MetadataRows, tr.MetadataSum = after.tracked, after.metadataRows, after.metadataSum
 			}
 		}
@@ -639,28 +641,35 @@ func (c *comparison) compareBoth(ctx context.Context, p pair, blank TableReport)
 	return tr
 }
 
-// refresh reads a table's metadata row again, and then the source's version.
+// describeNow reads a table's metadata rows again.
+func (c *comparison) describeNow(ctx context.Context, p *pair) error {
+	md, err := c.metadataNow(ctx)
+	if err == nil {
+		p.describe(md)
+	}
+	return err
+}
+
+// refresh reads a table's metadata rows again, and then the source's version.
 func (c *comparison) refresh(ctx context.Context, p *pair) error {
-	if c.metadata == nil {
-		return nil
-	}
-	md, err := c.m.readMetadata(ctx, c.m.store, []Table{*c.metadata})
-	if _, err = stateWithout(err); err != nil {
-		return err
-	}
-	p.describe(md)
-	if c.changes != nil {
+	err := c.describeNow(ctx, p)
+	if err == nil && c.changes != nil {
 		p.version, err = c.changes.Version(ctx)
 	}
 	return err
 }
 
+// inMirror is the mirror's table, or its name where the mirror has none.
+func (p *pair) inMirror() Table {
+	if p.mirror == nil {
+		return Table{Name: p.name}
+	}
+	return *p.mirror
+}
+
 // describe notes what the metadata table has for a table.
 func (p *pair) describe(md *metadata) {
-	t := Table{Name: p.name}
-	if p.mirror != nil {
-		t = *p.mirror
-	}
+	t := p.inMirror()
 	p.lsn, p.metadataSum = md.lsnOf(t), ""
 	p.metadataRows = len(md.rowsOf(t))
 	if p.tracked = p.metadataRows > 0; p.tracked {
@@ -704,15 +713,9 @@ func (t *TableReport) differences() int64 {
 // decide draws the verdict from what was found.
 func (t *TableReport) decide() {
 	n := t.differences()
-	if t.LSNState == LSNExpired || t.requested() {
-		t.forgetStates()
-		t.Pending = n
-		for i := range t.Samples {
-			t.Samples[i].State = DiffPending
-		}
-		for i := range t.Differences {
-			t.Differences[i].State = DiffPending
-		}
+	if t.resent() {
+		t.setStates(DiffPending)
+		t.Pending, t.Diverged = n, 0
 	}
 	switch {
 	case len(t.Schema) > 0:
@@ -720,7 +723,7 @@ func (t *TableReport) decide() {
 	case t.Verdict == VerdictIncomparable:
 	case n == 0:
 		t.Verdict = VerdictIdentical
-	case t.Pending == n && (!t.Truncated || t.LSNState == LSNExpired || t.requested()):
+	case t.Pending == n && (!t.Truncated || t.resent()):
 		t.Verdict = VerdictPending
 	default:
 		t.Verdict = VerdictDifferent
@@ -920,10 +923,11 @@ func bytesColumns(cols []Column) []int {
 	return at
 }
 
-func query(t Table, cols []Column, key int) Query {
+// query reads the rows of a side from one key to before another.
+func (r *tableRun) query(t Table, cols []Column, from, before Row) Query {
 	names := make([]string, len(cols))
 	for i, c := range cols {
 		names[i] = c.Name
 	}
-	return Query{Table: t, Columns: names, Key: names[:key]}
+	return Query{Table: t, Columns: names, Key: names[:r.plan.key], From: from, Before: before}
 }

@@ -82,10 +82,19 @@ type window struct {
 	err            error
 }
 
-func (r *tableRun) digestQuery(t Table, cols []Column, from, before Row) Query {
-	q := query(t, cols, r.plan.key)
-	q.From, q.Before = from, before
-	return q
+// cutsOf returns the keys between ranges.
+func cutsOf(digests []Digest) (cuts []Row) {
+	for _, d := range digests[min(1, len(digests)):] {
+		cuts = append(cuts, d.First)
+	}
+	return cuts
+}
+
+func digestedRows(digests []Digest) (rows int64) {
+	for _, d := range digests {
+		rows += d.Rows
+	}
+	return rows
 }
 
 // sourceWindow has the source cut and digest the next ranges of n rows.
@@ -93,7 +102,7 @@ func (p *part) sourceWindow(ctx context.Context, from, before Row, n, ranges int
 	r := p.r
 	w.from, w.before, w.last = from, before, true
 	started := r.c.m.clock()
-	q := r.digestQuery(*r.p.source, r.plan.source, from, before)
+	q := r.query(*r.p.source, r.plan.source, from, before)
 	if ranges > 0 {
 		q.Limit = n*ranges + 1 // one more: its key is where the next window begins
 	}
@@ -105,10 +114,7 @@ func (p *part) sourceWindow(ctx context.Context, from, before Row, n, ranges int
 	if w.err = r.checkDigests(w.source, from, before); w.err != nil {
 		return w
 	}
-	var rows int64
-	for _, d := range w.source {
-		rows += d.Rows
-	}
+	rows := digestedRows(w.source)
 	if ranges > 0 && int64(len(w.source)) > ranges {
 		w.before, w.last = w.source[ranges].First, false
 		w.source = w.source[:ranges]
@@ -144,11 +150,8 @@ func (p *part) mirrorWindow(ctx context.Context, w *window) {
 		return
 	}
 	started := r.c.m.clock()
-	var cuts []Row
-	for _, d := range w.source[min(1, len(w.source)):] {
-		cuts = append(cuts, d.First)
-	}
-	q := r.digestQuery(*r.p.mirror, r.plan.mirror, w.from, w.before)
+	cuts := cutsOf(w.source)
+	q := r.query(*r.p.mirror, r.plan.mirror, w.from, w.before)
 	w.mirror, w.err = r.c.m.store.(Digester).DigestAt(ctx, q, cuts)
 	if w.err == nil && len(w.mirror) != len(cuts)+1 {
 		w.err = fmt.Errorf("%d digests came for %d ranges", len(w.mirror), len(cuts)+1)
@@ -160,12 +163,8 @@ func (p *part) mirrorWindow(ctx context.Context, w *window) {
 	if len(w.source) == 0 {
 		w.source = []Digest{{}}
 	}
-	var rows int64
-	for _, d := range w.mirror {
-		rows += d.Rows
-	}
 	w.took = max(w.took, r.c.m.clock().Sub(started))
-	w.err = r.c.mirrorPace.wait(ctx, rows)
+	w.err = r.c.mirrorPace.wait(ctx, digestedRows(w.mirror))
 }
 
 // errNoDigest says that a side cannot make the digests after all.
@@ -288,11 +287,7 @@ func (p *part) auto(ctx context.Context) error {
 	if errors.Is(w.err, errors.ErrUnsupported) {
 		return errNoDigest{w.err}
 	}
-	var rows int64
-	for _, d := range w.source {
-		rows += d.Rows
-	}
-	digested := perSecond(rows, w.took)
+	digested := perSecond(digestedRows(w.source), w.took)
 	if err := p.compareWindow(ctx, w, true); err != nil {
 		return err
 	}

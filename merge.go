@@ -213,7 +213,7 @@ type merge struct {
 
 	// stop is asked before each key whether to end there. The key that
 	// the walk would have gone on with is then next.
-	stop func(m *merge, rows int64) bool
+	stop func(rows int64) bool
 	next Row
 
 	classifies bool
@@ -334,7 +334,7 @@ func (m *merge) run(source, mirror *cursor) error {
 		default:
 			n = m.orderBoth(source.row, mirror.row)
 		}
-		if m.stop != nil && m.stop(m, source.rows+mirror.rows) {
+		if m.stop != nil && m.stop(source.rows+mirror.rows) {
 			m.next = m.nextKey(source, mirror)
 			return nil
 		}

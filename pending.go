@@ -43,14 +43,14 @@ const (
 // trackingOf returns what classifies the differences of a table, nil when
 // nothing can: no change tracking, no key, or no valid LSN.
 func (c *comparison) trackingOf(r *tableRun, tr *TableReport) *tracking {
-	if c.changes == nil || !r.plan.ranged || c.allPending(r.p) || tr.LSNState != "" || r.p.lsn == nil || *r.p.lsn < 0 {
+	if c.changes == nil || !r.plan.ranged || r.p.resent() || tr.LSNState != "" || r.p.lsn == nil || *r.p.lsn < 0 {
 		return nil
 	}
 	return &tracking{r: r, changes: c.changes, rereads: maxRereads, confirms: maxConfirms}
 }
 
-// allPending reports whether the next cycle sends the whole table anyway.
-func (c *comparison) allPending(p pair) bool {
+// resent reports whether the next cycle sends the whole table anyway.
+func (p *pair) resent() bool {
 	return p.state == LSNExpired || p.lsn != nil && *p.lsn == ResendAll
 }
 
@@ -214,21 +214,19 @@ func (k *tracking) finish(tr *TableReport) error {
 	case k.populated:
 		return errPopulated
 	case k.expired:
-		tr.LSNState = LSNExpired
-		tr.forgetStates()
+		tr.LSNState = LSNExpired // all of it is pending then
 	case k.lost != nil:
 		tr.Warning = fmt.Sprintf("differences are not known to be pending or not: %v", k.lost)
 	}
 	return nil
 }
 
-// forgetStates takes back what was said of single differences.
-func (t *TableReport) forgetStates() {
-	t.Pending, t.Diverged = 0, 0
+// setStates gives all differences one state.
+func (t *TableReport) setStates(state DiffState) {
 	for i := range t.Samples {
-		t.Samples[i].State = DiffUnknown
+		t.Samples[i].State = state
 	}
 	for i := range t.Differences {
-		t.Differences[i].State = DiffUnknown
+		t.Differences[i].State = state
 	}
 }

@@ -39,8 +39,9 @@ const defaultCycles = 2
 // they are asked for at once.
 //
 // The counts and samples of differing rows stay those of the comparison; their
-// states, Pending, Diverged and the verdicts follow what was found out. Source must be the one that the
-// report is about. A report of another customer is an error.
+// states, Pending, Diverged and the verdicts follow what was found out. Source
+// must be the one that the report is about. A report of another customer is an
+// error.
 func (m *Mirror) Recheck(ctx context.Context, source Source, report *Report, opts *RecheckOptions) (*Report, error) {
 	if source == nil || report == nil {
 		return nil, errors.New("recheck: source or report is nil: pass those of the comparison")
@@ -76,32 +77,24 @@ func (m *Mirror) Recheck(ctx context.Context, source Source, report *Report, opt
 	if _, err := connectionLimit(source, m.store); err != nil {
 		return nil, err
 	}
-	c := m.newComparison(source, CompareOptions{
-		IgnoreColumns: report.IgnoreColumns, SchemaPrefixes: report.SchemaPrefixes, LooseTypes: report.LooseTypes,
-	})
 	out := report.clone()
-	var scratch Report
-	pairs, err := c.pairs(ctx, &scratch)
+	c, pairs, err := m.revisit(ctx, source, report)
 	if err == nil {
 		err = c.readVersion(ctx, out, pairs)
 	}
 	if err != nil {
 		return nil, wrapError(ctx, err, "recheck "+m.contextID)
 	}
-	byName := map[string]pair{}
-	for _, p := range pairs {
-		byName[FoldName(p.name)] = p
-	}
 	for i := range out.Tables {
 		t := &out.Tables[i]
-		p := byName[FoldName(c.trimPrefix(t.Table))]
+		p, _ := c.pairOf(pairs, t)
 		t.look(p.lsn)
 		t.LSN, t.Tracked, t.MetadataRows, t.MetadataSum = p.lsn, p.tracked, p.metadataRows, p.metadataSum
 	}
 	late := o.After > 0 && m.clock().Sub(report.Finished) >= o.After
 	for i := range out.Tables {
 		t := &out.Tables[i]
-		p, ok := byName[FoldName(c.trimPrefix(t.Table))]
+		p, ok := c.pairOf(pairs, t)
 		if !ok || p.source == nil || p.mirror == nil || !t.open() {
 			continue
 		}
@@ -116,6 +109,50 @@ func (m *Mirror) Recheck(ctx context.Context, source Source, report *Report, opt
 	}
 	out.Rechecked = m.clock().UTC()
 	return out, nil
+}
+
+// revisit begins a comparison with the options of report, of which single keys
+// are read again.
+func (m *Mirror) revisit(ctx context.Context, source Source, report *Report) (*comparison, []pair, error) {
+	c := m.newComparison(source, CompareOptions{
+		IgnoreColumns: report.IgnoreColumns, SchemaPrefixes: report.SchemaPrefixes, LooseTypes: report.LooseTypes,
+	})
+	var scratch Report
+	pairs, err := c.pairs(ctx, &scratch)
+	return c, pairs, err
+}
+
+// pairOf finds the pair of a table's report.
+func (c *comparison) pairOf(pairs []pair, t *TableReport) (pair, bool) {
+	folded := FoldName(c.trimPrefix(t.Table))
+	i := slices.IndexFunc(pairs, func(p pair) bool { return FoldName(p.name) == folded })
+	if i < 0 {
+		return pair{}, false
+	}
+	return pairs[i], true
+}
+
+// runOf returns what reads single keys of a table again, nil when its keys do not
+// mean the same on both sides.
+func (c *comparison) runOf(p pair) *tableRun {
+	var scratch TableReport
+	plan := c.planTable(p, &scratch)
+	if !plan.ranged || plan.incomparable != "" {
+		return nil
+	}
+	return &tableRun{c: c, p: p, plan: plan}
+}
+
+// again reads a key that differed once more: whether it differs by now, and
+// whether it does as before. The key is nil when the table has another one now.
+func (r *tableRun) again(ctx context.Context, d *Difference) (key Row, differs, same bool, err error) {
+	key, err = r.plan.keyOf(d.Key)
+	if err != nil || key == nil {
+		return nil, false, false, nil //nolint:nilerr // it is no error that a key changed
+	}
+	found, err := r.compareKey(ctx, key)
+	same = slices.ContainsFunc(found.Keys, func(f Difference) bool { return f.Kind == d.Kind && f.Sum == d.Sum })
+	return key, len(found.Keys) > 0, same, err
 }
 
 // clone returns a copy whose tables can be changed.
@@ -163,10 +200,8 @@ func (t *TableReport) open() bool {
 // recheckTable reads the keys of unknown state again. Stays says that the same
 // difference has diverged.
 func (c *comparison) recheckTable(ctx context.Context, p pair, t *TableReport, stays bool) error {
-	var now TableReport
-	plan := c.planTable(p, &now)
-	r := &tableRun{c: c, p: p, plan: plan}
-	if !plan.ranged || plan.incomparable != "" {
+	r := c.runOf(p)
+	if r == nil {
 		return nil
 	}
 	var err error
@@ -176,7 +211,7 @@ func (c *comparison) recheckTable(ctx context.Context, p pair, t *TableReport, s
 	t.LSNState = p.state
 	r.p = p
 	k := c.trackingOf(r, t)
-	m := newMerge(plan, 0)
+	m := newMerge(r.plan, 0)
 	m.found.Keys = t.Differences
 	var unchanged []openDifference
 	for i := range t.Differences {
@@ -184,18 +219,14 @@ func (c *comparison) recheckTable(ctx context.Context, p pair, t *TableReport, s
 		if d.State != DiffUnknown {
 			continue
 		}
-		key, err := plan.keyOf(d.Key)
-		if err != nil || key == nil {
-			continue // the key has other columns by now
-		}
-		found, err := r.compareKey(ctx, key)
+		key, differs, same, err := r.again(ctx, d)
 		if err != nil {
 			return err
 		}
 		open := openDifference{kind: d.Kind, key: key, rows: d.Rows, sample: -1, kept: i}
-		same := slices.ContainsFunc(found.Keys, func(f Difference) bool { return f.Kind == d.Kind && f.Sum == d.Sum })
 		switch {
-		case len(found.Keys) == 0:
+		case key == nil: // the table has another one by now
+		case !differs:
 			m.found.settle(open, DiffArrived)
 		case k != nil:
 			m.open = append(m.open, open)

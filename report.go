@@ -377,7 +377,7 @@ func (r *Report) Stale() []string {
 }
 
 func (t *TableReport) stale() bool {
-	if !t.Tracked || t.requested() || t.LSNState == LSNExpired {
+	if !t.Tracked || t.resent() {
 		return false
 	}
 	switch t.Verdict {
@@ -387,6 +387,9 @@ func (t *TableReport) stale() bool {
 		return t.LSNState == LSNAhead
 	}
 }
+
+// resent reports whether the next cycle sends the whole table anyway.
+func (t *TableReport) resent() bool { return t.LSNState == LSNExpired || t.requested() }
 
 // requested reports whether the next cycle repopulates the table anyway.
 func (t *TableReport) requested() bool {
@@ -491,7 +494,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	for i := range r.Tables {
 		r.Tables[i].writeDetail(&b)
 	}
-	if b.Len() > 0 && r.detailed() {
+	if r.detailed() {
 		b.WriteString("\n")
 	}
 	if len(r.Tables) > 0 || !r.Incomplete {

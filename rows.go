@@ -218,7 +218,7 @@ func (p *part) stream(ctx context.Context, before Row, until time.Time) error {
 // know, those of f included.
 func (r *tableRun) enough(f findings) bool {
 	limit := r.c.opts.MaxDifferences
-	if limit <= 0 || r.c.allPending(r.p) {
+	if limit <= 0 || r.p.resent() {
 		return false
 	}
 	total := f.different()
@@ -245,7 +245,7 @@ func (p *part) segment(ctx context.Context, before Row, until time.Time) (*merge
 		r.progress(done - counted)
 		counted = done
 	}
-	m.stop = func(m *merge, rows int64) bool {
+	m.stop = func(rows int64) bool {
 		if len(m.open) >= tune.maxOpen || m.openBytes >= tune.maxOpenBytes {
 			return true
 		}
@@ -299,13 +299,11 @@ func (r *tableRun) walk(ctx context.Context, m *merge, src, mir *cursor, source,
 	defer readers.Wait()
 	defer cancel()
 	startSource := func() error {
-		q := query(*r.p.source, r.plan.source, r.plan.key)
-		q.From, q.Before = from, before
+		q := r.query(*r.p.source, r.plan.source, from, before)
 		return wrapError(ctx, src.start(ctx, &readers, source, q), "source")
 	}
 	startMirror := func() error {
-		q := query(*r.p.mirror, r.plan.mirror, r.plan.key)
-		q.From, q.Before = from, before
+		q := r.query(*r.p.mirror, r.plan.mirror, from, before)
 		return wrapError(ctx, mir.start(ctx, &readers, mirror, q), "mirror")
 	}
 	// The second side starts when the first one has brought a batch. Taking
@@ -382,7 +380,7 @@ func (r *tableRun) cut(ctx context.Context) error {
 	digester, ok := r.c.source.(Digester)
 	var cuts []Row
 	if opts.SplitRows > 0 && ok && r.plan.ranged {
-		q := query(*r.p.source, r.plan.source, r.plan.key)
+		q := r.query(*r.p.source, r.plan.source, nil, nil)
 		q.Columns = []string{}
 		digests, err := digester.DigestEvery(ctx, q, opts.SplitRows)
 		if err != nil && !errors.Is(err, errors.ErrUnsupported) {
@@ -391,9 +389,7 @@ func (r *tableRun) cut(ctx context.Context) error {
 		if err := r.checkDigests(digests, nil, nil); err != nil {
 			return err
 		}
-		for _, d := range digests[min(1, len(digests)):] {
-			cuts = append(cuts, d.First)
-		}
+		cuts = cutsOf(digests)
 	}
 	var from Row
 	for _, key := range append(cuts, nil) {

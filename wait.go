@@ -459,35 +459,31 @@ func (w *waiting) sameDifferences(ctx context.Context, table string) (checked, s
 	if tr == nil {
 		return 0, 0, nil
 	}
-	c := w.m.newComparison(w.o.Source, CompareOptions{
-		IgnoreColumns: w.o.Report.IgnoreColumns, SchemaPrefixes: w.o.Report.SchemaPrefixes, LooseTypes: w.o.Report.LooseTypes,
-	})
-	var scratch Report
-	pairs, err := c.pairs(ctx, &scratch)
+	c, pairs, err := w.m.revisit(ctx, w.o.Source, w.o.Report)
 	if err != nil {
 		return 0, 0, err
 	}
-	i := slices.IndexFunc(pairs, func(p pair) bool { return FoldName(p.name) == FoldName(c.trimPrefix(tr.Table)) })
-	if i < 0 || pairs[i].source == nil || pairs[i].mirror == nil {
+	p, ok := c.pairOf(pairs, tr)
+	if !ok || p.source == nil || p.mirror == nil {
 		return 0, 0, nil
 	}
-	var now TableReport
-	plan := c.planTable(pairs[i], &now)
-	if !plan.ranged || plan.incomparable != "" {
+	r := c.runOf(p)
+	if r == nil {
 		return 0, 0, nil
 	}
-	r := &tableRun{c: c, p: pairs[i], plan: plan}
-	for _, d := range tr.Differences {
-		key, err := plan.keyOf(d.Key)
-		if d.State != DiffDiverged || err != nil || key == nil || checked == witnesses {
+	for i := range tr.Differences {
+		if tr.Differences[i].State != DiffDiverged || checked == witnesses {
 			continue
 		}
-		found, err := r.compareKey(ctx, key)
+		key, _, still, err := r.again(ctx, &tr.Differences[i])
 		if err != nil {
 			return 0, 0, err
 		}
+		if key == nil {
+			continue
+		}
 		checked++
-		if slices.ContainsFunc(found.Keys, func(f Difference) bool { return f.Kind == d.Kind && f.Sum == d.Sum }) {
+		if still {
 			same++
 		}
 	}
