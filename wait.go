@@ -185,6 +185,7 @@ type waiting struct {
 	tables []*waited
 	report *WaitReport
 	last   time.Time // when anything was last seen to change
+	source []Table   // the source's catalogue, read once a look; nil before that
 }
 
 // add puts the tables together.
@@ -262,6 +263,7 @@ func (w *waiting) verdict() error {
 
 // look reads the LSNs, and counts the rows of tables that are waited for.
 func (w *waiting) look(ctx context.Context) error {
+	w.source = nil
 	tables, err := w.m.store.Tables(ctx)
 	if err != nil {
 		return err
@@ -316,15 +318,18 @@ func (w *waiting) known(ctx context.Context) error {
 
 // sourceTable finds a table of the mirror at the source, whatever its schema.
 func (w *waiting) sourceTable(ctx context.Context, name string) (Table, bool, error) {
-	tables, err := w.o.Source.Tables(ctx)
-	if err != nil {
-		return Table{}, false, fmt.Errorf("source: %w", err)
+	if w.source == nil {
+		tables, err := w.o.Source.Tables(ctx)
+		if err != nil {
+			return Table{}, false, fmt.Errorf("source: %w", err)
+		}
+		w.source = tables
 	}
 	var c comparison
 	if w.o.Report != nil {
 		c.opts.SchemaPrefixes = w.o.Report.SchemaPrefixes
 	}
-	for _, t := range tables {
+	for _, t := range w.source {
 		if FoldName(c.trimPrefix(t.Name)) == FoldName(c.trimPrefix(name)) || FoldName(t.String()) == FoldName(name) {
 			return t, true, nil
 		}
