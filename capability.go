@@ -6,6 +6,34 @@ import (
 	"reflect"
 )
 
+// Identifier is an optional capability of a [Source] that can tell which
+// database it serves. With it Compare finds out that both sides are the same one,
+// and its report says what was compared with what.
+type Identifier interface {
+	// Identity returns what is known about the database. What the login may not
+	// see is left empty and is no error.
+	Identity(ctx context.Context) (Identity, error)
+}
+
+// Identity says which database a [Source] serves, without secrets: no login, no
+// password, no connection string.
+type Identity struct {
+	// Engine and Version are those of the database: "sqlite" and "3.46.0".
+	Engine  string `json:"engine,omitempty"`
+	Version string `json:"version,omitempty"`
+
+	// Server, Database and Schema are names for people. Database is the path
+	// where the database is a file.
+	Server   string `json:"server,omitempty"`
+	Database string `json:"database,omitempty"`
+	Schema   string `json:"schema,omitempty"`
+
+	// ID is the same for two Sources exactly when they serve the same tables:
+	// the same database, whatever address, path or link leads to it, and the
+	// same schema. A copy has another one. It is "" when that cannot be told.
+	ID string `json:"id,omitempty"`
+}
+
 // Isolator is an optional capability of a [Source] that can tell how its reads
 // are isolated from the writes of others.
 type Isolator interface {

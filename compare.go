@@ -69,6 +69,11 @@ type CompareOptions struct {
 	// Default: none.
 	SchemaPrefixes []string
 
+	// SourceIsCopy says that the source is another copy of the customer's
+	// database, a mirror or a replica. Default: a source that has a metadata
+	// table or _ReplicationState is ErrWrongDatabase.
+	SourceIsCopy bool
+
 	// LooseTypes allows columns of the two sides to differ in type, length
 	// and nullability as long as their values are of one Kind, as they do
 	// between an old mirror and a replica. Default: such a difference is

@@ -17,6 +17,12 @@ var (
 	// it and populates every table, so there is nothing to reset.
 	ErrNoMetadata = errors.New("no metadata table")
 
+	// ErrWrongDatabase: a database is not the one that the operation needs, such
+	// as the same one on both sides, the two sides swapped, or the mirror of
+	// another customer. The message says which, and what to do. Nothing was
+	// changed.
+	ErrWrongDatabase = errors.New("wrong database")
+
 	// ErrReplica: the database is a replica of the newer client, which has no
 	// LSN. Its own program re-synchronizes tables.
 	ErrReplica = errors.New("this is a replica of the newer client")

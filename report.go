@@ -85,6 +85,10 @@ type Report struct {
 	Finished  time.Time   `json:"finished"`
 	State     MirrorState `json:"state"`
 
+	// Source and Mirror are the two sides as Compare found them.
+	Source Side `json:"source,omitzero"`
+	Mirror Side `json:"mirror,omitzero"`
+
 	// SourceIsolation and MirrorIsolation say how reads were isolated from
 	// the writes of others, such as "snapshot" or "read committed"; "" when
 	// the side cannot tell. Under read committed, rows that move while they
@@ -112,6 +116,20 @@ type Report struct {
 
 	// Tables are sorted by name.
 	Tables []TableReport `json:"tables"`
+}
+
+// Side is one side of a comparison.
+type Side struct {
+	Identity
+
+	// Role is what the side was found to be by its tables: "customer" for a
+	// customer's database, "mirror" for the mirror of ContextID, "replica" for a
+	// replica of the newer client, or "unknown".
+	Role string `json:"role,omitempty"`
+
+	// ContextID is the customer's context identifier that the name of a
+	// mirror's metadata table tells, "" for the other roles.
+	ContextID string `json:"contextId,omitempty"`
 }
 
 // TableReport is what Compare found about one table. Counts are of rows and
