@@ -36,6 +36,11 @@ type Dialect struct {
 	// is mirror.KindOther by that.
 	Tables func(ctx context.Context, q sqlx.QueryerContext) ([]mirror.Table, error)
 
+	// Identity says which database the pool serves.
+	// Default: it cannot be told, and the method of mirror.Identifier returns
+	// errors.ErrUnsupported.
+	Identity func(ctx context.Context, q sqlx.QueryerContext) (mirror.Identity, error)
+
 	// ColumnType returns the type of a column in CREATE TABLE.
 	ColumnType func(t mirror.Type) string
 

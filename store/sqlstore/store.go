@@ -28,6 +28,7 @@ var (
 	_ mirror.Pool  = (*Store)(nil)
 
 	_ mirror.BatchKeeper = (*Store)(nil)
+	_ mirror.Identifier  = (*Store)(nil)
 )
 
 // New returns a store over db. The caller opens and closes db and owns its
@@ -53,6 +54,19 @@ func (s *Store) KeepsBatches() int {
 		return keepBatches
 	}
 	return 0
+}
+
+// Identity implements mirror.Identifier.
+func (s *Store) Identity(ctx context.Context) (id mirror.Identity, err error) {
+	const doing = "read identity"
+	if s.d.Identity == nil {
+		return id, fmt.Errorf("%s: %w", doing, errors.ErrUnsupported)
+	}
+	err = s.ask(ctx, doing, func(ctx context.Context) error {
+		id, err = s.d.Identity(ctx, s.db)
+		return err
+	})
+	return id, err
 }
 
 // Tables implements mirror.Source.

@@ -465,3 +465,23 @@ func TestStatements(t *testing.T) {
 		require.Equal(t, "N'æ'", got)
 	})
 }
+
+func TestIdentity(t *testing.T) {
+	_, err := newFake(t, &fake{}, nil).Identity(t.Context())
+	require.ErrorIs(t, err, errors.ErrUnsupported)
+
+	known := mirror.Identity{Engine: "fake", ID: "1"}
+	st := newFake(t, &fake{}, func(d *Dialect) {
+		d.Identity = func(context.Context, sqlx.QueryerContext) (mirror.Identity, error) { return known, nil }
+	})
+	id, err := st.Identity(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, known, id)
+
+	st = newFake(t, &fake{}, func(d *Dialect) {
+		d.Identity = func(context.Context, sqlx.QueryerContext) (mirror.Identity, error) { return known, errFakeNetwork }
+	})
+	_, err = st.Identity(t.Context())
+	require.ErrorIs(t, err, mirror.ErrConnection)
+	require.ErrorContains(t, err, "read identity")
+}
