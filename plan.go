@@ -20,6 +20,10 @@ const (
 	// StepNone: nothing can or need be done; the Reason says why.
 	StepNone Step = "none"
 
+	// StepUnknown: it is not known yet whether the next cycle mends what
+	// differs. The Reason says how to find out.
+	StepUnknown Step = "not-known-yet"
+
 	// StepReset: the LSN is set to -1.
 	StepReset Step = "reset"
 
@@ -291,6 +295,14 @@ type ApplyOptions struct {
 
 	// Confirm must be the context identifier when the plan has hard resets.
 	Confirm string
+
+	// Unknown resets what is not known yet, too (see StepUnknown).
+	Unknown bool
+
+	// MaxRowShare and MaxTableShare are the most that may be wrong with a
+	// mirror before Apply takes the source for the wrong database and refuses
+	// with a LimitError.
+	MaxRowShare, MaxTableShare float64
 
 	// DryRun returns the Receipt of what would be done and does nothing. It
 	// needs no confirmation.
