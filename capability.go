@@ -51,6 +51,16 @@ func isolationOf(ctx context.Context, s Source) (string, error) {
 	return i.Isolation(ctx)
 }
 
+// Renamer is an optional capability of a [Tx] whose engine can rename tables.
+type Renamer interface {
+	// Rename gives t another name. Its columns, rows, key, constraints, indexes
+	// and counters stay as they are, and none of their names stands in the way
+	// of a new table like t; renaming it back restores them all. A name that is
+	// taken is an error. It wraps errors.ErrUnsupported when the table cannot
+	// be renamed in this way; like all errors it ends the transaction.
+	Rename(ctx context.Context, t Table, name string) error
+}
+
 // ChangeTracker is an optional capability of a [Source] whose engine tracks
 // changes. Its methods return an error that wraps errors.ErrUnsupported where
 // tracking is off for the database or the table, or not visible to the login.

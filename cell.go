@@ -82,6 +82,8 @@ func (c Cell) text() string {
 			more = fmt.Sprintf(" (%s bytes)", formatCount(int64(len(v))))
 		}
 		return strconv.Quote(clip(v, shown)) + more
+	case Verbatim:
+		return Cell{Value: v.Value}.text()
 	case []byte:
 		switch {
 		case c.kind == KindDecimal:
@@ -133,13 +135,20 @@ type cellJSON struct {
 	Type   string  `json:"type"`
 	Value  *string `json:"value,omitempty"`
 	Size   int     `json:"size,omitempty"`
+
+	// Verbatim says that the value is a Verbatim of this type.
+	Verbatim bool `json:"verbatim,omitempty"`
 }
 
 // MarshalJSON implements json.Marshaler.
 func (c Cell) MarshalJSON() ([]byte, error) {
 	j := cellJSON{Column: c.Column, Size: c.Size}
 	var text string
-	switch v := c.Value.(type) {
+	value := c.Value
+	if v, ok := value.(Verbatim); ok {
+		value, c.kind, j.Verbatim = v.Value, KindOther, true
+	}
+	switch v := value.(type) {
 	case nil:
 		j.Type = "null"
 		return json.Marshal(j)
@@ -222,6 +231,9 @@ func (c *Cell) UnmarshalJSON(data []byte) error {
 	}
 	if err != nil {
 		return fmt.Errorf("column %s: %w", shown(j.Column), shownError{err})
+	}
+	if j.Verbatim {
+		c.Value, c.kind = Verbatim{c.Value}, KindOther
 	}
 	return nil
 }

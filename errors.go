@@ -31,6 +31,10 @@ var (
 	// a column is missing, or a table has several rows.
 	ErrMetadata = errors.New("unexpected metadata table")
 
+	// ErrConstraint: the database refused a write because of a constraint of
+	// the table, which the message names.
+	ErrConstraint = errors.New("refused by a constraint")
+
 	// ErrTableNotFound: a table that was named does not exist.
 	ErrTableNotFound = errors.New("table not found")
 

@@ -108,7 +108,18 @@ type Query struct {
 
 	// Limit is the number of rows after which reading ends. Default: all.
 	Limit int64
+
+	// Verbatim asks for a [Verbatim] in place of a value that is not of its
+	// column's type, or that the engine would store in another spelling.
+	// Default: such values are errors, or come as the store makes of them.
+	Verbatim bool
 }
+
+// Verbatim is a value as an engine stores it, in a column of another type: text
+// in a bigint column of SQLite, for instance. [Tx] writes it back, and finds
+// rows by it, as it is. A store whose engine holds no such values delivers none
+// and refuses them.
+type Verbatim struct{ Value driver.Value }
 
 // Table describes one table.
 type Table struct {

@@ -387,6 +387,14 @@ func (x *faultTx) Drop(ctx context.Context, t mirror.Table) error {
 	return x.call("Drop", t, func() error { return x.Tx.Drop(ctx, t) })
 }
 
+func (x *faultTx) Rename(ctx context.Context, t mirror.Table, name string) error {
+	r, ok := x.Tx.(mirror.Renamer)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	return x.call("Rename", t, func() error { return r.Rename(ctx, t, name) })
+}
+
 func (x *faultTx) Truncate(ctx context.Context, t mirror.Table) error {
 	return x.call("Truncate", t, func() error { return x.Tx.Truncate(ctx, t) })
 }

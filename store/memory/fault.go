@@ -27,6 +27,7 @@ const (
 	Insert   Method = "Insert"
 	Set      Method = "Set"
 	Delete   Method = "Delete"
+	Rename   Method = "Rename"
 )
 
 // Call is one call of a method.
@@ -86,7 +87,7 @@ func (s *Store) DelayAt(method Method, n int, d time.Duration) {
 
 func (s *Store) prepare(caller string, n int, bad bool, f fault) {
 	switch f.method {
-	case Tables, Count, Rows, Digest, Update, Commit, Create, Drop, Truncate, Insert, Set, Delete:
+	case Tables, Count, Rows, Digest, Update, Commit, Create, Drop, Truncate, Insert, Set, Delete, Rename:
 	default:
 		bad = true
 	}

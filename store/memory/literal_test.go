@@ -69,7 +69,7 @@ func TestWrongLiterals(t *testing.T) {
 		{"null in the key", "primary key cannot be null", memory.Table{Name: "t", Columns: []string{"c int null"}, Key: []string{"c"}}},
 		{"short row", "row 1: 1 values for 2 columns", rows(mirror.Row{1, "a"}, mirror.Row{2})},
 		{"value that does not fit", "row 0: column s: value abcd does not fit nvarchar(3)", rows(mirror.Row{1, "abcd"})},
-		{"NULL", "row 0: column s: NULL is not allowed", rows(mirror.Row{1, nil})},
+		{"NULL", "row 0: refused by a constraint: column s: NULL is not allowed", rows(mirror.Row{1, nil})},
 		{"repeated key", "primary key [1]", rows(mirror.Row{1, "a"}, mirror.Row{2, "b"}, mirror.Row{1, "c"})},
 	} {
 		t.Run(c.name, func(t *testing.T) {

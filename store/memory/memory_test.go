@@ -786,3 +786,25 @@ func TestSetAndDelete(t *testing.T) {
 		})
 	}
 }
+
+func TestRename(t *testing.T) {
+	s := memory.New(memory.Table{Name: "t", Columns: []string{"id int"}, Key: []string{"id"}, Rows: []mirror.Row{{1}}},
+		memory.Table{Name: "taken", Columns: []string{"id int"}})
+	rename := func(from, to string) error {
+		return s.Update(t.Context(), func(tx mirror.Tx) error {
+			return tx.(mirror.Renamer).Rename(t.Context(), mirror.Table{Name: from}, to)
+		})
+	}
+	require.NoError(t, rename("t", "u"))
+	def, rows, ok := s.Table("u")
+	require.True(t, ok)
+	require.Equal(t, []string{"id"}, def.Key)
+	require.Len(t, rows, 1)
+	_, _, ok = s.Table("t")
+	require.False(t, ok)
+	require.ErrorIs(t, rename("t", "v"), mirror.ErrTableNotFound)
+	require.ErrorContains(t, rename("u", "TAKEN"), "exists")
+	require.ErrorContains(t, rename("u", " "), "empty")
+	s.FailAt(memory.Rename, 1, errors.New("no"))
+	require.ErrorContains(t, rename("u", "v"), "no")
+}

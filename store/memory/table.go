@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/so-mirror/mirror"
 )
@@ -150,7 +151,7 @@ func (c columns) values(row mirror.Row) (mirror.Row, error) {
 
 func checkNull(c mirror.Column, v driver.Value) error {
 	if v == nil && !c.Nullable {
-		return fmt.Errorf("column %s: NULL is not allowed", c.Name)
+		return fmt.Errorf("%w: column %s: NULL is not allowed", mirror.ErrConstraint, c.Name)
 	}
 	return nil
 }
@@ -184,7 +185,7 @@ func (t *table) duplicate(row mirror.Row) error {
 	for n, i := range t.key.index {
 		key[n] = row[i]
 	}
-	return fmt.Errorf("primary key %v: the key is there already", key)
+	return fmt.Errorf("%w: primary key %v: the key (%s) is there already", mirror.ErrConstraint, key, strings.Join(t.def.Key, ", "))
 }
 
 // sorted puts rows, which the caller owns, into the order of the key.

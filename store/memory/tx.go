@@ -18,6 +18,8 @@ type tx struct {
 	failed error // the first failure of a method
 }
 
+var _ mirror.Renamer = (*tx)(nil)
+
 var errTxDone = errors.New("transaction used after Update returned")
 
 func (x *tx) fail(err error) error {
@@ -126,6 +128,27 @@ func (x *tx) Drop(ctx context.Context, t mirror.Table) error {
 			return err
 		}
 		delete(x.db, idOf(t))
+		return nil
+	})
+}
+
+// Rename implements mirror.Renamer.
+func (x *tx) Rename(ctx context.Context, t mirror.Table, name string) error {
+	return x.run(ctx, Rename, t, "rename table", func() error {
+		old, err := x.db.find(t)
+		if err != nil {
+			return err
+		}
+		def := cloneDef(old.def)
+		def.Name = name
+		if taken, ok := x.db[idOf(def)]; ok {
+			return fmt.Errorf("table %s exists", taken.def)
+		}
+		if mirror.FoldName(name) == "" {
+			return errors.New("the new name is empty")
+		}
+		delete(x.db, idOf(t))
+		x.db[idOf(def)] = &table{def: def, key: old.key, rows: old.rows}
 		return nil
 	})
 }

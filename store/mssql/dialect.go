@@ -49,6 +49,7 @@ func dialect(srv *server) *sqlstore.Dialect {
 		LockHint:     " WITH (UPDLOCK, HOLDLOCK)",
 		AroundInsert: aroundInsert,
 		Truncate:     truncate,
+		Rename:       rename,
 		DefaultFunctions: map[string]string{
 			"getdate()": "GETDATE()", "getutcdate()": "GETUTCDATE()", "current_timestamp": "CURRENT_TIMESTAMP",
 			"sysdatetime()": "SYSDATETIME()", "sysutcdatetime()": "SYSUTCDATETIME()", "sysdatetimeoffset()": "SYSDATETIMEOFFSET()",

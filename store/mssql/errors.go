@@ -20,6 +20,16 @@ type numbered interface {
 var errorClasses = map[int32]sqlstore.ErrorClass{
 	208: sqlstore.ErrorTableNotFound, // invalid object name
 
+	220:  sqlstore.ErrorConstraint, // overflow of a small type
+	271:  sqlstore.ErrorConstraint, // the column is computed
+	515:  sqlstore.ErrorConstraint, // NULL
+	547:  sqlstore.ErrorConstraint, // CHECK or FOREIGN KEY
+	2601: sqlstore.ErrorConstraint, // unique index
+	2627: sqlstore.ErrorConstraint, // PRIMARY KEY or UNIQUE
+	3609: sqlstore.ErrorConstraint, // a trigger ended the transaction
+	8102: sqlstore.ErrorConstraint, // the column is an identity
+	8115: sqlstore.ErrorConstraint, // overflow
+
 	1205: sqlstore.ErrorDeadlock,
 	1222: sqlstore.ErrorLockTimeout,
 

@@ -70,6 +70,8 @@ func dialect() *sqlstore.Dialect {
 		Codec:        codec,
 		Placeholder:  func(n int) string { return fmt.Sprintf("?%d", n) },
 		OwnValues:    true,              // it copies out of SQLite's memory
+		AnyValue:     true,
+		Rename:       rename,
 		MaxRows:      1,                 // a prepared row binds faster than many rows at once
 		Begin:        "BEGIN IMMEDIATE", // a reader that turns writer late can fail with SQLITE_BUSY
 		CreateSuffix: createSuffix,
@@ -196,8 +198,13 @@ func classify(err error) sqlstore.ErrorClass {
 	}
 	// The low byte of an extended code is the code.
 	var coded interface{ Code() int }
-	if errors.As(err, &coded) && coded.Code()&0xff == codeBusy {
-		return sqlstore.ErrorBusy
+	if errors.As(err, &coded) {
+		switch coded.Code() & 0xff {
+		case codeBusy:
+			return sqlstore.ErrorBusy
+		case codeConstraint:
+			return sqlstore.ErrorConstraint
+		}
 	}
 	return sqlstore.ErrorOther
 }
@@ -205,6 +212,9 @@ func classify(err error) sqlstore.ErrorClass {
 // codeBusy is SQLITE_BUSY: another connection holds the lock for writing, and
 // did so for longer than the connection's busy_timeout.
 const codeBusy = 5
+
+// codeConstraint is SQLITE_CONSTRAINT: a constraint or a trigger refused a write.
+const codeConstraint = 19
 
 func codec(t mirror.Type) sqlstore.Codec {
 	switch t.Kind() {

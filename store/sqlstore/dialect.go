@@ -51,6 +51,13 @@ type Dialect struct {
 	// Default: double quotes, as standard SQL has it.
 	Quote func(name string) string
 
+	// AnyValue is true for engines that hold values of any type in a column.
+	AnyValue bool
+
+	// Rename renames a table, whose name is quoted with its schema, inside of a
+	// transaction, as mirror.Renamer demands. Default: it cannot be done.
+	Rename func(ctx context.Context, tx Execer, t mirror.Table, table, name string) error
+
 	// Schema returns the schema of tables that are named without one.
 	// Default: they stay without one.
 	Schema func() string
@@ -225,6 +232,7 @@ const (
 	ErrorPermission               // mirror.ErrPermission
 	ErrorLogin                    // mirror.ErrLogin
 	ErrorBusy                     // mirror.ErrBusy: another transaction writes
+	ErrorConstraint               // mirror.ErrConstraint
 )
 
 var sentinels = [...]error{
@@ -235,6 +243,7 @@ var sentinels = [...]error{
 	ErrorPermission:    mirror.ErrPermission,
 	ErrorLogin:         mirror.ErrLogin,
 	ErrorBusy:          mirror.ErrBusy,
+	ErrorConstraint:    mirror.ErrConstraint,
 }
 
 func (d *Dialect) classify(err error) ErrorClass {

@@ -56,6 +56,11 @@ func newReader(d *Dialect, q mirror.Query, before, behind, hint string) (*reader
 	if err != nil {
 		return nil, err
 	}
+	if q.Verbatim && d.AnyValue {
+		for i, c := range cols {
+			cols[i].Decode = c.verbatim
+		}
+	}
 	r := &reader{stmt: statement{d: d}, cols: cols}
 	for i, c := range cols {
 		if c.Decode != nil {

@@ -1,7 +1,11 @@
 package sqlstore
 
 import (
+	"bytes"
+	"database/sql/driver"
+	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 
 	"github.com/so-mirror/mirror"
@@ -32,13 +36,14 @@ func (s *statement) param(c column, v any) string { return c.param(s.bind(v)) }
 type column struct {
 	mirror.Column
 	Codec
-	quoted string
+	quoted   string
+	anyValue bool
 }
 
 func (d *Dialect) column(t mirror.Table, name string) (column, error) {
 	for _, c := range t.Columns {
 		if c.Name == name {
-			return column{Column: c, Codec: d.Codec(c.Type), quoted: d.quote(c.Name)}, nil
+			return column{Column: c, Codec: d.Codec(c.Type), quoted: d.quote(c.Name), anyValue: d.AnyValue}, nil
 		}
 	}
 	return column{}, fmt.Errorf("table %s has no column %q", t, name)
@@ -79,6 +84,12 @@ func (c column) order(expr string) []string {
 
 // value normalises v for this column and converts it to what is bound.
 func (c column) value(v any) (any, error) {
+	if as, ok := v.(mirror.Verbatim); ok {
+		if !c.anyValue {
+			return nil, fmt.Errorf("column %s: this engine holds no value that is not %s: %w", c.Name, c.Type, errors.ErrUnsupported)
+		}
+		return as.Value, nil
+	}
 	n, err := mirror.Normalize(c.Type, v)
 	if err != nil {
 		return nil, fmt.Errorf("column %s: %w", c.Name, err)
@@ -87,6 +98,29 @@ func (c column) value(v any) (any, error) {
 		return n, nil
 	}
 	return c.Encode(n), nil
+}
+
+// verbatim decodes what the column's type gives back as it was, and leaves the
+// rest alone.
+func (c column) verbatim(stored driver.Value) (driver.Value, error) {
+	v := stored
+	if c.Decode != nil {
+		var err error
+		if v, err = c.Decode(stored); err != nil {
+			v = nil
+		}
+	}
+	back, err := c.value(v)
+	if b, ok := back.(bool); ok { // which the engine stores as a number
+		back = map[bool]int64{true: 1}[b]
+	}
+	if n, _ := mirror.Normalize(c.Type, v); err == nil && reflect.TypeOf(n) == reflect.TypeOf(v) && reflect.DeepEqual(back, stored) {
+		return v, nil
+	}
+	if b, ok := stored.([]byte); ok {
+		stored = bytes.Clone(b)
+	}
+	return mirror.Verbatim{Value: stored}, nil
 }
 
 // where adds the condition that the row has all values of cells.

@@ -25,6 +25,8 @@ type tx struct {
 	err   error // of the first step that failed
 }
 
+var _ mirror.Renamer = (*tx)(nil)
+
 var errTxDone = errors.New("transaction used after Update returned")
 
 // run does one step of the transaction.
@@ -150,6 +152,19 @@ func (x *tx) Drop(ctx context.Context, t mirror.Table) error {
 	return x.run(ctx, "drop table", t, func(ctx context.Context) error {
 		_, err := x.db.ExecContext(ctx, "DROP TABLE "+x.store.d.table(t))
 		return err
+	})
+}
+
+// Rename implements mirror.Renamer.
+func (x *tx) Rename(ctx context.Context, t mirror.Table, name string) error {
+	return x.run(ctx, "rename table", t, func(ctx context.Context) error {
+		if x.store.d.Rename == nil {
+			return fmt.Errorf("this engine cannot: %w", errors.ErrUnsupported)
+		}
+		if name == "" {
+			return errors.New("the new name is empty")
+		}
+		return x.store.d.Rename(ctx, x.db, t, x.store.d.table(t), name)
 	})
 }
 
