@@ -87,7 +87,21 @@ func (s Schedule) afterNight(t time.Time) time.Time {
 }
 
 // atTimeOfDay returns a time of day some days after t, by the clocks of t's time
-// zone.
+// zone. One that the clocks skip is the moment at which they do.
 func atTimeOfDay(t time.Time, days int, d time.Duration) time.Time {
-	return time.Date(t.Year(), t.Month(), t.Day()+days, 0, 0, 0, int(d), t.Location())
+	on := func(zone *time.Location) time.Time {
+		return time.Date(t.Year(), t.Month(), t.Day()+days,
+			int(d/time.Hour), int(d%time.Hour/time.Minute), int(d%time.Minute/time.Second), int(d%time.Second), zone)
+	}
+	at, asked := on(t.Location()), on(time.UTC)
+	_, offset := at.Zone()
+	start, end := at.ZoneBounds()
+	switch shown := at.Add(time.Duration(offset) * time.Second); {
+	case shown.Before(asked):
+		return end
+	case shown.After(asked):
+		return start
+	default:
+		return at
+	}
 }

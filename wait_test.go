@@ -18,6 +18,9 @@ import (
 func TestNextCycle(t *testing.T) {
 	oslo, err := time.LoadLocation("Europe/Oslo")
 	require.NoError(t, err)
+	santiago, err := time.LoadLocation("America/Santiago") // its clocks skip the hour from midnight
+	require.NoError(t, err)
+	late := mirror.Schedule{Location: santiago, NightFrom: 22 * time.Hour, NightTo: 30 * time.Minute}
 	at := func(s string) time.Time {
 		v, err := time.Parse(time.RFC3339, s)
 		require.NoError(t, err)
@@ -41,9 +44,18 @@ func TestNextCycle(t *testing.T) {
 		{"a night in the hour that is skipped", mirror.Schedule{Location: oslo, NightFrom: 2 * time.Hour, NightTo: 3 * time.Hour}, "2026-03-29T12:00:00Z", "2026-03-29T12:20:00Z"},
 		{"in Norway", mirror.Schedule{Location: oslo}, "2026-02-03T21:50:00Z", "2026-02-04T05:00:00Z"},
 		{"the night in which the clocks go forward", mirror.Schedule{Location: oslo}, "2026-03-28T21:50:00Z", "2026-03-29T04:00:00Z"},
+		{"a night that ends in the hour that is skipped", late, "2026-09-05T22:30:00-04:00", "2026-09-06T01:00:00-03:00"},
+		{"the night before that", late, "2026-09-04T22:30:00-04:00", "2026-09-05T00:30:00-04:00"},
+		{"the end of that night", late, "2026-09-06T00:40:00-03:00", "2026-09-06T01:00:00-03:00"},
+		{"a night that begins in the hour that is skipped", mirror.Schedule{Location: santiago, NightFrom: 30 * time.Minute, NightTo: 2 * time.Hour},
+			"2026-09-05T23:30:00-04:00", "2026-09-05T23:50:00-04:00"},
+		{"a night that begins as the clocks go forward", mirror.Schedule{Location: santiago, NightFrom: 30 * time.Minute, NightTo: 2 * time.Hour},
+			"2026-09-05T23:45:00-04:00", "2026-09-06T02:00:00-03:00"},
+		{"a night until the last nanosecond", mirror.Schedule{NightFrom: time.Hour, NightTo: 2*time.Hour - 1}, "2026-02-03T01:00:00Z", "2026-02-03T01:59:59.999999999Z"},
+		{"a night until 24:00", mirror.Schedule{NightFrom: 22 * time.Hour, NightTo: 24 * time.Hour}, "2026-02-03T22:00:00Z", "2026-02-04T00:00:00Z"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			require.Equal(t, at(c.want), c.schedule.NextCycle(at(c.after)))
+			require.Equal(t, at(c.want).UTC(), c.schedule.NextCycle(at(c.after)).UTC())
 		})
 	}
 }

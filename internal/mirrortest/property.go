@@ -510,7 +510,7 @@ func RandomValue(r *rand.Rand, typ mirror.Type) driver.Value {
 		if typ.Name == "tinyint" {
 			return pick(0, 1, 2, 255)
 		}
-		return pick(math.MinInt64, -1, 0, 1, math.MaxInt64, r.IntN(100), r.IntN(100), r.IntN(100))
+		return pick(int64(math.MinInt64), -1, 0, 1, int64(math.MaxInt64), r.IntN(100), r.IntN(100), r.IntN(100))
 	case mirror.KindFloat:
 		return pick(-1.5, math.Copysign(0, -1), 0.0, 0.1, 1e30)
 	case mirror.KindDecimal:

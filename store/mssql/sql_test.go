@@ -105,7 +105,7 @@ func TestParameterTypes(t *testing.T) {
 		{"tinyint", 255, uint8(255)},
 		{"smallint", -32768, int16(-32768)},
 		{"int", -1, int32(-1)},
-		{"bigint", math.MaxInt64, int64(math.MaxInt64)},
+		{"bigint", int64(math.MaxInt64), int64(math.MaxInt64)},
 		{"bit", true, true},
 		{"real", 0.1, float32(0.1)},
 		{"float", 0.1, 0.1},
