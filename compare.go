@@ -618,7 +618,7 @@ func (c *comparison) compareBoth(ctx context.Context, p pair, blank TableReport)
 		}
 		var err error
 		if p.state, err = c.lsnState(ctx, p); err != nil && ctx.Err() == nil {
-			tr.Warning = fmt.Sprintf("the source's change tracking cannot be read: %v", err)
+			tr.warn(fmt.Sprintf("the source's change tracking cannot be read: %v", err))
 		}
 		tr.LSNState = p.state
 		err = c.compareDepth(ctx, p, plan, &tr)
@@ -684,10 +684,10 @@ func (p *pair) describe(md *metadata) {
 
 // compareDepth compares as far as Depth goes.
 func (c *comparison) compareDepth(ctx context.Context, p pair, plan tablePlan, tr *TableReport) error {
-	switch c.opts.Depth {
-	case DepthSchema:
+	switch {
+	case c.opts.Depth == DepthSchema:
 		return nil
-	case DepthCount:
+	case c.opts.Depth == DepthCount && p.source.Omit == "" && p.mirror.Omit == "":
 		return c.count(ctx, p, tr)
 	}
 	if plan.incomparable == "" {
@@ -814,6 +814,9 @@ func (c *comparison) planTable(p pair, tr *TableReport) tablePlan {
 		case c.ignored(p.name, s.Name):
 			leaveOut(s.Name, "ignored by request")
 			continue
+		case s.Omit != "":
+			leaveOut(s.Name, s.Omit+", at the source")
+			continue
 		case s.Generated:
 			leaveOut(s.Name, "computed at the source")
 			continue
@@ -823,6 +826,9 @@ func (c *comparison) planTable(p pair, tr *TableReport) tablePlan {
 		case !ok:
 			differ(s.Name, "missing column", describe(s), "")
 			leaveOut(s.Name, "not in the mirror")
+			continue
+		case m.Omit != "":
+			leaveOut(s.Name, m.Omit+", in the mirror")
 			continue
 		case m.Generated:
 			leaveOut(s.Name, "computed in the mirror")
@@ -841,6 +847,10 @@ func (c *comparison) planTable(p pair, tr *TableReport) tablePlan {
 		case ks != km:
 			leaveOut(s.Name, fmt.Sprintf("%s cannot be compared with %s", s.Type, m.Type))
 		default:
+			if coarser, ok := coarserTime(s.Type, m.Type); ok {
+				tr.warn(fmt.Sprintf("column %s is %s at the source and %s in the mirror: it is compared in steps of %s, and a smaller difference is not seen",
+					s.Name, s.Type, m.Type, coarser))
+			}
 			source, mirror = append(source, s), append(mirror, m)
 		}
 	}
@@ -849,6 +859,8 @@ func (c *comparison) planTable(p pair, tr *TableReport) tablePlan {
 		case used[m.Name]:
 		case c.ignored(p.name, m.Name):
 			leaveOut(m.Name, "ignored by request")
+		case m.Omit != "":
+			leaveOut(m.Name, m.Omit+", in the mirror")
 		default:
 			differ(m.Name, "extra column", "", describe(m))
 			leaveOut(m.Name, "not at the source")
@@ -858,6 +870,10 @@ func (c *comparison) planTable(p pair, tr *TableReport) tablePlan {
 		differ("", "primary key", strings.Join(p.source.Key, ", "), strings.Join(p.mirror.Key, ", "))
 	}
 	plan := tablePlan{keyless: len(p.source.Key) == 0}
+	if reason := hiddenRows(p); reason != "" {
+		plan.incomparable, plan.unread = reason, source
+		return plan
+	}
 	if plan.keyless {
 		plan.source, plan.mirror, plan.key = source, mirror, len(source)
 		if len(source) == 0 {
@@ -868,6 +884,11 @@ func (c *comparison) planTable(p pair, tr *TableReport) tablePlan {
 			i := slices.IndexFunc(source, func(s Column) bool { return s.Name == k })
 			if i < 0 {
 				plan.incomparable = fmt.Sprintf("key column %s is not comparable on both sides", k)
+				for _, o := range tr.NotCompared {
+					if o.Column == k && p.omits(k) {
+						plan.incomparable += ": " + o.Reason
+					}
+				}
 				plan.unread = source
 				return plan
 			}
@@ -891,6 +912,25 @@ func (c *comparison) planTable(p pair, tr *TableReport) tablePlan {
 		plan.ranged = plan.ranged && col.Type == plan.mirror[i].Type && !col.Nullable && !plan.mirror[i].Nullable
 	}
 	return plan
+}
+
+// omits reports whether a side cannot show a column.
+func (p *pair) omits(column string) bool {
+	s, _ := p.source.Column(column)
+	m, _ := p.mirror.Column(column)
+	return s.Omit != "" || m.Omit != ""
+}
+
+// hiddenRows says why a side does not show all rows, "" when both do.
+func hiddenRows(p pair) string {
+	switch {
+	case p.source.Omit != "":
+		return "source: " + p.source.Omit
+	case p.mirror.Omit != "":
+		return "mirror: " + p.mirror.Omit
+	default:
+		return ""
+	}
 }
 
 func (c *comparison) ignored(table, column string) bool {

@@ -126,7 +126,8 @@ func (p *part) sourceWindow(ctx context.Context, from, before Row, n, ranges int
 }
 
 // checkDigests refuses digests of the source that are not of ranges in ascending
-// order between two keys: what is compared would not be the whole table.
+// order between two keys: what is compared would not be the whole table. It is an
+// errNoDigest, because rows can be compared all the same.
 func (r *tableRun) checkDigests(digests []Digest, from, before Row) error {
 	last := from
 	for i, d := range digests {
@@ -136,7 +137,7 @@ func (r *tableRun) checkDigests(digests []Digest, from, before Row) error {
 			bad = n > 0 || i > 0 && n == 0
 		}
 		if bad || before != nil && r.plan.order(d.First, before) >= 0 {
-			return fmt.Errorf("source: %w: digest %d", ErrOrder, i+1)
+			return errNoDigest{fmt.Errorf("source: digests that contradict themselves: %w: digest %d", ErrOrder, i+1)}
 		}
 		last = d.First
 	}
@@ -154,7 +155,8 @@ func (p *part) mirrorWindow(ctx context.Context, w *window) {
 	q := r.query(*r.p.mirror, r.plan.mirror, w.from, w.before)
 	w.mirror, w.err = r.c.m.store.(Digester).DigestAt(ctx, q, cuts)
 	if w.err == nil && len(w.mirror) != len(cuts)+1 {
-		w.err = fmt.Errorf("%d digests came for %d ranges", len(w.mirror), len(cuts)+1)
+		w.err = errNoDigest{fmt.Errorf("mirror: digests that contradict themselves: %d came for %d ranges", len(w.mirror), len(cuts)+1)}
+		return
 	}
 	if w.err != nil {
 		w.err = wrapError(ctx, w.err, "mirror")
@@ -167,7 +169,8 @@ func (p *part) mirrorWindow(ctx context.Context, w *window) {
 	w.err = r.c.mirrorPace.wait(ctx, digestedRows(w.mirror))
 }
 
-// errNoDigest says that a side cannot make the digests after all.
+// errNoDigest says that a side cannot make the digests after all, so that the
+// rest is streamed.
 type errNoDigest struct{ error }
 
 // digest compares the rest of the part by digests. While the mirror makes those

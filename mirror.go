@@ -136,6 +136,11 @@ type Table struct {
 	// Key names the columns of the primary key in key order. It is empty for
 	// a table without one.
 	Key []string `json:"key,omitempty"`
+
+	// Omit says why the rows that this login sees are not all there are, such
+	// as a policy that hides some. Such a table is not comparable. It is "" for
+	// all others.
+	Omit string `json:"omit,omitempty"`
 }
 
 // String returns the name with its schema: "crm7.contact".
@@ -192,6 +197,11 @@ type Column struct {
 	// makes. They are reported but not compared, and never written; Create
 	// takes them for plain columns, because their expression is not known.
 	Generated bool `json:"generated,omitempty"`
+
+	// Omit says why the values that this login reads cannot be compared: they
+	// are masked or encrypted, or the server fills the column by itself. It is
+	// "" for all others.
+	Omit string `json:"omit,omitempty"`
 }
 
 // Row holds the values of one row in the order of [Query.Columns]. Each value

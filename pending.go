@@ -216,7 +216,7 @@ func (k *tracking) finish(tr *TableReport) error {
 	case k.expired:
 		tr.LSNState = LSNExpired // all of it is pending then
 	case k.lost != nil:
-		tr.Warning = fmt.Sprintf("differences are not known to be pending or not: %v", k.lost)
+		tr.warn(fmt.Sprintf("differences are not known to be pending or not: %v", k.lost))
 	}
 	return nil
 }

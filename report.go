@@ -236,6 +236,14 @@ type TableReport struct {
 	Elapsed Duration `json:"elapsed"`
 }
 
+// warn adds a sentence to the warning.
+func (t *TableReport) warn(what string) {
+	if t.Warning != "" {
+		what = t.Warning + "; " + what
+	}
+	t.Warning = what
+}
+
 // ColumnCount is a number of rows that concern a column.
 type ColumnCount struct {
 	Column string `json:"column"`

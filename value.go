@@ -260,6 +260,22 @@ func step(t Type) time.Duration {
 	return d
 }
 
+// coarserTime returns the steps of the coarser of two time types, and whether
+// values of the two are rounded to them before they are compared.
+func coarserTime(a, b Type) (steps string, rounded bool) {
+	if !isTime(a) || a.Kind() != b.Kind() || step(a) == step(b) {
+		return "", false
+	}
+	switch s := max(step(a), step(b)); s {
+	case datetimeStep:
+		return "1/300 s", true
+	case 24 * time.Hour:
+		return "a day", true
+	default:
+		return s.String(), true
+	}
+}
+
 // roundTime rounds t to the steps of a type. Steps of 1/300 s come out in
 // milliseconds (.000, .003, .007), as SQL Server prints them and its driver
 // delivers them.

@@ -285,6 +285,41 @@ func compareScenarios() []scenario {
 			require.Equal(t, mirror.VerdictIncomparable, tr.Verdict)
 			require.Equal(t, "column at of the key is datetime2(6) at the source and datetime in the mirror", tr.Reason)
 		}},
+		{name: "times of two types", run: func(t *env) {
+			t.Log("a step of datetime is 1/300 s: one step is a difference, less is not, and the report says so")
+			start := time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
+			tick := func(n int) time.Time { return start.Add(time.Duration(n) * time.Second / 300).Round(time.Millisecond) }
+			tables := func(typ string, row func(name string, n int) time.Time) (list []table) {
+				for _, name := range []string{"same", "next", "near"} {
+					tb := table{name: name, columns: []mirror.Column{notNull("id", "int"), col("at", typ)}, key: []string{"id"}}
+					for n := range 30 {
+						tb.rows = append(tb.rows, mirror.Row{n, row(name, n)})
+					}
+					list = append(list, tb)
+				}
+				return list
+			}
+			t.load(t.store, tables("datetime", func(_ string, n int) time.Time { return tick(n) })...)
+			for _, typ := range []string{"datetime2(3)", "datetime2(6)"} {
+				r := t.compare(t.source(tables(typ, func(name string, n int) time.Time {
+					switch name {
+					case "next":
+						return tick(n + 1)
+					case "near":
+						return tick(n).Add(time.Millisecond)
+					default:
+						return tick(n)
+					}
+				})...), &mirror.CompareOptions{LooseTypes: true})
+				for name, want := range map[string]int64{"same": 0, "next": 30, "near": 0} {
+					tr := r.Table(name)
+					require.Equal(t, counts{changed: want}, countsOf(tr), "%s, %s: %s", typ, name, r)
+					warning := "column at is " + typ + " at the source and datetime in the mirror: it is compared in steps of 1/300 s, and a smaller difference is not seen"
+					require.Equal(t, warning, tr.Warning)
+					require.Contains(t, r.String(), warning)
+				}
+			}
+		}},
 		{name: "a source that panics fails its table", run: func(t *env) {
 			t.load(t.store, contact(mirror.Row{1, "a", nil}), person())
 			src := failing{Store: t.source(contact(mirror.Row{1, "a", nil}), person()), table: "contact", panics: true}
