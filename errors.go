@@ -56,7 +56,7 @@ var (
 	ErrInvalidPlan = errors.New("invalid plan")
 
 	// ErrMoved: the metadata row of a table is no longer what a plan saw.
-	ErrMoved = errors.New("moved since the plan was made")
+	ErrMoved = errors.New("metadata row moved since the plan was made")
 
 	// ErrNotPlanned: a table was asked for that the plan has no step for.
 	ErrNotPlanned = errors.New("not in the plan")
@@ -64,14 +64,14 @@ var (
 	// ErrJournal: the journal could not be written. Nothing was changed, unless
 	// the message says that it was done: then a Receipt comes along, and the
 	// journal alone lacks that it was.
-	ErrJournal = errors.New("journal")
+	ErrJournal = errors.New("journal not written")
 
 	// ErrInvalidJournal: a journal was damaged, or is of another version.
 	ErrInvalidJournal = errors.New("invalid journal")
 
 	// ErrLostReset: a cycle that was running while tables were reset wrote its
 	// own LSN over the -1, so they were not populated. Reset them again.
-	ErrLostReset = errors.New("reset lost")
+	ErrLostReset = errors.New("reset was overwritten by a running cycle")
 
 	// ErrOverdue: no cycle came in the time in which one should have.
 	ErrOverdue = errors.New("no cycle came")
@@ -81,7 +81,7 @@ var (
 	ErrBusy = errors.New("another operation is changing this mirror")
 
 	// ErrTimeBudget: CompareOptions.MaxDuration is used up.
-	ErrTimeBudget = errors.New("stopped")
+	ErrTimeBudget = errors.New("time budget used up")
 
 	// ErrOrder: a Source delivered rows out of the order of [CompareKeys].
 	ErrOrder = errors.New("rows out of key order")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -57,7 +58,8 @@ type FleetResult struct {
 	Report *Report
 	Plan   *Plan
 
-	// Err is why the member failed; Report may come with it.
+	// Err is why the member failed; Report may come with it. Its text names the
+	// member.
 	Err error
 
 	Elapsed time.Duration
@@ -114,7 +116,7 @@ func (f *Fleet) each(ctx context.Context, do func(context.Context, *Connection, 
 			seen := map[string]bool{}
 			for _, m := range f.Members {
 				if folded := FoldName(m.ContextID); seen[folded] {
-					results <- FleetResult{ContextID: m.ContextID, Err: fmt.Errorf("%q is a member twice", shown(m.ContextID))}
+					results <- FleetResult{ContextID: m.ContextID, Err: naming(m.ContextID, errors.New("it is a member twice"))}
 					continue
 				} else {
 					seen[folded] = true
@@ -146,6 +148,7 @@ func (f *Fleet) one(ctx context.Context, m Member, do func(context.Context, *Con
 		if v := recover(); v != nil {
 			r.Err = fmt.Errorf("panic: %v", v)
 		}
+		r.Err = naming(m.ContextID, r.Err)
 		r.Elapsed = time.Since(started)
 	}()
 	if r.Err = ctx.Err(); r.Err != nil {
@@ -170,8 +173,13 @@ func (f *Fleet) one(ctx context.Context, m Member, do func(context.Context, *Con
 		return r
 	}
 	defer func() {
-		if c.Close != nil {
-			r.Err = errors.Join(r.Err, c.Close())
+		if c.Close == nil {
+			return
+		}
+		if err := c.Close(); err != nil && r.Err != nil {
+			r.Err = fmt.Errorf("%w; close: %w", r.Err, err)
+		} else if err != nil {
+			r.Err = fmt.Errorf("close: %w", err)
 		}
 	}()
 	if c.Mirror == nil {
@@ -184,6 +192,19 @@ func (f *Fleet) one(ctx context.Context, m Member, do func(context.Context, *Con
 	}
 	r.Err = do(ctx, c, &r)
 	return r
+}
+
+// naming returns err with the member before it, unless its text names the member
+// already.
+func naming(contextID string, err error) error {
+	if err == nil {
+		return nil
+	}
+	words := strings.FieldsFunc(err.Error(), func(r rune) bool { return strings.ContainsRune(" :;,\"'\n", r) })
+	if slices.Contains(words, contextID) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", shown(contextID), err)
 }
 
 // FleetSummary counts the results of a fleet. Its zero value is ready to use.
@@ -207,7 +228,7 @@ func (s *FleetSummary) Add(r FleetResult) {
 	var notes []string
 	if r.Err != nil {
 		s.Failed++
-		notes = append(notes, r.Err.Error())
+		notes = append(notes, strings.TrimPrefix(r.Err.Error(), shown(r.ContextID)+": "))
 	}
 	if r.Report != nil {
 		if s.Tables == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -49,6 +50,9 @@ func TestFleet(t *testing.T) {
 	seen := map[string]int{}
 	for r := range fleet.Compare(t.Context(), nil) {
 		seen[r.ContextID]++
+		if r.Err != nil {
+			require.ErrorContains(t, r.Err, r.ContextID)
+		}
 		summary.Add(r)
 		switch {
 		case r.ContextID == "Cust7":
@@ -99,6 +103,7 @@ func TestFleetStops(t *testing.T) {
 	n := 0
 	for r := range fleet.Status(ctx) {
 		require.ErrorIs(t, r.Err, context.Canceled)
+		require.ErrorContains(t, r.Err, r.ContextID)
 		n++
 	}
 	require.Equal(t, 20, n, "each member gets its word")
@@ -134,4 +139,40 @@ func TestFleetClosesWhatHasNoMirror(t *testing.T) {
 		require.ErrorContains(t, r.Err, "no mirror")
 	}
 	require.True(t, closed)
+}
+
+func TestFleetNamesTheMember(t *testing.T) {
+	contact := memory.Table{Name: "contact", Columns: []string{"contact_id int"}, Key: []string{"contact_id"}, Rows: []mirror.Row{{1}}}
+	source := memory.New(contact)
+	m, err := mirror.New("Cust1", memory.New(contact, memory.Metadata("Cust1", map[string]mirror.LSN{"contact": 812})), nil)
+	require.NoError(t, err)
+	closing := func(failure error, m *mirror.Mirror, source mirror.Source) func(context.Context) (*mirror.Connection, error) {
+		return func(context.Context) (*mirror.Connection, error) {
+			return &mirror.Connection{Mirror: m, Source: source, Close: func() error { return failure }}, nil
+		}
+	}
+	for name, c := range map[string]struct {
+		open func(context.Context) (*mirror.Connection, error)
+		want string
+	}{
+		"an error of Open":          {func(context.Context) (*mirror.Connection, error) { return nil, errBoom }, "Cust1: open: boom"},
+		"of another customer alike": {func(context.Context) (*mirror.Connection, error) { return nil, errors.New("no Cust10") }, "Cust1: open: no Cust10"},
+		"one that names it":         {func(context.Context) (*mirror.Connection, error) { return nil, errors.New("Cust1, no") }, "open: Cust1, no"},
+		"an error of Close":         {closing(errBoom, m, source), "Cust1: close: boom"},
+		"Close after another error": {closing(errBoom, m, nil), "Cust1: the member has no source to compare with; close: boom"},
+		"no mirror":                 {closing(nil, nil, source), "Cust1: open: it returned no mirror"},
+		"a panic":                   {func(context.Context) (*mirror.Connection, error) { panic("at the driver") }, "Cust1: panic: at the driver"},
+		"no Open":                   {nil, "Cust1: the member has no Open"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fleet := &mirror.Fleet{Members: []mirror.Member{{ContextID: "Cust1", Open: c.open}}}
+			var summary mirror.FleetSummary
+			for r := range fleet.Compare(t.Context(), nil) {
+				require.EqualError(t, r.Err, c.want)
+				summary.Add(r)
+			}
+			require.Len(t, summary.Attention, 1)
+			require.Equal(t, "Cust1: "+strings.TrimPrefix(c.want, "Cust1: "), summary.Attention[0])
+		})
+	}
 }

@@ -188,3 +188,18 @@ func TestNew(t *testing.T) {
 		require.ErrorContains(t, err, "source is nil")
 	})
 }
+
+// Each sentinel says what happened without the words around it.
+func TestSentinels(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{mirror.ErrJournal, "journal not written"},
+		{mirror.ErrTimeBudget, "time budget used up"},
+		{mirror.ErrMoved, "metadata row moved since the plan was made"},
+		{mirror.ErrLostReset, "reset was overwritten by a running cycle"},
+	} {
+		require.EqualError(t, c.err, c.want)
+	}
+}
