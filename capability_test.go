@@ -21,14 +21,15 @@ type isolated struct {
 func (i isolated) Isolation(context.Context) (string, error) { return i.level, i.err }
 
 func TestReportSaysTheIsolation(t *testing.T) {
+	contact := memory.Table{Name: "contact", Columns: []string{"contact_id int"}}
 	m, err := mirror.New("C1", memory.New(), nil)
 	require.NoError(t, err)
-	report, err := m.Compare(t.Context(), isolated{Store: memory.New(), level: "snapshot"}, nil)
+	report, err := m.Compare(t.Context(), isolated{Store: memory.New(contact), level: "snapshot"}, nil)
 	require.NoError(t, err)
 	require.Equal(t, "snapshot", report.SourceIsolation)
 	require.Contains(t, report.String(), "Read under: source snapshot, mirror unknown\n")
 
 	boom := errors.New("boom")
-	_, err = m.Compare(t.Context(), isolated{Store: memory.New(), err: boom}, nil)
+	_, err = m.Compare(t.Context(), isolated{Store: memory.New(contact), err: boom}, nil)
 	require.ErrorIs(t, err, boom)
 }

@@ -52,8 +52,8 @@ const (
 type CompareOptions struct {
 	// Tables are the tables to compare. A name that neither side has is
 	// ErrTableNotFound, and an empty list that is not nil is ErrNoTables.
-	// Default: all tables of both sides, less those that are never mirrored
-	// (see BlockedTables).
+	// Default, and what AllTables() stands for: all tables of both sides, less
+	// those that are never mirrored (see BlockedTables).
 	Tables []string
 
 	// SkipTables are tables that the customer excludes from mirroring: the
@@ -172,6 +172,12 @@ const (
 // is Incomplete, and the rest of the tables are VerdictUnfinished. A table of
 // opts.Tables that neither side has is an *Error with ErrTableNotFound, an empty
 // list ErrNoTables.
+//
+// Nothing is compared, and the error is ErrWrongDatabase, when both sides are the
+// same database (see Identifier), the source is a mirror or a replica and
+// opts.SourceIsCopy is not set, the source is the mirror of another customer, it
+// has no tables, or the two sides have none in common. A mirror without tables
+// that waits for its first cycle is no mistake.
 func (m *Mirror) Compare(ctx context.Context, source Source, opts *CompareOptions) (*Report, error) {
 	if source == nil {
 		return nil, errors.New("compare: source is nil: pass the customer's database or another copy of it")
@@ -202,7 +208,7 @@ func (m *Mirror) Compare(ctx context.Context, source Source, opts *CompareOption
 	c.slots = make(chan struct{}, min(o.Concurrency, limit))
 	report := &Report{
 		Version: reportVersion, ContextID: m.contextID, Depth: o.Depth, Strategy: o.Strategy, Started: m.clock().UTC(), State: MirrorTracked,
-		IgnoreColumns: o.IgnoreColumns, SchemaPrefixes: o.SchemaPrefixes, LooseTypes: o.LooseTypes,
+		IgnoreColumns: o.IgnoreColumns, SchemaPrefixes: o.SchemaPrefixes, LooseTypes: o.LooseTypes, SourceIsCopy: o.SourceIsCopy,
 	}
 	pairs, err := c.pairs(ctx, report)
 	if err == nil {
@@ -408,10 +414,15 @@ type pair struct {
 	version        LSN // of the source, read after lsn
 	state          LSNState
 	notMirrored    string // why it is not compared, or ""
+	twins          string // why it is not known which tables are meant, or ""
 }
 
 // pairs matches the tables of the two sides by name.
 func (c *comparison) pairs(ctx context.Context, report *Report) ([]pair, error) {
+	var err error
+	if report.Source, report.Mirror, err = c.m.identify(ctx, c.source); err != nil {
+		return nil, err
+	}
 	var sourceTables, mirrorTables []Table
 	var sourceErr, mirrorErr error
 	var wg sync.WaitGroup
@@ -428,6 +439,15 @@ func (c *comparison) pairs(ctx context.Context, report *Report) ([]pair, error) 
 	if mirrorErr != nil {
 		return nil, fmt.Errorf("mirror: %w", mirrorErr)
 	}
+	src, mir := c.m.contentsOf(sourceTables, c.trimPrefix), c.m.contentsOf(mirrorTables, c.trimPrefix)
+	src.describe(&report.Source, c.m.contextID)
+	mir.describe(&report.Mirror, c.m.contextID)
+	if report.Source.ID+report.Mirror.ID == "" && samePool(c.source, c.m.store, sourceTables, mirrorTables) {
+		return nil, errSameDatabase(report.Mirror)
+	}
+	if err := c.m.checkSource(src, mir, c.opts.SourceIsCopy); err != nil {
+		return nil, err
+	}
 	md, err := c.m.readMetadata(ctx, c.m.store, mirrorTables)
 	report.State, err = stateWithout(err)
 	switch {
@@ -442,34 +462,10 @@ func (c *comparison) pairs(ctx context.Context, report *Report) ([]pair, error) 
 		c.metadata = &md.table
 	}
 
-	byName := map[string]*pair{}
-	add := func(side string, tables []Table, field func(*pair) **Table) error {
-		for i, t := range tables {
-			name := c.trimPrefix(t.Name)
-			folded := FoldName(name)
-			if folded == FoldName(c.m.names.table) || folded == FoldName(replicaState) {
-				continue
-			}
-			p := byName[folded]
-			if p == nil {
-				p = &pair{name: name}
-				byName[folded] = p
-			}
-			if other := *field(p); other != nil {
-				return fmt.Errorf("%s has two tables of one name, %s and %s: give the store one schema, or narrow SchemaPrefixes",
-					side, other, t)
-			}
-			*field(p) = &tables[i]
-		}
-		return nil
-	}
-	if err := add("source", sourceTables, func(p *pair) **Table { return &p.source }); err != nil {
+	byName := c.match(sourceTables, mirrorTables)
+	if err := c.inCommon(byName, mir); err != nil {
 		return nil, err
 	}
-	if err := add("mirror", mirrorTables, func(p *pair) **Table { return &p.mirror }); err != nil {
-		return nil, err
-	}
-
 	selected, err := c.selectPairs(byName, report.State)
 	if err != nil {
 		return nil, err
@@ -478,6 +474,7 @@ func (c *comparison) pairs(ctx context.Context, report *Report) ([]pair, error) 
 	if report.State == MirrorAwaitingFirstCycle {
 		report.Warnings = append(report.Warnings, otherCustomers(mirrorTables)...)
 	}
+	report.Mistakes = c.mistakes(md, mir, byName, selected)
 	for i := range selected {
 		p := &selected[i]
 		p.describe(md)
@@ -490,6 +487,34 @@ func (c *comparison) pairs(ctx context.Context, report *Report) ([]pair, error) 
 	return selected, nil
 }
 
+// match pairs the tables of the two sides by their folded names.
+func (c *comparison) match(sourceTables, mirrorTables []Table) map[string]*pair {
+	byName := map[string]*pair{}
+	add := func(side string, tables []Table, field func(*pair) **Table) {
+		for i, t := range tables {
+			name := c.trimPrefix(t.Name)
+			folded := FoldName(name)
+			if folded == FoldName(c.m.names.table) || folded == FoldName(replicaState) {
+				continue
+			}
+			p := byName[folded]
+			if p == nil {
+				p = &pair{name: name}
+				byName[folded] = p
+			}
+			if other := *field(p); other != nil {
+				p.twins = fmt.Sprintf("the %s has two tables of one name, %s and %s: give the store one schema, or narrow SchemaPrefixes",
+					side, shown(other.String()), shown(t.String()))
+				continue
+			}
+			*field(p) = &tables[i]
+		}
+	}
+	add("source", sourceTables, func(p *pair) **Table { return &p.source })
+	add("mirror", mirrorTables, func(p *pair) **Table { return &p.mirror })
+	return byName
+}
+
 // selectPairs picks the tables to report on, by name.
 func (c *comparison) selectPairs(byName map[string]*pair, state MirrorState) ([]pair, error) {
 	skipped := map[string]bool{}
@@ -497,7 +522,7 @@ func (c *comparison) selectPairs(byName map[string]*pair, state MirrorState) ([]
 		skipped[FoldName(c.trimPrefix(s))] = true
 	}
 	var selected []pair
-	if c.opts.Tables == nil {
+	if !c.opts.named() {
 		for folded, p := range byName {
 			if reason, ok := blockedTables[folded]; ok {
 				p.notMirrored = "never mirrored: " + reason
@@ -521,10 +546,13 @@ func (c *comparison) selectPairs(byName map[string]*pair, state MirrorState) ([]
 			folded := FoldName(c.trimPrefix(name))
 			p := byName[folded]
 			if p == nil {
-				unknown.Tables = append(unknown.Tables, TableError{Table: name, Closest: closestName(name, known)})
+				p = byString(byName, name)
+			}
+			if p == nil {
+				unknown.Tables = append(unknown.Tables, c.m.unknownTable(name, known, "no comparison looks at it", "name the prefix in CompareOptions.SchemaPrefixes"))
 				continue
 			}
-			if seen[folded] {
+			if folded = FoldName(p.name); seen[folded] {
 				continue
 			}
 			seen[folded] = true
@@ -586,6 +614,8 @@ func (c *comparison) compareTable(ctx context.Context, p pair) TableReport {
 	switch {
 	case p.notMirrored != "":
 		tr.Verdict, tr.Reason = VerdictNotMirrored, p.notMirrored
+	case p.twins != "":
+		tr.Verdict, tr.Reason = VerdictIncomparable, p.twins
 	case p.mirror != nil && p.source != nil:
 		tr = c.compareBoth(ctx, p, tr)
 	default:

@@ -58,8 +58,8 @@ type FleetResult struct {
 	Report *Report
 	Plan   *Plan
 
-	// Err is why the member failed; Report may come with it. Its text names the
-	// member.
+	// Err is why the member failed, or the error of Status.Err or Report.Err,
+	// with which the Status or the Report comes along. Its text names the member.
 	Err error
 
 	Elapsed time.Duration
@@ -70,7 +70,9 @@ type FleetResult struct {
 // the members that are being looked at are stopped and waited for.
 func (f *Fleet) Status(ctx context.Context) iter.Seq[FleetResult] {
 	return f.each(ctx, func(ctx context.Context, c *Connection, r *FleetResult) (err error) {
-		r.Status, err = c.Mirror.Status(ctx)
+		if r.Status, err = c.Mirror.Status(ctx); err == nil {
+			err = r.Status.Err()
+		}
 		return err
 	})
 }

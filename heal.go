@@ -102,6 +102,9 @@ func (m *Mirror) heal(ctx context.Context, source Source, o HealOptions, wait Wa
 			return err
 		}
 		round := &h.Rounds[len(h.Rounds)-1]
+		if err := wrong(report.Mistakes); err != nil {
+			return fmt.Errorf("heal %s: %w", m.contextID, err)
+		}
 		if err := m.findOut(ctx, source, o, wait.Schedule, round); err != nil {
 			return err
 		}

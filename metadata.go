@@ -45,12 +45,20 @@ func (m *Mirror) findMetadata(tables []Table) (Table, error) {
 			ErrReplica, resyncCommand(m.contextID, nil))
 	}
 	if len(tables) == 0 {
-		return Table{}, fmt.Errorf("%w %q: there are no tables at all: check the database, the schema and the login's permissions",
-			ErrNoMetadata, shown(m.names.table))
+		return Table{}, fmt.Errorf("%w %q: %s", ErrNoMetadata, shown(m.names.table), noTables)
+	}
+	for _, t := range tables {
+		if _, _, ok := m.isMetadata(t); ok {
+			return Table{}, fmt.Errorf("%w %q: %w: there is a table %s: is the context identifier right?",
+				ErrNoMetadata, shown(m.names.table), ErrWrongDatabase, shown(t.Name))
+		}
 	}
 	return Table{}, fmt.Errorf("%w %q: the next cycle of the Mirroring Task creates it and populates every table",
 		ErrNoMetadata, shown(m.names.table))
 }
+
+// noTables is said of a mirror in which nothing is to be seen.
+const noTables = "there are no tables at all: unless the mirror is new, check the database, the schema and the login's permissions"
 
 // otherCustomers warns of metadata tables of other customers, which suggest
 // that the context identifier is wrong.

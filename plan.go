@@ -61,6 +61,9 @@ type Plan struct {
 	// Time is when the comparison ended.
 	Time time.Time `json:"time"`
 
+	// Mistakes are those of the report. A plan that has any is not applied.
+	Mistakes []string `json:"mistakes,omitempty"`
+
 	// Tables are sorted by name. Tables that are identical, pending or never
 	// mirrored are not among them.
 	Tables []PlanTable `json:"tables"`
@@ -106,7 +109,7 @@ const (
 
 // Plan returns the smallest set of resets that repairs what was found.
 func (r *Report) Plan() *Plan {
-	p := &Plan{Version: planVersion, ContextID: r.ContextID, Time: r.Finished}
+	p := &Plan{Version: planVersion, ContextID: r.ContextID, Time: r.Finished, Mistakes: r.Mistakes}
 	for i := range r.Tables {
 		t := &r.Tables[i]
 		step, reason := r.step(t)
@@ -203,6 +206,9 @@ func (p *Plan) WriteJSON(w io.Writer) error { return writeJSON(w, p) }
 func (p *Plan) WriteText(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Plan for %s, from the comparison of %s\n", printable(p.ContextID), p.Time.Format(time.DateTime+" MST"))
+	for _, mistake := range p.Mistakes {
+		fmt.Fprintf(&b, "Wrong database: %s\n", printable(mistake))
+	}
 	if p.Empty() {
 		b.WriteString("Nothing to do.\n")
 	}
@@ -313,7 +319,8 @@ type ApplyOptions struct {
 // whose metadata row is no longer what the plan saw was sent, reset or created
 // anew since then: the plan is ErrMoved, which names every such table, and
 // nothing is changed (see ApplyOptions.SkipMoved). A plan of another customer or
-// version, or one that was damaged, is ErrInvalidPlan; hard resets without
+// version, or one that was damaged, is ErrInvalidPlan; one that was made with a
+// mistake about the databases is ErrWrongDatabase; hard resets without
 // Confirm are ErrNotConfirmed; nothing to do is ErrNoTables.
 func (m *Mirror) Apply(ctx context.Context, plan *Plan, opts *ApplyOptions) (*Receipt, error) {
 	var o ApplyOptions
@@ -322,6 +329,9 @@ func (m *Mirror) Apply(ctx context.Context, plan *Plan, opts *ApplyOptions) (*Re
 	}
 	doing := "apply plan of " + m.contextID
 	if err := plan.check(m.contextID); err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	if err := wrong(plan.Mistakes); err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
 	steps := map[string]PlanTable{}
@@ -339,6 +349,8 @@ func (m *Mirror) Apply(ctx context.Context, plan *Plan, opts *ApplyOptions) (*Re
 			switch {
 			case name == allTables:
 				refused.Tables = append(refused.Tables, TableError{Table: "AllTables()", Reason: "stands for no table of a plan: name them, or leave Tables nil for all steps"})
+			case FoldName(name) == FoldName(m.names.table):
+				refused.Tables = append(refused.Tables, TableError{Table: name, Reason: "is the metadata table: HardReset without Tables drops it"})
 			case !ok && !o.Force:
 				refused.Tables = append(refused.Tables, TableError{Table: name, Reason: "has no step in the plan: set Force to reset it all the same"})
 			case !ok:

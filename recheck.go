@@ -39,9 +39,10 @@ const defaultCycles = 2
 // they are asked for at once.
 //
 // The counts and samples of differing rows stay those of the comparison; their
-// states, Pending, Diverged and the verdicts follow what was found out. Source
-// must be the one that the report is about. A report of another customer is an
-// error.
+// states, Pending, Diverged and the verdicts follow what was found out. A report
+// of another customer is an error. Source must be the one that the report is
+// about; another one, as far as it is an [Identifier], is ErrWrongDatabase, and
+// so is what Compare refuses.
 func (m *Mirror) Recheck(ctx context.Context, source Source, report *Report, opts *RecheckOptions) (*Report, error) {
 	if source == nil || report == nil {
 		return nil, errors.New("recheck: source or report is nil: pass those of the comparison")
@@ -78,13 +79,14 @@ func (m *Mirror) Recheck(ctx context.Context, source Source, report *Report, opt
 		return nil, err
 	}
 	out := report.clone()
-	c, pairs, err := m.revisit(ctx, source, report)
+	c, pairs, now, err := m.revisit(ctx, source, report)
 	if err == nil {
 		err = c.readVersion(ctx, out, pairs)
 	}
 	if err != nil {
 		return nil, wrapError(ctx, err, "recheck "+m.contextID)
 	}
+	out.Source, out.Mirror, out.Mistakes = now.Source, now.Mirror, now.Mistakes
 	for i := range out.Tables {
 		t := &out.Tables[i]
 		p, _ := c.pairOf(pairs, t)
@@ -112,14 +114,16 @@ func (m *Mirror) Recheck(ctx context.Context, source Source, report *Report, opt
 }
 
 // revisit begins a comparison with the options of report, of which single keys
-// are read again.
-func (m *Mirror) revisit(ctx context.Context, source Source, report *Report) (*comparison, []pair, error) {
-	c := m.newComparison(source, CompareOptions{
+// are read again. Now is what is known before the first row is read.
+func (m *Mirror) revisit(ctx context.Context, source Source, report *Report) (c *comparison, pairs []pair, now Report, err error) {
+	c = m.newComparison(source, CompareOptions{
 		IgnoreColumns: report.IgnoreColumns, SchemaPrefixes: report.SchemaPrefixes, LooseTypes: report.LooseTypes,
+		SourceIsCopy: report.SourceIsCopy,
 	})
-	var scratch Report
-	pairs, err := c.pairs(ctx, &scratch)
-	return c, pairs, err
+	if pairs, err = c.pairs(ctx, &now); err == nil {
+		err = report.sameSides(now.Source, now.Mirror)
+	}
+	return c, pairs, now, err
 }
 
 // pairOf finds the pair of a table's report.

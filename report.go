@@ -105,10 +105,17 @@ type Report struct {
 	Incomplete bool        `json:"incomplete,omitempty"`
 	Checkpoint *Checkpoint `json:"checkpoint,omitempty"`
 
-	// IgnoreColumns, SchemaPrefixes and LooseTypes are those of the options.
+	// Mistakes are sentences that say why one of the databases is hardly the
+	// one that is meant: the metadata table is that of another customer, or a
+	// side lacks many tables. With one of them Err is ErrWrongDatabase.
+	Mistakes []string `json:"mistakes,omitempty"`
+
+	// IgnoreColumns, SchemaPrefixes, LooseTypes and SourceIsCopy are those of
+	// the options.
 	IgnoreColumns  []string `json:"ignoreColumns,omitempty"`
 	SchemaPrefixes []string `json:"schemaPrefixes,omitempty"`
 	LooseTypes     bool     `json:"looseTypes,omitempty"`
+	SourceIsCopy   bool     `json:"sourceIsCopy,omitempty"`
 
 	// Warnings are findings that concern no row, such as a metadata table of
 	// an unexpected shape.
@@ -350,10 +357,27 @@ func (r *Report) Identical() bool {
 	return identical && !r.Incomplete
 }
 
-// Err returns an error that names every table that could not be compared, nil
-// when there is none. It wraps the errors of tables that failed. Stale says
-// nothing about such tables.
+// Err returns an error that names every mistake about the databases (see
+// Mistakes), which is ErrWrongDatabase, and every table that could not be
+// compared, nil when there is none. It wraps the errors of tables that failed.
+// Stale says nothing about such tables.
+//
+// A side that lacks at least a quarter of the tables that the metadata table lists
+// and the other side has, and at least 3, is such a mistake. Tables that are
+// left out by Tables or SkipTables do not count.
 func (r *Report) Err() error {
+	if err := wrong(r.Mistakes); err != nil {
+		err = fmt.Errorf("comparison of %s: %w", r.ContextID, err)
+		if failed := r.failed(); failed != nil {
+			err = fmt.Errorf("%w; %w", err, failed)
+		}
+		return err
+	}
+	return r.failed()
+}
+
+// failed names the tables that could not be compared.
+func (r *Report) failed() error {
 	var errs []error
 	var stopped error
 	unfinished := 0

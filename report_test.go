@@ -116,6 +116,7 @@ func fullReport(t *testing.T, mark string) *mirror.Report {
 		&mirror.CompareOptions{Concurrency: 1, MaxSamples: 4, SkipTables: []string{"EMAIL" + mark}, IgnoreColumns: []string{"person" + mark + ".secret" + mark}})
 	require.NoError(t, err)
 	report.Incomplete = true
+	report.Source.ID, report.Mirror.ID = "the source"+mark, "the mirror"+mark // each store has one of its own
 	return report
 }
 
@@ -133,8 +134,10 @@ func TestReportGolden(t *testing.T) {
 	require.Equal(t, text.String(), report.String())
 
 	t.Run("nothing", func(t *testing.T) {
-		report, err := newMirror(t, memory.New(), &mirror.Options{Clock: ticking(time.Minute)}).Compare(t.Context(), memory.New(), nil)
+		report, err := newMirror(t, memory.New(), &mirror.Options{Clock: ticking(time.Minute)}).Compare(t.Context(),
+			memory.New(memory.Table{Name: "activeuser", Columns: []string{"id int"}}), nil)
 		require.NoError(t, err)
+		report.Source.ID, report.Mirror.ID = "the source", "the mirror"
 		golden(t, "report-empty.txt", report.WriteText)
 		goldenJSON(t, "report-empty.json", report)
 	})

@@ -382,7 +382,7 @@ func (m *Mirror) resolve(r *resync, md *metadata) ([]Table, error) {
 		if !ok {
 			i := slices.IndexFunc(known, func(k string) bool { return FoldName(k) == FoldName(name) })
 			if i < 0 {
-				refused.Tables = append(refused.Tables, TableError{Table: name, Closest: closestName(name, known)})
+				refused.Tables = append(refused.Tables, m.unknownTable(name, known, "HardReset without Tables drops it", "name the prefix in CompareOptions.SchemaPrefixes where only the source has it"))
 				return
 			}
 			t = Table{Name: known[i]}

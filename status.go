@@ -80,6 +80,10 @@ type Status struct {
 	// table of another customer.
 	Warnings []string `json:"warnings,omitempty"`
 
+	// Mistakes are sentences that say why this is hardly the mirror that is
+	// meant. With one of them Err is ErrWrongDatabase.
+	Mistakes []string `json:"mistakes,omitempty"`
+
 	Tables []TableStatus `json:"tables"` // by name
 }
 
@@ -94,7 +98,8 @@ type TableStatus struct {
 
 // Status reads the metadata table and counts the rows of every table. That the
 // metadata table is missing is a state, not an error. A metadata table of an
-// unexpected shape is ErrMetadata.
+// unexpected shape is ErrMetadata. A nil error does not mean that it is the right
+// database: see [Status.Err].
 func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 	tables, err := m.store.Tables(ctx)
 	if err != nil {
@@ -111,6 +116,9 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 		seen[FoldName(replicaState)] = true
 	case MirrorAwaitingFirstCycle:
 		st.Warnings = otherCustomers(tables)
+		if len(tables) == 0 {
+			st.Warnings = append(st.Warnings, noTables)
+		}
 	}
 	for _, t := range tables {
 		if seen[FoldName(t.Name)] {
@@ -140,6 +148,22 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 				st.Tables = append(st.Tables, ts)
 			}
 		}
+	}
+	st.Mistakes = m.mirrorMistakes(m.contentsOf(tables, func(name string) string { return name }))
+	var absent []string
+	listed := 0
+	for _, t := range st.Tables {
+		switch t.State {
+		case TableAbsent:
+			absent = append(absent, t.Table)
+			listed++
+		case TableUntracked:
+		default:
+			listed++
+		}
+	}
+	if s := lacking("mirror", listed, absent); s != "" {
+		st.Mistakes = append(st.Mistakes, s)
 	}
 	slices.SortFunc(st.Tables, func(a, b TableStatus) int { return strings.Compare(FoldName(a.Table), FoldName(b.Table)) })
 	return st, nil
@@ -173,6 +197,18 @@ func tableStatus(md *metadata, t Table, rows int64) TableStatus {
 	return ts
 }
 
+// Err returns an error that wraps ErrWrongDatabase when this is hardly the mirror
+// that is meant, nil otherwise: a database without this customer's metadata table
+// that has another customer's, or is the customer's own by its tables, and one
+// that lacks at least a quarter of the tables that the metadata table lists, and
+// at least 3.
+func (s *Status) Err() error {
+	if err := wrong(s.Mistakes); err != nil {
+		return fmt.Errorf("status of %s: %w", s.ContextID, err)
+	}
+	return nil
+}
+
 // String returns the text that WriteText writes.
 func (s *Status) String() string { return textOf(s) }
 
@@ -194,6 +230,9 @@ func (s *Status) WriteText(w io.Writer) error {
 		note = " of the newer client (no LSN: its own program re-synchronizes tables)"
 	}
 	warnings := ""
+	for _, mistake := range s.Mistakes {
+		warnings += "Wrong database: " + printable(mistake) + "\n"
+	}
 	for _, warning := range s.Warnings {
 		warnings += "Warning: " + printable(warning) + "\n"
 	}

@@ -121,7 +121,8 @@ type waited struct {
 // keys of opts.Report that have the same difference as before, and after a
 // truncation by rows that are missing. Such a table is reset again as often as
 // ResetAgain says; after that it is an *Error with ErrLostReset. A table that no
-// cycle reaches in time is ErrOverdue. The report comes with these errors, and
+// cycle reaches in time is ErrOverdue. A source that Compare would refuse is
+// ErrWrongDatabase. The report comes with these errors, and
 // with that of a context that is done.
 func (m *Mirror) Wait(ctx context.Context, receipt *Receipt, opts *WaitOptions) (*WaitReport, error) {
 	var o WaitOptions
@@ -142,6 +143,9 @@ func (m *Mirror) Wait(ctx context.Context, receipt *Receipt, opts *WaitOptions) 
 	w.add(receipt)
 	if len(w.tables) == 0 {
 		return nil, fmt.Errorf("%s: %w: pass the receipt of a reset, or name tables", doing, ErrNoTables)
+	}
+	if err := w.names(); err != nil {
+		return nil, err
 	}
 	if receipt == nil {
 		if err := w.known(ctx); err != nil {
@@ -186,6 +190,8 @@ type waiting struct {
 	report *WaitReport
 	last   time.Time // when anything was last seen to change
 	source []Table   // the source's catalogue, read once a look; nil before that
+
+	checked bool // the source is not another database than it should be
 }
 
 // add puts the tables together.
@@ -269,6 +275,9 @@ func (w *waiting) look(ctx context.Context) error {
 		return err
 	}
 	md, err := w.m.readMetadata(ctx, w.m.store, tables)
+	if errors.Is(err, ErrWrongDatabase) {
+		return err
+	}
 	if _, err := stateWithout(err); err != nil {
 		return err
 	}
@@ -295,6 +304,20 @@ func (w *waiting) look(ctx context.Context) error {
 	return failed
 }
 
+// names refuses what is no name of a table that a cycle populates.
+func (w *waiting) names() error {
+	refused := &Error{Op: "wait", ContextID: w.m.contextID, Err: ErrTableNotFound}
+	for _, t := range w.tables {
+		if FoldName(t.Table) == FoldName(w.m.names.table) || t.Table == allTables {
+			refused.Tables = append(refused.Tables, w.m.unknownTable(t.Table, nil, "no cycle populates it", ""))
+		}
+	}
+	if len(refused.Tables) > 0 {
+		return refused
+	}
+	return nil
+}
+
 // known refuses tables that the source does not have: no cycle brings them.
 func (w *waiting) known(ctx context.Context) error {
 	if w.o.Source == nil {
@@ -316,6 +339,40 @@ func (w *waiting) known(ctx context.Context) error {
 	return nil
 }
 
+// matching is a comparison that does nothing but match names.
+func (w *waiting) matching() *comparison {
+	var o CompareOptions
+	if w.o.Report != nil {
+		o.SchemaPrefixes, o.SourceIsCopy = w.o.Report.SchemaPrefixes, w.o.Report.SourceIsCopy
+	}
+	return &comparison{m: w.m, source: w.o.Source, opts: o}
+}
+
+// checkSource refuses a source with these tables that Compare would refuse. Once
+// is enough.
+func (w *waiting) checkSource(ctx context.Context, tables []Table) error {
+	if w.checked {
+		return nil
+	}
+	src, mir, err := w.m.identify(ctx, w.o.Source)
+	if err == nil && w.o.Report != nil {
+		err = w.o.Report.sameSides(src, mir)
+	}
+	if err != nil {
+		return err
+	}
+	inMirror, err := w.m.store.Tables(ctx)
+	if err != nil {
+		return err
+	}
+	c := w.matching()
+	if err := w.m.checkSource(w.m.contentsOf(tables, c.trimPrefix), w.m.contentsOf(inMirror, c.trimPrefix), c.opts.SourceIsCopy); err != nil {
+		return err
+	}
+	w.checked = true
+	return nil
+}
+
 // sourceTable finds a table of the mirror at the source, whatever its schema.
 func (w *waiting) sourceTable(ctx context.Context, name string) (Table, bool, error) {
 	if w.source == nil {
@@ -323,12 +380,12 @@ func (w *waiting) sourceTable(ctx context.Context, name string) (Table, bool, er
 		if err != nil {
 			return Table{}, false, fmt.Errorf("source: %w", err)
 		}
+		if err := w.checkSource(ctx, tables); err != nil {
+			return Table{}, false, err
+		}
 		w.source = tables
 	}
-	var c comparison
-	if w.o.Report != nil {
-		c.opts.SchemaPrefixes = w.o.Report.SchemaPrefixes
-	}
+	c := w.matching()
 	for _, t := range w.source {
 		if FoldName(c.trimPrefix(t.Name)) == FoldName(c.trimPrefix(name)) || FoldName(t.String()) == FoldName(name) {
 			return t, true, nil
@@ -464,7 +521,7 @@ func (w *waiting) sameDifferences(ctx context.Context, table string) (checked, s
 	if tr == nil {
 		return 0, 0, nil
 	}
-	c, pairs, err := w.m.revisit(ctx, w.o.Source, w.o.Report)
+	c, pairs, _, err := w.m.revisit(ctx, w.o.Source, w.o.Report)
 	if err != nil {
 		return 0, 0, err
 	}

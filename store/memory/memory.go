@@ -21,6 +21,7 @@ package memory
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"iter"
@@ -37,6 +38,7 @@ const batchRows = 16
 // Store is a mirror.Store in memory. Make it with New. It is safe for
 // concurrent use: readers see the tables as they were when they began to read.
 type Store struct {
+	id     string
 	writer chan struct{} // holds one token while somebody writes
 
 	mu     sync.Mutex
@@ -46,12 +48,20 @@ type Store struct {
 	faults []fault
 }
 
-var _ mirror.Store = (*Store)(nil)
+var (
+	_ mirror.Store      = (*Store)(nil)
+	_ mirror.Identifier = (*Store)(nil)
+)
+
+// Identity implements mirror.Identifier: each Store is a database of its own.
+func (s *Store) Identity(ctx context.Context) (mirror.Identity, error) {
+	return mirror.Identity{Engine: "memory", ID: s.id}, ctx.Err()
+}
 
 // New returns a store with these tables. So that it fits into one line of a
 // test, it panics when a literal is wrong; [Store.Seed] returns the error.
 func New(tables ...Table) *Store {
-	s := &Store{writer: make(chan struct{}, 1), counts: map[Method]int{}}
+	s := &Store{id: "memory " + rand.Text(), writer: make(chan struct{}, 1), counts: map[Method]int{}}
 	if err := s.Seed(tables...); err != nil {
 		panic("memory.New: " + err.Error())
 	}

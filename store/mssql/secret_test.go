@@ -256,7 +256,7 @@ func TestThePasswordIsInNothingThatLeaves(t *testing.T) {
 	_, err = m.Compare(ctx, reachable, nil)
 	shown(none, err)
 	// The source is what cannot be reached, once its tables are known.
-	report, err := near.Compare(ctx, halfThere{store, reachable}, nil)
+	report, err := near.Compare(ctx, halfThere{store, reachable}, &mirror.CompareOptions{SourceIsCopy: true})
 	require.NoError(t, err)
 	require.Equal(t, mirror.VerdictFailed, report.Table("contact").Verdict)
 	shown(report, report.Err())

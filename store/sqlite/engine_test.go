@@ -183,7 +183,8 @@ func TestClosedDatabase(t *testing.T) {
 	require.ErrorContains(t, err, "status of C1: list tables: sql: database is closed")
 	_, err = m.ResetTables(t.Context(), []string{"t"}, nil)
 	require.ErrorContains(t, err, "database is closed")
-	_, err = m.Compare(t.Context(), st, nil)
+	_, other := database(t, `CREATE TABLE t (id int)`)
+	_, err = m.Compare(t.Context(), other, nil)
 	require.ErrorContains(t, err, "database is closed")
 }
 

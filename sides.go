@@ -1,0 +1,387 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// The roles of a Side.
+const (
+	roleCustomer = "customer"
+	roleMirror   = "mirror"
+	roleReplica  = "replica"
+	roleUnknown  = "unknown"
+)
+
+// identify asks both sides which database they serve, and refuses one database
+// on both sides.
+func (m *Mirror) identify(ctx context.Context, source Source) (src, mir Side, err error) {
+	if src.Identity, err = identityOf(ctx, source); err != nil {
+		return src, mir, fmt.Errorf("source: %w", err)
+	}
+	if mir.Identity, err = identityOf(ctx, m.store); err != nil {
+		return src, mir, fmt.Errorf("mirror: %w", err)
+	}
+	src.Role, mir.Role = roleUnknown, roleUnknown
+	if src.ID == "" && mir.ID == "" && !sameValue(source, m.store) || src.ID != mir.ID {
+		return src, mir, nil
+	}
+	return src, mir, errSameDatabase(mir)
+}
+
+func errSameDatabase(mir Side) error {
+	return wrongDatabase("the source and the mirror are the same database%s: pass the customer's database as the source", mir.where(" "))
+}
+
+// identityOf returns what a source tells about its database, nothing when it
+// cannot.
+func identityOf(ctx context.Context, s Source) (Identity, error) {
+	i, ok := s.(Identifier)
+	if !ok {
+		return Identity{}, nil
+	}
+	id, err := i.Identity(ctx)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return Identity{}, nil
+	}
+	return id, err
+}
+
+// sameValue reports whether two Sources are one and the same.
+func sameValue(a, b Source) bool {
+	return reflect.TypeOf(a) == reflect.TypeOf(b) && reflect.ValueOf(a).Comparable() && a == b
+}
+
+func wrongDatabase(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrWrongDatabase, fmt.Sprintf(format, args...))
+}
+
+// wrong returns ErrWrongDatabase with sentences about mistakes, nil for none.
+func wrong(mistakes []string) error {
+	if len(mistakes) == 0 {
+		return nil
+	}
+	return wrongDatabase("%s", strings.Join(mistakes, "; "))
+}
+
+// isMetadata reports whether a table is a metadata table, and whose: the
+// mirror's own by its name, any other one by its name and its columns.
+func (m *Mirror) isMetadata(t Table) (contextID string, own, ok bool) {
+	name := FoldName(t.Name)
+	if name == FoldName(m.names.table) || name == FoldName(MetadataTableName(m.contextID)) {
+		return m.contextID, true, true
+	}
+	_, hasName := t.Column(m.names.tableColumn)
+	_, hasLSN := t.Column(m.names.lsnColumn)
+	if !strings.HasSuffix(name, metadataSuffix) || !hasName || !hasLSN {
+		return "", false, false
+	}
+	id := strings.TrimRight(t.Name, " ")
+	return id[:len(id)-len(metadataSuffix)], false, true
+}
+
+// contents is what the names of a database's tables tell about it.
+type contents struct {
+	own     *Table   // the metadata table of this mirror
+	others  []string // the metadata tables of other customers, and
+	ids     []string // their context identifiers
+	replica bool     // it has _ReplicationState
+	never   []string // tables that are never mirrored
+	tables  int      // without all of these that a cycle does not send
+}
+
+func (m *Mirror) contentsOf(tables []Table, trim func(string) string) contents {
+	var c contents
+	for i, t := range tables {
+		t.Name = trim(t.Name)
+		id, own, ok := m.isMetadata(t)
+		folded := FoldName(t.Name)
+		_, never := blockedTables[folded]
+		switch {
+		case own:
+			c.own = &tables[i]
+		case ok:
+			c.others, c.ids = append(c.others, shown(tables[i].Name)), append(c.ids, id)
+		case folded == FoldName(replicaState):
+			c.replica = true
+		default:
+			c.tables++
+			if never {
+				c.never = append(c.never, shown(tables[i].Name))
+			}
+		}
+	}
+	return c
+}
+
+// describe says what a side with these tables is.
+func (c *contents) describe(s *Side, contextID string) {
+	switch {
+	case c.own != nil:
+		s.Role, s.ContextID = roleMirror, contextID
+	case c.replica:
+		s.Role = roleReplica
+	case len(c.others) > 0:
+		s.Role, s.ContextID = roleMirror, c.ids[0]
+	case len(c.never) > 0:
+		s.Role = roleCustomer
+	default:
+		s.Role = roleUnknown
+	}
+}
+
+// samePool reports whether two Sources that cannot tell which database they serve
+// read the same tables through one pool of connections.
+func samePool(source, mirror Source, sourceTables, mirrorTables []Table) bool {
+	pool, _ := poolLimit(source)
+	other, _ := poolLimit(mirror)
+	if pool == nil || pool != other {
+		return false
+	}
+	return slices.ContainsFunc(sourceTables, func(s Table) bool {
+		return slices.ContainsFunc(mirrorTables, func(m Table) bool { return s.Schema == m.Schema && s.Name == m.Name })
+	})
+}
+
+// checkSource refuses a source that a mirror is not compared with: a copy that
+// nobody called one, or one of another customer.
+func (m *Mirror) checkSource(src, mir contents, isCopy bool) error {
+	what := ""
+	switch {
+	case src.own != nil:
+		what = "the metadata table " + shown(src.own.Name)
+	case len(src.others) > 0:
+		return wrongDatabase("the source has the metadata table %s, so it is the mirror of another customer than %s", src.others[0], m.contextID)
+	case src.replica:
+		what = "a table " + replicaState
+	case src.tables == 0:
+		return wrongDatabase("the source has no tables: check the database, the schema and the login's permissions")
+	}
+	switch {
+	case what == "" || isCopy:
+		return nil
+	case mir.own == nil && !mir.replica && mir.tables > 0:
+		return wrongDatabase("the two sides are swapped: the source has %s and the mirror has none: pass the customer's database as the source", what)
+	default:
+		return wrongDatabase("the source has %s, so it is a copy and not the customer's database: set CompareOptions.SourceIsCopy if it is meant", what)
+	}
+}
+
+// A side that lacks many of the tables that the metadata table lists is hardly
+// the right one, or read by a login that may not see all: at least a quarter of
+// them, and at least lackingTables, which keeps the few tables that come and go
+// with a new version from looking like that.
+const (
+	lackingTables = 3
+	lackingShare  = 4 // one in
+)
+
+// neverMirrored is how many tables that are never mirrored a mirror without a
+// metadata table has when it is a customer's database.
+const neverMirrored = 3
+
+// lacking returns what is to be said about a side that lacks tables of listed,
+// "" for nothing.
+func lacking(side string, listed int, lacks []string) string {
+	if len(lacks) < lackingTables || len(lacks)*lackingShare < listed {
+		return ""
+	}
+	slices.Sort(lacks)
+	some := make([]string, 0, lackingTables)
+	for _, name := range lacks[:lackingTables] {
+		some = append(some, shown(name))
+	}
+	return fmt.Sprintf("the %s lacks %d of the %d tables that the metadata table lists, such as %s: is it the right database, and may the login see all tables?",
+		side, len(lacks), listed, strings.Join(some, ", "))
+}
+
+// mirrorMistakes are sentences that say why the mirror is hardly the one that is
+// meant.
+func (m *Mirror) mirrorMistakes(mir contents) []string {
+	switch {
+	case mir.own != nil:
+		return nil
+	case len(mir.others) > 0:
+		return []string{fmt.Sprintf("the mirror has no metadata table %s, but %s: is the context identifier right?",
+			shown(m.names.table), strings.Join(mir.others, ", "))}
+	case len(mir.never) >= neverMirrored && !mir.replica:
+		return []string{fmt.Sprintf("the mirror has no metadata table, but tables that are never mirrored, such as %s: is it the customer's own database?",
+			strings.Join(mir.never[:neverMirrored], ", "))}
+	default:
+		return nil
+	}
+}
+
+// mistakes are sentences that say why the two sides are hardly those that are
+// meant: Compare goes on with them, and Report.Err is ErrWrongDatabase.
+func (c *comparison) mistakes(md *metadata, mir contents, byName map[string]*pair, selected []pair) []string {
+	all := c.m.mirrorMistakes(mir)
+	if md == nil {
+		return all
+	}
+	chosen := map[string]bool{}
+	for _, p := range selected {
+		chosen[FoldName(p.name)] = p.notMirrored == ""
+	}
+	listed := map[string]bool{}
+	var noSource, noMirror []string
+	for _, r := range md.rows {
+		p := byName[FoldName(c.trimPrefix(r.table))]
+		if p == nil {
+			p = byString(byName, r.table)
+		}
+		// Rows of tables that neither side has are left over.
+		if p == nil || listed[p.name] || !chosen[FoldName(p.name)] {
+			continue
+		}
+		listed[p.name] = true
+		if p.source == nil {
+			noSource = append(noSource, r.table)
+		}
+		if p.mirror == nil {
+			noMirror = append(noMirror, r.table)
+		}
+	}
+	for _, s := range []string{lacking("source", len(listed), noSource), lacking("mirror", len(listed), noMirror)} {
+		if s != "" {
+			all = append(all, s)
+		}
+	}
+	return all
+}
+
+// named reports whether single tables were asked for.
+func (o *CompareOptions) named() bool {
+	return o.Tables != nil && !slices.Contains(o.Tables, allTables)
+}
+
+// byString finds the one pair of which a side has that name with its schema.
+func byString(byName map[string]*pair, name string) *pair {
+	folded := FoldName(name)
+	var found *pair
+	for _, p := range byName {
+		for _, t := range []*Table{p.source, p.mirror} {
+			if t == nil || t.Schema == "" || FoldName(t.String()) != folded || p == found {
+				continue
+			}
+			if found != nil {
+				return nil
+			}
+			found = p
+		}
+	}
+	return found
+}
+
+// inCommon refuses sides that have no table in common: nothing can be compared.
+// A mirror without tables waits for its first cycle, or lacks all of them.
+func (c *comparison) inCommon(byName map[string]*pair, mir contents) error {
+	if mir.tables == 0 {
+		return nil
+	}
+	bare := map[string]int{} // which sides have a name that is left when a prefix is taken off
+	prefixes := map[string]bool{}
+	for _, p := range byName {
+		if p.source != nil && p.mirror != nil {
+			return nil
+		}
+		side := 1
+		if p.source == nil {
+			side = 2
+		}
+		prefix, name, ok := cutPrefix(p.name)
+		if bare[FoldName(name)] |= side; ok {
+			prefixes[prefix] = true
+		}
+	}
+	hint := ""
+	for _, sides := range bare {
+		if sides == 3 {
+			hint = fmt.Sprintf(" If names differ by a prefix, name it in CompareOptions.SchemaPrefixes, such as %q", slices.Sorted(maps.Keys(prefixes))[0])
+		}
+	}
+	return wrongDatabase("the source and the mirror have no table in common: is it the right database, and may the login see all tables?%s", hint)
+}
+
+// cutPrefix cuts a name behind its last dot.
+func cutPrefix(name string) (prefix, rest string, ok bool) {
+	i := strings.LastIndex(name, ".")
+	if i < 0 || i == len(name)-1 {
+		return "", name, false
+	}
+	return name[:i+1], name[i+1:], true
+}
+
+// sameSides refuses sides that are not those that a report is about.
+func (r *Report) sameSides(source, mirror Side) error {
+	for _, s := range []struct {
+		name      string
+		then, now Side
+	}{{"source", r.Source, source}, {"mirror", r.Mirror, mirror}} {
+		if s.then.ID != "" && s.now.ID != "" && s.then.ID != s.now.ID {
+			return wrongDatabase("the report is about another %s%s, not%s: compare again", s.name, s.then.where(" "), s.now.where(" "))
+		}
+	}
+	return nil
+}
+
+// where names the database of a side for people, behind lead; "" when nothing
+// is known.
+func (s Side) where(lead string) string {
+	var parts []string
+	for _, part := range []string{s.Server, s.Database, s.Schema} {
+		if part != "" {
+			parts = append(parts, shown(part))
+		}
+	}
+	text := strings.TrimSpace(shown(s.Engine) + " " + strings.Join(parts, ", "))
+	if text == "" {
+		return ""
+	}
+	return lead + text
+}
+
+// text says for people what a side is.
+func (s Side) text() string {
+	role := "unknown"
+	switch s.Role {
+	case roleCustomer:
+		role = "a customer's database"
+	case roleMirror:
+		role = "the mirror of " + shown(s.ContextID)
+	case roleReplica:
+		role = "a replica of the newer client"
+	}
+	engine := strings.TrimSpace(shown(s.Engine) + " " + shown(s.Version))
+	var parts []string
+	for _, part := range []struct{ what, name string }{{"", engine}, {"server ", s.Server}, {"", s.Database}, {"schema ", s.Schema}} {
+		if part.name != "" {
+			parts = append(parts, part.what+shown(part.name))
+		}
+	}
+	if parts == nil {
+		return role
+	}
+	return role + ", " + strings.Join(parts, ", ")
+}
+
+// unknownTable says why a name that a caller gave is not that of a table. Loses is
+// why the metadata table cannot be meant, prefixed what to do about a prefix.
+func (m *Mirror) unknownTable(name string, known []string, loses, prefixed string) TableError {
+	e := TableError{Table: name, Closest: closestName(name, known)}
+	_, bare, _ := cutPrefix(name)
+	switch i := slices.IndexFunc(known, func(k string) bool { return FoldName(k) == FoldName(bare) }); {
+	case name == allTables:
+		e.Table, e.Closest, e.Reason = "AllTables()", "", "stands for no table here: name them"
+	case FoldName(name) == FoldName(m.names.table), FoldName(bare) == FoldName(m.names.table):
+		e.Closest, e.Reason = "", "is the metadata table: "+loses
+	case i >= 0 && bare != name:
+		e.Closest, e.Reason = known[i], "has a schema or a prefix: leave it out, or "+prefixed
+	}
+	return e
+}
