@@ -214,6 +214,11 @@ type Codec struct {
 	// Decode converts what the driver delivers. Default: nothing to do.
 	Decode func(v driver.Value) (driver.Value, error)
 
+	// Exact reads text whose value holds U+FFFD when it is read by Select: the
+	// driver puts it in the place of what has no letter, so that two texts look
+	// alike. Only its Select and Decode count. Default: Select shows all there is.
+	Exact *Codec
+
 	// Encode converts a normalised value to what is bound. Default: nothing
 	// to do.
 	Encode func(v driver.Value) any

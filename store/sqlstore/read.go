@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/jmoiron/sqlx"
 
@@ -34,6 +35,10 @@ type reader struct {
 	current int       // the buffer that is being filled
 	started bool      // a batch was handed over
 	late    *watchdog // nil without a time limit
+
+	texts []int // columns of the key that were read exactly
+	tail  *tail // nil when the reading cannot go on by another one
+	skip  *tail // what the reading before this one handed over
 }
 
 // scope is a parameter that no statement uses. With one the driver sends the
@@ -42,8 +47,8 @@ type reader struct {
 const scope = int64(0)
 
 // newReader prepares a query. Before and behind stand around it, hint
-// follows the name of its table.
-func newReader(d *Dialect, q mirror.Query, before, behind, hint string) (*reader, error) {
+// follows the name of its table. Exact reads all text by Codec.Exact.
+func newReader(d *Dialect, q mirror.Query, before, behind, hint string, exact bool) (*reader, error) {
 	names := q.Columns
 	if names == nil {
 		names = q.Table.ColumnNames()
@@ -62,6 +67,7 @@ func newReader(d *Dialect, q mirror.Query, before, behind, hint string) (*reader
 		}
 	}
 	r := &reader{stmt: statement{d: d}, cols: cols}
+	r.exactly(q, exact)
 	for i, c := range cols {
 		if c.Decode != nil {
 			r.decode = append(r.decode, i)
@@ -234,10 +240,21 @@ func (r *reader) batches(ctx context.Context, next func(mirror.Row) error, yield
 					return fmt.Errorf("column %s: %w", r.cols[i].Name, err)
 				}
 			}
+			if len(r.texts) > 0 {
+				if err := r.checkKey(row); err != nil {
+					return err
+				}
+			}
+			if r.skip != nil && r.skip.take(row) {
+				continue
+			}
 			for _, i := range r.measure {
 				switch v := row[i].(type) {
 				case string:
 					size += len(v)
+					if r.cols[i].Exact != nil && strings.Contains(v, replacement) {
+						return errInexact
+					}
 				case []byte:
 					size += len(v)
 				}
@@ -253,6 +270,9 @@ func (r *reader) batches(ctx context.Context, next func(mirror.Row) error, yield
 		}
 		if n > 0 {
 			r.started = true
+			if r.tail != nil {
+				r.tail.add(r.buffers[r.current][:n])
+			}
 			if !yield(r.buffers[r.current][:n:n], nil) {
 				return nil
 			}

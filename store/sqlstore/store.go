@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -21,6 +22,8 @@ type Store struct {
 	pause func(ctx context.Context, try int) error
 
 	endTimeout time.Duration
+
+	exact sync.Map // quoted names of tables with text that the driver cannot deliver
 }
 
 var (
@@ -132,13 +135,33 @@ func (s *Store) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row
 		if err := s.prepare(ctx); err != nil {
 			return err
 		}
-		before, behind := s.d.aroundRead()
-		r, err := newReader(s.d, q, before, behind, "")
-		if err == nil {
-			err = r.limited(ctx, s.d.Timeout, func(ctx context.Context) error { return s.read(ctx, r, yield) })
-		}
-		return s.wrap(ctx, err, "read rows of "+q.Table.String())
+		return s.wrap(ctx, s.rows(ctx, q, yield), "read rows of "+q.Table.String())
 	})
+}
+
+// rows reads text as the driver delivers it, and from the first row on that the
+// driver cannot deliver exactly. What is known of a table is remembered.
+func (s *Store) rows(ctx context.Context, q mirror.Query, yield func([]mirror.Row, error) bool) error {
+	before, behind := s.d.aroundRead()
+	table := s.d.table(q.Table)
+	_, exact := s.exact.Load(table)
+	var skip *tail
+	for {
+		r, err := newReader(s.d, q, before, behind, "", exact)
+		if err != nil {
+			return err
+		}
+		r.skip = skip
+		err = r.limited(ctx, s.d.Timeout, func(ctx context.Context) error { return s.read(ctx, r, yield) })
+		if !errors.Is(err, errInexact) {
+			return err
+		}
+		s.exact.Store(table, true)
+		exact = true
+		if q, skip, err = r.rest(q); err != nil {
+			return err
+		}
+	}
 }
 
 // limited runs a reader within the time limit, which begins anew with each

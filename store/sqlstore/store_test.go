@@ -445,7 +445,7 @@ func TestStatements(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.q.Table = tab
-			r, err := newReader(d, c.q, "", "", " HINT")
+			r, err := newReader(d, c.q, "", "", " HINT", false)
 			require.NoError(t, err)
 			require.Equal(t, c.want, r.stmt.String())
 		})

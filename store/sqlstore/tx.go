@@ -75,7 +75,7 @@ func (x *tx) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, e
 		if x.err != nil {
 			return x.err
 		}
-		r, err := newReader(x.store.d, q, "", "", x.store.d.LockHint)
+		r, err := newReader(x.store.d, q, "", "", x.store.d.LockHint, true)
 		if err == nil {
 			err = r.limited(ctx, x.store.d.Timeout, func(ctx context.Context) error { return r.readScan(ctx, x.db, yield) })
 		}
