@@ -315,7 +315,7 @@ func (c *comparison) lastLSNs(ctx context.Context, report *Report, pairs []pair)
 	if c.metadata == nil || !slices.ContainsFunc(report.Tables, repairable) {
 		return
 	}
-	md, err := c.m.readMetadata(ctx, c.m.store, []Table{*c.metadata})
+	md, err := c.m.readMetadataFrom(ctx, c.m.store, *c.metadata, c.catalogue)
 	if err != nil {
 		report.Warnings = append(report.Warnings, fmt.Sprintf("Recheck has to wait for one cycle more: %v", err))
 		return
@@ -336,7 +336,7 @@ func (c *comparison) metadataNow(ctx context.Context) (*metadata, error) {
 	if c.metadata == nil {
 		return nil, nil
 	}
-	md, err := c.m.readMetadata(ctx, c.m.store, []Table{*c.metadata})
+	md, err := c.m.readMetadataFrom(ctx, c.m.store, *c.metadata, c.catalogue)
 	_, err = stateWithout(err)
 	return md, err
 }
@@ -383,12 +383,15 @@ func (o *CompareOptions) fill() error {
 
 // comparison is one run of Compare.
 type comparison struct {
-	m        *Mirror
-	source   Source
-	opts     CompareOptions
-	tables   int
-	metadata *Table        // nil when there is none
-	changes  ChangeTracker // of the source; nil when it has none
+	m       *Mirror
+	source  Source
+	opts    CompareOptions
+	tables  int
+	changes ChangeTracker // of the source; nil when it has none
+
+	metadata  *Table  // nil when there is none, or none that can be read
+	unread    string  // why the one that is there cannot be read
+	catalogue []Table // the mirror's, when the comparison began
 
 	slots                  chan struct{} // one for each range of keys that is read
 	sourcePace, mirrorPace *pace
@@ -410,6 +413,8 @@ type pair struct {
 	lsn            *LSN
 	tracked        bool // the metadata table has a row for it
 	metadataRows   int
+	unread         string // why the metadata table cannot be read, or ""
+	metadataDoubt  string // why it is not known which rows are its own, or what they hold
 	metadataSum    string
 	version        LSN // of the source, read after lsn
 	state          LSNState
@@ -454,10 +459,12 @@ func (c *comparison) pairs(ctx context.Context, report *Report) ([]pair, error) 
 	case errors.Is(err, ErrMetadata):
 		// Rows can be compared all the same; only resets need the table.
 		report.Warnings = append(report.Warnings, err.Error())
+		c.unread = err.Error()
 	case err != nil:
 		return nil, err
 	}
 
+	c.catalogue = mirrorTables
 	if md != nil {
 		c.metadata = &md.table
 	}
@@ -477,6 +484,7 @@ func (c *comparison) pairs(ctx context.Context, report *Report) ([]pair, error) 
 	report.Mistakes = c.mistakes(md, mir, byName, selected)
 	for i := range selected {
 		p := &selected[i]
+		p.unread = c.unread
 		p.describe(md)
 		if p.metadataRows > 1 {
 			t := p.inMirror()
@@ -494,7 +502,7 @@ func (c *comparison) match(sourceTables, mirrorTables []Table) map[string]*pair 
 		for i, t := range tables {
 			name := c.trimPrefix(t.Name)
 			folded := FoldName(name)
-			if folded == FoldName(c.m.names.table) || folded == FoldName(replicaState) {
+			if folded == FoldName(c.m.names.table) || folded == FoldName(replicaState) || isKept(name) {
 				continue
 			}
 			p := byName[folded]
@@ -607,7 +615,7 @@ func (c *comparison) trimPrefix(name string) string {
 // compareTable decides one table. It never fails: a failure is a verdict.
 func (c *comparison) compareTable(ctx context.Context, p pair) TableReport {
 	started := c.m.clock()
-	tr := TableReport{Table: p.name, LSN: p.lsn, Tracked: p.tracked, MetadataRows: p.metadataRows, MetadataSum: p.metadataSum}
+	tr := TableReport{Table: p.name, LSN: p.lsn, Tracked: p.tracked, MetadataRows: p.metadataRows, MetadataSum: p.metadataSum, MetadataDoubt: p.metadataDoubt}
 	if p.mirror != nil {
 		tr.Table, tr.MirrorName = p.mirror.Name, p.mirror.String()
 	}
@@ -659,7 +667,7 @@ func (c *comparison) compareBoth(ctx context.Context, p pair, blank TableReport)
 			// A plan is for the metadata row as it is now that the rows were read.
 			after := p
 			if err = c.describeNow(ctx, &after); err == nil {
-				tr.Tracked, tr.MetadataRows, tr.MetadataSum = after.tracked, after.metadataRows, after.metadataSum
+				tr.Tracked, tr.MetadataRows, tr.MetadataSum, tr.MetadataDoubt = after.tracked, after.metadataRows, after.metadataSum, after.metadataDoubt
 			}
 		}
 		tr.fail(ctx, err)
@@ -671,7 +679,7 @@ func (c *comparison) compareBoth(ctx context.Context, p pair, blank TableReport)
 			tr.fail(ctx, err)
 			return tr
 		}
-		blank.LSN, blank.Tracked, blank.MetadataRows, blank.MetadataSum = p.lsn, p.tracked, p.metadataRows, p.metadataSum
+		blank.LSN, blank.Tracked, blank.MetadataRows, blank.MetadataSum, blank.MetadataDoubt = p.lsn, p.tracked, p.metadataRows, p.metadataSum, p.metadataDoubt
 	}
 	return tr
 }
@@ -705,9 +713,14 @@ func (p *pair) inMirror() Table {
 // describe notes what the metadata table has for a table.
 func (p *pair) describe(md *metadata) {
 	t := p.inMirror()
-	p.lsn, p.metadataSum = md.lsnOf(t), ""
+	p.lsn, p.metadataSum, p.metadataDoubt = md.lsnOf(t), "", ""
+	if doubt := md.doubt(t); doubt != "" {
+		p.lsn, p.metadataDoubt = nil, "it "+doubt
+	} else if p.unread != "" {
+		p.metadataDoubt = "its metadata row cannot be read: " + p.unread
+	}
 	p.metadataRows = len(md.rowsOf(t))
-	if p.tracked = p.metadataRows > 0; p.tracked {
+	if p.tracked = p.metadataRows > 0; p.tracked || p.metadataDoubt != "" {
 		p.metadataSum = md.fingerprint(t)
 	}
 }

@@ -254,7 +254,7 @@ func (m *Mirror) outcomeBy(r Reconciled, later []Reconciled) Outcome {
 				var values Row
 				md.columns = nil
 				for _, c := range row {
-					md.columns, values = append(md.columns, c.Column), append(values, c.Value)
+					md.columns, values = append(md.columns, Column{Name: c.Column}), append(values, c.Value)
 				}
 				md.byTable[FoldName(rt.Table)] = append(md.byTable[FoldName(rt.Table)], len(md.rows))
 				md.rows = append(md.rows, metadataRow{table: rt.Table, values: values})
@@ -298,7 +298,7 @@ func (m *Mirror) evidence(md *metadata, receipt *Receipt) (before, after bool) {
 		for i := range md.rows {
 			is = append(is, md.cells(&md.rows[i]))
 		}
-		return sameRows(was, is), false
+		return m.sameRows(was, is), false
 	}
 	silent := false
 	for _, rt := range receipt.Tables {
@@ -306,10 +306,10 @@ func (m *Mirror) evidence(md *metadata, receipt *Receipt) (before, after bool) {
 			continue
 		}
 		is := md.cellsOf(rt.Table)
-		asBefore := sameRows(rt.Metadata, is)
+		asBefore := m.sameRows(rt.Metadata, is)
 		asAfter := len(is) == 0 && md != nil
 		if slices.Contains(rt.Actions, ActionResetLSN) {
-			asAfter = sameRows(m.reset(rt.Metadata), is)
+			asAfter = m.sameRows(m.reset(rt.Metadata), is)
 			if asAfter && asBefore { // its LSN was -1 already, so it tells nothing
 				silent = silent || !slices.Contains(rt.Actions, ActionTruncate)
 				continue
@@ -338,6 +338,21 @@ func (m *Mirror) reset(rows [][]Cell) [][]Cell {
 	return out
 }
 
+// plainLSN returns a metadata row with its LSN as a number, however the column
+// holds it.
+func (m *Mirror) plainLSN(row []Cell) []Cell {
+	row = slices.Clone(row)
+	for i, c := range row {
+		if FoldName(c.Column) != FoldName(m.names.lsnColumn) {
+			continue
+		}
+		if lsn, _ := readLSN(c.Value); lsn != nil {
+			row[i].Value = int64(*lsn)
+		}
+	}
+	return row
+}
+
 // cellsOf returns the metadata rows of a table.
 func (md *metadata) cellsOf(name string) [][]Cell {
 	var rows [][]Cell
@@ -348,13 +363,13 @@ func (md *metadata) cellsOf(name string) [][]Cell {
 }
 
 // sameRows compares metadata rows in any order.
-func sameRows(a, b [][]Cell) bool {
+func (m *Mirror) sameRows(a, b [][]Cell) bool {
 	if len(a) != len(b) {
 		return false
 	}
 	b = slices.Clone(b)
 	for _, row := range a {
-		i := slices.IndexFunc(b, func(other []Cell) bool { return sameCells(row, other) })
+		i := slices.IndexFunc(b, func(other []Cell) bool { return sameCells(m.plainLSN(row), m.plainLSN(other)) })
 		if i < 0 {
 			return false
 		}

@@ -1,14 +1,20 @@
 package mirror
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
+	"database/sql/driver"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 )
 
 // metadataNames are the names of the metadata table and of the two columns
@@ -19,17 +25,24 @@ type metadataNames struct{ table, tableColumn, lsnColumn string }
 type metadata struct {
 	table     Table
 	name, lsn Column
-	columns   []string // in the order of metadataRow.values
+	columns   []Column // in the order of metadataRow.values
 	rows      []metadataRow
-	byTable   map[string][]int // folded table name to indexes of rows
-	lost      []string         // columns whose values cannot be put back
+	lost      []string // columns whose values cannot be put back
+
+	// byTable has the rows of each table of the catalogue and of each that is
+	// named and absent, by folded name; doubts has rows that may mean a table
+	// and are nobody's.
+	byTable, doubts map[string][]int
 }
 
 // metadataRow is one row of the metadata table, kept whole.
 type metadataRow struct {
-	table  string
-	lsn    *LSN // nil for NULL
-	values Row
+	table   string // as the row spells it, "" for none
+	means   Table  // the table that it is of; it has no name when that is not known
+	unread  bool   // the name is no text
+	lsn     *LSN   // nil for NULL, and with a problem
+	problem string // what is wrong with the LSN, "" for nothing
+	values  Row
 }
 
 // findMetadata returns the metadata table among tables.
@@ -92,19 +105,22 @@ func resyncCommand(contextID string, tables []string) string {
 }
 
 // readMetadata reads the whole metadata table through src, which is the store
-// or a transaction of it.
+// or a transaction of it. Its rows are matched with tables, the catalogue.
 func (m *Mirror) readMetadata(ctx context.Context, src Source, tables []Table) (*metadata, error) {
 	t, err := m.findMetadata(tables)
 	if err != nil {
 		return nil, err
 	}
-	md := &metadata{table: t, byTable: map[string][]int{}}
-	if md.name, err = metadataColumn(t, m.names.tableColumn, KindString); err != nil {
+	return m.readMetadataFrom(ctx, src, t, tables)
+}
+
+func (m *Mirror) readMetadataFrom(ctx context.Context, src Source, t Table, tables []Table) (*metadata, error) {
+	md := &metadata{table: t}
+	var err error
+	if md.name, md.lsn, err = m.metadataColumns(t); err != nil {
 		return nil, err
 	}
-	if md.lsn, err = metadataColumn(t, m.names.lsnColumn, KindInt); err != nil {
-		return nil, err
-	}
+	var names []string
 	var nameAt, lsnAt int
 	for _, c := range t.Columns {
 		if c.Generated || c.Type.Kind() == KindOther {
@@ -119,9 +135,9 @@ func (m *Mirror) readMetadata(ctx context.Context, src Source, tables []Table) (
 		case md.lsn.Name:
 			lsnAt = len(md.columns)
 		}
-		md.columns = append(md.columns, c.Name)
+		md.columns, names = append(md.columns, c), append(names, c.Name)
 	}
-	for batch, err := range src.Rows(ctx, Query{Table: t, Columns: md.columns}) {
+	for batch, err := range src.Rows(ctx, Query{Table: t, Columns: names, Verbatim: true}) {
 		if errors.Is(err, ErrTableNotFound) {
 			_, err = m.findMetadata(nil)
 		}
@@ -130,50 +146,137 @@ func (m *Mirror) readMetadata(ctx context.Context, src Source, tables []Table) (
 		}
 		for _, r := range batch {
 			row := metadataRow{values: r.Clone()}
-			row.table, _ = row.values[nameAt].(string)
-			if n, ok := row.values[lsnAt].(int64); ok {
-				lsn := LSN(n)
-				row.lsn = &lsn
-			}
-			if row.values[nameAt] != nil {
-				folded := FoldName(row.table)
-				md.byTable[folded] = append(md.byTable[folded], len(md.rows))
-			}
+			row.table, row.unread = readName(row.values[nameAt])
+			row.lsn, row.problem = readLSN(row.values[lsnAt])
 			md.rows = append(md.rows, row)
 		}
 	}
+	md.match(tables)
 	return md, nil
 }
 
-func metadataColumn(t Table, name string, kind Kind) (Column, error) {
-	c, ok := t.Column(name)
-	if !ok {
+// metadataColumns finds the two columns that the vendor documents.
+func (m *Mirror) metadataColumns(t Table) (name, lsn Column, err error) {
+	name, err = metadataColumn(t, m.names.tableColumn, "text", func(typ Type) bool {
+		return typ.Kind() == KindString || typ.Kind() == KindBytes
+	})
+	if err == nil {
+		lsn, err = metadataColumn(t, m.names.lsnColumn, "an integer", func(typ Type) bool {
+			return typ.Kind() == KindInt || typ.Name == "decimal" && typ.Scale == 0
+		})
+	}
+	return name, lsn, err
+}
+
+func metadataColumn(t Table, name, want string, ok func(Type) bool) (Column, error) {
+	c, found := t.Column(name)
+	if !found {
 		return c, fmt.Errorf("%w %q: no column %q among %s: name the right one in Options",
 			ErrMetadata, shown(t.Name), shown(name), clip(printable(strings.Join(t.ColumnNames(), ", ")), 4*maxNameLength))
 	}
-	if c.Type.Kind() != kind {
-		want := "a string"
-		if kind == KindInt {
-			want = "an integer"
-		}
+	if !ok(c.Type) {
 		return c, fmt.Errorf("%w %q: column %q is %s, not %s: name the right one in Options",
 			ErrMetadata, shown(t.Name), shown(c.Name), shown(c.Type.String()), want)
 	}
 	return c, nil
 }
 
-// rowsOf returns the indexes of the rows of a table. The task writes the bare
-// name; a name with the table's schema means the same table.
+// readName returns a table's name as a metadata row has it. Bytes are a name when
+// they are text; otherwise what is returned is for people.
+func readName(v driver.Value) (name string, unread bool) {
+	if as, ok := v.(Verbatim); ok {
+		v = as.Value
+	}
+	switch v := v.(type) {
+	case nil:
+		return "", false
+	case string:
+		return v, false
+	case []byte:
+		if text := string(v); isText(text) {
+			return text, false
+		}
+		if text, ok := fromUTF16(v); ok {
+			return text, false
+		}
+		return Cell{Value: v}.text(), true
+	default:
+		return Cell{Value: v}.text(), true
+	}
+}
+
+func isText(s string) bool {
+	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
+}
+
+// fromUTF16 reads the bytes of nvarchar. A name has at least one letter of
+// Latin, which makes a zero byte; other bytes are text too easily.
+func fromUTF16(b []byte) (string, bool) {
+	if len(b)%2 != 0 || !bytes.Contains(b, []byte{0}) {
+		return "", false
+	}
+	units := make([]uint16, len(b)/2)
+	for i := range units {
+		units[i] = uint16(b[2*i]) | uint16(b[2*i+1])<<8
+	}
+	s := string(utf16.Decode(units))
+	return s, isText(s) && !strings.ContainsRune(s, utf8.RuneError)
+}
+
+// readLSN returns an LSN, nil for NULL, and what is wrong with one that is no
+// integer of 64 bits.
+func readLSN(v driver.Value) (lsn *LSN, problem string) {
+	as, verbatim := v.(Verbatim)
+	if verbatim {
+		v = as.Value
+	}
+	var n int64
+	switch x := v.(type) {
+	case nil:
+		return nil, ""
+	case int64:
+		n = x
+	case []byte:
+		if verbatim { // and so no decimal
+			return nil, "its LSN is stored as bytes, " + Cell{Value: x}.text() + ", and not as an integer"
+		}
+		var err error
+		if n, err = strconv.ParseInt(string(x), 10, 64); err != nil {
+			return nil, "its LSN is " + clip(printable(string(x)), 64) + ", which 64 bits cannot hold"
+		}
+	case string:
+		return nil, "its LSN is text, " + Cell{Value: x}.text() + ", and not an integer"
+	default:
+		return nil, "its LSN is " + Cell{Value: x}.text() + ", which is no integer"
+	}
+	return (*LSN)(&n), ""
+}
+
+// rowsOf returns the indexes of the rows of a table.
 func (md *metadata) rowsOf(t Table) []int {
 	if md == nil {
 		return nil
 	}
-	at := md.byTable[FoldName(t.Name)]
-	if t.Schema != "" {
-		at = append(slices.Clip(at), md.byTable[FoldName(t.String())]...)
-	}
-	return at
+	return md.byTable[md.key(t)]
 }
+
+// key is the folded name of a table in byTable: its own, or for one that the
+// catalogue does not have the bare one.
+func (md *metadata) key(t Table) string {
+	folded := FoldName(t.Name)
+	if _, known := md.byTable[folded]; known {
+		return folded
+	}
+	return FoldName(bareName(t.Name))
+}
+
+// keptPrefix begins the name of what a hard reset made of the metadata table.
+// Such a name does not end as that of a metadata table does, whoever looks for
+// one.
+const keptPrefix = "before_hard_reset_"
+
+// isKept reports whether a table is a metadata table that a hard reset kept.
+func isKept(table string) bool { return strings.HasPrefix(FoldName(table), keptPrefix) }
 
 // row returns the row of a table. Several rows are an error, because which one
 // the Mirroring Task reads is not known.
@@ -202,7 +305,7 @@ func (md *metadata) fingerprint(t Table) string {
 	for _, i := range md.rowsOf(t) {
 		fmt.Fprintf(h, "row")
 		for n, c := range md.columns {
-			fmt.Fprintf(h, "|%q", c)
+			fmt.Fprintf(h, "|%q", c.Name)
 			writeValue(h, md.rows[i].values[n])
 		}
 	}
@@ -213,7 +316,10 @@ func (md *metadata) fingerprint(t Table) string {
 func (md *metadata) cells(r *metadataRow) []Cell {
 	cells := make([]Cell, len(md.columns))
 	for i, c := range md.columns {
-		cells[i] = Cell{Column: c, Value: r.values[i]}
+		cells[i] = Cell{Column: c.Name, Value: r.values[i]}
+		if c.Name == md.lsn.Name {
+			cells[i] = newCell(c, r.values[i])
+		}
 	}
 	return cells
 }

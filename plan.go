@@ -163,6 +163,8 @@ func (r *Report) step(t *TableReport) (Step, string) {
 		return StepNone, "a replica has no LSN: the newer client's own program re-synchronizes tables"
 	case r.State == MirrorAwaitingFirstCycle:
 		return StepNone, "there is no metadata table: the next cycle populates everything"
+	case t.MetadataDoubt != "":
+		return StepUnknown, t.MetadataDoubt
 	case !t.Tracked:
 		return StepNone, "it has no metadata row: the next cycle sends all of its rows"
 	case t.requested():

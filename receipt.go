@@ -172,11 +172,11 @@ func (m *Mirror) checkMetadataRow(t ReceiptTable, row []Cell) error {
 	for _, c := range row {
 		switch FoldName(c.Column) {
 		case FoldName(m.names.tableColumn):
-			s, _ := c.Value.(string)
-			name = FoldName(s) == FoldName(t.Table) || strings.HasSuffix(FoldName(s), "."+FoldName(t.Table))
+			s, unread := readName(c.Value)
+			name = s == t.Table || !unread && sameTable(s, t.Table)
 		case FoldName(m.names.lsnColumn):
-			n, isInt := c.Value.(int64)
-			lsn = t.LSN == nil && (c.Value == nil || len(t.Metadata) > 1) || isInt && t.LSN != nil && LSN(n) == *t.LSN
+			n, _ := readLSN(c.Value)
+			lsn = t.LSN == nil && (n == nil || len(t.Metadata) > 1) || n != nil && t.LSN != nil && *n == *t.LSN
 		}
 	}
 	if !name || !lsn {

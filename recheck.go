@@ -91,7 +91,7 @@ func (m *Mirror) Recheck(ctx context.Context, source Source, report *Report, opt
 		t := &out.Tables[i]
 		p, _ := c.pairOf(pairs, t)
 		t.look(p.lsn)
-		t.LSN, t.Tracked, t.MetadataRows, t.MetadataSum = p.lsn, p.tracked, p.metadataRows, p.metadataSum
+		t.LSN, t.Tracked, t.MetadataRows, t.MetadataSum, t.MetadataDoubt = p.lsn, p.tracked, p.metadataRows, p.metadataSum, p.metadataDoubt
 	}
 	late := o.After > 0 && m.clock().Sub(report.Finished) >= o.After
 	for i := range out.Tables {
@@ -275,6 +275,9 @@ func (c *comparison) recheckTable(ctx context.Context, p pair, t *TableReport, s
 // read: its LSN is valid, and the one from before. Without one the next cycle
 // sends all of it. A replica has no LSNs at all.
 func (c *comparison) settled(ctx context.Context, p pair) (bool, error) {
+	if p.metadataDoubt != "" {
+		return false, nil
+	}
 	if c.metadata == nil {
 		return true, nil
 	}

@@ -185,6 +185,11 @@ type TableReport struct {
 	MetadataRows int    `json:"metadataRows,omitempty"`
 	MetadataSum  string `json:"metadataSum,omitempty"`
 
+	// MetadataDoubt says why it is not known which metadata rows are the
+	// table's, or what they hold; "" when it is. Tracked, MetadataRows and LSN
+	// mean nothing then, and nothing resets the table.
+	MetadataDoubt string `json:"metadataDoubt,omitempty"`
+
 	// RowBytes is about how many bytes of values a row of the source has, from
 	// the first rows of each range that was read; 0 when none was.
 	RowBytes int64 `json:"rowBytes,omitempty"`

@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -209,8 +210,11 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src Source) (*Receipt, err
 		receipt.Metadata = &md.table
 		for i := range md.rows {
 			row := &md.rows[i]
-			rt := ReceiptTable{Table: row.table, LSN: row.lsn, Metadata: [][]Cell{md.cells(row)}, Actions: []Action{ActionDeleteMetadata}}
-			if err := describeTable(ctx, r, src, md, row.table, &rt); err != nil {
+			rt := ReceiptTable{Table: row.table, LSN: row.lsn, Metadata: [][]Cell{md.cells(row)}, Actions: []Action{ActionDeleteMetadata}, Note: row.problem}
+			if row.means.Name != "" && FoldName(row.means.Name) != FoldName(row.table) {
+				rt.Table = row.means.Name
+			}
+			if err := describeTable(ctx, r, src, md, rt.Table, &rt); err != nil {
 				return nil, err
 			}
 			receipt.Tables = append(receipt.Tables, rt)
@@ -233,9 +237,20 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src Source) (*Receipt, err
 		}
 	}
 	refused := &Error{Op: string(r.op), ContextID: m.contextID, Err: ErrMetadata}
+	if slices.Contains(r.names, allTables) {
+		for i := range md.rows {
+			if row := &md.rows[i]; row.table != "" && row.means.Name == "" {
+				refused.Tables = append(refused.Tables, TableError{Table: row.table, Reason: md.lone(i)})
+			}
+		}
+	}
 	left := 0
 	for _, target := range targets {
 		rt := ReceiptTable{Table: target.Name}
+		if doubt := md.doubt(target); doubt != "" {
+			refused.Tables = append(refused.Tables, TableError{Table: target.Name, Reason: doubt})
+			continue
+		}
 		actions := r.actions
 		if r.steps != nil {
 			step := r.stepOf(target)
@@ -256,7 +271,7 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src Source) (*Receipt, err
 		}
 		rows := md.rowsOf(target)
 		if len(rows) == 1 {
-			rt.LSN = md.rows[rows[0]].lsn
+			rt.LSN, rt.Note = md.rows[rows[0]].lsn, cmp.Or(rt.Note, md.rows[rows[0]].problem)
 		}
 		if len(rows) > 1 && !slices.Contains(actions, ActionDeleteMetadata) {
 			_, err := md.row(target)
@@ -265,6 +280,11 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src Source) (*Receipt, err
 		}
 		for _, i := range rows {
 			rt.Metadata = append(rt.Metadata, md.cells(&md.rows[i]))
+		}
+		if _, err := Normalize(md.lsn.Type, int64(ResendAll)); err != nil && len(rows) > 0 && slices.Contains(actions, ActionResetLSN) {
+			refused.Tables = append(refused.Tables, TableError{Table: target.Name, Reason: fmt.Sprintf(
+				"cannot get LSN -1, because column %q is %s: HardReset of that table deletes its metadata row instead", shown(md.lsn.Name), md.lsn.Type)})
+			continue
 		}
 		for _, a := range actions {
 			onData := a == ActionTruncate || a == ActionDrop
@@ -356,18 +376,13 @@ func findTable(tables []Table, name string) (Table, bool, error) {
 func (m *Mirror) resolve(r *resync, md *metadata) ([]Table, error) {
 	var known []string
 	for _, t := range r.tables {
-		if FoldName(t.Name) != FoldName(md.table.Name) {
+		if FoldName(t.Name) != FoldName(md.table.Name) && !isKept(t.Name) {
 			known = append(known, t.Name)
 		}
 	}
-	var tracked []string
 	for _, row := range md.rows {
-		if row.table == "" {
-			continue
-		}
-		tracked = append(tracked, row.table)
-		if _, ok, err := findTable(r.tables, row.table); !ok && err == nil {
-			known = append(known, row.table)
+		if row.means.Name != "" && row.means.Columns == nil {
+			known = append(known, row.means.Name)
 		}
 	}
 	var targets []Table
@@ -379,13 +394,11 @@ func (m *Mirror) resolve(r *resync, md *metadata) ([]Table, error) {
 			refused.Tables = append(refused.Tables, TableError{Table: name, Reason: err.Error()})
 			return
 		}
-		if !ok {
-			i := slices.IndexFunc(known, func(k string) bool { return FoldName(k) == FoldName(name) })
-			if i < 0 {
+		if !ok || isKept(t.Name) {
+			if t, ok = md.meant(name); !ok {
 				refused.Tables = append(refused.Tables, m.unknownTable(name, known, "HardReset without Tables drops it", "name the prefix in CompareOptions.SchemaPrefixes where only the source has it"))
 				return
 			}
-			t = Table{Name: known[i]}
 		}
 		folded := FoldName(t.Name)
 		if folded == FoldName(md.table.Name) {
@@ -405,9 +418,9 @@ func (m *Mirror) resolve(r *resync, md *metadata) ([]Table, error) {
 			add(name)
 			continue
 		}
-		for _, t := range tracked {
-			if FoldName(t) != FoldName(md.table.Name) { // a row about itself
-				add(t)
+		for _, row := range md.rows {
+			if row.means.Name != "" && FoldName(row.means.Name) != FoldName(md.table.Name) { // a row about itself
+				add(row.means.Name)
 			}
 		}
 	}
@@ -426,11 +439,7 @@ func (m *Mirror) apply(ctx context.Context, r *resync, tx Tx, receipt *Receipt) 
 	if receipt.Metadata != nil {
 		return tx.Drop(ctx, t)
 	}
-	name, err := metadataColumn(t, m.names.tableColumn, KindString)
-	if err != nil {
-		return err
-	}
-	lsn, err := metadataColumn(t, m.names.lsnColumn, KindInt)
+	name, lsn, err := m.metadataColumns(t)
 	if err != nil {
 		return err
 	}
@@ -682,7 +691,7 @@ func (m *Mirror) restoreRows(ctx context.Context, tx Tx, tables []Table, receipt
 					was, previous[i].Value = c, int64(ResendAll)
 				}
 			}
-			if !sameCells(previous, md.cells(row)) {
+			if !sameCells(m.plainLSN(previous), m.plainLSN(md.cells(row))) {
 				refuse("has another metadata row now")
 				continue
 			}

@@ -129,24 +129,35 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 			return nil, wrapError(ctx, err, "status of "+m.contextID)
 		}
 		ts := tableStatus(md, t, rows)
+		if doubt := md.doubt(t); doubt != "" {
+			ts.State, ts.Reason = TableInvalid, doubt
+		}
 		if _, _, err := findTable(tables, t.Name); err != nil {
 			ts.Table, ts.State, ts.Reason = t.String(), TableInvalid, err.Error()
 		}
 		st.Tables = append(st.Tables, ts)
 	}
 	if md != nil {
-		for _, r := range md.rows {
-			if _, found, err := findTable(tables, r.table); found || err != nil {
+		for i := range md.rows {
+			r := &md.rows[i]
+			name, folded := r.means.Name, FoldName(r.means.Name)
+			switch {
+			case name == "" && r.table == "" || r.means.Columns != nil:
+				continue
+			case name == "":
+				name, folded = r.table, "\x00"+r.table // it may have the name of a table
+			}
+			if seen[folded] {
 				continue
 			}
-			if folded := FoldName(r.table); r.table != "" && !seen[folded] {
-				seen[folded] = true
-				ts := tableStatus(md, Table{Name: r.table}, 0)
-				if ts.State != TableInvalid {
-					ts.State = TableAbsent
-				}
-				st.Tables = append(st.Tables, ts)
+			seen[folded] = true
+			ts := TableStatus{Table: name, State: TableInvalid, LSN: r.lsn}
+			if r.means.Name == "" {
+				ts.Reason = md.lone(i)
+			} else if ts = tableStatus(md, r.means, 0); ts.State != TableInvalid {
+				ts.State = TableAbsent
 			}
+			st.Tables = append(st.Tables, ts)
 		}
 	}
 	st.Mistakes = m.mirrorMistakes(m.contentsOf(tables, func(name string) string { return name }))
@@ -183,6 +194,8 @@ func tableStatus(md *metadata, t Table, rows int64) TableStatus {
 	}
 	ts.LSN = r.lsn
 	switch {
+	case r.problem != "":
+		ts.State, ts.Reason = TableInvalid, r.problem+": reset it"
 	case r.lsn == nil:
 		ts.State, ts.Reason = TableInvalid, "its LSN is NULL: reset it"
 	case *r.lsn < ResendAll:

@@ -32,6 +32,7 @@ func Run(t *testing.T, open Open, skips ...Skip) {
 		area{"reset", resetScenarios()},
 		area{"hard reset", hardResetScenarios()},
 		area{"undo", undoScenarios()},
+		area{"metadata", metadataScenarios()},
 		area{"procedure", procedureScenarios()},
 	)
 }

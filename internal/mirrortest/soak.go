@@ -240,8 +240,7 @@ func (s *soak) cycle(ctx context.Context, r *rand.Rand, n int) {
 // secondRow reports whether a store refused a second row with one key, or a
 // second metadata table.
 func secondRow(err error) bool {
-	return slices.ContainsFunc([]string{"UNIQUE constraint", "the key is there already", "create the metadata table"},
-		func(text string) bool { return strings.Contains(err.Error(), text) })
+	return errors.Is(err, mirror.ErrConstraint) || strings.Contains(err.Error(), "create the metadata table")
 }
 
 // change changes some rows of the customer.

@@ -69,7 +69,7 @@ func dialect() *sqlstore.Dialect {
 		ColumnType:   columnType,
 		Codec:        codec,
 		Placeholder:  func(n int) string { return fmt.Sprintf("?%d", n) },
-		OwnValues:    true,              // it copies out of SQLite's memory
+		OwnValues:    true, // it copies out of SQLite's memory
 		AnyValue:     true,
 		Rename:       rename,
 		MaxRows:      1,                 // a prepared row binds faster than many rows at once
