@@ -761,7 +761,7 @@ func (t *TableReport) differences() int64 {
 // decide draws the verdict from what was found.
 func (t *TableReport) decide() {
 	n := t.differences()
-	if t.resent() {
+	if t.requested() {
 		t.setStates(DiffPending)
 		t.Pending, t.Diverged = n, 0
 	}
@@ -771,7 +771,7 @@ func (t *TableReport) decide() {
 	case t.Verdict == VerdictIncomparable:
 	case n == 0:
 		t.Verdict = VerdictIdentical
-	case t.Pending == n && (!t.Truncated || t.resent()):
+	case t.Pending == n && (!t.Truncated || t.requested()):
 		t.Verdict = VerdictPending
 	default:
 		t.Verdict = VerdictDifferent
@@ -813,7 +813,7 @@ func (t *TableReport) fail(ctx context.Context, err error) {
 func (t *TableReport) forgetRows() {
 	t.SourceRows, t.MirrorRows = 0, 0
 	t.Missing, t.Extra, t.Changed, t.Duplicate = 0, 0, 0, 0
-	t.Pending, t.Diverged, t.Truncated = 0, 0, false
+	t.Pending, t.Diverged, t.Truncated, t.Read = 0, 0, false, 0
 	t.ChangedColumns, t.Samples, t.Differences = nil, nil, nil
 }
 

@@ -27,13 +27,22 @@ func exampleDatabases() (customersDatabase, mirrorsDatabase *memory.Store) {
 		memory.New(contact(mirror.Row{1, "Alfa"}, mirror.Row{2, "Betta"}), person, lsns)
 }
 
+// tracked turns on change tracking for the customer's database. Nothing was
+// changed there after the LSNs of the example's mirror.
+func tracked(database mirror.Store) *cycle.Customer {
+	customer := cycle.NewCustomer("Cust10195", database)
+	customer.Restore(81200)
+	return customer
+}
+
 // exampleTime keeps the output of the examples as it is.
 func exampleTime() time.Time { return time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC) }
 
-// The main job: find what differs and have it sent again.
+// The main job: find what no cycle will repair, and have it sent again.
 func Example() {
 	ctx := context.Background()
-	source, store := exampleDatabases()
+	database, store := exampleDatabases()
+	source := tracked(database) // as the customer's SQL Server does
 
 	m, err := mirror.New("Cust10195", store, nil)
 	if err != nil {
@@ -41,13 +50,19 @@ func Example() {
 		return
 	}
 	report, err := m.Compare(ctx, source, nil)
+	if err == nil {
+		err = report.Err()
+	}
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println("differ:", report.Stale())
-	if stale := report.Stale(); len(stale) > 0 {
-		if _, err := m.ResetTables(ctx, stale, nil); err != nil {
+	plan := report.Plan()
+	for _, t := range plan.Tables {
+		fmt.Printf("%s: %s, %s\n", t.Table, t.Step, t.Reason)
+	}
+	if !plan.Empty() {
+		if _, err := m.Apply(ctx, plan, nil); err != nil {
 			fmt.Println(err)
 			return
 		}
@@ -56,7 +71,7 @@ func Example() {
 	fmt.Println("LSN of contact:", lsn)
 
 	// Output:
-	// differ: [contact]
+	// contact: reset, 2 rows diverged
 	// LSN of contact: -1
 }
 
@@ -103,9 +118,9 @@ func ExampleMirror_Compare_pending() {
 // A plan can be reviewed, kept as JSON, and applied later.
 func ExampleMirror_Apply() {
 	ctx := context.Background()
-	source, store := exampleDatabases()
+	database, store := exampleDatabases()
 	m, _ := mirror.New("Cust10195", store, &mirror.Options{Clock: exampleTime})
-	report, err := m.Compare(ctx, source, nil)
+	report, err := m.Compare(ctx, tracked(database), nil)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -124,7 +139,7 @@ func ExampleMirror_Apply() {
 	// Output:
 	// Plan for Cust10195, from the comparison of 2026-02-03 04:05:06 UTC
 	//   TABLE    STEP   ROWS  MB  BATCHES  CYCLES  REASON
-	//   contact  reset     3  <1        1       1  2 rows differing, not known to be pending or not
+	//   contact  reset     3  <1        1       1  2 rows diverged
 	//   contact will be as it is until the next cycle, then empty until it is populated.
 	// reset: contact
 	// true
@@ -213,9 +228,9 @@ func ExampleMirror_Reconcile() {
 func ExampleFleet() {
 	open := func(id string) mirror.Member {
 		return mirror.Member{ContextID: id, Open: func(context.Context) (*mirror.Connection, error) {
-			source, store := exampleDatabases()
+			database, store := exampleDatabases()
 			m, err := mirror.New("Cust10195", store, nil)
-			return &mirror.Connection{Mirror: m, Source: source}, err
+			return &mirror.Connection{Mirror: m, Source: tracked(database)}, err
 		}}
 	}
 	fleet := &mirror.Fleet{Members: []mirror.Member{open("Cust10195"), open("Cust10196")}}
@@ -313,10 +328,13 @@ func ExampleMirror_Compare() {
 // A reset needs names; those that a comparison found come from Report.Stale.
 func ExampleMirror_ResetTables() {
 	ctx := context.Background()
-	source, store := exampleDatabases()
+	database, store := exampleDatabases()
 	m, _ := mirror.New("Cust10195", store, &mirror.Options{Clock: exampleTime})
 
-	report, err := m.Compare(ctx, source, nil)
+	report, err := m.Compare(ctx, tracked(database), nil)
+	if err == nil {
+		err = report.Err()
+	}
 	if err != nil {
 		fmt.Println(err)
 		return

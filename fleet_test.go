@@ -30,7 +30,7 @@ func member(t *testing.T, id string, damage int, open, most *atomic.Int64) mirro
 		source, store := twins(20, func(i int) bool { return i < damage })
 		require.NoError(t, store.Seed(memory.Metadata(id, map[string]mirror.LSN{"contact": 812})))
 		m, err := mirror.New(id, store, nil)
-		return &mirror.Connection{Mirror: m, Source: source, Close: func() error { open.Add(-1); return nil }}, err
+		return &mirror.Connection{Mirror: m, Source: still{source}, Close: func() error { open.Add(-1); return nil }}, err
 	}}
 }
 

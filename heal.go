@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -23,10 +24,17 @@ type HealOptions struct {
 	// Rounds bounds how often tables are reset. Default: 2.
 	Rounds int
 
-	// Rechecks bounds how many cycles are waited for when the source does not
-	// track changes, to find out what is pending. Tables of which nothing is
-	// known to have diverged after that are left alone. Default: 4.
+	// Rechecks bounds how many cycles are waited for in a round, to find out
+	// what the cycles mend by themselves: columns that differ, and rows when the
+	// source does not track changes. Default: 4.
 	Rechecks int
+
+	// Unknown also resets the tables of which it is not known by then whether
+	// they need it. Default: they are left alone.
+	Unknown bool
+
+	// MaxRowShare and MaxTableShare are those of ApplyOptions.
+	MaxRowShare, MaxTableShare float64
 }
 
 // HealReport is what [Mirror.Heal] found and did.
@@ -35,8 +43,8 @@ type HealReport struct {
 	Started   time.Time `json:"started"`
 	Finished  time.Time `json:"finished"`
 
-	// Healed says that the last comparison found nothing to repair, and that
-	// every table was compared.
+	// Healed says that the last comparison compared every table, and found
+	// rows that are equal, or known to be pending.
 	Healed bool `json:"healed"`
 
 	// Stopped says why it ended before that: the error, if there was one.
@@ -55,11 +63,14 @@ type HealRound struct {
 	Wait    *WaitReport `json:"wait,omitempty"`
 }
 
-// Heal compares the mirror with source, resets what is known to have diverged,
-// waits until the Mirroring Task has populated it, and compares again, until
-// nothing is left to repair or the rounds are used up. It never makes a hard
-// reset: tables that need one stay in the last round's Plan, Healed is false and
-// Stopped says why.
+// Heal compares the mirror with source, resets what its [Plan] resets without
+// being asked for more, waits until the Mirroring Task has populated that, and
+// compares again, until nothing is left to repair or the rounds are used up. It
+// never makes a hard reset: tables that need one stay in the last round's Plan,
+// Healed is false and Stopped says why.
+//
+// When so much differs that the source may be the wrong database, Heal changes
+// nothing and returns a [LimitError].
 //
 // The report comes with every error but one about the options, so what was done
 // is always known.
@@ -74,6 +85,9 @@ func (m *Mirror) Heal(ctx context.Context, source Source, opts *HealOptions) (*H
 	}
 	if o.Rounds < 0 || o.Rechecks < 0 {
 		return nil, fmt.Errorf("%s: Rounds and Rechecks cannot be negative", doing)
+	}
+	if err := checkShares(o.MaxRowShare, o.MaxTableShare); err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
 	o.Rounds, o.Rechecks = cmp.Or(o.Rounds, 2), cmp.Or(o.Rechecks, 4)
 	wait := WaitOptions{ResetAgain: 1}
@@ -93,6 +107,7 @@ func (m *Mirror) Heal(ctx context.Context, source Source, opts *HealOptions) (*H
 }
 
 func (m *Mirror) heal(ctx context.Context, source Source, o HealOptions, wait WaitOptions, h *HealReport) error {
+	populated := map[string]int{} // how often Heal saw a table populated after its reset, by folded name
 	for n := 0; ; n++ {
 		report, err := m.Compare(ctx, source, o.Compare)
 		if report != nil {
@@ -105,13 +120,23 @@ func (m *Mirror) heal(ctx context.Context, source Source, o HealOptions, wait Wa
 		if err := wrong(report.Mistakes); err != nil {
 			return fmt.Errorf("heal %s: %w", m.contextID, err)
 		}
+		for i := range report.Tables {
+			report.Tables[i].Populated = populated[FoldName(report.Tables[i].Table)]
+		}
+		round.Plan = report.Plan()
+		if err := round.Plan.limit("heal", 0, o.MaxRowShare, o.MaxTableShare); err != nil {
+			return err // at once, and not when enough is known to reset it
+		}
 		if err := m.findOut(ctx, source, o, wait.Schedule, round); err != nil {
 			return err
 		}
 		round.Plan = round.Report.Plan()
-		mild := round.Report.mild(round.Plan)
+		if !round.Report.Incomplete && round.Report.moved() && n < o.Rounds {
+			continue
+		}
+		mild := round.Plan.mild(o.Unknown)
 		if len(mild) == 0 {
-			h.Stopped = round.Report.unhealed(round.Plan)
+			h.Stopped = round.Report.unhealed(round.Plan, o)
 			h.Healed = h.Stopped == ""
 			return nil
 		}
@@ -119,7 +144,9 @@ func (m *Mirror) heal(ctx context.Context, source Source, o HealOptions, wait Wa
 			h.Stopped = fmt.Sprintf("tables still differ after %d rounds", o.Rounds)
 			return nil
 		}
-		round.Receipt, err = m.Apply(ctx, round.Plan, &ApplyOptions{Tables: mild, SkipMoved: true})
+		round.Receipt, err = m.Apply(ctx, round.Plan, &ApplyOptions{
+			Tables: mild, Unknown: o.Unknown, SkipMoved: true, MaxRowShare: o.MaxRowShare, MaxTableShare: o.MaxTableShare,
+		})
 		if errors.Is(err, ErrMoved) {
 			continue // all of them were sent or reset meanwhile
 		}
@@ -131,19 +158,24 @@ func (m *Mirror) heal(ctx context.Context, source Source, o HealOptions, wait Wa
 		if err != nil && !errors.Is(err, ErrLostReset) {
 			return err // a lost reset is for the next round
 		}
+		for _, t := range round.Wait.Tables {
+			if t.State == WaitPopulated {
+				populated[FoldName(t.Table)]++
+			}
+		}
 	}
 }
 
-// findOut reads differences that nothing is known about again after each cycle,
-// until something is.
+// moved reports whether a Recheck found a table that has to be compared again.
+func (r *Report) moved() bool {
+	return slices.ContainsFunc(r.Tables, func(t TableReport) bool { return t.Verdict == VerdictUnfinished })
+}
+
+// findOut reads what nothing is known about again after each cycle, until
+// something is.
 func (m *Mirror) findOut(ctx context.Context, source Source, o HealOptions, s Schedule, round *HealRound) error {
 	for range o.Rechecks {
-		unknown := false
-		for i := range round.Report.Tables {
-			t := &round.Report.Tables[i]
-			unknown = unknown || t.stale() && t.open()
-		}
-		if !unknown {
+		if !slices.ContainsFunc(round.Report.Tables, func(t TableReport) bool { return t.waits() }) {
 			return nil
 		}
 		now := m.clock()
@@ -159,34 +191,31 @@ func (m *Mirror) findOut(ctx context.Context, source Source, o HealOptions, s Sc
 	return nil
 }
 
-// mild returns the tables that a plan resets without a hard reset, and that are
-// known to need it: what differs in the others may only be pending.
-func (r *Report) mild(p *Plan) []string {
+// mild returns the tables that a plan resets without a hard reset.
+func (p *Plan) mild(unknown bool) []string {
 	var names []string
-	for _, pt := range p.Tables {
-		t := r.Table(pt.Table)
-		if (pt.Step == StepReset || pt.Step == StepTruncate) &&
-			(t.Diverged > 0 || t.LSNState == LSNAhead || t.Verdict == VerdictMissing) {
-			names = append(names, pt.Table)
+	for _, t := range p.Tables {
+		if t.Step == StepReset || t.Step == StepTruncate || unknown && t.Step == StepUnknown {
+			names = append(names, t.Table)
 		}
 	}
 	return names
 }
 
 // unhealed says why a mirror that nothing is reset in is not healed, "" if it is.
-func (r *Report) unhealed(p *Plan) string {
-	if err := r.Err(); err != nil {
+func (r *Report) unhealed(p *Plan, o HealOptions) string {
+	if err := r.errOf(p.limit("heal", 0, o.MaxRowShare, o.MaxTableShare)); err != nil {
 		return shownError{err}.Error()
 	}
-	for _, pt := range p.Tables {
-		if pt.Step == StepHardReset {
-			return "what is left needs a hard reset, which Heal leaves to you: see the last plan"
-		}
+	if p.has(StepHardReset) {
+		return "what is left needs a hard reset, which Heal leaves to you: see the last plan"
 	}
 	for _, t := range r.Tables {
-		switch t.Verdict {
-		case VerdictDifferent, VerdictSchemaDiffers, VerdictMissing:
-			return "of what differs nothing is known to have diverged, or a reset would not repair it: see the last plan"
+		switch {
+		case t.Verdict == VerdictExtra && t.Tracked:
+			return shown(t.Table) + " has a metadata row, and is not at the source: see the last plan"
+		case t.Verdict == VerdictDifferent, t.Verdict == VerdictSchemaDiffers, t.Verdict == VerdictMissing:
+			return "what differs is not known to need a reset, or a reset would not repair it: see the last plan"
 		}
 	}
 	return ""

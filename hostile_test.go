@@ -270,9 +270,9 @@ var reachesSQL = map[string]bool{
 
 // hostilePlan hard-resets one table, which has a name that a plan can have.
 func hostilePlan(table string) *mirror.Plan {
-	return &mirror.Plan{Version: 1, ContextID: customer, Tables: []mirror.PlanTable{
-		{Table: table, Step: mirror.StepHardReset, Drop: true, Metadata: "sha256:00", Reason: table, Meanwhile: table},
-	}}
+	plan := (&mirror.Report{ContextID: customer}).Plan()
+	plan.Tables = []mirror.PlanTable{{Table: table, Step: mirror.StepHardReset, Drop: true, Metadata: "sha256:00", Reason: table, Meanwhile: table}}
+	return plan
 }
 
 // hostileReceipt is of a hard reset of one table that is still there.
@@ -450,7 +450,7 @@ func TestHostileTables(t *testing.T) {
 				requirePlainText(t, report)
 				require.Equal(t, mirror.VerdictDifferent, report.Table(name).Verdict)
 				require.EqualValues(t, 1, report.Table(name).Changed)
-				receipt, err = m.Apply(t.Context(), report.Plan(), &mirror.ApplyOptions{Tables: []string{name}})
+				receipt, err = m.Apply(t.Context(), report.Plan(), &mirror.ApplyOptions{Tables: []string{name}, Unknown: true})
 				require.NoError(t, err)
 				require.NoError(t, m.Undo(t.Context(), receipt))
 				require.Equal(t, before, dump(t, store))

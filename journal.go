@@ -53,6 +53,9 @@ type JournalEntry struct {
 	Receipt *Receipt `json:"receipt,omitempty"`
 }
 
+// errUnrecorded says that a change was committed and its journal does not say so.
+var errUnrecorded = errors.New("it was done, but that is not in the journal")
+
 // journaled writes down what happens to one receipt.
 type journaled struct {
 	m    *Mirror
@@ -103,7 +106,7 @@ func (j *journaled) end(ctx context.Context, err error) error {
 	switch {
 	case err == nil:
 		if err := j.append(ctx, JournalDone, nil); err != nil {
-			return fmt.Errorf("it was done, but that is not in the journal: %w", err)
+			return fmt.Errorf("%w: %w", errUnrecorded, err)
 		}
 		return nil
 	case errors.Is(err, ErrOutcomeUnknown):
@@ -129,6 +132,10 @@ const (
 	// OutcomeOvertaken: a cycle, or another operation, has written the same
 	// metadata rows since then, so the database no longer tells.
 	OutcomeOvertaken Outcome = "overtaken"
+
+	// OutcomeUnknown: the connection was lost during the commit. Reconcile
+	// finds out.
+	OutcomeUnknown Outcome = "unknown"
 )
 
 // Reconciled is an operation of a journal, and what became of it.
@@ -208,6 +215,15 @@ func (m *Mirror) Reconcile(ctx context.Context, entries []JournalEntry) ([]Recon
 			return refuse(fmt.Sprintf("unknown event %q", clip(string(e.Event), maxNameLength)))
 		}
 	}
+	defer func() {
+		for i, r := range all {
+			if !r.Undo {
+				receipt := *r.Receipt
+				receipt.Outcome = r.Outcome
+				all[i].Receipt = &receipt
+			}
+		}
+	}()
 	if len(open) == 0 {
 		return all, nil
 	}

@@ -347,7 +347,7 @@ func TestReconcileByAPlanThatSkipped(t *testing.T) {
 	_, err = m.HardReset(t.Context(), &mirror.HardResetOptions{Confirm: customer, Tables: []string{"contact"}})
 	require.ErrorIs(t, err, mirror.ErrOutcomeUnknown)
 	require.NoError(t, store.Seed(memory.Metadata(customer, map[string]mirror.LSN{"contact": 950, "log": 900, "PERSON": 7})))
-	_, err = m.Apply(t.Context(), report.Plan(), &mirror.ApplyOptions{SkipMoved: true})
+	_, err = m.Apply(t.Context(), report.Plan(), &mirror.ApplyOptions{SkipMoved: true, Unknown: true})
 	require.NoError(t, err)
 	found, err := m.Reconcile(t.Context(), journal.entries)
 	require.NoError(t, err)

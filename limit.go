@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 )
@@ -50,3 +51,70 @@ const (
 	fewRows         = 10
 	fewTables       = 4
 )
+
+// measure adds a compared table to the figures. Counted says that it counts
+// although it may have no rows.
+func (p *Plan) measure(t *TableReport, counted bool) {
+	switch t.Verdict {
+	case VerdictIdentical, VerdictPending, VerdictDifferent, VerdictMissing, VerdictSchemaDiffers:
+	default:
+		return // it was not compared, or there is nothing to compare it with
+	}
+	if counted || t.SourceRows+t.MirrorRows > 0 {
+		p.ComparedTables++
+	}
+	if t.Reason != "" { // its rows were counted and not compared
+		return
+	}
+	rows := t.MirrorRows
+	if t.Truncated {
+		rows = t.Read
+	}
+	p.ComparedRows += rows
+	p.DifferingRows += t.Extra + t.Changed + t.Duplicate
+	p.MissingRows += t.Missing
+	if t.Missing+t.Extra+t.Changed+t.Duplicate == 0 { // by numbers of rows
+		p.DifferingRows += max(0, t.MirrorRows-t.SourceRows)
+		p.MissingRows += max(0, t.SourceRows-t.MirrorRows)
+	}
+}
+
+// limit holds the figures, and a number of tables that would be reset, against
+// shares that are the options' or 0. Nothing to reset is never too much.
+func (p *Plan) limit(op string, resets int64, rowShare, tableShare float64) error {
+	refuse := func(what string, count, of int64, share float64) error {
+		return &LimitError{Op: op, ContextID: p.ContextID, What: what, Count: count, Of: of, Limit: share}
+	}
+	rowShare, tableShare = cmp.Or(rowShare, defaultMaxShare), cmp.Or(tableShare, defaultMaxShare)
+	switch {
+	case p.DifferingRows+p.MissingRows >= fewRows && over(p.DifferingRows, p.ComparedRows, rowShare):
+		return refuse("rows", p.DifferingRows, p.ComparedRows, rowShare)
+	case resets >= fewTables && over(resets, p.ComparedTables, tableShare):
+		return refuse("tables", resets, p.ComparedTables, tableShare)
+	default:
+		return nil
+	}
+}
+
+func over(n, of int64, share float64) bool { return share < 1 && float64(n) > share*float64(of) }
+
+// suspicion returns what Apply would refuse by default, nil when it would not.
+func (p *Plan) suspicion() error {
+	resets := int64(0)
+	for _, t := range p.Tables {
+		if t.Step.acts() {
+			resets++
+		}
+	}
+	return p.limit("compare", resets, 0, 0)
+}
+
+// checkShares refuses what is no share.
+func checkShares(shares ...float64) error {
+	for _, s := range shares {
+		if !(s >= 0) {
+			return fmt.Errorf("MaxRowShare and MaxTableShare cannot be %v: 0.5 is half, 1 is everything", s)
+		}
+	}
+	return nil
+}

@@ -229,8 +229,8 @@ const ResendAll LSN = -1
 
 // Options configure a [Mirror]. The zero value of each field is its default.
 type Options struct {
-	// Logger receives one record for each operation that changes the mirror.
-	// Default: no logging.
+	// Logger receives one record for each reset and each Undo that was tried,
+	// with its outcome: done, refused, failed or unknown. Default: no logging.
 	Logger *slog.Logger
 
 	// Progress is called while Compare reads, from one goroutine at a time.

@@ -43,16 +43,14 @@ const (
 // trackingOf returns what classifies the differences of a table, nil when
 // nothing can: no change tracking, no key, or no valid LSN.
 func (c *comparison) trackingOf(r *tableRun, tr *TableReport) *tracking {
-	if c.changes == nil || !r.plan.ranged || r.p.resent() || tr.LSNState != "" || r.p.lsn == nil || *r.p.lsn < 0 {
+	if c.changes == nil || !r.plan.ranged || tr.LSNState != "" || r.p.lsn == nil || *r.p.lsn < 0 {
 		return nil
 	}
 	return &tracking{r: r, changes: c.changes, rereads: maxRereads, confirms: maxConfirms}
 }
 
-// resent reports whether the next cycle sends the whole table anyway.
-func (p *pair) resent() bool {
-	return p.state == LSNExpired || p.lsn != nil && *p.lsn == ResendAll
-}
+// requested reports whether the LSN asks the next cycle for the whole table.
+func (p *pair) requested() bool { return p.lsn != nil && *p.lsn == ResendAll }
 
 // lsnState asks the change tracking what it makes of a table's LSN.
 func (c *comparison) lsnState(ctx context.Context, p pair) (LSNState, error) {
@@ -214,11 +212,29 @@ func (k *tracking) finish(tr *TableReport) error {
 	case k.populated:
 		return errPopulated
 	case k.expired:
-		tr.LSNState = LSNExpired // all of it is pending then
+		tr.LSNState = LSNExpired
+		tr.forgetStates()
 	case k.lost != nil:
 		tr.warn(fmt.Sprintf("differences are not known to be pending or not: %v", k.lost))
 	}
 	return nil
+}
+
+// forgetStates makes all differences unknown that were not seen to be gone.
+func (t *TableReport) forgetStates() {
+	t.Pending, t.Diverged = 0, 0
+	for i := range t.Differences {
+		if d := &t.Differences[i]; d.State == DiffArrived {
+			t.Pending += d.Rows
+		} else {
+			d.State = DiffUnknown
+		}
+	}
+	for i := range t.Samples {
+		if s := &t.Samples[i]; s.State != DiffArrived {
+			s.State = DiffUnknown
+		}
+	}
 }
 
 // setStates gives all differences one state.

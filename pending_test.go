@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -134,6 +136,7 @@ func TestPending(t *testing.T) {
 		differing, pending, stayed int64
 		state                      mirror.LSNState
 		stale                      bool
+		unknown                    bool // it is not known yet whether it needs a reset
 		warning                    string
 	}{
 		{name: "nothing happens", verdict: mirror.VerdictIdentical, do: func(*follower) mirror.Source { return nil }},
@@ -190,7 +193,7 @@ func TestPending(t *testing.T) {
 				}
 			}}
 		}},
-		{name: "cycles end again and again", verdict: mirror.VerdictDifferent, differing: 1, stale: true, do: func(f *follower) mirror.Source {
+		{name: "cycles end again and again", verdict: mirror.VerdictDifferent, differing: 1, unknown: true, do: func(f *follower) mirror.Source {
 			f.touch(f.customer, "contact", 2, "renamed")
 			return &tracker{Customer: f.customer, before: func(n int) {
 				f.cycle()
@@ -217,12 +220,12 @@ func TestPending(t *testing.T) {
 				after:  func(int) {},
 			}
 		}},
-		{name: "the changes were forgotten", verdict: mirror.VerdictPending, differing: 1, pending: 1, state: mirror.LSNExpired, do: func(f *follower) mirror.Source {
+		{name: "the changes were forgotten", verdict: mirror.VerdictDifferent, differing: 1, state: mirror.LSNExpired, stale: true, do: func(f *follower) mirror.Source {
 			f.touch(f.customer, "contact", 2, "renamed")
 			f.forget()
 			return nil
 		}},
-		{name: "the changes are forgotten meanwhile", verdict: mirror.VerdictPending, differing: 2, pending: 2, state: mirror.LSNExpired, do: func(f *follower) mirror.Source {
+		{name: "the changes are forgotten meanwhile", verdict: mirror.VerdictDifferent, differing: 2, state: mirror.LSNExpired, stale: true, do: func(f *follower) mirror.Source {
 			f.touch(f.customer, "contact", 2, "renamed")
 			f.touch(f.store, "contact", 3, "tampered")
 			return &tracker{Customer: f.customer, before: func(int) { f.forget() }}
@@ -259,7 +262,7 @@ func TestPending(t *testing.T) {
 			f.lsn(nil)
 			return nil
 		}},
-		{name: "the changes cannot be read", verdict: mirror.VerdictDifferent, differing: 1, stale: true, warning: "boom", do: func(f *follower) mirror.Source {
+		{name: "the changes cannot be read", verdict: mirror.VerdictDifferent, differing: 1, unknown: true, warning: "boom", do: func(f *follower) mirror.Source {
 			f.touch(f.customer, "contact", 3, "renamed")
 			return &tracker{Customer: f.customer, err: errBoom}
 		}},
@@ -287,7 +290,8 @@ func TestPending(t *testing.T) {
 				require.Equal(t, c.differing, tr.Missing+tr.Extra+tr.Changed, "%s", report)
 				require.Equal(t, []int64{c.pending, c.stayed}, []int64{tr.Pending, tr.Diverged}, "%s", report)
 				require.Equal(t, c.state, tr.LSNState)
-				require.Equal(t, c.stale, len(report.Stale()) == 1, "%v", report.Stale())
+				require.Equal(t, c.stale, slices.Contains(report.Stale(), "contact"), "%v", report.Stale())
+				require.Equal(t, c.unknown, stepOf(report.Plan(), "contact") == mirror.StepUnknown, "%s", report.Plan())
 				require.Equal(t, c.warning != "", len(report.Warnings) > 0, "%v", report.Warnings)
 				if c.warning != "" {
 					require.Contains(t, report.Warnings[0], c.warning)
@@ -308,6 +312,16 @@ func TestPending(t *testing.T) {
 			})
 		}
 	}
+}
+
+// stepOf returns the step that a plan has for a table, "" for none.
+func stepOf(p *mirror.Plan, table string) mirror.Step {
+	for _, t := range p.Tables {
+		if t.Table == table {
+			return t.Step
+		}
+	}
+	return ""
 }
 
 // forget ends the retention of all changes; the LSN of contact is then too old.
@@ -378,6 +392,18 @@ func TestPendingWithoutTracking(t *testing.T) {
 type noTracking struct{ *cycle.Customer }
 
 func (noTracking) Version(context.Context) (mirror.LSN, error) { return 0, errors.ErrUnsupported }
+
+// still is a source that tracks changes, and in which none came after any LSN:
+// what differs has diverged.
+type still struct{ mirror.Source }
+
+func (still) Version(context.Context) (mirror.LSN, error) { return math.MaxInt64, nil }
+
+func (still) MinValidVersion(context.Context, mirror.Table) (mirror.LSN, error) { return 0, nil }
+
+func (still) Changed(_ context.Context, _ mirror.Table, _ mirror.LSN, keys []mirror.Row) ([]bool, error) {
+	return make([]bool, len(keys)), nil
+}
 
 type deniedTracking struct{ *cycle.Customer }
 
@@ -598,7 +624,7 @@ func TestPlanOfATableThatWasPopulatedSince(t *testing.T) {
 	}})
 	report, err := m.Compare(t.Context(), noTracking{f.customer}, &mirror.CompareOptions{Concurrency: 1})
 	require.NoError(t, err)
-	_, err = m.Apply(t.Context(), report.Plan(), nil)
+	_, err = m.Apply(t.Context(), report.Plan(), &mirror.ApplyOptions{Unknown: true})
 	require.ErrorIs(t, err, mirror.ErrMoved)
 }
 
@@ -608,7 +634,7 @@ func TestStaleWithASchemaInTheMetadata(t *testing.T) {
 	contact.Rows, contact.Schema = []mirror.Row{{1, "b"}}, "dbo"
 	store := memory.New(contact, memory.Metadata(customer, map[string]mirror.LSN{"dbo.contact": 812}))
 	m := newMirror(t, store, nil)
-	report, err := m.Compare(t.Context(), source, nil)
+	report, err := m.Compare(t.Context(), still{source}, nil)
 	require.NoError(t, err)
 	require.Equal(t, []string{"contact"}, report.Stale())
 	_, err = m.Apply(t.Context(), report.Plan(), nil)
@@ -622,7 +648,9 @@ func TestExpiredMeanwhileAndTruncated(t *testing.T) {
 	source := &tracker{Customer: f.customer, before: func(int) { f.forget() }}
 	report, err := newMirror(t, f.store, nil).Compare(t.Context(), source, &mirror.CompareOptions{MaxDifferences: 1})
 	require.NoError(t, err)
-	require.Equal(t, mirror.VerdictPending, report.Table("contact").Verdict)
+	require.Equal(t, mirror.VerdictDifferent, report.Table("contact").Verdict)
+	require.Equal(t, mirror.LSNExpired, report.Table("contact").LSNState)
+	require.Equal(t, []string{"contact"}, report.Stale())
 }
 
 // Resets and undos move LSNs, and are no cycles.

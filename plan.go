@@ -3,6 +3,8 @@ package mirror
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"slices"
@@ -52,8 +54,9 @@ func (s Step) actions(drop bool) []Action {
 	}
 }
 
-// Plan is the smallest set of resets that repairs what a comparison found. It is
-// data: it can be printed, kept as JSON, reviewed, and applied later.
+// Plan is the smallest set of resets that repairs what a comparison found, by
+// the policy of the package comment. It is data: it can be printed, kept as JSON,
+// reviewed, and applied later.
 type Plan struct {
 	Version   int    `json:"version"`
 	ContextID string `json:"contextId"`
@@ -63,6 +66,17 @@ type Plan struct {
 
 	// Mistakes are those of the report. A plan that has any is not applied.
 	Mistakes []string `json:"mistakes,omitempty"`
+
+	// ComparedRows of the mirror were compared, DifferingRows of them the
+	// source does not have, or has otherwise, and MissingRows it has and the
+	// mirror does not. ComparedTables are the compared tables that have rows
+	// or a step. See ApplyOptions.MaxRowShare. FiguresSum identifies them:
+	// Apply refuses a plan whose figures are missing or were changed.
+	ComparedRows   int64  `json:"comparedRows"`
+	DifferingRows  int64  `json:"differingRows"`
+	MissingRows    int64  `json:"missingRows"`
+	ComparedTables int64  `json:"comparedTables"`
+	FiguresSum     string `json:"figuresSum"`
 
 	// Tables are sorted by name. Tables that are identical, pending or never
 	// mirrored are not among them.
@@ -77,6 +91,10 @@ type PlanTable struct {
 
 	// Drop says that a hard reset drops the table, too.
 	Drop bool `json:"drop,omitempty"`
+
+	// Schema says that columns or the key differ, so that
+	// ApplyOptions.HardReset makes a hard reset of any step.
+	Schema bool `json:"schema,omitempty"`
 
 	// Meanwhile is what the table looks like until a cycle has populated it.
 	Meanwhile string `json:"meanwhile,omitempty"`
@@ -112,37 +130,41 @@ func (r *Report) Plan() *Plan {
 	p := &Plan{Version: planVersion, ContextID: r.ContextID, Time: r.Finished, Mistakes: r.Mistakes}
 	for i := range r.Tables {
 		t := &r.Tables[i]
-		step, reason := r.step(t)
+		step, reason := r.step(i)
+		p.measure(t, r.Depth == DepthSchema || step != "" && step != StepNone)
 		if step == "" {
 			continue
 		}
 		pt := PlanTable{Table: t.Table, Step: step, Reason: reason, LSN: t.lastLSN(), Metadata: t.MetadataSum}
-		switch step {
-		case StepReset:
-			pt.Meanwhile = "as it is until the next cycle, then empty until it is populated"
-			if t.Verdict == VerdictMissing {
-				pt.Meanwhile = "absent until the next cycle has created and populated it"
-			}
-		case StepTruncate:
-			pt.Meanwhile = "empty from now on, until the next cycle has populated it"
-		case StepHardReset:
-			pt.Drop = t.Verdict == VerdictSchemaDiffers
-			pt.Meanwhile = "as it is until the next cycle, then empty until it is populated"
-			if pt.Drop {
-				pt.Meanwhile = "gone from now on, until the next cycle has created and populated it"
-			}
-		}
+		pt.Schema = step != StepNone && t.Verdict == VerdictSchemaDiffers
+		pt.Drop = step == StepHardReset && pt.Schema
 		if step != StepNone {
 			pt.Rows, pt.Bytes, pt.Cycles = t.SourceRows, t.SourceRows*t.RowBytes, 1
 			pt.Batches = max(1, (pt.Bytes+batchSize-1)/batchSize)
 		}
+		switch {
+		case step == StepNone:
+		case step == StepUnknown:
+			pt.Meanwhile = "as it is: it is left alone"
+		case step == StepTruncate:
+			pt.Meanwhile = "empty from now on, until the next cycle has populated it"
+		case pt.Drop:
+			pt.Meanwhile = "gone from now on, until the next cycle has created and populated it"
+		case t.Verdict == VerdictMissing:
+			pt.Meanwhile = "absent until the next cycle has created and populated it"
+		default:
+			pt.Meanwhile = "as it is until the next cycle, then empty until it is populated"
+		}
 		p.Tables = append(p.Tables, pt)
 	}
+	p.FiguresSum = p.fingerprint()
 	return p
 }
 
-// step decides what repairs a table, "" for one that needs no word.
-func (r *Report) step(t *TableReport) (Step, string) {
+// step decides what repairs a table, "" for one that needs no word. The policy
+// stands in the package comment.
+func (r *Report) step(i int) (Step, string) {
+	t := &r.Tables[i]
 	switch t.Verdict {
 	case VerdictNotMirrored, VerdictPending:
 		return "", ""
@@ -169,33 +191,69 @@ func (r *Report) step(t *TableReport) (Step, string) {
 		return StepNone, "it has no metadata row: the next cycle sends all of its rows"
 	case t.requested():
 		return StepNone, "its LSN is -1 already: the next cycle sends all of its rows"
-	case t.LSNState == LSNExpired:
-		return StepNone, "its LSN has expired: the next cycle sends all of its rows"
 	case t.MetadataRows > 1:
 		return StepHardReset, fmt.Sprintf("it has %d metadata rows, and which one the Mirroring Task reads is not known", t.MetadataRows)
 	case t.Verdict == VerdictSchemaDiffers:
-		return StepHardReset, "columns or key differ: the next cycle mends that by itself if the source changed"
-	}
-	reason := ""
-	switch n := t.differences(); {
+		return t.schemaStep()
 	case t.LSNState == LSNAhead:
-		reason = "its LSN is ahead of the source, which was restored"
+		return t.reset(), "its LSN is ahead of the source, which was restored"
 	case t.Verdict == VerdictMissing:
-		reason = "the mirror does not have it"
-	case t.Diverged == 0:
-		reason = formatRows(n-t.Pending) + " differing, not known to be pending or not"
+		return t.reset(), "it has a metadata row, and the mirror does not have it"
+	case t.LSNState == LSNExpired:
+		return t.reset(), formatRows(t.differences()-t.Pending) + " differing, and its LSN has expired: only a reset makes sure that the next cycle sends it"
+	case t.Diverged > 0:
+		return t.reset(), formatRows(t.Diverged) + " diverged"
 	default:
-		reason = formatRows(t.Diverged) + " diverged"
+		return StepUnknown, formatRows(t.unknown()) + " differing: " + t.findOut(r.Depth)
 	}
-	if t.MirrorRows >= truncateRows {
-		return StepTruncate, reason
-	}
-	return StepReset, reason
 }
 
-// Empty reports whether there is nothing to do.
+// schemaStep decides what is done about columns or a key that differ. The next
+// cycle mends them without a reset if it notices, and only a table that even a
+// reset did not mend is dropped.
+func (t *TableReport) schemaStep() (Step, string) {
+	switch {
+	case t.Populated > 0:
+		return StepHardReset, "columns or key differ, and a reset did not mend that"
+	case t.Stayed:
+		return t.reset(), "columns or key differ, and the cycles since then did not mend that"
+	default:
+		return StepUnknown, "columns or key differ: Recheck after the next cycle, which may mend that"
+	}
+}
+
+// findOut says how to learn whether a cycle brings what differs.
+func (t *TableReport) findOut(d Depth) string {
+	switch {
+	case d != DepthRows:
+		return "compare its rows"
+	case slices.ContainsFunc(t.Differences, func(d Difference) bool { return d.State == DiffUnknown }):
+		return "Recheck after the next cycle, which may bring that"
+	default: // no keys are known: it has none, or too many differ
+		return "compare it again after the next cycle, which may bring that"
+	}
+}
+
+// reset returns the mildest step that sets the LSN to -1.
+func (t *TableReport) reset() Step {
+	if t.MirrorRows >= truncateRows {
+		return StepTruncate
+	}
+	return StepReset
+}
+
+// acts reports whether Apply does the step without being asked for more than
+// Confirm.
+func (s Step) acts() bool { return s == StepReset || s == StepTruncate || s == StepHardReset }
+
+// Empty reports whether there is nothing to do, as far as it is known.
 func (p *Plan) Empty() bool {
-	return !slices.ContainsFunc(p.Tables, func(t PlanTable) bool { return t.Step != StepNone })
+	return !slices.ContainsFunc(p.Tables, func(t PlanTable) bool { return t.Step.acts() })
+}
+
+// has reports whether a table has that step.
+func (p *Plan) has(s Step) bool {
+	return slices.ContainsFunc(p.Tables, func(t PlanTable) bool { return t.Step == s })
 }
 
 // String returns the text that WriteText writes.
@@ -211,7 +269,10 @@ func (p *Plan) WriteText(w io.Writer) error {
 	for _, mistake := range p.Mistakes {
 		fmt.Fprintf(&b, "Wrong database: %s\n", printable(mistake))
 	}
-	if p.Empty() {
+	switch {
+	case p.Empty() && p.has(StepUnknown):
+		b.WriteString("Nothing to do yet.\n")
+	case p.Empty():
 		b.WriteString("Nothing to do.\n")
 	}
 	var g grid
@@ -234,11 +295,14 @@ func (p *Plan) WriteText(w io.Writer) error {
 		b.WriteString(g.text("  ", "lrrrr"))
 	}
 	for _, t := range p.Tables {
-		if t.Meanwhile != "" {
+		if t.Meanwhile != "" && t.Step != StepUnknown {
 			fmt.Fprintf(&b, "  %s will be %s.\n", printable(t.Table), printable(t.Meanwhile))
 		}
 	}
-	if slices.ContainsFunc(p.Tables, func(t PlanTable) bool { return t.Step == StepHardReset }) {
+	if p.has(StepUnknown) {
+		b.WriteString("What is not known yet is left alone unless ApplyOptions.Unknown is set.\n")
+	}
+	if p.has(StepHardReset) {
 		b.WriteString("The hard resets need ApplyOptions.Confirm. What is dropped or truncated cannot be undone.\n")
 	}
 	_, err := io.WriteString(w, b.String())
@@ -270,7 +334,7 @@ func (p *Plan) check(contextID string) error {
 	for _, t := range p.Tables {
 		folded := FoldName(t.Table)
 		switch {
-		case !slices.Contains([]Step{StepNone, StepReset, StepTruncate, StepHardReset}, t.Step):
+		case !slices.Contains([]Step{StepNone, StepUnknown, StepReset, StepTruncate, StepHardReset}, t.Step):
 			return fmt.Errorf("%w: unknown step %q", ErrInvalidPlan, clip(string(t.Step), maxNameLength))
 		case folded == "" || seen[folded]:
 			return fmt.Errorf("%w: table %q is there twice, or has no name", ErrInvalidPlan, clip(t.Table, maxNameLength))
@@ -281,7 +345,17 @@ func (p *Plan) check(contextID string) error {
 		}
 		seen[folded] = true
 	}
+	if p.FiguresSum != p.fingerprint() {
+		return fmt.Errorf("%w: its figures of what was compared are missing or were changed: compare again", ErrInvalidPlan)
+	}
 	return nil
+}
+
+// fingerprint identifies the figures, and the comparison that they are of.
+func (p *Plan) fingerprint() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %s %q %d %d %d %d", p.ContextID, p.Time.UTC().Format(time.RFC3339Nano), p.Mistakes,
+		p.ComparedRows, p.DifferingRows, p.MissingRows, p.ComparedTables))
+	return "sha256:" + hex.EncodeToString(sum[:16])
 }
 
 // ApplyOptions configure [Mirror.Apply]. The zero value of each field is its
@@ -292,24 +366,39 @@ type ApplyOptions struct {
 	// Default: every table that the plan has a step for.
 	Tables []string
 
+	// Unknown also resets the tables of StepUnknown. Those of Tables whose step
+	// it is need it, too.
+	Unknown bool
+
 	// Force resets tables of Tables that the plan has no step for: because
 	// they are identical or pending, for instance.
 	Force bool
+
+	// HardReset makes a hard reset, with drop, of every chosen table whose
+	// columns or key differ (PlanTable.Schema), whatever its step is.
+	HardReset bool
 
 	// SkipMoved leaves a table alone whose metadata row is no longer what the
 	// plan saw, and does the rest. Default: such a table is ErrMoved, and
 	// nothing is changed.
 	SkipMoved bool
 
-	// Confirm must be the context identifier when the plan has hard resets.
+	// Confirm must be the context identifier for hard resets to be made.
+	// Without it they are left alone, which the Receipt says.
 	Confirm string
 
-	// Unknown resets what is not known yet, too (see StepUnknown).
-	Unknown bool
-
-	// MaxRowShare and MaxTableShare are the most that may be wrong with a
-	// mirror before Apply takes the source for the wrong database and refuses
-	// with a LimitError.
+	// MaxRowShare and MaxTableShare keep a mirror from being reset because the
+	// source is the wrong database. Apply returns a [LimitError] and changes
+	// nothing when more than MaxRowShare of the mirror's compared rows are not
+	// so at the source: they are extra, changed or duplicate, pending ones
+	// included, whichever tables are chosen. Rows that the mirror lacks are not
+	// counted: a table that was emptied is a real incident. Of a table that was
+	// Truncated the rows that were read count; at DepthCount, those that
+	// the mirror has more than the source. It does so, too, when more than MaxTableShare of the
+	// compared tables that have rows would really be reset, after Tables,
+	// Unknown, Force and Confirm. Fewer than 10 differing rows, missing ones
+	// included, and fewer than 4 tables never count.
+	// 1 or more allows everything. Default: 0.5, that is more than half, each.
 	MaxRowShare, MaxTableShare float64
 
 	// DryRun returns the Receipt of what would be done and does nothing. It
@@ -317,18 +406,26 @@ type ApplyOptions struct {
 	DryRun bool
 }
 
-// Apply carries out a plan, in one transaction, and returns its Receipt. A table
+// Apply carries out a plan, in one transaction, and returns its Receipt. What is
+// not known yet, and hard resets without Confirm, are left alone. A table
 // whose metadata row is no longer what the plan saw was sent, reset or created
 // anew since then: the plan is ErrMoved, which names every such table, and
 // nothing is changed (see ApplyOptions.SkipMoved). A plan of another customer or
 // version, or one that was damaged, is ErrInvalidPlan; one that was made with a
-// mistake about the databases is ErrWrongDatabase; hard resets without
-// Confirm are ErrNotConfirmed; nothing to do is ErrNoTables.
+// mistake about the databases is ErrWrongDatabase; one that would reset too much
+// a [LimitError]; hard resets alone without Confirm, or with a wrong one, are
+// ErrNotConfirmed; nothing to do is ErrNoTables.
 func (m *Mirror) Apply(ctx context.Context, plan *Plan, opts *ApplyOptions) (*Receipt, error) {
 	var o ApplyOptions
 	if opts != nil {
 		o = *opts
 	}
+	receipt, err := m.applyPlan(ctx, plan, o)
+	m.logChange(ctx, string(OperationApply), o.DryRun, receipt, err)
+	return receipt, err
+}
+
+func (m *Mirror) applyPlan(ctx context.Context, plan *Plan, o ApplyOptions) (*Receipt, error) {
 	doing := "apply plan of " + m.contextID
 	if err := plan.check(m.contextID); err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
@@ -336,45 +433,83 @@ func (m *Mirror) Apply(ctx context.Context, plan *Plan, opts *ApplyOptions) (*Re
 	if err := wrong(plan.Mistakes); err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
-	steps := map[string]PlanTable{}
-	for _, t := range plan.Tables {
-		if t.Step != StepNone {
-			steps[FoldName(t.Table)] = t
-		}
+	if err := checkShares(o.MaxRowShare, o.MaxTableShare); err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
-	chosen := steps
-	if o.Tables != nil {
-		chosen = map[string]PlanTable{}
-		refused := &Error{Op: "apply plan", ContextID: m.contextID, Err: ErrNotPlanned}
-		for _, name := range o.Tables {
-			t, ok := steps[FoldName(name)]
-			switch {
-			case name == allTables:
-				refused.Tables = append(refused.Tables, TableError{Table: "AllTables()", Reason: "stands for no table of a plan: name them, or leave Tables nil for all steps"})
-			case FoldName(name) == FoldName(m.names.table):
-				refused.Tables = append(refused.Tables, TableError{Table: name, Reason: "is the metadata table: HardReset without Tables drops it"})
-			case !ok && !o.Force:
-				refused.Tables = append(refused.Tables, TableError{Table: name, Reason: "has no step in the plan: set Force to reset it all the same"})
-			case !ok:
-				t = PlanTable{Table: name, Step: StepReset}
-			}
-			chosen[FoldName(name)] = t
-		}
-		if len(refused.Tables) > 0 {
-			return nil, refused
-		}
+	chosen, err := m.choose(plan, o)
+	if err != nil {
+		return nil, err
 	}
-	if len(chosen) == 0 {
-		return nil, fmt.Errorf("%s: %w: there is nothing to do", doing, ErrNoTables)
-	}
-	r := &resync{op: OperationApply, steps: chosen, skipMoved: o.SkipMoved, dryRun: o.DryRun}
-	for _, t := range chosen {
-		if t.Step == StepHardReset && !o.DryRun && o.Confirm != m.contextID {
-			return nil, fmt.Errorf("%s: %w: it has hard resets, ApplyOptions.Confirm is %q and must be %q",
-				doing, ErrNotConfirmed, clip(o.Confirm, maxNameLength), m.contextID)
-		}
+	r := &resync{op: OperationApply, steps: chosen, skipMoved: o.SkipMoved, dryRun: o.DryRun, left: map[string]string{}}
+	resets := int64(0)
+	for folded, t := range chosen {
 		r.names = append(r.names, t.Table)
+		if t.Step != StepHardReset || o.DryRun || o.Confirm == m.contextID {
+			resets++
+			continue
+		}
+		r.left[folded] = fmt.Sprintf("left alone: a hard reset needs ApplyOptions.Confirm %q", m.contextID)
+	}
+	switch {
+	case len(chosen) == 0 && plan.has(StepUnknown):
+		return nil, fmt.Errorf("%s: %w: what differs is not known yet to need a reset: Recheck after the next cycle, or set Unknown", doing, ErrNoTables)
+	case len(chosen) == 0:
+		return nil, fmt.Errorf("%s: %w: there is nothing to do", doing, ErrNoTables)
+	case len(r.left) > 0 && (resets == 0 || o.Confirm != ""):
+		return nil, fmt.Errorf("%s: %w: it has hard resets, ApplyOptions.Confirm is %q and must be %q",
+			doing, ErrNotConfirmed, clip(o.Confirm, maxNameLength), m.contextID)
+	}
+	if err := plan.limit("apply plan", resets, o.MaxRowShare, o.MaxTableShare); err != nil {
+		return nil, err
 	}
 	slices.SortFunc(r.names, func(a, b string) int { return cmp.Compare(FoldName(a), FoldName(b)) })
 	return m.resync(ctx, r)
+}
+
+// choose takes from a plan what the options ask for, by folded name. What is not
+// known yet is a reset then.
+func (m *Mirror) choose(plan *Plan, o ApplyOptions) (map[string]PlanTable, error) {
+	steps, unknown := map[string]PlanTable{}, map[string]bool{}
+	for _, t := range plan.Tables {
+		folded := FoldName(t.Table)
+		switch {
+		case o.HardReset && t.Schema:
+			t.Step, t.Drop = StepHardReset, true
+		case t.Step == StepUnknown && !o.Unknown:
+			unknown[folded] = true
+			continue
+		case t.Step == StepUnknown:
+			t.Step = StepReset
+		case t.Step == StepNone:
+			continue
+		}
+		steps[folded] = t
+	}
+	if o.Tables == nil {
+		return steps, nil
+	}
+	chosen := map[string]PlanTable{}
+	refused := &Error{Op: "apply plan", ContextID: m.contextID, Err: ErrNotPlanned}
+	for _, name := range o.Tables {
+		folded := FoldName(name)
+		t, ok := steps[folded]
+		switch {
+		case name == allTables:
+			refused.Tables = append(refused.Tables, TableError{Table: "AllTables()", Reason: "stands for no table of a plan: name them, or leave Tables nil for all steps"})
+		case FoldName(name) == FoldName(m.names.table):
+			refused.Tables = append(refused.Tables, TableError{Table: name, Reason: "is the metadata table: HardReset without Tables drops it"})
+		case ok:
+		case !o.Force && unknown[folded]:
+			refused.Tables = append(refused.Tables, TableError{Table: name, Reason: "is not known yet to need a reset: Recheck after the next cycle, or set Unknown"})
+		case !o.Force:
+			refused.Tables = append(refused.Tables, TableError{Table: name, Reason: "has no step in the plan: set Force to reset it all the same"})
+		default:
+			t = PlanTable{Table: name, Step: StepReset}
+		}
+		chosen[folded] = t
+	}
+	if len(refused.Tables) > 0 {
+		return nil, refused
+	}
+	return chosen, nil
 }

@@ -31,7 +31,7 @@ func planned(t *testing.T) (*memory.Store, *mirror.Mirror, *mirror.Report) {
 	md.Rows = append(md.Rows, mirror.Row{"TWICE", 8, nil})
 	require.NoError(t, store.Seed(md))
 	m := newMirror(t, store, nil)
-	report, err := m.Compare(t.Context(), source, nil)
+	report, err := m.Compare(t.Context(), still{source}, nil)
 	require.NoError(t, err)
 	return store, m, report
 }
@@ -43,6 +43,7 @@ func TestPlan(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s: %s, drop %t, %d rows, %d bytes, %d batches, %d cycles", pt.Table, pt.Step, pt.Drop, pt.Rows, pt.Bytes, pt.Batches, pt.Cycles))
 		require.NotEmpty(t, pt.Reason)
 		require.Equal(t, pt.Step != mirror.StepNone, pt.Meanwhile != "")
+		require.Equal(t, pt.Table == "wider", pt.Schema)
 	}
 	require.Equal(t, []string{
 		"different: reset, drop false, 2 rows, 34 bytes, 1 batches, 1 cycles",
@@ -50,7 +51,7 @@ func TestPlan(t *testing.T) {
 		"missing: reset, drop false, 1 rows, 0 bytes, 1 batches, 1 cycles",
 		"twice: hard-reset, drop false, 1 rows, 17 bytes, 1 batches, 1 cycles",
 		"untracked: none, drop false, 0 rows, 0 bytes, 0 batches, 0 cycles",
-		"wider: hard-reset, drop true, 1 rows, 17 bytes, 1 batches, 1 cycles",
+		"wider: not-known-yet, drop false, 1 rows, 17 bytes, 1 batches, 1 cycles",
 	}, got)
 }
 
@@ -58,7 +59,7 @@ func TestPlan(t *testing.T) {
 func TestPlanTruncates(t *testing.T) {
 	for rows, want := range map[int64]mirror.Step{999_999: mirror.StepReset, 1_000_000: mirror.StepTruncate} {
 		lsn := mirror.LSN(1)
-		r := &mirror.Report{Tables: []mirror.TableReport{{Table: "t", Verdict: mirror.VerdictDifferent, Tracked: true, LSN: &lsn, MirrorRows: rows, Changed: 1}}}
+		r := &mirror.Report{Tables: []mirror.TableReport{{Table: "t", Verdict: mirror.VerdictDifferent, Tracked: true, LSN: &lsn, MirrorRows: rows, Changed: 1, Diverged: 1}}}
 		require.Equal(t, want, r.Plan().Tables[0].Step)
 	}
 }
@@ -73,7 +74,16 @@ func TestPlanOfStates(t *testing.T) {
 		"pending":              {table: mirror.TableReport{Verdict: mirror.VerdictPending}},
 		"identical":            {table: mirror.TableReport{Verdict: mirror.VerdictIdentical}},
 		"ahead":                {table: mirror.TableReport{Verdict: mirror.VerdictIdentical, LSNState: mirror.LSNAhead}, want: mirror.StepReset},
-		"expired, and columns": {table: mirror.TableReport{Verdict: mirror.VerdictSchemaDiffers, LSNState: mirror.LSNExpired}, want: mirror.StepNone},
+		"expired, and columns": {table: mirror.TableReport{Verdict: mirror.VerdictSchemaDiffers, LSNState: mirror.LSNExpired}, want: mirror.StepUnknown},
+		"expired":              {table: mirror.TableReport{Verdict: mirror.VerdictDifferent, LSNState: mirror.LSNExpired, Changed: 1}, want: mirror.StepReset},
+		"expired, and equal":   {table: mirror.TableReport{Verdict: mirror.VerdictIdentical, LSNState: mirror.LSNExpired}},
+		"diverged":             {table: mirror.TableReport{Verdict: mirror.VerdictDifferent, Changed: 3, Diverged: 1}, want: mirror.StepReset},
+		"unknown":              {table: mirror.TableReport{Verdict: mirror.VerdictDifferent, Changed: 3, Pending: 1}, want: mirror.StepUnknown},
+		"missing":              {table: mirror.TableReport{Verdict: mirror.VerdictMissing}, want: mirror.StepReset},
+		"columns":              {table: mirror.TableReport{Verdict: mirror.VerdictSchemaDiffers, Diverged: 1, Changed: 1}, want: mirror.StepUnknown},
+		"columns, a cycle on":  {table: mirror.TableReport{Verdict: mirror.VerdictSchemaDiffers, Stayed: true}, want: mirror.StepReset},
+		"columns, after reset": {table: mirror.TableReport{Verdict: mirror.VerdictSchemaDiffers, Stayed: true, Populated: 1}, want: mirror.StepHardReset},
+		"two metadata rows":    {table: mirror.TableReport{Verdict: mirror.VerdictDifferent, MetadataRows: 2, Changed: 1}, want: mirror.StepHardReset},
 		"failed":               {table: mirror.TableReport{Verdict: mirror.VerdictFailed, Reason: "boom"}, want: mirror.StepNone},
 		"replica":              {report: mirror.Report{State: mirror.MirrorReplica}, table: mirror.TableReport{Verdict: mirror.VerdictDifferent}, want: mirror.StepNone},
 		"first cycle":          {report: mirror.Report{State: mirror.MirrorAwaitingFirstCycle}, table: mirror.TableReport{Verdict: mirror.VerdictDifferent}, want: mirror.StepNone},
@@ -87,7 +97,9 @@ func TestPlanOfStates(t *testing.T) {
 				return
 			}
 			require.Equal(t, c.want, plan.Tables[0].Step)
-			require.Equal(t, c.want == mirror.StepNone, plan.Empty())
+			require.Equal(t, c.want == mirror.StepNone || c.want == mirror.StepUnknown, plan.Empty())
+			stale := c.want == mirror.StepReset || c.want == mirror.StepTruncate
+			require.Equal(t, stale, len(c.report.Stale()) == 1, "Stale is what the plan resets")
 		})
 	}
 }
@@ -101,14 +113,27 @@ func TestApply(t *testing.T) {
 	require.Equal(t, report.Plan().String(), plan.String())
 
 	before := dump(t, store)
-	_, err = m.Apply(t.Context(), plan, nil)
+	_, err = m.Apply(t.Context(), plan, &mirror.ApplyOptions{Confirm: "Cust2"})
 	require.ErrorIs(t, err, mirror.ErrNotConfirmed, "it has hard resets")
+	_, err = m.Apply(t.Context(), plan, &mirror.ApplyOptions{Tables: []string{"twice"}})
+	require.ErrorIs(t, err, mirror.ErrNotConfirmed, "it is all that was asked for")
 	dry, err := m.Apply(t.Context(), plan, &mirror.ApplyOptions{DryRun: true})
 	require.NoError(t, err)
 	require.True(t, dry.DryRun)
 	require.Equal(t, before, dump(t, store))
 
-	receipt, err := m.Apply(t.Context(), plan, &mirror.ApplyOptions{Confirm: customer})
+	// The hard reset that nobody confirmed does not stop the rest.
+	partly, err := m.Apply(t.Context(), plan, nil)
+	require.NoError(t, err)
+	require.Equal(t, "twice", partly.Tables[2].Table)
+	require.Empty(t, partly.Tables[2].Actions)
+	require.Equal(t, `left alone: a hard reset needs ApplyOptions.Confirm "Cust10195"`, partly.Tables[2].Note)
+	require.Len(t, partly.Tables, 3)
+	require.Equal(t, []mirror.Action{mirror.ActionResetLSN}, partly.Tables[0].Actions)
+	require.NoError(t, m.Undo(t.Context(), partly))
+	require.Equal(t, before, dump(t, store))
+
+	receipt, err := m.Apply(t.Context(), plan, &mirror.ApplyOptions{Confirm: customer, HardReset: true, MaxTableShare: 1})
 	require.NoError(t, err)
 	var got []string
 	for _, rt := range receipt.Tables {
@@ -221,7 +246,7 @@ func TestApplyRefusesPlans(t *testing.T) {
 func TestPlanPrints(t *testing.T) {
 	_, _, report := planned(t)
 	text := report.Plan().String()
-	for _, want := range []string{"different  reset", "wider      hard-reset, drop", "gone from now on", "neither the source nor the metadata table has it", "need ApplyOptions.Confirm"} {
+	for _, want := range []string{"different  reset", "wider      not-known-yet", "Recheck after the next cycle", "left alone unless ApplyOptions.Unknown", "neither the source nor the metadata table has it", "need ApplyOptions.Confirm"} {
 		require.Contains(t, text, want)
 	}
 	require.Contains(t, (&mirror.Report{ContextID: customer}).Plan().String(), "Nothing to do")

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -52,6 +53,10 @@ type Receipt struct {
 
 	// DryRun is true when nothing was done.
 	DryRun bool `json:"dryRun,omitempty"`
+
+	// Outcome is OutcomeUnknown when the receipt came with ErrOutcomeUnknown,
+	// and in a Reconciled what was found out. Otherwise it is "", and done.
+	Outcome Outcome `json:"outcome,omitempty"`
 
 	// Time is when the transaction was about to be committed, in UTC.
 	Time time.Time `json:"time"`
@@ -101,8 +106,15 @@ func (r *Receipt) WriteJSON(w io.Writer) error { return writeJSON(w, r) }
 func (r *Receipt) WriteText(w io.Writer) error {
 	var b strings.Builder
 	verb := "done"
-	if r.DryRun {
+	switch {
+	case r.DryRun:
 		verb = "dry run, nothing was changed"
+	case r.Outcome == OutcomeUnknown:
+		verb = "not known whether it was done"
+	case r.Outcome == OutcomeNotDone:
+		verb = "not done"
+	case r.Outcome == OutcomeOvertaken:
+		verb = "not known whether it was done, because a cycle has written since"
 	}
 	fmt.Fprintf(&b, "%s of %s: %s, %s\n", printable(string(r.Operation)), printable(r.ContextID), verb, r.Time.Format(time.DateTime+" MST"))
 	if r.Metadata != nil {
@@ -143,6 +155,8 @@ func (m *Mirror) checkReceipt(r *Receipt) error {
 		return fmt.Errorf("%w: it is of customer %q", ErrInvalidReceipt, clip(r.ContextID, maxNameLength))
 	case r.DryRun:
 		return fmt.Errorf("%w: it is of a dry run, so there is nothing to undo", ErrInvalidReceipt)
+	case !slices.Contains([]Outcome{"", OutcomeDone, OutcomeNotDone, OutcomeOvertaken, OutcomeUnknown}, r.Outcome):
+		return fmt.Errorf("%w: unknown outcome %q", ErrInvalidReceipt, clip(string(r.Outcome), maxNameLength))
 	case r.Operation != OperationReset && r.Operation != OperationHardReset && r.Operation != OperationApply:
 		return fmt.Errorf("%w: unknown operation %q", ErrInvalidReceipt, clip(string(r.Operation), maxNameLength))
 	case r.Metadata != nil && FoldName(r.Metadata.Name) != FoldName(m.names.table):

@@ -32,17 +32,21 @@ const defaultCycles = 2
 //
 // A key whose rows are equal by now was pending. One with the same difference
 // has diverged when enough cycles ended since the comparison, or enough time
-// passed (see RecheckOptions). Cycles are seen by the LSNs: the table's own must
+// passed (see RecheckOptions); in a table whose LSN has expired it stays unknown,
+// until a cycle moved that. Columns or a key that differ as before have stayed
+// then (see TableReport.Stayed). Cycles are seen by the LSNs: the table's own must
 // be seen to move as often as Cycles says, or that of one other table once more
 // often, because a cycle sends one table after the other. The rest, and the keys
 // beyond CompareOptions.MaxKeys, stay unknown. When the source tracks changes
 // they are asked for at once.
 //
 // The counts and samples of differing rows stay those of the comparison; their
-// states, Pending, Diverged and the verdicts follow what was found out. A report
-// of another customer is an error. Source must be the one that the report is
-// about; another one, as far as it is an [Identifier], is ErrWrongDatabase, and
-// so is what Compare refuses.
+// states, Pending, Diverged and the verdicts follow what was found out. A table
+// that is there by now, or has other columns, is VerdictUnfinished: compare it
+// again. What was pending because the LSN was -1 is unknown again as soon as the
+// LSN is another, whoever wrote that. A report of another customer is an error.
+// Source must be the one that the report is about; another one, as far as it is
+// an [Identifier], is ErrWrongDatabase, and so is what Compare refuses.
 func (m *Mirror) Recheck(ctx context.Context, source Source, report *Report, opts *RecheckOptions) (*Report, error) {
 	if source == nil || report == nil {
 		return nil, errors.New("recheck: source or report is nil: pass those of the comparison")
@@ -97,10 +101,14 @@ func (m *Mirror) Recheck(ctx context.Context, source Source, report *Report, opt
 	for i := range out.Tables {
 		t := &out.Tables[i]
 		p, ok := c.pairOf(pairs, t)
-		if !ok || p.source == nil || p.mirror == nil || !t.open() {
+		if !ok || p.source == nil || p.mirror == nil {
 			continue
 		}
-		err := c.recheckTable(ctx, p, t, late || out.cycles(i) >= o.Cycles)
+		stays := late || out.cycles(i) >= o.Cycles
+		if c.recheckSchema(p, t, stays); !t.open() {
+			continue
+		}
+		err := c.recheckTable(ctx, p, t, stays)
 		if errors.Is(err, errPopulated) {
 			t.Warning = err.Error() + ": compare it again"
 			continue
@@ -171,12 +179,47 @@ func (r *Report) clone() *Report {
 }
 
 // look notes the LSN of now. The first look only begins the counting, and an LSN
-// that comes from -1, or goes there, tells of a reset and not of a cycle.
+// that comes from -1, or goes there, tells of a reset and not of a cycle that
+// came by itself. What the -1 promised is unknown again when it is gone: a cycle
+// may have populated the table, or written its own LSN over it.
 func (t *TableReport) look(now *LSN) {
-	if t.LastLSN != nil && now != nil && *t.LastLSN >= 0 && *now > *t.LastLSN {
-		t.Moves++
-	}
+	was := t.LastLSN
 	t.LastLSN = now
+	switch {
+	case was == nil || now == nil:
+	case *was >= 0 && *now > *was:
+		t.Moves++
+	case *was >= 0 && *now == ResendAll:
+		t.ResetFrom = was
+	case *was == ResendAll && *now >= 0:
+		if t.ResetFrom != nil && *now > *t.ResetFrom { // not by an Undo
+			t.Populated++
+		}
+		t.ResetFrom = nil
+		switch t.Verdict {
+		case VerdictDifferent, VerdictPending, VerdictSchemaDiffers:
+			t.forgetStates()
+			t.decide()
+		}
+	}
+}
+
+// recheckSchema looks at the definitions of a table once more.
+func (c *comparison) recheckSchema(p pair, t *TableReport, stays bool) {
+	again := func(why string) {
+		t.Verdict, t.Reason = VerdictUnfinished, why+": compare it again"
+	}
+	switch t.Verdict {
+	case VerdictMissing:
+		again("it is there by now")
+	case VerdictSchemaDiffers:
+		var now TableReport
+		if c.planTable(p, &now); !slices.Equal(now.Schema, t.Schema) {
+			again("its columns or key are others by now")
+			return
+		}
+		t.Stayed = t.Stayed || stays && !t.requested()
+	}
 }
 
 // cycles returns how many cycles have certainly sent table i since the
@@ -196,6 +239,22 @@ func (t *TableReport) open() bool {
 	switch t.Verdict {
 	case VerdictDifferent, VerdictPending, VerdictSchemaDiffers:
 		return slices.ContainsFunc(t.Differences, func(d Difference) bool { return d.State == DiffUnknown })
+	default:
+		return false
+	}
+}
+
+// waits reports whether a Recheck after the next cycle may find out what the
+// table needs.
+func (t *TableReport) waits() bool {
+	if !t.Tracked || t.MetadataRows > 1 || t.requested() {
+		return false
+	}
+	switch t.Verdict {
+	case VerdictDifferent:
+		return t.Diverged == 0 && t.LSNState == "" && t.open()
+	case VerdictSchemaDiffers:
+		return !t.Stayed && t.Populated == 0
 	default:
 		return false
 	}
@@ -234,7 +293,7 @@ func (c *comparison) recheckTable(ctx context.Context, p pair, t *TableReport, s
 			m.found.settle(open, DiffArrived)
 		case k != nil:
 			m.open = append(m.open, open)
-		case same && stays:
+		case same && stays && t.LSNState != LSNExpired:
 			unchanged = append(unchanged, open)
 		}
 	}

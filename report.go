@@ -21,7 +21,8 @@ const (
 	VerdictIdentical Verdict = "identical"
 
 	// VerdictPending: rows differ, and every difference goes away by itself:
-	// the next cycle sends the rows that differ, or the whole table.
+	// the next cycle sends the rows that differ, or the whole table because
+	// its LSN is -1.
 	VerdictPending Verdict = "pending"
 
 	// VerdictDifferent: rows differ, and not all of them are known to be
@@ -59,8 +60,11 @@ type LSNState string
 
 // The states of an LSN; "" is a valid one, or one that nothing is known about.
 const (
-	// LSNExpired: the changes since the LSN are no longer known, so the next
-	// cycle wipes the table and sends all of it. A reset would add nothing.
+	// LSNExpired: the changes since the LSN are no longer known. Whether the
+	// next cycle sends the whole table then is documented for a mirror that
+	// was away, and not for a table that merely was quiet; so what differs is
+	// unknown until a cycle was seen to populate the table, and only a reset
+	// makes sure that it does.
 	LSNExpired LSNState = "expired"
 
 	// LSNAhead: the source has not got that far, so it was restored from an
@@ -176,6 +180,14 @@ type TableReport struct {
 	LastLSN *LSN `json:"lastLsn,omitempty"`
 	Moves   int  `json:"moves,omitempty"`
 
+	// Stayed says that the columns or the key still differ after so many
+	// cycles that one must have tried to mend them, Populated how often a cycle
+	// was seen to populate the table after its LSN was -1 (see Recheck and
+	// Heal), and ResetFrom is the LSN before it was last seen to be -1.
+	Stayed    bool `json:"stayed,omitempty"`
+	Populated int  `json:"populated,omitempty"`
+	ResetFrom *LSN `json:"resetFrom,omitempty"`
+
 	// Tracked says whether the metadata table has a row for the table.
 	Tracked bool `json:"tracked"`
 
@@ -220,7 +232,9 @@ type TableReport struct {
 
 	// Truncated says that MaxDifferences ended the comparison of rows: there
 	// are at least so many differences. SourceRows and MirrorRows are exact.
-	Truncated bool `json:"truncated,omitempty"`
+	// Read is then how many rows of the mirror were compared.
+	Truncated bool  `json:"truncated,omitempty"`
+	Read      int64 `json:"read,omitempty"`
 
 	// Strategy is how the rows were compared, StrategyReason why, where that
 	// was not simply asked for.
@@ -364,21 +378,32 @@ func (r *Report) Identical() bool {
 
 // Err returns an error that names every mistake about the databases (see
 // Mistakes), which is ErrWrongDatabase, and every table that could not be
-// compared, nil when there is none. It wraps the errors of tables that failed.
-// Stale says nothing about such tables.
+// compared; nil when there is none. It is a [LimitError] as well when so much
+// differs that the source may be the wrong database. It wraps the errors of tables
+// that failed. Stale says nothing about such tables.
 //
 // A side that lacks at least a quarter of the tables that the metadata table lists
 // and the other side has, and at least 3, is such a mistake. Tables that are
 // left out by Tables or SkipTables do not count.
-func (r *Report) Err() error {
-	if err := wrong(r.Mistakes); err != nil {
-		err = fmt.Errorf("comparison of %s: %w", r.ContextID, err)
-		if failed := r.failed(); failed != nil {
-			err = fmt.Errorf("%w; %w", err, failed)
-		}
-		return err
+func (r *Report) Err() error { return r.errOf(r.Plan().suspicion()) }
+
+// errOf is Err, with what was found to be too much.
+func (r *Report) errOf(tooMuch error) error {
+	var all error
+	mistake := wrong(r.Mistakes)
+	if mistake != nil {
+		mistake = fmt.Errorf("comparison of %s: %w", r.ContextID, mistake)
 	}
-	return r.failed()
+	for _, err := range []error{mistake, tooMuch, r.failed()} {
+		switch {
+		case err == nil:
+		case all == nil:
+			all = err
+		default:
+			all = fmt.Errorf("%w; %w", all, err)
+		}
+	}
+	return all
 }
 
 // failed names the tables that could not be compared.
@@ -414,37 +439,18 @@ func (r *Report) failed() error {
 	}
 }
 
-// Stale returns the tables that a reset would repair, ready for ResetTables:
-// tables whose rows or columns differ, missing ones, and those whose LSN is ahead
-// of the source, as long as they are tracked by the metadata table. It leaves
-// out what a reset cannot change or need not: tables whose differences are all
-// pending, tables whose LSN is -1 already or has expired, tables without a
-// metadata row (the next cycle populates them), extra tables (the next cycle
-// drops them), and everything while the mirror awaits its first cycle.
+// Stale returns the tables that the [Plan] resets without being asked for more,
+// ready for ResetTables. Tables of which it is not known yet whether they need
+// it are not among them, nor those that need a hard reset. Look at Err first.
 func (r *Report) Stale() []string {
 	var stale []string
-	for _, t := range r.Tables {
-		if t.stale() {
+	for _, t := range r.Plan().Tables {
+		if t.Step == StepReset || t.Step == StepTruncate {
 			stale = append(stale, t.Table)
 		}
 	}
 	return stale
 }
-
-func (t *TableReport) stale() bool {
-	if !t.Tracked || t.resent() {
-		return false
-	}
-	switch t.Verdict {
-	case VerdictDifferent, VerdictMissing, VerdictSchemaDiffers:
-		return true
-	default:
-		return t.LSNState == LSNAhead
-	}
-}
-
-// resent reports whether the next cycle sends the whole table anyway.
-func (t *TableReport) resent() bool { return t.LSNState == LSNExpired || t.requested() }
 
 // requested reports whether the next cycle repopulates the table anyway.
 func (t *TableReport) requested() bool {
@@ -460,12 +466,18 @@ func (t *TableReport) lastLSN() *LSN {
 	return t.LSN
 }
 
-// Unknown is how many rows differ of which nobody knows yet whether a cycle
-// brings them: those of tables that a reset would repair.
+// Unknown is how many rows differ of which a Recheck after the next cycles can
+// find out whether one brings them. It is 0 as well for rows of tables that are
+// reset whatever they are, because their LSN is ahead or has expired.
 func (r *Report) Unknown() int64 {
 	var n int64
 	for i := range r.Tables {
-		if t := &r.Tables[i]; t.Verdict == VerdictDifferent && t.stale() {
+		t := &r.Tables[i]
+		if t.Verdict != VerdictDifferent {
+			continue
+		}
+		step, _ := r.step(i)
+		if step == StepUnknown || t.LSNState == "" && (step == StepReset || step == StepTruncate) {
 			n += t.unknown()
 		}
 	}
@@ -597,7 +609,7 @@ func (t *TableReport) notes(asked Strategy) []string {
 	}
 	switch t.LSNState {
 	case LSNExpired:
-		notes = append(notes, "LSN expired: the next cycle sends the whole table")
+		notes = append(notes, "LSN expired: only a reset makes sure that the next cycle sends the table")
 	case LSNAhead:
 		notes = append(notes, "LSN ahead of the source, which was restored: reset it")
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"reflect"
 	"slices"
 	"strings"
@@ -44,15 +43,16 @@ type ResetOptions struct {
 // everything anyway; it is left alone, and the Receipt says so. Without a metadata table the
 // error is ErrNoMetadata; a table with several metadata rows is ErrMetadata.
 // With ErrOutcomeUnknown the Receipt comes along: it records what was done if it
-// was done.
+// was done, and its Outcome says that this is not known.
 //
 // The rule is the vendor's: SuperOffice documentation, "Database mirroring",
 // restarting synchronization.
-func (m *Mirror) ResetTables(ctx context.Context, tables []string, opts *ResetOptions) (*Receipt, error) {
+func (m *Mirror) ResetTables(ctx context.Context, tables []string, opts *ResetOptions) (receipt *Receipt, err error) {
 	var o ResetOptions
 	if opts != nil {
 		o = *opts
 	}
+	defer func() { m.logChange(ctx, string(OperationReset), o.DryRun, receipt, err) }()
 	if len(tables) == 0 {
 		return nil, fmt.Errorf("reset tables of %s: %w: name them, or pass AllTables()", m.contextID, ErrNoTables)
 	}
@@ -92,11 +92,12 @@ type HardResetOptions struct {
 //
 // The rule is the vendor's: SuperOffice documentation, "Database mirroring",
 // hard reset.
-func (m *Mirror) HardReset(ctx context.Context, opts *HardResetOptions) (*Receipt, error) {
+func (m *Mirror) HardReset(ctx context.Context, opts *HardResetOptions) (receipt *Receipt, err error) {
 	var o HardResetOptions
 	if opts != nil {
 		o = *opts
 	}
+	defer func() { m.logChange(ctx, string(OperationHardReset), o.DryRun, receipt, err) }()
 	if !o.DryRun && o.Confirm != m.contextID {
 		return nil, fmt.Errorf("hard reset of %s: %w: HardResetOptions.Confirm is %q and must be %q",
 			m.contextID, ErrNotConfirmed, clip(o.Confirm, maxNameLength), m.contextID)
@@ -128,7 +129,8 @@ type resync struct {
 
 	steps     map[string]PlanTable // of Apply, by folded name; otherwise nil
 	skipMoved bool
-	gone      map[string]bool // names of tables of the plan that are gone
+	gone      map[string]bool   // names of tables of the plan that are gone
+	left      map[string]string // why Apply leaves tables alone, by folded name
 
 	tables []Table           // the catalogue when the operation began
 	counts map[string]int64  // rows by folded name, once counted
@@ -157,11 +159,6 @@ func (m *Mirror) resync(ctx context.Context, r *resync) (*Receipt, error) {
 	if err != nil {
 		return receipt, wrapError(ctx, err, doing)
 	}
-	if !r.dryRun {
-		m.log.LogAttrs(ctx, slog.LevelInfo, string(r.op),
-			slog.String("context_id", m.contextID), slog.Int("tables", len(receipt.Tables)),
-			slog.Bool("metadata_dropped", receipt.Metadata != nil))
-	}
 	return receipt, nil
 }
 
@@ -189,7 +186,10 @@ func (m *Mirror) resyncOnce(ctx context.Context, r *resync) (*Receipt, error) {
 	})
 	done := err == nil
 	err = journal.end(ctx, err)
-	if !done && !errors.Is(err, ErrOutcomeUnknown) {
+	switch {
+	case errors.Is(err, ErrOutcomeUnknown):
+		receipt.Outcome = OutcomeUnknown
+	case !done:
 		return nil, err
 	}
 	return receipt, err
@@ -254,7 +254,8 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src Source) (*Receipt, err
 		actions := r.actions
 		if r.steps != nil {
 			step := r.stepOf(target)
-			if actions = step.Step.actions(step.Drop); step.Metadata != "" && step.Metadata != md.fingerprint(target) {
+			rt.Note = r.left[FoldName(step.Table)]
+			if actions = step.Step.actions(step.Drop); rt.Note == "" && step.Metadata != "" && step.Metadata != md.fingerprint(target) {
 				moved.Tables = append(moved.Tables, TableError{Table: target.Name, Reason: "has another metadata row than the plan saw: compare again"})
 				rt.Note = "left alone: its metadata row is not the one that the plan saw"
 				rt.LSN = md.lsnOf(target)
@@ -263,6 +264,10 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src Source) (*Receipt, err
 				}
 				receipt.Tables = append(receipt.Tables, rt)
 				continue
+			}
+			if rt.Note != "" {
+				actions = nil
+				left--
 			}
 		}
 		left++
@@ -273,7 +278,7 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src Source) (*Receipt, err
 		if len(rows) == 1 {
 			rt.LSN, rt.Note = md.rows[rows[0]].lsn, cmp.Or(rt.Note, md.rows[rows[0]].problem)
 		}
-		if len(rows) > 1 && !slices.Contains(actions, ActionDeleteMetadata) {
+		if len(rows) > 1 && rt.Note == "" && !slices.Contains(actions, ActionDeleteMetadata) {
 			_, err := md.row(target)
 			refused.Tables = append(refused.Tables, TableError{Table: target.Name, Reason: err.Error()})
 			continue
@@ -520,13 +525,14 @@ func changeOne(n int64, err error) error {
 // has begun to wipe it. The number of rows is all that can be checked of the
 // data: when a cycle may have begun, Compare afterwards. A receipt of another
 // customer, of another version or of a dry run is ErrInvalidReceipt.
-func (m *Mirror) Undo(ctx context.Context, receipt *Receipt) error {
+func (m *Mirror) Undo(ctx context.Context, receipt *Receipt) (err error) {
 	doing := "undo of " + m.contextID
+	defer func() { m.logChange(ctx, "undo", false, receipt, err) }()
 	if err := m.checkReceipt(receipt); err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	journal := journaled{m: m, undo: true}
-	err := m.store.Update(ctx, func(tx Tx) error {
+	err = m.store.Update(ctx, func(tx Tx) error {
 		if err := m.undo(ctx, tx, receipt); err != nil {
 			return err
 		}
@@ -537,11 +543,7 @@ func (m *Mirror) Undo(ctx context.Context, receipt *Receipt) error {
 	if errors.As(err, &refused) {
 		return err
 	}
-	if err != nil {
-		return wrapError(ctx, err, doing)
-	}
-	m.log.LogAttrs(ctx, slog.LevelInfo, "undo", slog.String("context_id", m.contextID), slog.Int("tables", len(receipt.Tables)))
-	return nil
+	return wrapError(ctx, err, doing)
 }
 
 // undo checks and writes in one transaction, so that no cycle comes between.

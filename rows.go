@@ -65,7 +65,7 @@ func (c *comparison) compareRows(ctx context.Context, p pair, plan tablePlan, tr
 	total.fill(tr, plan)
 	tr.Strategy, tr.StrategyReason = r.chosen, r.reason
 	if errors.Is(err, errEnough) {
-		tr.Truncated = true
+		tr.Truncated, tr.Read = true, total.MirrorRows
 		err = c.count(ctx, p, tr)
 	}
 	if err == nil && r.tracking != nil {
@@ -218,7 +218,7 @@ func (p *part) stream(ctx context.Context, before Row, until time.Time) error {
 // know, those of f included.
 func (r *tableRun) enough(f findings) bool {
 	limit := r.c.opts.MaxDifferences
-	if limit <= 0 || r.p.resent() {
+	if limit <= 0 || r.p.requested() {
 		return false
 	}
 	total := f.different()

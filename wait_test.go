@@ -309,15 +309,48 @@ func TestHeal(t *testing.T) {
 				c.after(time.Duration(i+1)*10*time.Minute, func() { f.cycle(); f.touch(f.store, "contact", 3, fmt.Sprint("tampered ", i)) })
 			}
 		}, rounds: 3, resets: 2},
-		{name: "the columns differ", damage: func(f *follower, _ *clockwork) {
-			_, rows, _ := f.store.Table("contact")
-			other := five(rows...)
-			other.Columns[1] = "name nvarchar(40)"
-			require.NoError(f.t, f.store.Seed(other))
+		{name: "the columns differ, and no cycle comes", damage: func(f *follower, _ *clockwork) {
+			f.widen()
 		}, rounds: 1, inspect: func(t *testing.T, f *follower, h *mirror.HealReport) {
-			require.Equal(t, mirror.StepHardReset, h.Rounds[0].Plan.Tables[0].Step)
+			require.Equal(t, mirror.StepUnknown, h.Rounds[0].Plan.Tables[0].Step)
+			lsn, _ := f.store.LSN(customer, "contact")
+			require.Positive(t, lsn)
+		}},
+		{name: "the columns differ, and a cycle mends that", damage: func(f *follower, c *clockwork) {
+			f.widen()
+			c.after(10*time.Minute, f.cycle)
+		}, healed: true, rounds: 2},
+		{name: "the columns differ, and a reset mends that", damage: func(f *follower, c *clockwork) {
+			f.widen()
+			for i := range 2 { // cycles that do not notice
+				c.after(time.Duration(i)*20*time.Minute+time.Minute, func() { f.lsn(int64(100 + i)) })
+			}
+			c.after(50*time.Minute, f.cycle)
+		}, healed: true, rounds: 2, resets: 1},
+		{name: "the columns differ, and not even a reset mends that", damage: func(f *follower, c *clockwork) {
+			f.widen()
+			for i := range 20 {
+				c.after(time.Duration(i)*20*time.Minute+time.Minute, func() { f.lsn(int64(100 + i)) })
+			}
+		}, rounds: 2, resets: 1, inspect: func(t *testing.T, f *follower, h *mirror.HealReport) {
+			require.Equal(t, mirror.StepHardReset, h.Rounds[1].Plan.Tables[0].Step)
+			require.Contains(t, h.Stopped, "needs a hard reset")
 			lsn, _ := f.store.LSN(customer, "contact")
 			require.Positive(t, lsn, "a hard reset is the operator's decision")
+		}},
+		{name: "the LSN has expired", damage: func(f *follower, c *clockwork) {
+			f.touch(f.store, "contact", 3, "tampered")
+			f.forget()
+			c.after(10*time.Minute, f.cycle)
+		}, healed: true, rounds: 2, resets: 1},
+		{name: "the LSN has expired, and no cycle comes", damage: func(f *follower, _ *clockwork) {
+			f.touch(f.store, "contact", 3, "tampered")
+			f.forget()
+		}, rounds: 1, resets: 1, err: mirror.ErrOverdue},
+		{name: "a table that the source lacks", damage: func(f *follower, _ *clockwork) {
+			require.NoError(f.t, f.store.Seed(memory.Table{Name: "more", Columns: []string{"id int"}}, memory.Metadata(customer, map[string]mirror.LSN{"contact": 1, "person": 1, "more": 1})))
+		}, rounds: 1, inspect: func(t *testing.T, _ *follower, h *mirror.HealReport) {
+			require.Contains(t, h.Stopped, "more has a metadata row, and is not at the source")
 		}},
 		{name: "without change tracking", source: func(f *follower) mirror.Source { return noTracking{f.customer} }, damage: func(f *follower, c *clockwork) {
 			f.touch(f.store, "contact", 3, "tampered")
@@ -362,6 +395,15 @@ func TestHeal(t *testing.T) {
 			require.NotEmpty(t, h.String())
 		})
 	}
+}
+
+// widen gives the mirror's contact a longer name.
+func (f *follower) widen() {
+	f.t.Helper()
+	_, rows, _ := f.store.Table("contact")
+	other := five(rows...)
+	other.Columns[1] = "name nvarchar(40)"
+	require.NoError(f.t, f.store.Seed(other))
 }
 
 func TestHealRefuses(t *testing.T) {

@@ -167,7 +167,7 @@ func (d *demo) play(ctx context.Context, dir string, rows int) error {
 	plan := report.Plan()
 	d.out.text(plan)
 	d.out.line("")
-	receipt, err := d.mirror.Apply(ctx, plan, &mirror.ApplyOptions{Confirm: contextID})
+	receipt, err := d.mirror.Apply(ctx, plan, nil)
 	if err != nil {
 		return err
 	}

@@ -47,7 +47,7 @@ func TestText(t *testing.T) {
 		"not mirrored: traveltransactionlog",
 		"document     pending",
 		"3 identical, 1 pending, 3 different, 1 schema-differs, 1 missing, 1 not-mirrored.",
-		"project      hard-reset, drop",
+		"project      not-known-yet",
 		"Undo: the metadata table is back",
 		"contact      wiped: the LSN is -1",
 		"drop Cust10195_mirroring: the next cycle populates everything",

@@ -112,11 +112,11 @@ func faultOps() []faultOp {
 				switch step := &p.Tables[i]; {
 				case lossy && step.Table == "contact":
 					step.Step = mirror.StepTruncate
-				case !lossy:
-					step.Drop = false
+				case mirror.FoldName(step.Table) == "person":
+					step.Step, step.Drop = mirror.StepHardReset, lossy
 				}
 			}
-			return m.Apply(ctx, &p, &mirror.ApplyOptions{Confirm: ContextID})
+			return m.Apply(ctx, &p, &mirror.ApplyOptions{Confirm: ContextID, Unknown: true})
 		}
 	}
 	some, all := []string{"contact", "Person"}, mirror.AllTables()
