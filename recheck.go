@@ -111,6 +111,8 @@ func (m *Mirror) Recheck(ctx context.Context, source Source, report *Report, opt
 		err := c.recheckTable(ctx, p, t, stays)
 		if errors.Is(err, errPopulated) {
 			t.Warning = err.Error() + ": compare it again"
+			t.forgetStates()
+			t.decide()
 			continue
 		}
 		if err != nil {
@@ -312,12 +314,14 @@ func (c *comparison) recheckTable(ctx context.Context, p pair, t *TableReport, s
 		if err := k.classify(ctx, &part{r: r, since: *p.lsn}, m); err != nil {
 			return err
 		}
+	}
+	t.Pending += m.found.Pending
+	t.Diverged += m.found.Diverged
+	if k != nil {
 		if err := k.finish(t); err != nil {
 			return err
 		}
 	}
-	t.Pending += m.found.Pending
-	t.Diverged += m.found.Diverged
 	for i := range t.Samples {
 		s := &t.Samples[i]
 		for _, d := range t.Differences {

@@ -506,12 +506,16 @@ func (s *soak) planner(r *rand.Rand, m *mirror.Mirror) {
 		return
 	}
 	plan := report.Plan()
-	o := &mirror.ApplyOptions{Confirm: ContextID, SkipMoved: r.IntN(2) == 0}
-	if plan.Empty() {
+	o := &mirror.ApplyOptions{Confirm: ContextID, SkipMoved: r.IntN(2) == 0, Unknown: r.IntN(4) > 0, MaxRowShare: 1, MaxTableShare: 1}
+	if plan.Empty() && !o.Unknown {
 		s.count("plan: empty")
 		return
 	}
 	pause(r, 10)
+	if !slices.ContainsFunc(plan.Tables, func(t mirror.PlanTable) bool { return t.Step != mirror.StepNone }) {
+		s.count("plan: empty")
+		return
+	}
 	receipt := s.operate("apply plan", func(ctx context.Context) (*mirror.Receipt, error) { return m.Apply(ctx, plan, o) })
 	if receipt != nil && r.IntN(3) == 0 {
 		s.undo(r, m, receipt)
