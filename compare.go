@@ -209,6 +209,10 @@ func (m *Mirror) Compare(ctx context.Context, source Source, opts *CompareOption
 	report := &Report{
 		Version: reportVersion, ContextID: m.contextID, Depth: o.Depth, Strategy: o.Strategy, Started: m.clock().UTC(), State: MirrorTracked,
 		IgnoreColumns: o.IgnoreColumns, SchemaPrefixes: o.SchemaPrefixes, LooseTypes: o.LooseTypes, SourceIsCopy: o.SourceIsCopy,
+		Scope: Scope{SkipTables: o.SkipTables},
+	}
+	if o.named() {
+		report.Scope.OnlyTables = o.Tables
 	}
 	pairs, err := c.pairs(ctx, report)
 	if err == nil {
@@ -255,6 +259,7 @@ func (m *Mirror) Compare(ctx context.Context, source Source, opts *CompareOption
 			report.Warnings = append(report.Warnings, t.Table+": "+t.Warning)
 		}
 	}
+	report.measure()
 	report.Finished = m.clock().UTC()
 	return report, caller.Err()
 }
@@ -389,9 +394,10 @@ type comparison struct {
 	tables  int
 	changes ChangeTracker // of the source; nil when it has none
 
-	metadata  *Table  // nil when there is none, or none that can be read
-	unread    string  // why the one that is there cannot be read
-	catalogue []Table // the mirror's, when the comparison began
+	metadata  *Table          // nil when there is none, or none that can be read
+	unread    string          // why the one that is there cannot be read
+	catalogue []Table         // the mirror's, when the comparison began
+	chosen    map[string]bool // folded names of the tables that a report is about; nil: those of opts
 
 	slots                  chan struct{} // one for each range of keys that is read
 	sourcePace, mirrorPace *pace
@@ -477,6 +483,7 @@ func (c *comparison) pairs(ctx context.Context, report *Report) ([]pair, error) 
 	if err != nil {
 		return nil, err
 	}
+	report.Scope.Tables = len(byName)
 	report.Warnings = append(report.Warnings, c.unusedOptions(byName)...)
 	if report.State == MirrorAwaitingFirstCycle {
 		report.Warnings = append(report.Warnings, otherCustomers(mirrorTables)...)
@@ -743,7 +750,7 @@ func (c *comparison) compareDepth(ctx context.Context, p pair, plan tablePlan, t
 	tr.forgetRows()
 	tr.Verdict, tr.Reason = VerdictIncomparable, plan.incomparable
 	for _, col := range append(plan.source, plan.unread...) {
-		tr.NotCompared = append(tr.NotCompared, Omission{Column: col.Name, Reason: "the rows cannot be compared"})
+		tr.NotCompared = append(tr.NotCompared, Omission{Column: col.Name, Reason: rowsNotCompared})
 	}
 	return c.count(ctx, p, tr)
 }
@@ -855,7 +862,7 @@ func (c *comparison) planTable(p pair, tr *TableReport) tablePlan {
 		used[m.Name] = used[m.Name] || ok
 		switch {
 		case c.ignored(p.name, s.Name):
-			leaveOut(s.Name, "ignored by request")
+			tr.NotCompared = append(tr.NotCompared, ignoredColumn(s.Name))
 			continue
 		case s.Omit != "":
 			leaveOut(s.Name, s.Omit+", at the source")
@@ -901,7 +908,7 @@ func (c *comparison) planTable(p pair, tr *TableReport) tablePlan {
 		switch {
 		case used[m.Name]:
 		case c.ignored(p.name, m.Name):
-			leaveOut(m.Name, "ignored by request")
+			tr.NotCompared = append(tr.NotCompared, ignoredColumn(m.Name))
 		case m.Omit != "":
 			leaveOut(m.Name, m.Omit+", in the mirror")
 		default:
@@ -974,6 +981,10 @@ func hiddenRows(p pair) string {
 	default:
 		return ""
 	}
+}
+
+func ignoredColumn(name string) Omission {
+	return Omission{Column: name, Reason: "ignored by request", Requested: true}
 }
 
 func (c *comparison) ignored(table, column string) bool {

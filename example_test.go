@@ -311,6 +311,9 @@ func ExampleMirror_Compare() {
 
 	// Output:
 	// Comparison of Cust10195 by rows, 2026-02-03 04:05:06 UTC, took 0s
+	// Source: unknown by its tables, memory
+	// Mirror: the mirror of Cust10195, memory
+	// Scope: 2 of 2 tables compared, with all columns
 	//   TABLE    VERDICT    SOURCE  MIRROR  MISSING  CHANGED  TIME
 	//   contact  different       3       2        1        1    0s  2 unknown
 	//   person   identical       1       1        -        -    0s

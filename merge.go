@@ -537,9 +537,13 @@ func (m *merge) differ(kind DiffKind, source, mirror Row, n int64) {
 	}
 	source, mirror, row = unboxed(source), unboxed(mirror), unboxed(row)
 	open := openDifference{kind: kind, rows: n, sample: -1, kept: -1}
+	sum := ""
+	if (wanted || m.keep != nil) && !m.plan.keyless {
+		sum = m.sum(kind, source, mirror)
+	}
 	if wanted {
 		open.sample = len(m.found.Samples)
-		s := Sample{Kind: kind, Key: m.cells(cols, row, m.plan.key), Rows: n, Columns: columns}
+		s := Sample{Kind: kind, Key: m.cells(cols, row, m.plan.key), Rows: n, Columns: columns, Sum: sum}
 		if m.room(s.size()) {
 			m.found.Samples = append(m.found.Samples, s)
 		} else {
@@ -557,7 +561,7 @@ func (m *merge) differ(kind DiffKind, source, mirror Row, n int64) {
 		for i := range key {
 			key[i] = newCell(cols[i], row[i]).copied()
 		}
-		m.found.Keys = append(m.found.Keys, Difference{Kind: kind, Key: key, Rows: n, Sum: m.sum(kind, source, mirror)})
+		m.found.Keys = append(m.found.Keys, Difference{Kind: kind, Key: key, Rows: n, Sum: sum})
 	default:
 		m.keep = nil
 	}

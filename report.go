@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -109,6 +110,9 @@ type Report struct {
 	Incomplete bool        `json:"incomplete,omitempty"`
 	Checkpoint *Checkpoint `json:"checkpoint,omitempty"`
 
+	// Scope says what was compared and what was left out by request.
+	Scope Scope `json:"scope"`
+
 	// Mistakes are sentences that say why one of the databases is hardly the
 	// one that is meant: the metadata table is that of another customer, or a
 	// side lacks many tables. With one of them Err is ErrWrongDatabase.
@@ -127,6 +131,27 @@ type Report struct {
 
 	// Tables are sorted by name.
 	Tables []TableReport `json:"tables"`
+}
+
+// Scope says what a comparison looked at.
+type Scope struct {
+	// Tables is how many tables the two sides have together, without the
+	// metadata table.
+	Tables int `json:"tables"`
+
+	// Compared is how many of them were compared to the end on both sides, as
+	// far as Depth goes.
+	Compared int `json:"compared"`
+
+	// LeftOut is how many columns of tables that were compared to the end at
+	// DepthRows were left out although nobody asked for it; TableReport.NotCompared
+	// names them.
+	LeftOut int `json:"leftOut,omitempty"`
+
+	// OnlyTables and SkipTables are CompareOptions.Tables and SkipTables;
+	// CompareOptions.IgnoreColumns are in the Report itself.
+	OnlyTables []string `json:"onlyTables,omitempty"`
+	SkipTables []string `json:"skipTables,omitempty"`
 }
 
 // Side is one side of a comparison.
@@ -294,6 +319,9 @@ type SchemaDifference struct {
 type Omission struct {
 	Column string `json:"column"`
 	Reason string `json:"reason"`
+
+	// Requested says that CompareOptions.IgnoreColumns named it.
+	Requested bool `json:"requested,omitempty"`
 }
 
 // DiffKind is how a row differs.
@@ -319,6 +347,9 @@ type Sample struct {
 
 	// Columns are the columns that differ in a changed row.
 	Columns []ChangedColumn `json:"columns,omitempty"`
+
+	// Sum is that of its Difference, "" without a key.
+	Sum string `json:"sum,omitempty"`
 }
 
 // ChangedColumn is a column with its values on both sides.
@@ -361,8 +392,53 @@ func (d *Duration) UnmarshalJSON(data []byte) error {
 
 // Identical reports whether every table that is mirrored was compared to the
 // end and found identical, as far as Depth goes, and whether there was one at
-// all: nothing compared proves nothing.
+// all: nothing compared proves nothing. It is false with Mistakes, and when a
+// column was left out at DepthRows that IgnoreColumns does not name: be it of a
+// type that cannot be compared, computed by the database, or a rowversion. What
+// was not looked at is not known to be the same, and whoever knows that it need
+// not be says so with IgnoreColumns.
 func (r *Report) Identical() bool {
+	return r.verdictsIdentical() && r.leftOut() == 0
+}
+
+// leftOut is how many columns were left out that nobody asked to leave out.
+func (r *Report) leftOut() (n int) {
+	for i := range r.Tables {
+		if t := &r.Tables[i]; r.Depth == DepthRows && t.compared() {
+			for _, o := range t.NotCompared {
+				if !o.Requested {
+					n++
+				}
+			}
+		}
+	}
+	return n
+}
+
+// compared reports whether a table was compared to the end on both sides.
+func (t *TableReport) compared() bool {
+	switch t.Verdict {
+	case VerdictIdentical, VerdictPending, VerdictDifferent:
+		return true
+	case VerdictSchemaDiffers:
+		return t.Reason == ""
+	default:
+		return false
+	}
+}
+
+// measure sums up what was compared.
+func (r *Report) measure() {
+	r.Scope.Compared, r.Scope.LeftOut = 0, r.leftOut()
+	for i := range r.Tables {
+		if r.Tables[i].compared() {
+			r.Scope.Compared++
+		}
+	}
+}
+
+// verdictsIdentical reports whether every verdict is that nothing differs.
+func (r *Report) verdictsIdentical() bool {
 	identical := false
 	for _, t := range r.Tables {
 		switch t.Verdict {
@@ -373,7 +449,7 @@ func (r *Report) Identical() bool {
 			return false
 		}
 	}
-	return identical && !r.Incomplete
+	return identical && !r.Incomplete && len(r.Mistakes) == 0
 }
 
 // Err returns an error that names every mistake about the databases (see
@@ -509,6 +585,11 @@ func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Comparison of %s by %s, %s, took %s\n",
 		printable(r.ContextID), r.means(), r.Started.Format(time.DateTime+" MST"), Duration(r.Finished.Sub(r.Started)))
+	fmt.Fprintf(&b, "Source: %s\nMirror: %s\n", r.Source.text(), r.Mirror.text())
+	for _, mistake := range r.Mistakes {
+		fmt.Fprintf(&b, "Wrong database: %s\n", printable(mistake))
+	}
+	fmt.Fprintf(&b, "Scope: %s\n", r.scope())
 	if r.SourceIsolation+r.MirrorIsolation != "" {
 		fmt.Fprintf(&b, "Read under: source %s, mirror %s\n",
 			printable(cmp.Or(r.SourceIsolation, "unknown")), printable(cmp.Or(r.MirrorIsolation, "unknown")))
@@ -531,10 +612,11 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	var g grid
 	g.row("TABLE", "VERDICT", "SOURCE", "MIRROR", "MISSING", "EXTRA", "CHANGED", "DUPLICATE", "TIME", "")
-	var hidden []string
+	var hidden groups
 	for _, t := range r.Tables {
 		if t.Verdict == VerdictNotMirrored {
-			hidden = append(hidden, t.Table)
+			why, _, _ := strings.Cut(t.Reason, ":")
+			hidden.add(why, t.Table)
 			continue
 		}
 		source, mirror := formatCount(t.SourceRows), formatCount(t.MirrorRows)
@@ -555,9 +637,10 @@ func (r *Report) WriteText(w io.Writer) error {
 	if len(g.rows) > 1 {
 		b.WriteString(g.text("  ", align[:len(align)-dropped]))
 	}
-	if len(hidden) > 0 {
-		fmt.Fprintf(&b, "  not mirrored: %s\n", printable(strings.Join(hidden, ", ")))
+	for _, h := range hidden {
+		fmt.Fprintf(&b, "  %s: %s\n", printable(h.name), printable(strings.Join(h.members, ", ")))
 	}
+	r.writeOmissions(&b)
 	for i := range r.Tables {
 		r.Tables[i].writeDetail(&b)
 	}
@@ -567,6 +650,9 @@ func (r *Report) WriteText(w io.Writer) error {
 	if len(r.Tables) > 0 || !r.Incomplete {
 		fmt.Fprintf(&b, "%s\n", r.Summary())
 	}
+	if n := r.leftOut(); n > 0 && r.verdictsIdentical() {
+		fmt.Fprintf(&b, "That is not all: %s left out that nobody asked to leave out (see IgnoreColumns).\n", plural(n, "column was", "columns were"))
+	}
 	if n := r.Unknown(); n > 0 {
 		fmt.Fprintf(&b, "Whether %s that differ wait for the next cycle is not known: see Recheck.\n", formatRows(n))
 	}
@@ -575,6 +661,118 @@ func (r *Report) WriteText(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// groups are names in the order in which they were first seen, with what belongs
+// to them.
+type groups []struct {
+	name    string
+	members []string
+}
+
+func (g *groups) add(name, member string) {
+	for i := range *g {
+		if (*g)[i].name == name {
+			(*g)[i].members = append((*g)[i].members, member)
+			return
+		}
+	}
+	*g = append(*g, struct {
+		name    string
+		members []string
+	}{name, []string{member}})
+}
+
+// writeOmissions writes which columns were not compared and why: a line for each
+// table, or for several that lack the same.
+func (r *Report) writeOmissions(b *strings.Builder) {
+	if r.Depth != DepthRows {
+		return // no values were compared at all
+	}
+	var lines groups
+	for _, t := range r.Tables {
+		var reasons groups
+		for _, o := range t.NotCompared {
+			reasons.add(o.Reason, o.Column)
+		}
+		var parts []string
+		for _, reason := range reasons {
+			columns := strings.Join(reason.members, ", ")
+			if reason.name == rowsNotCompared {
+				columns = "its other columns"
+			}
+			parts = append(parts, fmt.Sprintf("%s (%s)", printable(columns), printable(reason.name)))
+		}
+		if parts != nil {
+			lines.add(strings.Join(parts, "; "), t.Table)
+		}
+	}
+	if lines != nil {
+		b.WriteString("  Columns that were not compared:\n")
+	}
+	for _, line := range lines {
+		fmt.Fprintf(b, "    %s: %s\n", printable(strings.Join(line.members, ", ")), line.name)
+	}
+}
+
+// rowsNotCompared is the reason for the comparable columns of a table whose rows
+// cannot be compared.
+const rowsNotCompared = "the rows cannot be compared"
+
+// scope says which tables of how many were compared, and what of them was not.
+func (r *Report) scope() string {
+	why := map[string]int{"not named": r.Scope.Tables - len(r.Tables)}
+	tables, columns, asked := 0, 0, 0
+	for i := range r.Tables {
+		t := &r.Tables[i]
+		switch {
+		case t.Verdict == VerdictNotMirrored:
+			reason, _, _ := strings.Cut(t.Reason, ":")
+			why[reason]++
+		case t.Verdict == VerdictMissing, t.Verdict == VerdictExtra:
+			why["on one side only"]++
+		case !t.compared():
+			why["not to the end"]++
+		case r.Depth == DepthRows && len(t.NotCompared) > 0:
+			tables++
+			columns += len(t.NotCompared)
+		}
+	}
+	if r.Depth == DepthRows {
+		asked = columns - r.leftOut()
+	}
+	text := fmt.Sprintf("%d of %s compared", r.Scope.Compared, plural(r.Scope.Tables, "table", "tables"))
+	var parts []string
+	for _, reason := range slices.Sorted(maps.Keys(why)) {
+		if n := why[reason]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, printable(reason)))
+		}
+	}
+	if parts != nil {
+		text += " (" + strings.Join(parts, ", ") + ")"
+	}
+	switch {
+	case r.Depth == DepthSchema:
+		return text + ", no row of them"
+	case r.Depth == DepthCount:
+		return text + ", no value of them"
+	case r.Scope.Compared == 0:
+		return text
+	case columns == 0:
+		return text + ", with all columns"
+	case asked == 0:
+		return text + fmt.Sprintf(", without %s of %s", plural(columns, "column", "columns"), plural(tables, "table", "tables"))
+	default:
+		return text + fmt.Sprintf(", without %s of %s, %d of them by request", plural(columns, "column", "columns"), plural(tables, "table", "tables"), asked)
+	}
+}
+
+// plural is a number with a word.
+func plural(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return formatCount(int64(n)) + " " + more
 }
 
 // means says what was compared.

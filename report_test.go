@@ -269,7 +269,7 @@ func TestHostileNamesStayOutOfTheText(t *testing.T) {
 			requireTame(t, v.WriteText, want)
 		}
 		report := mirror.Report{State: mirror.MirrorAwaitingFirstCycle, Tables: []mirror.TableReport{{Verdict: mirror.VerdictFailed, Reason: hostile}}}
-		requireTame(t, report.WriteText, 5)
+		requireTame(t, report.WriteText, 8)
 		status := mirror.Status{State: mirror.MirrorAwaitingFirstCycle, MetadataTable: hostile}
 		requireTame(t, status.WriteText, 2)
 	})

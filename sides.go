@@ -224,9 +224,12 @@ func (c *comparison) mistakes(md *metadata, mir contents, byName map[string]*pai
 	if md == nil {
 		return all
 	}
-	chosen := map[string]bool{}
-	for _, p := range selected {
-		chosen[FoldName(p.name)] = p.notMirrored == ""
+	chosen := c.chosen
+	if chosen == nil {
+		chosen = map[string]bool{}
+		for _, p := range selected {
+			chosen[FoldName(p.name)] = p.notMirrored == ""
+		}
 	}
 	listed := map[string]bool{}
 	var noSource, noMirror []string
@@ -348,7 +351,7 @@ func (s Side) where(lead string) string {
 
 // text says for people what a side is.
 func (s Side) text() string {
-	role := "unknown"
+	role := "unknown by its tables"
 	switch s.Role {
 	case roleCustomer:
 		role = "a customer's database"

@@ -44,7 +44,7 @@ func TestText(t *testing.T) {
 		"project      schema-differs",
 		"sale         missing",
 		"schema: type name, source nvarchar(219), mirror nvarchar(500)",
-		"not mirrored: traveltransactionlog",
+		"never mirrored: traveltransactionlog",
 		"document     pending",
 		"3 identical, 1 pending, 3 different, 1 schema-differs, 1 missing, 1 not-mirrored.",
 		"project      not-known-yet",

@@ -344,7 +344,7 @@ func compareScenarios() []scenario {
 			src := t.source(contact(mirror.Row{1, "b", day}))
 			tr := t.compare(src, &mirror.CompareOptions{IgnoreColumns: []string{"Updated", "contact.NAME", "person.contact_id"}}).Table("contact")
 			require.Equal(t, mirror.VerdictIdentical, tr.Verdict)
-			require.Equal(t, []mirror.Omission{{Column: "name", Reason: "ignored by request"}, {Column: "updated", Reason: "ignored by request"}}, tr.NotCompared)
+			require.Equal(t, []mirror.Omission{{Column: "name", Reason: "ignored by request", Requested: true}, {Column: "updated", Reason: "ignored by request", Requested: true}}, tr.NotCompared)
 		}},
 		{name: "composite key in key order", run: func(t *env) {
 			link := func(rows ...mirror.Row) table {
