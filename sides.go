@@ -90,6 +90,7 @@ type contents struct {
 	own     *Table   // the metadata table of this mirror
 	others  []string // the metadata tables of other customers, and
 	ids     []string // their context identifiers
+	kept    string   // a metadata table that a hard reset kept
 	replica bool     // it has _ReplicationState
 	never   []string // tables that are never mirrored
 	tables  int      // without all of these that a cycle does not send
@@ -107,6 +108,8 @@ func (m *Mirror) contentsOf(tables []Table, trim func(string) string) contents {
 			c.own = &tables[i]
 		case ok:
 			c.others, c.ids = append(c.others, shown(tables[i].Name)), append(c.ids, id)
+		case isKept(t.Name):
+			c.kept = shown(tables[i].Name)
 		case folded == FoldName(replicaState):
 			c.replica = true
 		default:
@@ -157,6 +160,8 @@ func (m *Mirror) checkSource(src, mir contents, isCopy bool) error {
 		what = "the metadata table " + shown(src.own.Name)
 	case len(src.others) > 0:
 		return wrongDatabase("the source has the metadata table %s, so it is the mirror of another customer than %s", src.others[0], m.contextID)
+	case src.kept != "":
+		what = "a metadata table that a hard reset kept, " + src.kept
 	case src.replica:
 		what = "a table " + replicaState
 	case src.tables == 0:
@@ -165,7 +170,7 @@ func (m *Mirror) checkSource(src, mir contents, isCopy bool) error {
 	switch {
 	case what == "" || isCopy:
 		return nil
-	case mir.own == nil && !mir.replica && mir.tables > 0:
+	case mir.own == nil && mir.kept == "" && !mir.replica && mir.tables > 0:
 		return wrongDatabase("the two sides are swapped: the source has %s and the mirror has none: pass the customer's database as the source", what)
 	default:
 		return wrongDatabase("the source has %s, so it is a copy and not the customer's database: set CompareOptions.SourceIsCopy if it is meant", what)
@@ -209,7 +214,7 @@ func (m *Mirror) mirrorMistakes(mir contents) []string {
 	case len(mir.others) > 0:
 		return []string{fmt.Sprintf("the mirror has no metadata table %s, but %s: is the context identifier right?",
 			shown(m.names.table), strings.Join(mir.others, ", "))}
-	case len(mir.never) >= neverMirrored && !mir.replica:
+	case len(mir.never) >= neverMirrored && !mir.replica && mir.kept == "":
 		return []string{fmt.Sprintf("the mirror has no metadata table, but tables that are never mirrored, such as %s: is it the customer's own database?",
 			strings.Join(mir.never[:neverMirrored], ", "))}
 	default:
@@ -231,26 +236,21 @@ func (c *comparison) mistakes(md *metadata, mir contents, byName map[string]*pai
 			chosen[FoldName(p.name)] = p.notMirrored == ""
 		}
 	}
-	listed := map[string]bool{}
+	listed := 0
 	var noSource, noMirror []string
-	for _, r := range md.rows {
-		p := byName[FoldName(c.trimPrefix(r.table))]
-		if p == nil {
-			p = byString(byName, r.table)
-		}
-		// Rows of tables that neither side has are left over.
-		if p == nil || listed[p.name] || !chosen[FoldName(p.name)] {
+	for folded, p := range byName {
+		if !chosen[folded] || len(md.rowsOf(p.inMirror())) == 0 {
 			continue
 		}
-		listed[p.name] = true
+		listed++
 		if p.source == nil {
-			noSource = append(noSource, r.table)
+			noSource = append(noSource, p.name)
 		}
 		if p.mirror == nil {
-			noMirror = append(noMirror, r.table)
+			noMirror = append(noMirror, p.name)
 		}
 	}
-	for _, s := range []string{lacking("source", len(listed), noSource), lacking("mirror", len(listed), noMirror)} {
+	for _, s := range []string{lacking("source", listed, noSource), lacking("mirror", listed, noMirror)} {
 		if s != "" {
 			all = append(all, s)
 		}
