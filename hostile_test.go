@@ -93,12 +93,10 @@ func onStores(t *testing.T, from func() *memory.Store, run func(t *testing.T, st
 // inSQL copies a fake into an embedded database.
 func inSQL(t testing.TB, from *memory.Store) mirror.Store {
 	t.Helper()
-	db, err := sqlite.Open(filepath.Join(t.TempDir(), "mirror.db"))
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	store, err := sqlite.New(db)
-	require.NoError(t, err)
 	ctx := context.Background()
+	store, err := sqlite.Create(ctx, filepath.Join(t.TempDir(), "mirror.db"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, store.Close()) })
 	defs, err := from.Tables(ctx)
 	require.NoError(t, err)
 	require.NoError(t, store.Update(ctx, func(tx mirror.Tx) error {

@@ -109,23 +109,17 @@ type demo struct {
 }
 
 func (d *demo) play(ctx context.Context, dir string, rows int) error {
-	customerDB, err := sqlite.Open(filepath.Join(dir, "customer.db"))
+	customerStore, err := sqlite.Create(ctx, filepath.Join(dir, "customer.db"))
 	if err != nil {
 		return err
 	}
-	defer customerDB.Close()
-	mirrorDB, err := sqlite.Open(filepath.Join(dir, "mirror.db"))
+	defer customerStore.Close()
+	mirrorStore, err := sqlite.Create(ctx, filepath.Join(dir, "mirror.db"))
 	if err != nil {
 		return err
 	}
-	defer mirrorDB.Close()
-	customerStore, err := sqlite.New(customerDB)
-	if err != nil {
-		return err
-	}
-	if d.mirrorStore, err = sqlite.New(mirrorDB); err != nil {
-		return err
-	}
+	defer mirrorStore.Close()
+	d.mirrorStore = mirrorStore
 	d.mirror, err = mirror.New(contextID, d.mirrorStore, &mirror.Options{Progress: d.out.progress})
 	if err != nil {
 		return err

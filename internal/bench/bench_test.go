@@ -85,9 +85,10 @@ func TestShifted(t *testing.T) {
 	d := data{dir: t.TempDir()}
 	path, _, err := d.pair(t.Context(), 100)
 	require.NoError(t, err)
-	db, err := sqlite.OpenExisting(path)
+	st, err := sqlite.Open(t.Context(), path)
 	require.NoError(t, err)
-	defer db.Close()
+	defer st.Close()
+	db := st.DB()
 	_, err = db.Exec("CREATE TABLE copy AS SELECT * FROM contact WHERE 0; " + shifted(contactTable(), "copy", "contact", 1_000_000) + " LIMIT 70")
 	require.NoError(t, err)
 	var n int

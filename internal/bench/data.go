@@ -139,7 +139,7 @@ func (d data) damaged(ctx context.Context, rows, step int) (string, error) {
 		if err := copyFile(path, d.path("mirror", rows)); err != nil {
 			return err
 		}
-		return scratch(path, func(db *sqlx.DB) error {
+		return scratch(ctx, path, func(st *sqlite.Store, db *sqlx.DB) error {
 			r, err := db.ExecContext(ctx, `UPDATE contact SET name = 'changed ' || contact_id WHERE contact_id IN (
 				SELECT contact_id FROM (SELECT contact_id, row_number() OVER (ORDER BY contact_id) AS n FROM contact) WHERE n % ? = 0)`, step)
 			if err != nil {
@@ -173,17 +173,22 @@ func (d data) ensure(path string, make func(path string) error) error {
 }
 
 // scratch opens a file that nobody needs unless fn ends well.
-func scratch(path string, fn func(db *sqlx.DB) error) (err error) {
-	db, err := sqlite.Open(path)
+func scratch(ctx context.Context, path string, fn func(st *sqlite.Store, db *sqlx.DB) error) (err error) {
+	open := sqlite.Open
+	if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+		open = sqlite.Create
+	}
+	st, err := open(ctx, path)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, db.Close()) }()
+	defer func() { err = errors.Join(err, st.Close()) }()
+	db := st.DB()
 	db.SetMaxOpenConns(1) // the pragmas are a connection's
-	if _, err := db.Exec("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF"); err != nil {
+	if _, err := db.ExecContext(ctx, "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF"); err != nil {
 		return err
 	}
-	return fn(db)
+	return fn(st, db)
 }
 
 // vacuum fills the pages as well as they can be, in all files alike: how an
@@ -197,11 +202,7 @@ func vacuum(ctx context.Context, db *sqlx.DB) error {
 // keys of their own.
 func (d data) generate(ctx context.Context, path string, rows int) error {
 	if rows <= million {
-		return scratch(path, func(db *sqlx.DB) error {
-			st, err := sqlite.New(db)
-			if err != nil {
-				return err
-			}
+		return scratch(ctx, path, func(st *sqlite.Store, db *sqlx.DB) error {
 			if err := crm.Load(ctx, st, crm.Options{Contacts: rows}, "contact"); err != nil {
 				return err
 			}
@@ -212,11 +213,7 @@ func (d data) generate(ctx context.Context, path string, rows int) error {
 	if err != nil {
 		return err
 	}
-	return scratch(path, func(db *sqlx.DB) error {
-		st, err := sqlite.New(db)
-		if err != nil {
-			return err
-		}
+	return scratch(ctx, path, func(st *sqlite.Store, db *sqlx.DB) error {
 		t := contactTable()
 		if err := st.Update(ctx, func(tx mirror.Tx) error { return tx.Create(ctx, t) }); err != nil {
 			return err

@@ -72,12 +72,12 @@ func measure(ctx context.Context, arg string, w io.Writer) error {
 }
 
 func measureFiles(ctx context.Context, t task, r *result) error {
-	source, err := sqlite.OpenExisting(t.Source)
+	source, err := sqlite.Open(ctx, t.Source)
 	if err != nil {
 		return err
 	}
 	defer source.Close()
-	mirrored, err := sqlite.OpenExisting(t.Mirror)
+	mirrored, err := sqlite.Open(ctx, t.Mirror)
 	if err != nil {
 		return err
 	}
@@ -86,20 +86,12 @@ func measureFiles(ctx context.Context, t task, r *result) error {
 	defer func() { r.Seconds = time.Since(started).Seconds() }()
 	switch t.Contestant {
 	case "driver":
-		return readBoth(ctx, source, mirrored, t.Rows)
+		return readBoth(ctx, source.DB(), mirrored.DB(), t.Rows)
 	case "naive":
-		r.Changed, err = compareNaively(ctx, source, mirrored, t.Rows)
+		r.Changed, err = compareNaively(ctx, source.DB(), mirrored.DB(), t.Rows)
 		return err
 	}
-	src, err := sqlite.New(source)
-	if err != nil {
-		return err
-	}
-	tgt, err := sqlite.New(mirrored)
-	if err != nil {
-		return err
-	}
-	r.Changed, err = compare(ctx, src, tgt, nil, t.Rows)
+	r.Changed, err = compare(ctx, source, mirrored, nil, t.Rows)
 	return err
 }
 

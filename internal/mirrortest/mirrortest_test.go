@@ -1,6 +1,7 @@
 package mirrortest_test
 
 import (
+	"context"
 	"path/filepath"
 	"testing"
 
@@ -19,11 +20,9 @@ func TestTrapsOfTwoEngines(t *testing.T) {
 		func(testing.TB) mirror.Store { return memory.New() },
 		func(t testing.TB) mirror.Store {
 			t.Helper()
-			db, err := sqlite.Open(filepath.Join(t.TempDir(), "mirror.db"))
+			st, err := sqlite.Create(context.Background(), filepath.Join(t.TempDir(), "mirror.db"))
 			require.NoError(t, err)
-			t.Cleanup(func() { require.NoError(t, db.Close()) })
-			st, err := sqlite.New(db)
-			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, st.Close()) })
 			return st
 		})
 }

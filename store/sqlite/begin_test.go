@@ -12,11 +12,12 @@ import (
 
 // A BEGIN that fails, as a cancelled one does, can have begun a transaction.
 func TestFailedBeginLeavesNoTransaction(t *testing.T) {
-	db, err := Open(filepath.Join(t.TempDir(), "test.db"))
+	made, err := Create(t.Context(), filepath.Join(t.TempDir(), "test.db"))
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	t.Cleanup(func() { require.NoError(t, made.Close()) })
+	db := made.DB()
 	db.SetMaxOpenConns(1)
-	d := dialect()
+	d := dialect(db)
 	d.Begin += "; SELECT 1 FROM nowhere"
 	st, err := sqlstore.New(db, d)
 	require.NoError(t, err)

@@ -16,14 +16,12 @@ import (
 // database makes a database with that SQL and returns its pool and its store.
 func database(t *testing.T, script string) (*sqlx.DB, mirror.Store) {
 	t.Helper()
-	db, err := sqlite.Open(filepath.Join(t.TempDir(), "test.db"))
+	st, err := sqlite.Create(t.Context(), filepath.Join(t.TempDir(), "test.db"))
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	_, err = db.Exec(script)
+	t.Cleanup(func() { require.NoError(t, st.Close()) })
+	_, err = st.DB().Exec(script)
 	require.NoError(t, err)
-	st, err := sqlite.New(db)
-	require.NoError(t, err)
-	return db, st
+	return st.DB(), st
 }
 
 func compareOne(t *testing.T, source, target string) *mirror.TableReport {
@@ -186,11 +184,4 @@ func TestClosedDatabase(t *testing.T) {
 	_, other := database(t, `CREATE TABLE t (id int)`)
 	_, err = m.Compare(t.Context(), other, nil)
 	require.ErrorContains(t, err, "database is closed")
-}
-
-func TestOpenExisting(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "none.db")
-	_, err := sqlite.OpenExisting(path)
-	require.ErrorContains(t, err, "none.db")
-	require.NoFileExists(t, path)
 }

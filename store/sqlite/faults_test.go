@@ -1,6 +1,10 @@
 package sqlite_test
 
 import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,13 +19,15 @@ func TestFaults(t *testing.T) { mirrortest.Faults(t, open) }
 func TestKills(t *testing.T) {
 	mirrortest.Kills(t, func(t testing.TB, path string) (mirror.Store, func()) {
 		t.Helper()
-		db, err := sqlite.Open(path)
+		open := sqlite.Open
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			open = sqlite.Create
+		}
+		st, err := open(context.Background(), path)
 		require.NoError(t, err)
 		var check []string
-		require.NoError(t, db.Select(&check, "PRAGMA integrity_check"))
+		require.NoError(t, st.DB().Select(&check, "PRAGMA integrity_check"))
 		require.Equal(t, []string{"ok"}, check)
-		st, err := sqlite.New(db)
-		require.NoError(t, err)
-		return st, func() { require.NoError(t, db.Close()) }
+		return st, func() { require.NoError(t, st.Close()) }
 	})
 }

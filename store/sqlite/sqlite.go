@@ -14,58 +14,23 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"net/url"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
-	_ "modernc.org/sqlite" // registers the driver
 
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/store/sqlstore"
 )
 
-// Open opens or creates the database file at path, with a write-ahead log, so
-// that readers and the writer do not wait for each other. The caller closes
-// the returned pool.
-func Open(path string) (*sqlx.DB, error) {
-	dsn := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: url.Values{
-		"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(NORMAL)"},
-	}.Encode()}
-	db, err := sqlx.Open("sqlite", dsn.String())
-	if err == nil {
-		err = db.Ping()
-		if err != nil {
-			err = errors.Join(err, db.Close())
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
-	}
-	return db, nil
-}
-
-// OpenExisting is Open for a database that must be there: it never creates one.
-func OpenExisting(path string) (*sqlx.DB, error) {
-	if _, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("open database: %w", err)
-	}
-	return Open(path)
-}
-
-// New returns a store over a pool of the driver "sqlite". The caller owns the
-// pool. For a database in memory every connection sees one of its own, so such
-// a pool is limited to one connection and cannot be compared with itself.
-func New(db *sqlx.DB) (*sqlstore.Store, error) { return sqlstore.New(db, dialect()) }
-
 // nowExpr is the time as text of a datetime column.
 const nowExpr = "strftime('%Y-%m-%d %H:%M:%f','now')"
 
-func dialect() *sqlstore.Dialect {
+func dialect(db *sqlx.DB) *sqlstore.Dialect {
 	now := "(" + nowExpr + ")"
 	return &sqlstore.Dialect{
 		Tables:       tables,
+		Identity:     func(ctx context.Context, q sqlx.QueryerContext) (mirror.Identity, error) { return identity(ctx, q, db) },
 		ColumnType:   columnType,
 		Codec:        codec,
 		Placeholder:  func(n int) string { return fmt.Sprintf("?%d", n) },

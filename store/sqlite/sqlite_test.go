@@ -1,6 +1,7 @@
 package sqlite_test
 
 import (
+	"context"
 	"path/filepath"
 	"testing"
 
@@ -14,11 +15,9 @@ import (
 
 func open(t testing.TB) mirror.Store {
 	t.Helper()
-	db, err := sqlite.Open(filepath.Join(t.TempDir(), "it's 100% a #mirror?.db"))
+	st, err := sqlite.Create(context.Background(), filepath.Join(t.TempDir(), "it's 100% a #mirror?.db"))
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	st, err := sqlite.New(db)
-	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, st.Close()) })
 	return st
 }
 

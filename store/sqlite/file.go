@@ -1,0 +1,421 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	modernc "modernc.org/sqlite" // registers the driver "sqlite"
+
+	"github.com/so-mirror/mirror"
+)
+
+// purpose is what a file is opened for.
+type purpose uint8
+
+const (
+	toRead purpose = iota
+	toWrite
+	toCreate // write, into a file that was just made
+)
+
+// way is how a file can be read without a trace.
+type way uint8
+
+const (
+	// locked: SQLite's own locks are enough.
+	locked way = iota
+
+	// logged: in WAL mode, with a log and its index beside it.
+	logged
+
+	// frozen: in WAL mode, with no log. SQLite would make one, unless it is told
+	// that the file does not change.
+	frozen
+)
+
+// look is a file at one moment.
+type look struct {
+	info os.FileInfo
+	way  way
+}
+
+func (l look) sameFile(info os.FileInfo) bool {
+	return os.SameFile(l.info, info) && l.info.Size() == info.Size() && l.info.ModTime().Equal(info.ModTime())
+}
+
+var errNoPath = errors.New("open database: the path is empty: name the file of the database")
+
+// statFile refuses what is no file.
+func statFile(path string) (os.FileInfo, error) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("open %s: %w: check the path", path, fs.ErrNotExist)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("open %s: %w: this user may not look into its directory", path, mirror.ErrPermission)
+	case err != nil:
+		return nil, fmt.Errorf("open database: %w", err)
+	case info.IsDir():
+		return nil, fmt.Errorf("open %s: it is a directory: name the file of the database", path)
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("open %s: it is no regular file: name the file of the database", path)
+	}
+	return info, nil
+}
+
+// The beginning of every database that is not empty.
+const (
+	magic       = "SQLite format 3\x00"
+	headerSize  = 100
+	readVersion = 19 // where the header says how the file is read
+	walVersion  = 2
+)
+
+// lookAt finds out how the file can be read. What was known before is not looked
+// up again when the file is the same.
+func lookAt(path string, before *look) (look, error) {
+	info, err := statFile(path)
+	if err != nil {
+		return look{}, err
+	}
+	l := look{info: info}
+	wal := before != nil && before.way != locked
+	if before == nil || !before.sameFile(info) {
+		if wal, err = isWAL(path, info); err != nil {
+			return look{}, err
+		}
+	}
+	if !wal {
+		return l, nil
+	}
+	log, index := sizeOf(path+"-wal"), sizeOf(path+"-shm")
+	switch {
+	case log > 0 && index < 0:
+		return look{}, fmt.Errorf("open %s: beside it lies a write-ahead log, %s, but not its index: "+
+			"open it once with a program that may write, such as sqlite3, which takes the log up", path, filepath.Base(path)+"-wal")
+	case log >= 0 && index >= 0:
+		l.way = logged
+	default:
+		l.way = frozen
+		if err := noJournal(path); err != nil {
+			return look{}, err
+		}
+	}
+	return l, nil
+}
+
+// sizeOf returns the size of a file, -1 when there is none.
+func sizeOf(path string) int64 {
+	info, err := os.Stat(path)
+	if err != nil {
+		return -1
+	}
+	return info.Size()
+}
+
+const leftJournal = "a writer died in the middle of a change and left a journal beside the file: " +
+	"open it once with a program that may write, such as sqlite3, which takes the change back"
+
+// noJournal refuses a file with a journal that has to be played back. SQLite does
+// so itself for a file that it may lock.
+func noJournal(path string) error {
+	journal, err := os.Open(path + "-journal")
+	if err != nil {
+		return nil //nolint:nilerr // there is none
+	}
+	defer journal.Close()
+	first := make([]byte, 1)
+	if _, err := journal.Read(first); err != nil || first[0] == 0 { // empty, or done with
+		return nil //nolint:nilerr // as the comment says
+	}
+	return fmt.Errorf("open %s: %s", path, leftJournal)
+}
+
+// isWAL reads from the file's header whether it is in WAL mode.
+func isWAL(path string, info os.FileInfo) (bool, error) {
+	file, err := os.Open(path)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return false, fmt.Errorf("open %s: %w: this user may not read the file", path, mirror.ErrPermission)
+	case err != nil:
+		return false, fmt.Errorf("open database: %w", err)
+	}
+	header := make([]byte, headerSize)
+	n, err := io.ReadFull(file, header)
+	if cerr := held.close(info, file); cerr != nil {
+		return false, fmt.Errorf("open database: %w", cerr)
+	}
+	switch {
+	case n == 0 && errors.Is(err, io.EOF):
+		return false, nil // a database without a table
+	case err != nil && !errors.Is(err, io.ErrUnexpectedEOF):
+		return false, fmt.Errorf("open database: %w", err)
+	case n < headerSize || !strings.HasPrefix(string(header), magic):
+		return false, fmt.Errorf("open %s: it is no SQLite database, or an encrypted one: check the path", path)
+	}
+	return header[readVersion] == walVersion, nil
+}
+
+// held keeps what may not be closed yet. POSIX frees all locks that a process has
+// on a file as soon as it closes the file, whoever took them. SQLite sees to that
+// among its connections with locks; what is opened without must stay open until
+// those are closed.
+var held heldFiles
+
+type heldFiles struct {
+	mu    sync.Mutex
+	files []*heldFile
+}
+
+type heldFile struct {
+	info    os.FileInfo
+	locking int // connections that may hold locks
+	closers []io.Closer
+}
+
+// find returns the file, nil when no connection may hold a lock on it.
+func (h *heldFiles) find(info os.FileInfo) *heldFile {
+	for _, f := range h.files {
+		if os.SameFile(f.info, info) {
+			return f
+		}
+	}
+	return nil
+}
+
+// lock counts a connection that may hold locks until release is called.
+func (h *heldFiles) lock(info os.FileInfo) (release func() error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f := h.find(info)
+	if f == nil {
+		f = &heldFile{info: info}
+		h.files = append(h.files, f)
+	}
+	f.locking++
+	return sync.OnceValue(func() error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if f.locking--; f.locking > 0 {
+			return nil
+		}
+		for i, g := range h.files {
+			if g == f {
+				h.files = append(h.files[:i], h.files[i+1:]...)
+				break
+			}
+		}
+		var errs []error
+		for _, c := range f.closers {
+			errs = append(errs, c.Close())
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// close closes c, which has the file open without locks, as soon as it may.
+func (h *heldFiles) close(info os.FileInfo, c io.Closer) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if f := h.find(info); f != nil {
+		f.closers = append(f.closers, c)
+		return nil
+	}
+	return c.Close()
+}
+
+// connector opens each connection of a pool in the way that fits the file then.
+type connector struct {
+	path    string // absolute, without links: SQLite's other files lie beside this one
+	purpose purpose
+}
+
+func newConnector(path string, p purpose) (*connector, error) {
+	if path == "" {
+		return nil, errNoPath
+	}
+	if _, err := statFile(path); err != nil {
+		return nil, err
+	}
+	full, err := filepath.Abs(path)
+	if err == nil {
+		full, err = filepath.EvalSymlinks(full)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	return &connector{path: full, purpose: p}, nil
+}
+
+// Driver implements driver.Connector.
+func (c *connector) Driver() driver.Driver { return &modernc.Driver{} }
+
+func (c *connector) look() (look, error) {
+	if c.purpose == toRead {
+		return lookAt(c.path, nil)
+	}
+	info, err := statFile(c.path)
+	if err == nil {
+		_, err = isWAL(c.path, info) // for what it refuses
+	}
+	return look{info: info}, err
+}
+
+// Connect implements driver.Connector.
+func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
+	l, err := c.look()
+	if err != nil {
+		return nil, err
+	}
+	inner, err := modernc.NewConnector(c.dsn(l.way))
+	if err != nil {
+		return nil, err
+	}
+	release := func() error { return nil }
+	if l.way != frozen {
+		release = held.lock(l.info)
+	}
+	dc, err := inner.Connect(ctx)
+	if err != nil {
+		return nil, errors.Join(err, release())
+	}
+	opened, ok := dc.(driverConn)
+	if !ok {
+		return nil, errors.Join(errors.New("the driver's connection lacks a method"), dc.Close(), release())
+	}
+	conn := &conn{driverConn: opened, connector: c, look: l, release: release}
+	if c.purpose == toRead {
+		return conn, nil
+	}
+	readOnly, err := opened.IsReadOnly("main")
+	if err == nil && readOnly {
+		err = fmt.Errorf("open %s: %w: this user may not write the file: to only read it there is OpenSource", c.path, mirror.ErrPermission)
+	}
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+func (c *connector) dsn(w way) string {
+	path := filepath.ToSlash(c.path)
+	if !strings.HasPrefix(path, "/") {
+		path = "/" + path // C:/mirror.db
+	}
+	query := url.Values{"_pragma": {"busy_timeout(10000)"}, "mode": {"rw"}}
+	switch {
+	case c.purpose == toCreate:
+		query["_pragma"] = append(query["_pragma"], "journal_mode(WAL)", "synchronous(NORMAL)")
+	case c.purpose == toRead && w == frozen:
+		query.Set("mode", "ro")
+		query.Set("immutable", "1")
+	case c.purpose == toRead:
+		query.Set("mode", "ro")
+		query.Set("readonly_shm", "1") // or SQLite makes the log's index
+	}
+	return (&url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: query.Encode()}).String()
+}
+
+// driverConn is what the driver's connection can do.
+type driverConn interface {
+	driver.Conn
+	driver.Pinger
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.QueryerContext
+	driver.SessionResetter
+	driver.Validator
+	IsReadOnly(schema string) (bool, error)
+}
+
+// conn is a connection that knows how its file was when it was opened.
+type conn struct {
+	driverConn
+	connector *connector
+	look      look
+	release   func() error
+}
+
+// Close implements driver.Conn.
+func (c *conn) Close() error {
+	if c.look.way == frozen {
+		return held.close(c.look.info, c.driverConn)
+	}
+	return errors.Join(c.driverConn.Close(), c.release())
+}
+
+// ResetSession implements driver.SessionResetter: a connection that could not see
+// what was written since it was opened, or would leave a file behind, is not used
+// again.
+func (c *conn) ResetSession(ctx context.Context) error {
+	if c.connector.purpose == toRead {
+		now, err := lookAt(c.connector.path, &c.look)
+		if err != nil || now.way != c.look.way || !os.SameFile(now.info, c.look.info) ||
+			c.look.way == frozen && !c.look.sameFile(now.info) {
+			return driver.ErrBadConn
+		}
+		c.look = now
+	}
+	return c.driverConn.ResetSession(ctx)
+}
+
+// QueryContext implements driver.QueryerContext.
+func (c *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	rows, err := c.driverConn.QueryContext(ctx, query, args)
+	if c.look.way != frozen {
+		return rows, err
+	}
+	if err != nil {
+		if changed := c.changed(); changed != nil {
+			return nil, changed
+		}
+		return nil, err
+	}
+	return &frozenRows{Rows: rows, conn: c}, nil
+}
+
+// changed returns an error when a file that was read without locks is no longer
+// as it was.
+func (c *conn) changed() error {
+	info, err := os.Stat(c.connector.path)
+	if err != nil || !c.look.sameFile(info) {
+		return fmt.Errorf("%s was changed while it was read: read it again", c.connector.path)
+	}
+	return nil
+}
+
+// frozenRows are rows that count only if the file did not change meanwhile.
+type frozenRows struct {
+	driver.Rows
+	conn *conn
+	told bool
+}
+
+func (r *frozenRows) Next(dest []driver.Value) error {
+	err := r.Rows.Next(dest)
+	if err != nil {
+		if changed := r.conn.changed(); changed != nil {
+			r.told = true
+			return changed
+		}
+	}
+	return err
+}
+
+func (r *frozenRows) Close() error {
+	err := r.Rows.Close()
+	if changed := r.conn.changed(); changed != nil && !r.told {
+		return changed
+	}
+	return err
+}

@@ -1,0 +1,36 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/so-mirror/mirror"
+)
+
+// identity asks SQLite for its file. That is the same one whatever path or link
+// leads to it. A database in memory is known by its pool.
+func identity(ctx context.Context, q sqlx.QueryerContext, db *sqlx.DB) (mirror.Identity, error) {
+	var is struct {
+		Version string `db:"version"`
+		File    string `db:"file"`
+	}
+	err := sqlx.GetContext(ctx, q, &is,
+		"SELECT sqlite_version() AS version, COALESCE(file, '') AS file FROM pragma_database_list WHERE name = 'main'")
+	if err != nil {
+		return mirror.Identity{}, err
+	}
+	id := mirror.Identity{Engine: "SQLite", Version: is.Version, Database: is.File}
+	if is.File == "" {
+		id.Database, id.ID = ":memory:", fmt.Sprintf("sqlite-memory:%p", db.DB)
+		return id, nil
+	}
+	info, err := os.Stat(is.File)
+	if err != nil {
+		return id, nil //nolint:nilerr // the file was moved away: it cannot be told
+	}
+	id.ID = "sqlite-file:" + fileID(is.File, info)
+	return id, nil
+}
