@@ -12,7 +12,6 @@ package sqlite
 import (
 	"context"
 	"database/sql/driver"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -47,6 +46,7 @@ func dialect(db *sqlx.DB) *sqlstore.Dialect {
 		},
 		RolledBack: func(err error) bool { return strings.Contains(err.Error(), "no transaction is active") },
 		Classify:   classify,
+		Advice:     advice,
 	}
 }
 
@@ -161,25 +161,18 @@ func classify(err error) sqlstore.ErrorClass {
 	if strings.Contains(err.Error(), "no such table") {
 		return sqlstore.ErrorTableNotFound
 	}
-	// The low byte of an extended code is the code.
-	var coded interface{ Code() int }
-	if errors.As(err, &coded) {
-		switch coded.Code() & 0xff {
-		case codeBusy:
-			return sqlstore.ErrorBusy
-		case codeConstraint:
-			return sqlstore.ErrorConstraint
-		}
+	switch c := code(err); {
+	case c == codeReadOnlyRecovery, c == codeReadOnlyRollback, c == codeReadOnlyCantInit:
+		return sqlstore.ErrorOther // a writer has to come first, with whatever permission
+	case c&0xff == codeBusy:
+		return sqlstore.ErrorBusy
+	case c&0xff == codeConstraint:
+		return sqlstore.ErrorConstraint
+	case c&0xff == codeReadOnly:
+		return sqlstore.ErrorPermission
 	}
 	return sqlstore.ErrorOther
 }
-
-// codeBusy is SQLITE_BUSY: another connection holds the lock for writing, and
-// did so for longer than the connection's busy_timeout.
-const codeBusy = 5
-
-// codeConstraint is SQLITE_CONSTRAINT: a constraint or a trigger refused a write.
-const codeConstraint = 19
 
 func codec(t mirror.Type) sqlstore.Codec {
 	switch t.Kind() {

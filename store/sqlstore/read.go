@@ -34,6 +34,7 @@ type reader struct {
 	buffers [keepBatches + 1][]mirror.Row
 	current int       // the buffer that is being filled
 	started bool      // a batch was handed over
+	broken  bool      // the connection cannot be used again
 	late    *watchdog // nil without a time limit
 
 	texts []int // columns of the key that were read exactly
@@ -122,8 +123,13 @@ func (r *reader) readDriver(ctx context.Context, dc any, yield func([]mirror.Row
 	}
 	err = r.batches(ctx, func(row mirror.Row) error { return rows.Next(row) }, yield)
 	if cerr := rows.Close(); cerr != nil {
-		// What is left of the answer would meet the connection's next user.
-		return errors.Join(err, cerr, driver.ErrBadConn)
+		r.broken = true
+		switch {
+		case err == nil:
+			err = cerr
+		case err.Error() != cerr.Error(): // SQLite says again why there are no more rows
+			err = fmt.Errorf("%w; close: %w", err, cerr)
+		}
 	}
 	return err
 }

@@ -193,7 +193,8 @@ func (s *Store) read(ctx context.Context, r *reader, yield func([]mirror.Row, er
 	const attempts = 3
 	for attempt := 1; ; attempt++ {
 		err := s.readOnce(ctx, r, yield)
-		if !errors.Is(err, driver.ErrBadConn) || r.started || attempt == attempts {
+		dead := errors.Is(err, driver.ErrBadConn) || r.broken && isConnectionError(err)
+		if !dead || r.started || attempt == attempts {
 			return err
 		}
 	}
@@ -205,7 +206,16 @@ func (s *Store) readOnce(ctx context.Context, r *reader, yield func([]mirror.Row
 		return err
 	}
 	defer conn.Close()
-	err = conn.Raw(func(dc any) error { return r.readDriver(ctx, dc, yield) })
+	r.broken = false
+	rawErr := conn.Raw(func(dc any) error {
+		if err = r.readDriver(ctx, dc, yield); r.broken {
+			return driver.ErrBadConn // what is left of the answer would meet the connection's next user
+		}
+		return err
+	})
+	if err == nil && !r.broken {
+		err = rawErr
+	}
 	if errors.Is(err, driver.ErrSkip) {
 		return r.readScan(ctx, conn, yield)
 	}

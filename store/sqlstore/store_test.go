@@ -305,6 +305,36 @@ func TestReadByStatement(t *testing.T) {
 		}
 		require.Equal(t, []string{`SELECT "id" FROM "t" []`, "close statement", "close"}, f.log)
 	})
+	t.Run("an error that the driver repeats is said once, and is no lost connection", func(t *testing.T) {
+		damaged := errors.New("fake: damaged")
+		f := &fake{query: func(context.Context, string) (driver.Rows, error) {
+			return &fakeRows{next: func() error { return damaged }, close: errors.New("fake: damaged")}, nil
+		}}
+		_, err := read(t.Context(), newFake(t, f, nil))
+		require.EqualError(t, err, "read rows of t: fake: damaged")
+		require.NotErrorIs(t, err, mirror.ErrConnection)
+		require.Equal(t, []string{`SELECT "id" FROM "t" []`, "close statement", "close"}, f.log, "once")
+	})
+	t.Run("an error of the end alone", func(t *testing.T) {
+		f := &fake{query: func(context.Context, string) (driver.Rows, error) {
+			return &fakeRows{close: errFakeServer}, nil
+		}}
+		_, err := read(t.Context(), newFake(t, f, nil))
+		require.ErrorIs(t, err, errFakeServer)
+		require.Contains(t, f.log, "close")
+	})
+	t.Run("a connection that dies at the end is replaced", func(t *testing.T) {
+		tries := 0
+		f := &fake{query: func(context.Context, string) (driver.Rows, error) {
+			if tries++; tries == 1 {
+				return &fakeRows{next: func() error { return io.ErrUnexpectedEOF }, close: errors.New("fake: gone")}, nil
+			}
+			return &fakeRows{n: 3}, nil
+		}}
+		n, err := read(t.Context(), newFake(t, f, nil))
+		require.NoError(t, err)
+		require.Equal(t, 3, n)
+	})
 	t.Run("a dead connection is replaced", func(t *testing.T) {
 		tries := 0
 		f := &fake{query: func(context.Context, string) (driver.Rows, error) {
