@@ -26,7 +26,7 @@ func (s *Source) Version(ctx context.Context) (mirror.LSN, error) {
 // MinValidVersion implements mirror.ChangeTracker.
 func (s *Source) MinValidVersion(ctx context.Context, t mirror.Table) (mirror.LSN, error) {
 	return s.version(ctx, "read minimum valid version of "+t.String(),
-		"change tracking is off for the table, or the login lacks VIEW CHANGE TRACKING", s.server.limitLocks()+minVersionQuery, s.tableName(t))
+		"change tracking is off for the table, or the login lacks VIEW CHANGE TRACKING", s.server.limitLocks()+minVersionQuery, s.server.tableName(t))
 }
 
 // version reads a version, whose absence means that there is no tracking.
@@ -104,7 +104,7 @@ func (s *Source) changesText(t mirror.Table, since mirror.LSN, keys []mirror.Row
 		if !ok {
 			return "", nil, fmt.Errorf("table %s has no column %q", t, name)
 		}
-		columns[i], codecs[i], names[i] = c, codec(c.Type, false), fmt.Sprintf("k%d", i)
+		columns[i], codecs[i], names[i] = c, codec(c.Type, textRules{}), fmt.Sprintf("k%d", i)
 		column, value := "c."+quote(c.Name), "k."+names[i]
 		if equal := codecs[i].Equal; equal != nil {
 			conditions[i] = equal(column, value)
@@ -142,14 +142,6 @@ func (s *Source) changesText(t mirror.Table, since mirror.LSN, keys []mirror.Row
 		b.WriteString(")")
 	}
 	fmt.Fprintf(&b, ") AS k (n, %s) WHERE EXISTS (SELECT 1 FROM CHANGETABLE(CHANGES %s, @p1) AS c WHERE %s)",
-		strings.Join(names, ", "), s.tableName(t), strings.Join(conditions, " AND "))
+		strings.Join(names, ", "), s.server.tableName(t), strings.Join(conditions, " AND "))
 	return b.String(), args, nil
-}
-
-// tableName returns the quoted name with its schema.
-func (s *Source) tableName(t mirror.Table) string {
-	if t.Schema == "" {
-		t.Schema = s.server.schema()
-	}
-	return quote(t.Schema) + "." + quote(t.Name)
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -36,8 +37,9 @@ func dialect(srv *server) *sqlstore.Dialect {
 	return &sqlstore.Dialect{
 		Prepare:      srv.prepare,
 		Tables:       srv.tables,
+		Identity:     srv.identity,
 		ColumnType:   srv.columnType,
-		Codec:        func(t mirror.Type) sqlstore.Codec { return codec(t, srv.utf8()) },
+		Codec:        func(t mirror.Type) sqlstore.Codec { return codec(t, srv.text()) },
 		Quote:        quote,
 		Schema:       srv.schema,
 		Placeholder:  func(n int) string { return fmt.Sprintf("@p%d", n) },
@@ -46,9 +48,9 @@ func dialect(srv *server) *sqlstore.Dialect {
 		MaxRows:      maxRows,
 		Setup:        srv.setup,
 		AroundRead:   srv.aroundRead,
-		LockHint:     " WITH (UPDLOCK, HOLDLOCK)",
+		Hint:         srv.hint,
 		AroundInsert: aroundInsert,
-		Truncate:     truncate,
+		Truncate:     srv.truncate,
 		Rename:       rename,
 		DefaultFunctions: map[string]string{
 			"getdate()": "GETDATE()", "getutcdate()": "GETUTCDATE()", "current_timestamp": "CURRENT_TIMESTAMP",
@@ -75,10 +77,10 @@ func (s *server) limitLocks() string { return fmt.Sprintf("SET LOCK_TIMEOUT %d; 
 
 // aroundRead sets the isolation for one SELECT. SQL Server takes it back when
 // the call ends; servers that do not are told to.
-func (s *server) aroundRead() (before, behind string) {
+func (s *server) aroundRead(t mirror.Table) (before, behind string) {
 	const set = "SET TRANSACTION ISOLATION LEVEL "
 	level := "READ COMMITTED"
-	if s.isolation() == "snapshot" {
+	if s.isolation() == "snapshot" && !s.memoryOptimised(t) {
 		level = "SNAPSHOT"
 	}
 	return s.limitLocks() + set + level + "; ", "; " + set + "READ COMMITTED"
@@ -108,106 +110,6 @@ func (s *server) setup(ctx context.Context, tx sqlstore.Execer) error {
 	return nil
 }
 
-// tablesQuery reads everything by object and column numbers: some servers fold
-// the case of names in one view and not in another. Identifiers are converted,
-// because some servers deliver them in a code page.
-const tablesQuery = `SELECT CONVERT(nvarchar(128), s.name) AS schema_name, CONVERT(nvarchar(128), t.name) AS table_name,
-	CONVERT(nvarchar(128), c.name) AS column_name,
-	CONVERT(nvarchar(128), COALESCE(TYPE_NAME(c.system_type_id), TYPE_NAME(c.user_type_id), '')) AS type_name,
-	c.max_length, c.precision, c.scale, c.is_nullable, c.is_computed,
-	CONVERT(nvarchar(max), d.definition) AS default_text, COALESCE(k.key_ordinal, 0) AS key_ordinal
-FROM sys.tables AS t
-JOIN sys.schemas AS s ON s.schema_id = t.schema_id
-JOIN sys.columns AS c ON c.object_id = t.object_id
-LEFT JOIN sys.default_constraints AS d ON d.object_id = c.default_object_id
-LEFT JOIN sys.indexes AS i ON i.object_id = t.object_id AND i.is_primary_key = 1
-LEFT JOIN sys.index_columns AS k ON k.object_id = i.object_id AND k.index_id = i.index_id AND k.column_id = c.column_id
-WHERE s.name = @p1 AND t.is_ms_shipped = 0
-ORDER BY t.object_id, c.column_id`
-
-type catalogueColumn struct {
-	Schema    string  `db:"schema_name"`
-	Table     string  `db:"table_name"`
-	Name      string  `db:"column_name"`
-	Type      string  `db:"type_name"`
-	MaxLength int     `db:"max_length"`
-	Precision int     `db:"precision"`
-	Scale     int     `db:"scale"`
-	Nullable  bool    `db:"is_nullable"`
-	Computed  bool    `db:"is_computed"`
-	Default   *string `db:"default_text"`
-	Key       int     `db:"key_ordinal"`
-}
-
-func (s *server) tables(ctx context.Context, q sqlx.QueryerContext) ([]mirror.Table, error) {
-	var columns []catalogueColumn
-	if err := sqlx.SelectContext(ctx, q, &columns, s.limitLocks()+tablesQuery, s.schema()); err != nil {
-		return nil, err
-	}
-	return catalogue(columns), nil
-}
-
-// catalogue makes tables of columns that are grouped by table.
-func catalogue(columns []catalogueColumn) []mirror.Table {
-	var tables []mirror.Table
-	for len(columns) > 0 {
-		first := columns[0]
-		end := slices.IndexFunc(columns, func(c catalogueColumn) bool { return c.Table != first.Table })
-		if end < 0 {
-			end = len(columns)
-		}
-		t := mirror.Table{Schema: first.Schema, Name: first.Table}
-		keys := 0
-		for _, c := range columns[:end] {
-			t.Columns = append(t.Columns, c.column())
-			keys = max(keys, c.Key)
-		}
-		t.Key = make([]string, keys)
-		for _, c := range columns[:end] {
-			if c.Key > 0 {
-				t.Key[c.Key-1] = c.Name
-			}
-		}
-		tables = append(tables, t)
-		columns = columns[end:]
-	}
-	return tables
-}
-
-func (c catalogueColumn) column() mirror.Column {
-	col := mirror.Column{Name: c.Name, Type: c.columnType(), Nullable: c.Nullable, Generated: c.Computed}
-	if col.Type.Name == "rowversion" {
-		col.Generated = true
-	} else if c.Default != nil && !c.Computed {
-		col.Default = *c.Default
-	}
-	return col
-}
-
-func (c catalogueColumn) columnType() mirror.Type {
-	t, err := mirror.ParseType(c.Type)
-	if err != nil {
-		return mirror.Type{Name: c.Type}
-	}
-	const noLimit = -1 // the max_length of varchar(max) and its like
-	switch t.Name {
-	case "decimal":
-		t.Precision, t.Scale = c.Precision, c.Scale
-	case "time", "datetime2", "datetimeoffset":
-		t.Scale = c.Scale
-	case "char", "varchar", "binary", "varbinary":
-		t.Length = c.MaxLength
-	case "nchar", "nvarchar":
-		t.Length = c.MaxLength / 2 // of bytes
-	default:
-		return t
-	}
-	if c.MaxLength == noLimit {
-		t.Length = mirror.MaxLength
-	}
-	return t
-}
-
 func (s *server) columnType(t mirror.Type) string {
 	if s.opts.Collation != "" && t.Kind() == mirror.KindString && t.Name != "xml" {
 		return t.String() + " COLLATE " + s.opts.Collation
@@ -235,26 +137,47 @@ func aroundInsert(ctx context.Context, tx sqlstore.Execer, table string, columns
 // truncateText decides before it acts: inside a transaction with XACT_ABORT a
 // TRUNCATE that fails leaves nothing to fall back to. A table cannot be
 // truncated that another one references, that is replicated, captured, in
-// memory or system-versioned, or that the login may not alter.
-func truncateText(table string) string {
-	return fmt.Sprintf(`IF EXISTS (SELECT 1 FROM sys.foreign_keys WHERE referenced_object_id = OBJECT_ID(@p1) AND parent_object_id <> referenced_object_id)
-	OR EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(@p1)
-		AND (is_replicated = 1 OR is_merge_published = 1 OR is_tracked_by_cdc = 1 OR is_memory_optimized = 1 OR temporal_type = 2))
+// memory or system-versioned, that an indexed view or an EDGE constraint stands
+// on, or that the login may not alter. In memory, DELETE needs a hint that no other
+// table takes, so it is compiled only when it is run.
+func truncateText(table string, has catalogueFacts) string {
+	flags := "is_replicated = 1 OR is_merge_published = 1 OR is_tracked_by_cdc = 1"
+	if has.Temporal > 0 {
+		flags += " OR temporal_type = 2"
+	}
+	var b strings.Builder
+	if has.Memory > 0 {
+		fmt.Fprintf(&b, "IF EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(@p1) AND is_memory_optimized = 1)\n\tEXEC (N'DELETE FROM %s WITH (SNAPSHOT)')\nELSE ",
+			strings.ReplaceAll(table, "'", "''"))
+	}
+	fmt.Fprintf(&b, `IF EXISTS (SELECT 1 FROM sys.foreign_keys WHERE referenced_object_id = OBJECT_ID(@p1) AND parent_object_id <> referenced_object_id)
+	OR EXISTS (SELECT 1 FROM sys.tables WHERE object_id = OBJECT_ID(@p1) AND (%s))`, flags)
+	if has.Depends > 0 {
+		b.WriteString(`
+	OR EXISTS (SELECT 1 FROM sys.sql_dependencies AS d JOIN sys.indexes AS i ON i.object_id = d.object_id
+		JOIN sys.views AS v ON v.object_id = d.object_id WHERE d.referenced_major_id = OBJECT_ID(@p1))`)
+	}
+	if has.Edges > 0 {
+		b.WriteString(`
+	OR EXISTS (SELECT 1 FROM sys.edge_constraint_clauses WHERE OBJECT_ID(@p1) IN (from_object_id, to_object_id))`)
+	}
+	fmt.Fprintf(&b, `
 	OR HAS_PERMS_BY_NAME(@p1, 'OBJECT', 'ALTER') = 0
 	DELETE FROM %[1]s
 ELSE
 	TRUNCATE TABLE %[1]s`, table)
+	return b.String()
 }
 
-func truncate(ctx context.Context, db sqlstore.Execer, table string) error {
-	_, err := db.ExecContext(ctx, truncateText(table), table)
+func (s *server) truncate(ctx context.Context, db sqlstore.Execer, table string) error {
+	_, err := db.ExecContext(ctx, truncateText(table, s.catalogue()), table)
 	return err
 }
 
 // codec is what a type needs to be read, ordered and written as package mirror
 // demands. Parameters get the type of their column, so that the server seeks in
 // an index instead of converting the whole of it.
-func codec(t mirror.Type, utf8 bool) sqlstore.Codec {
+func codec(t mirror.Type, rules textRules) sqlstore.Codec {
 	switch t.Kind() {
 	case mirror.KindBool:
 		return sqlstore.Codec{}
@@ -268,7 +191,7 @@ func codec(t mirror.Type, utf8 bool) sqlstore.Codec {
 			Encode: func(v driver.Value) any { return mssqldb.VarChar(v.([]byte)) },
 		}
 	case mirror.KindString:
-		return textCodec(t, utf8)
+		return textCodec(t, rules)
 	case mirror.KindBytes:
 		return bytesCodec(t)
 	case mirror.KindTime, mirror.KindTimeOfDay:
@@ -335,61 +258,6 @@ func floatCodec(t mirror.Type) sqlstore.Codec {
 		return fmt.Sprintf("%s = %s AND %s = %s", column, param, bits(column), bits(param))
 	}
 	return c
-}
-
-// textCodec compares text by its characters, whatever the collation of its
-// column. SQL Server pads with blanks before it compares, so equality asks for
-// the length, too, and order for a length or for a character behind the last
-// one that comes before all others.
-func textCodec(t mirror.Type, utf8 bool) sqlstore.Codec {
-	national := national(t)
-	exact := func(expr string) string { return national(expr) + " COLLATE " + binaryCollation }
-	equal := func(column, param string) string {
-		return fmt.Sprintf("%[1]s = %[2]s AND DATALENGTH(%[1]s) = DATALENGTH(%[2]s)", exact(column), exact(param))
-	}
-	c := sqlstore.Codec{Equal: equal}
-	if t.Name != "text" && t.Name != "ntext" && t.Name != "xml" {
-		// What is exactly equal is equal by the column's collation, too, and
-		// by that the server can seek.
-		c.Equal = func(column, param string) string {
-			return fmt.Sprintf("%s = %s AND %s", column, param, equal(column, param))
-		}
-	}
-	if utf8 {
-		length := size(3*t.Length, 8000) // bytes of UTF-8 for each unit of UTF-16
-		c.Order = func(expr string) []string {
-			bytes := fmt.Sprintf("CONVERT(varbinary(%[1]s), CONVERT(varchar(%[1]s), %[2]s COLLATE %[3]s))", length, national(expr), utf8Collation)
-			return []string{bytes, "DATALENGTH(" + bytes + ")"}
-		}
-	} else {
-		c.Order = func(expr string) []string {
-			return []string{fmt.Sprintf("(%s + NCHAR(1)) COLLATE %s", national(expr), binaryCollation)}
-		}
-	}
-	if t.Name == "char" || t.Name == "varchar" || t.Name == "text" {
-		c.Encode = encodeVarchar
-	}
-	return c
-}
-
-// national returns what makes nvarchar of text.
-func national(t mirror.Type) func(expr string) string {
-	if t.Name == "nchar" || t.Name == "nvarchar" {
-		return func(expr string) string { return expr }
-	}
-	return convert("nvarchar(" + size(t.Length, maxNational) + ")")
-}
-
-// encodeVarchar sends ASCII, which is the same in every code page, as varchar.
-// Other text goes as nvarchar: the server alone knows the column's code page.
-func encodeVarchar(v driver.Value) any {
-	s := v.(string)
-	for i := 0; i < len(s); i++ {
-		if s[i] >= 0x80 {
-			return s
-		}
-	}
-	return mssqldb.VarChar(s)
 }
 
 // size returns the size of a type of that length: "max" for what has none, as

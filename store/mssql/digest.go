@@ -109,6 +109,10 @@ func firstExpr(t mirror.Type, condition, column string) string {
 		column = decimalText(t, column)
 	case mirror.KindGUID:
 		to = "binary(16)" // as it is read
+	case mirror.KindString:
+		if !isNational(t) { // the driver has no letter for some bytes
+			to = "nvarchar(" + size(t.Length, maxNational) + ")"
+		}
 	}
 	return fmt.Sprintf("CONVERT(%s, MAX(CASE WHEN %s THEN %s END))", to, condition, column)
 }

@@ -23,24 +23,17 @@ func TestParseDSN(t *testing.T) {
 		"ODBC": "odbc:server=db.example.com;port=1444;user id=svc;password={" + password + "};database=Mirror_Cust1",
 	} {
 		t.Run(name, func(t *testing.T) {
-			cfg, err := parseDSN(dsn, false)
+			cfg, err := parseDSN(dsn)
 			require.NoError(t, err)
 			require.Equal(t, "db.example.com", cfg.Host)
 			require.EqualValues(t, 1444, cfg.Port)
 			require.Equal(t, "svc", cfg.User)
 			require.Equal(t, password, cfg.Password)
 			require.Equal(t, "Mirror_Cust1", cfg.Database)
-			require.False(t, cfg.ReadOnlyIntent)
-
-			cfg, err = parseDSN(dsn, true)
-			require.NoError(t, err)
-			require.True(t, cfg.ReadOnlyIntent)
+			require.False(t, cfg.ReadOnlyIntent, "change tracking cannot be read on a secondary")
 		})
 	}
-	cfg, err := parseDSN("sqlserver://svc:x@db.example.com", true)
-	require.NoError(t, err)
-	require.False(t, cfg.ReadOnlyIntent, "the driver wants a database for it")
-	cfg, err = parseDSN("sqlserver://svc:x@db.example.com?database=d&ApplicationIntent=ReadOnly", false)
+	cfg, err := parseDSN("sqlserver://svc:x@db.example.com?database=d&ApplicationIntent=ReadOnly")
 	require.NoError(t, err)
 	require.True(t, cfg.ReadOnlyIntent)
 }
@@ -109,13 +102,13 @@ func FuzzDSN(f *testing.F) {
 			"odbc:server=" + host + ";user id=" + user + ";password={" + pass + "};" + rest,
 			pass,
 		} {
-			if _, err := parseDSN(dsn, true); err != nil {
+			if _, err := parseDSN(dsn); err != nil {
 				require.NotContains(t, err.Error(), marker)
 				require.NotContains(t, err.Error(), url.QueryEscape(marker))
 			}
 		}
 		// A password that is escaped arrives whole.
-		cfg, err := parseDSN("sqlserver://"+url.UserPassword("svc", pass).String()+"@127.0.0.1?database=d", false)
+		cfg, err := parseDSN("sqlserver://" + url.UserPassword("svc", pass).String() + "@127.0.0.1?database=d")
 		require.NoError(t, err)
 		require.Equal(t, pass, cfg.Password)
 	})
@@ -139,10 +132,10 @@ func TestServerNamedTwice(t *testing.T) {
 	for _, dsn := range []string{
 		"server=box;user id=u;password=S3c;server=ret", "odbc:server=box;uid=u;pwd=S3c;Server=ret", "data source=box;password=x;addr=ret",
 	} {
-		_, err := parseDSN(dsn, false)
+		_, err := parseDSN(dsn)
 		require.ErrorIs(t, err, errDSNTwice, dsn)
 	}
-	_, err := parseDSN("server=box;user id=u;password=S3cret", false)
+	_, err := parseDSN("server=box;user id=u;password=S3cret")
 	require.NoError(t, err)
 }
 

@@ -60,6 +60,10 @@ var errorClasses = map[int32]sqlstore.ErrorClass{
 	18488: sqlstore.ErrorLogin, // the password must be changed
 	40615: sqlstore.ErrorLogin, // Azure: the address is not allowed by the firewall
 
+	511:  sqlstore.ErrorUnsupported, // a row would pass 8,060 bytes, be it one to sort
+	1540: sqlstore.ErrorUnsupported, // a row to sort would pass them
+	8618: sqlstore.ErrorUnsupported, // every row to sort would
+
 	596:   sqlstore.ErrorConnection, // the session was killed
 	6005:  sqlstore.ErrorConnection, // shutdown in progress
 	6006:  sqlstore.ErrorConnection, // the server is stopping
@@ -142,7 +146,13 @@ const (
 	notTracked = 22105
 )
 
-const snapshotNotAllowed = 3952
+// Errors with an advice of their own.
+const (
+	snapshotNotAllowed = 3952
+	secondary          = 22117 // change tracking on a secondary replica
+	inMemory           = 41332 // a memory-optimised table under SNAPSHOT
+	inMemoryToo        = 41368 // or under READ COMMITTED in a transaction
+)
 
 // advice tells an operator what to do.
 func advice(class sqlstore.ErrorClass, err error) string {
@@ -159,11 +169,20 @@ func advice(class sqlstore.ErrorClass, err error) string {
 		return "the object does not exist, or the login lacks a permission: Preflight lists what it lacks, with the GRANT for it"
 	case sqlstore.ErrorLogin:
 		return "check the login, its password and the database's name in the connection string, and that the login is a user of that database"
+	case sqlstore.ErrorConstraint:
+		return "a constraint of the table, a trigger or a type of a column refuses the values: the server's message names it"
+	case sqlstore.ErrorUnsupported:
+		return "the columns by which rows are ordered, or a row itself, are longer than the 8,060 bytes that the server takes"
 	case sqlstore.ErrorConnection:
 		return "check that the server is up and reachable, and try again"
 	}
 	for _, e := range answers(err) {
-		if e.SQLErrorNumber() == snapshotNotAllowed {
+		switch e.SQLErrorNumber() {
+		case secondary:
+			return "change tracking cannot be read on a readable secondary: connect to the primary, without ApplicationIntent=ReadOnly"
+		case inMemory, inMemoryToo:
+			return "the table is memory-optimised, which this store learns from its catalogue: call Tables before reading"
+		case snapshotNotAllowed:
 			return "the database does not allow snapshot isolation: open the store anew, or set Options.Isolation to read committed"
 		}
 	}

@@ -34,7 +34,6 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -137,8 +136,10 @@ var (
 	_ mirror.Isolator      = (*Source)(nil)
 	_ mirror.ChangeTracker = (*Source)(nil)
 	_ mirror.Digester      = (*Source)(nil)
+	_ mirror.Identifier    = (*Source)(nil)
 	_ mirror.Store         = (*Store)(nil)
 	_ mirror.Digester      = (*Store)(nil)
+	_ mirror.Identifier    = (*Store)(nil)
 )
 
 // New returns a store over a pool of the driver "sqlserver" or of a go-mssqldb
@@ -173,22 +174,18 @@ func NewSource(db *sqlx.DB, opts *Options) (*Source, error) {
 // forms: a URL, ADO or ODBC. No error holds any text of the string, because it
 // holds the password. [Source.Close] closes the connections.
 func Open(ctx context.Context, dsn string, opts *Options) (*Store, error) {
-	src, err := open(ctx, dsn, opts, false)
+	src, err := OpenSource(ctx, dsn, opts)
 	if err != nil {
 		return nil, err
 	}
 	return &Store{*src}, nil
 }
 
-// OpenSource is [Open] for a database that is only read. Where the string names
-// a database, the connection declares ApplicationIntent=ReadOnly, so that an
-// availability group may send it to a readable secondary.
+// OpenSource is [Open] for a database that is only read. It does not ask for a
+// readable secondary of an availability group, because change tracking cannot be
+// read there: write ApplicationIntent=ReadOnly into the string to be sent to one.
 func OpenSource(ctx context.Context, dsn string, opts *Options) (*Source, error) {
-	return open(ctx, dsn, opts, true)
-}
-
-func open(ctx context.Context, dsn string, opts *Options, readOnly bool) (*Source, error) {
-	cfg, err := parseDSN(dsn, readOnly)
+	cfg, err := parseDSN(dsn)
 	if err != nil {
 		return nil, fmt.Errorf("open: %w", err)
 	}
@@ -223,7 +220,7 @@ func serverKeys(dsn string) (n int) {
 
 // parseDSN parses a connection string. The driver's own errors quote it, so
 // they go no further than here.
-func parseDSN(dsn string, readOnly bool) (msdsn.Config, error) {
+func parseDSN(dsn string) (msdsn.Config, error) {
 	cfg, err := msdsn.Parse(dsn)
 	if err != nil {
 		return cfg, errDSN
@@ -238,7 +235,6 @@ func parseDSN(dsn string, readOnly bool) (msdsn.Config, error) {
 	} else if servers := serverKeys(dsn); servers > 1 {
 		return cfg, errDSNTwice
 	}
-	cfg.ReadOnlyIntent = cfg.ReadOnlyIntent || readOnly && cfg.Database != ""
 	return cfg, nil
 }
 
@@ -262,10 +258,17 @@ func (s *Source) Count(ctx context.Context, t mirror.Table) (int64, error) {
 	return s.sql.Count(ctx, t)
 }
 
-// Rows implements mirror.Source.
+// Rows implements mirror.Source. Text of which the driver delivers only U+FFFD is
+// read again by its characters or bytes, from the first row on that has such a text:
+// a byte without a letter in its code page is the character that the server
+// converts it to, and half a surrogate pair the three bytes of its code point,
+// which is not UTF-8. Half a pair in a key is errors.ErrUnsupported.
 func (s *Source) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, error] {
 	return s.sql.Rows(ctx, q)
 }
+
+// Identity implements mirror.Identifier.
+func (s *Source) Identity(ctx context.Context) (mirror.Identity, error) { return s.sql.Identity(ctx) }
 
 // PoolLimit implements mirror.Pool.
 func (s *Source) PoolLimit() (pool any, connections int) { return s.sql.PoolLimit() }
@@ -285,72 +288,4 @@ func (s *Source) Isolation(ctx context.Context) (isolation string, err error) {
 // in all.
 func (s *Store) Update(ctx context.Context, fn func(tx mirror.Tx) error) error {
 	return s.sql.Update(ctx, fn)
-}
-
-// server is what has to be known of a server and a database before SQL can be
-// written for them. It is asked once.
-type server struct {
-	opts   Options
-	facts  atomic.Pointer[facts]
-	digest atomic.Pointer[digestFacts]
-}
-
-type facts struct {
-	Schema       *string `db:"default_schema"`
-	Snapshot     int     `db:"snapshot_state"`
-	ReadSnapshot bool    `db:"read_snapshot"`
-	UTF8         int     `db:"utf8_code_page"`
-	SchemaID     int     `db:"schema_id"`
-}
-
-const factsQuery = `SELECT SCHEMA_NAME() AS default_schema, d.snapshot_isolation_state AS snapshot_state,
-	d.is_read_committed_snapshot_on AS read_snapshot,
-	COALESCE(CONVERT(int, COLLATIONPROPERTY('` + utf8Collation + `', 'CodePage')), 0) AS utf8_code_page,
-	COALESCE(SCHEMA_ID(@p1), 0) AS schema_id
-FROM sys.databases AS d WHERE d.database_id = DB_ID()`
-
-func (s *server) prepare(ctx context.Context, q sqlx.QueryerContext) error {
-	if s.facts.Load() != nil {
-		return nil
-	}
-	var f facts
-	if err := sqlx.GetContext(ctx, q, &f, s.limitLocks()+factsQuery, s.opts.Schema); err != nil {
-		return err
-	}
-	if s.opts.Schema != "" && f.SchemaID == 0 {
-		return fmt.Errorf("option Schema: the database has no schema %q, or the login may not see it", s.opts.Schema)
-	}
-	s.facts.Store(&f)
-	return nil
-}
-
-func (s *server) schema() string {
-	if s.opts.Schema != "" {
-		return s.opts.Schema
-	}
-	if f := s.facts.Load(); f != nil && f.Schema != nil {
-		return *f.Schema
-	}
-	return "dbo" // as SQL Server does for a login without a default schema
-}
-
-func (s *server) utf8() bool {
-	f := s.facts.Load()
-	return f != nil && f.UTF8 == 65001
-}
-
-// The states of sys.databases.snapshot_isolation_state.
-const snapshotOn = 1
-
-func (s *server) isolation() string {
-	f := s.facts.Load()
-	switch {
-	case s.opts.Isolation == IsolationSnapshot,
-		s.opts.Isolation == IsolationAuto && f != nil && f.Snapshot == snapshotOn:
-		return "snapshot"
-	case f != nil && f.ReadSnapshot:
-		return "read committed snapshot"
-	default:
-		return "read committed"
-	}
 }

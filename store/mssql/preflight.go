@@ -73,7 +73,8 @@ type Lack struct {
 	// needed on, such as "OBJECT::[dbo].[Cust10195_mirroring]".
 	Permission, On string
 
-	// Grant is the statement that an administrator of the database runs.
+	// Grant is the statement that an administrator of the database runs, or in
+	// words what to do where none is enough.
 	Grant string
 }
 
@@ -128,16 +129,41 @@ FROM sys.tables AS t JOIN sys.schemas AS s ON s.schema_id = t.schema_id WHERE s.
 // makes sure that there are none.
 //
 // The metadata table is every table whose name ends in "_mirroring"; one of
-// another name has to be checked by hand.
+// another name has to be checked by hand. At the end stands what hides values or
+// rows from the login of Compare: UNMASK for masked columns, and every row of a table with
+// a filter of row-level security. Policies are seen with VIEW DEFINITION alone.
 func (s *Source) Preflight(ctx context.Context) ([]Lack, error) {
 	var list []securable
+	var columns []catalogueColumn
 	err := s.sql.Query(ctx, "read permissions", func(ctx context.Context, q sqlx.QueryerContext) error {
-		return sqlx.SelectContext(ctx, q, &list, s.server.limitLocks()+permissionsQuery(), s.server.schema())
+		err := sqlx.SelectContext(ctx, q, &list, s.server.limitLocks()+permissionsQuery(), s.server.schema())
+		if err == nil {
+			columns, err = s.server.columns(ctx, q)
+		}
+		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return lacks(list, s.server.schema()), nil
+	return append(lacks(list, s.server.schema()), hidden(columns, list[0].User)...), nil
+}
+
+// hidden lists what a login lacks to see all values and all rows.
+func hidden(columns []catalogueColumn, user string) (lacks []Lack) {
+	last := ""
+	for _, c := range columns {
+		table := "OBJECT::" + quote(c.Schema) + "." + quote(c.Table)
+		if c.Policy != nil && table != last {
+			lacks = append(lacks, Lack{Operation: "Compare", Permission: "every row", On: table,
+				Grant: fmt.Sprintf("let the filter of security policy %s pass all rows to %s", *c.Policy, quote(user))})
+		}
+		last = table
+		if c.Masked {
+			lacks = append(lacks, Lack{Operation: "Compare", Permission: "UNMASK", On: table + " (" + quote(c.Name) + ")",
+				Grant: "GRANT UNMASK TO " + quote(user)})
+		}
+	}
+	return lacks
 }
 
 func lacks(list []securable, schema string) []Lack {

@@ -87,14 +87,14 @@ type Dialect struct {
 	// Setup is run right after a transaction began. Default: nothing to do.
 	Setup func(ctx context.Context, tx Execer) error
 
-	// AroundRead returns what stands before and behind each SELECT outside of a
-	// transaction, in the same batch. Such a batch always has a parameter, so
+	// AroundRead returns what stands before and behind each SELECT from t outside
+	// of a transaction, in the same batch. Such a batch always has a parameter, so
 	// that a driver sends it as a call. Default: nothing.
-	AroundRead func() (before, behind string)
+	AroundRead func(t mirror.Table) (before, behind string)
 
-	// LockHint follows the name of a table that is read inside a transaction
-	// and keeps others from changing what was read. Default: nothing.
-	LockHint string
+	// Hint follows the name of a table that is read. Inside a transaction it
+	// keeps others from changing what was read. Default: nothing.
+	Hint func(t mirror.Table, inTx bool) string
 
 	// AroundInsert returns what stands before and behind each INSERT into a
 	// table, in the same batch. Table is quoted, columns are not.
@@ -227,7 +227,7 @@ type Codec struct {
 // ErrorClass is what sqlstore must know about an engine's error.
 type ErrorClass uint8
 
-// The classes. Except for ErrorOther each is an error of package mirror.
+// The classes. Each but the first and the last is an error of package mirror.
 const (
 	ErrorOther         ErrorClass = iota
 	ErrorTableNotFound            // mirror.ErrTableNotFound
@@ -238,6 +238,7 @@ const (
 	ErrorLogin                    // mirror.ErrLogin
 	ErrorBusy                     // mirror.ErrBusy: another transaction writes
 	ErrorConstraint               // mirror.ErrConstraint
+	ErrorUnsupported              // errors.ErrUnsupported: the engine cannot do it
 )
 
 var sentinels = [...]error{
@@ -249,6 +250,7 @@ var sentinels = [...]error{
 	ErrorLogin:         mirror.ErrLogin,
 	ErrorBusy:          mirror.ErrBusy,
 	ErrorConstraint:    mirror.ErrConstraint,
+	ErrorUnsupported:   errors.ErrUnsupported,
 }
 
 func (d *Dialect) classify(err error) ErrorClass {
@@ -288,6 +290,13 @@ func (d *Dialect) limit(n int64) (head, tail string) {
 	default:
 		return "", fmt.Sprintf(" LIMIT %d", n)
 	}
+}
+
+func (d *Dialect) hint(t mirror.Table, inTx bool) string {
+	if d.Hint == nil {
+		return ""
+	}
+	return d.Hint(t, inTx)
 }
 
 func (d *Dialect) maxParams() int { return cmp.Or(d.MaxParams, defaultMaxParams) }

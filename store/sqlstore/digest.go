@@ -164,7 +164,7 @@ func (d *Dialect) newDigest(q mirror.Query) (*digester, error) {
 			return nil, fmt.Errorf("column %s: %w", c.Name, err)
 		}
 	}
-	g := &digester{statement: statement{d: d}, key: key, table: d.table(q.Table) + " AS " + digestTable}
+	g := &digester{statement: statement{d: d}, key: key, table: d.table(q.Table) + " AS " + digestTable + d.hint(q.Table, false)}
 	if len(cols) > 0 {
 		columns, quoted := make([]mirror.Column, len(cols)), make([]string, len(cols))
 		for i, c := range cols {
@@ -174,7 +174,7 @@ func (d *Dialect) newDigest(q mirror.Query) (*digester, error) {
 			return nil, err
 		}
 	}
-	g.before, g.behind = d.aroundRead()
+	g.before, g.behind = d.aroundRead(q.Table)
 	g.WriteString(g.before)
 	return g, nil
 }

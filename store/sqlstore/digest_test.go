@@ -18,7 +18,7 @@ import (
 func fakeDigests(d *Dialect) {
 	d.MaxParams = 8
 	d.Placeholder = func(n int) string { return fmt.Sprint("@", n) }
-	d.AroundRead = func() (before, behind string) { return "SET x; ", "; SET y" }
+	d.AroundRead = func(mirror.Table) (before, behind string) { return "SET x; ", "; SET y" }
 	d.Digests = &Digests{
 		Scheme: "fake",
 		Hash: func(_ []mirror.Column, names []string) (string, error) {

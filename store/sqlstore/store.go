@@ -84,8 +84,8 @@ func (s *Store) Tables(ctx context.Context) (tables []mirror.Table, err error) {
 // Count implements mirror.Source.
 func (s *Store) Count(ctx context.Context, t mirror.Table) (n int64, err error) {
 	err = s.ask(ctx, "count rows of "+t.String(), func(ctx context.Context) error {
-		before, behind := s.d.aroundRead()
-		n, err = count(ctx, s.db, s.d, t, before, behind)
+		before, behind := s.d.aroundRead(t)
+		n, err = count(ctx, s.db, s.d, t, before, s.d.hint(t, false)+behind)
 		return err
 	})
 	return n, err
@@ -122,11 +122,11 @@ func (s *Store) prepare(ctx context.Context) error {
 	return s.wrap(ctx, err, "connect")
 }
 
-func (d *Dialect) aroundRead() (before, behind string) {
+func (d *Dialect) aroundRead(t mirror.Table) (before, behind string) {
 	if d.AroundRead == nil {
 		return "", ""
 	}
-	return d.AroundRead()
+	return d.AroundRead(t)
 }
 
 // Rows implements mirror.Source.
@@ -142,12 +142,12 @@ func (s *Store) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row
 // rows reads text as the driver delivers it, and from the first row on that the
 // driver cannot deliver exactly. What is known of a table is remembered.
 func (s *Store) rows(ctx context.Context, q mirror.Query, yield func([]mirror.Row, error) bool) error {
-	before, behind := s.d.aroundRead()
+	before, behind := s.d.aroundRead(q.Table)
 	table := s.d.table(q.Table)
 	_, exact := s.exact.Load(table)
 	var skip *tail
 	for {
-		r, err := newReader(s.d, q, before, behind, "", exact)
+		r, err := newReader(s.d, q, before, behind, s.d.hint(q.Table, false), exact)
 		if err != nil {
 			return err
 		}

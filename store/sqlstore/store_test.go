@@ -289,7 +289,7 @@ func TestReadByStatement(t *testing.T) {
 	}
 	t.Run("rows", func(t *testing.T) {
 		f := &fake{query: func(context.Context, string) (driver.Rows, error) { return &fakeRows{n: 1000}, nil }}
-		st := newFake(t, f, func(d *Dialect) { d.AroundRead = func() (string, string) { return "SET x; ", "; SET y" } })
+		st := newFake(t, f, func(d *Dialect) { d.AroundRead = func(mirror.Table) (string, string) { return "SET x; ", "; SET y" } })
 		n, err := read(t.Context(), st)
 		require.NoError(t, err)
 		require.Equal(t, 1000, n)

@@ -61,7 +61,7 @@ func (x *tx) Tables(ctx context.Context) (tables []mirror.Table, err error) {
 
 func (x *tx) Count(ctx context.Context, t mirror.Table) (n int64, err error) {
 	err = x.run(ctx, "count rows of", t, func(ctx context.Context) error {
-		n, err = count(ctx, x.db, x.store.d, t, "", "")
+		n, err = count(ctx, x.db, x.store.d, t, "", x.store.d.hint(t, false))
 		return err
 	})
 	return n, err
@@ -75,7 +75,7 @@ func (x *tx) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, e
 		if x.err != nil {
 			return x.err
 		}
-		r, err := newReader(x.store.d, q, "", "", x.store.d.LockHint, true)
+		r, err := newReader(x.store.d, q, "", "", x.store.d.hint(q.Table, true), true)
 		if err == nil {
 			err = r.limited(ctx, x.store.d.Timeout, func(ctx context.Context) error { return r.readScan(ctx, x.db, yield) })
 		}
