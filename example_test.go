@@ -396,7 +396,7 @@ func ExampleMirror_HardReset() {
 
 	// Output:
 	// hard reset of Cust10195: dry run, nothing was changed, 2026-02-03 04:05:06 UTC
-	//   drop Cust10195_mirroring: the next cycle populates everything
+	//   rename Cust10195_mirroring to before_hard_reset_Cust10195: the next cycle creates it anew and populates everything
 	//   TABLE    ACTIONS          ROWS  PREVIOUS LSN
 	//   contact  delete-metadata     2         81200
 	//   person   delete-metadata     1         81200

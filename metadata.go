@@ -270,14 +270,6 @@ func (md *metadata) key(t Table) string {
 	return FoldName(bareName(t.Name))
 }
 
-// keptPrefix begins the name of what a hard reset made of the metadata table.
-// Such a name does not end as that of a metadata table does, whoever looks for
-// one.
-const keptPrefix = "before_hard_reset_"
-
-// isKept reports whether a table is a metadata table that a hard reset kept.
-func isKept(table string) bool { return strings.HasPrefix(FoldName(table), keptPrefix) }
-
 // row returns the row of a table. Several rows are an error, because which one
 // the Mirroring Task reads is not known.
 func (md *metadata) row(t Table) (*metadataRow, error) {

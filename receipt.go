@@ -63,9 +63,14 @@ type Receipt struct {
 
 	MetadataTable string `json:"metadataTable"`
 
-	// Metadata is the definition of the metadata table when it was dropped,
-	// otherwise nil.
+	// Metadata is the definition of the metadata table when the whole of it was
+	// taken away, otherwise nil. Kept is the name that it has since then, "" when
+	// it was dropped.
 	Metadata *Table `json:"metadata,omitempty"`
+	Kept     string `json:"kept,omitempty"`
+
+	// NotUndone says what Undo does not bring back, a sentence each.
+	NotUndone []string `json:"notUndone,omitempty"`
 
 	// Lost are columns of the metadata table whose type the library does not
 	// know, so that a deleted row cannot be put back with their values.
@@ -118,7 +123,11 @@ func (r *Receipt) WriteText(w io.Writer) error {
 	}
 	fmt.Fprintf(&b, "%s of %s: %s, %s\n", printable(string(r.Operation)), printable(r.ContextID), verb, r.Time.Format(time.DateTime+" MST"))
 	if r.Metadata != nil {
-		fmt.Fprintf(&b, "  drop %s: the next cycle populates everything\n", printable(r.MetadataTable))
+		taken := "drop " + printable(r.MetadataTable)
+		if r.Kept != "" {
+			taken = fmt.Sprintf("rename %s to %s", printable(r.MetadataTable), printable(r.Kept))
+		}
+		fmt.Fprintf(&b, "  %s: the next cycle creates it anew and populates everything\n", taken)
 	}
 	var g grid
 	g.row("TABLE", "ACTIONS", "ROWS", "PREVIOUS LSN", "")
@@ -130,6 +139,12 @@ func (r *Receipt) WriteText(w io.Writer) error {
 		g.row(t.Table, strings.Join(actions, ", "), formatCount(t.Rows), formatLSN(t.LSN), t.Note)
 	}
 	b.WriteString(g.text("  ", "lrr"))
+	if len(r.NotUndone) > 0 {
+		b.WriteString("Undo does not bring back\n")
+	}
+	for _, loss := range r.NotUndone {
+		fmt.Fprintf(&b, "  - %s.\n", printable(loss))
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
@@ -161,6 +176,8 @@ func (m *Mirror) checkReceipt(r *Receipt) error {
 		return fmt.Errorf("%w: unknown operation %q", ErrInvalidReceipt, clip(string(r.Operation), maxNameLength))
 	case r.Metadata != nil && FoldName(r.Metadata.Name) != FoldName(m.names.table):
 		return fmt.Errorf("%w: its metadata table is %q, not %q", ErrInvalidReceipt, clip(r.Metadata.Name, maxNameLength), shown(m.names.table))
+	case r.Kept != "" && (r.Metadata == nil || FoldName(r.Kept) != FoldName(m.keptName()) || FoldName(r.MetadataTable) != FoldName(m.names.table)):
+		return fmt.Errorf("%w: it kept %q as %q, which no hard reset does", ErrInvalidReceipt, shown(r.MetadataTable), shown(r.Kept))
 	}
 	for _, t := range r.Tables {
 		for _, a := range t.Actions {

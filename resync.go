@@ -27,7 +27,10 @@ type ResetOptions struct {
 	// Default: the rows stay until the next cycle.
 	Truncate bool
 
-	// DryRun returns the Receipt of what would be done and does nothing.
+	// DryRun returns the Receipt of what would be done and does nothing. The
+	// writes to the metadata table are tried, in a transaction that is rolled
+	// back, so what refuses them is found. Rows are not deleted and tables not
+	// dropped for it.
 	DryRun bool
 }
 
@@ -41,7 +44,8 @@ type ResetOptions struct {
 // and the closest known one. An empty list is ErrNoTables; see [AllTables].
 // A table without a metadata row needs no reset, because the next cycle sends
 // everything anyway; it is left alone, and the Receipt says so. Without a metadata table the
-// error is ErrNoMetadata; a table with several metadata rows is ErrMetadata.
+// error is ErrNoMetadata; a table with several metadata rows, one that another row
+// may mean, too, and one whose LSN a constraint does not let be -1 are ErrMetadata.
 // With ErrOutcomeUnknown the Receipt comes along: it records what was done if it
 // was done, and its Outcome says that this is not known.
 //
@@ -73,18 +77,33 @@ type HardResetOptions struct {
 	// Default: the whole metadata table is dropped.
 	Tables []string
 
-	// DropData also drops the tables named by Tables, with their rows.
+	// DropData also drops the tables named by Tables, with their rows, which
+	// Undo cannot bring back.
 	DropData bool
 
-	// DryRun returns the Receipt of what would be done and does nothing. It
-	// needs no confirmation.
+	// NoUndo allows a hard reset that Undo could not take back at all: of a
+	// metadata row with values of a type that is not read, or of a metadata
+	// table that can be neither renamed nor created anew. Default: it is
+	// ErrCannotUndo, which says why.
+	NoUndo bool
+
+	// DryRun returns the Receipt of what would be done and does nothing, as
+	// that of ResetOptions does. It needs no confirmation.
 	DryRun bool
 }
 
-// HardReset makes the next cycle start from nothing: it drops the metadata
-// table, so that the whole mirror is repopulated, or with Tables deletes the
+// HardReset makes the next cycle start from nothing: it takes the metadata
+// table away, so that the whole mirror is repopulated, or with Tables deletes the
 // metadata rows of these tables and with DropData drops them too. All of it
 // happens in one transaction, or nothing.
+//
+// The metadata table is renamed and not dropped, to Receipt.Kept, so that Undo
+// can bring it back with everything that belongs to it. To a cycle it is gone:
+// there is no table of its name, and none whose name ends like that of a metadata
+// table. The next hard reset drops what the one before kept. Deleting all of its
+// rows instead would leave a table that a cycle does not create, and so one that
+// it may take for valid. Where the engine cannot rename it, it is dropped, and
+// Receipt.NotUndone says what Undo does not bring back of it.
 //
 // When Confirm is not the context identifier the error is ErrNotConfirmed. For
 // names see [Mirror.ResetTables]; several metadata rows of one table are all
@@ -107,7 +126,7 @@ func (m *Mirror) HardReset(ctx context.Context, opts *HardResetOptions) (receipt
 			return nil, fmt.Errorf("hard reset of %s: %w: DropData drops the tables in Tables: name them, or pass AllTables()",
 				m.contextID, ErrNoTables)
 		}
-		return m.resync(ctx, &resync{op: OperationHardReset, dryRun: o.DryRun})
+		return m.resync(ctx, &resync{op: OperationHardReset, dryRun: o.DryRun, noUndo: o.NoUndo})
 	}
 	if len(o.Tables) == 0 {
 		return nil, fmt.Errorf("hard reset of %s: %w: name them, pass AllTables(), or leave Tables nil for the whole mirror",
@@ -117,7 +136,7 @@ func (m *Mirror) HardReset(ctx context.Context, opts *HardResetOptions) (receipt
 	if o.DropData {
 		actions = append(actions, ActionDrop)
 	}
-	return m.resync(ctx, &resync{op: OperationHardReset, names: o.Tables, actions: actions, dryRun: o.DryRun})
+	return m.resync(ctx, &resync{op: OperationHardReset, names: o.Tables, actions: actions, dryRun: o.DryRun, noUndo: o.NoUndo})
 }
 
 // resync is one ResetTables or HardReset.
@@ -126,6 +145,10 @@ type resync struct {
 	names   []string // nil: the whole metadata table
 	actions []Action
 	dryRun  bool
+	noUndo  bool
+
+	drop     bool   // the metadata table cannot be renamed
+	noCreate string // and why Undo could not create it anew, or ""
 
 	steps     map[string]PlanTable // of Apply, by folded name; otherwise nil
 	skipMoved bool
@@ -141,6 +164,14 @@ type resync struct {
 // our writing it.
 var errMoved = errors.New("the LSN moved while it was being reset")
 
+var (
+	// errDryRun rolls back what was only tried.
+	errDryRun = errors.New("only tried")
+
+	// errNoRename means that this metadata table cannot be renamed here.
+	errNoRename = errors.New("the metadata table cannot be renamed")
+)
+
 // attempts bounds how often an operation starts over after errMoved.
 const attempts = 3
 
@@ -149,6 +180,12 @@ const attempts = 3
 func (m *Mirror) resync(ctx context.Context, r *resync) (*Receipt, error) {
 	doing := string(r.op) + " of " + m.contextID
 	receipt, err := m.resyncOnce(ctx, r)
+	if errors.Is(err, errNoRename) {
+		r.drop = true
+		if r.noCreate, err = m.tryCreate(ctx, r); err == nil {
+			receipt, err = m.resyncOnce(ctx, r)
+		}
+	}
 	for n := 1; errors.Is(err, errMoved) && n < attempts; n++ {
 		receipt, err = m.resyncOnce(ctx, r)
 	}
@@ -169,8 +206,8 @@ func (m *Mirror) resyncOnce(ctx context.Context, r *resync) (*Receipt, error) {
 	}
 	r.counts, r.seen = map[string]int64{}, map[string]string{}
 	receipt, err := m.plan(ctx, r, m.store)
-	if err != nil || r.dryRun {
-		return receipt, err
+	if err != nil {
+		return nil, err
 	}
 	journal := journaled{m: m}
 	err = m.store.Update(ctx, func(tx Tx) error {
@@ -181,9 +218,15 @@ func (m *Mirror) resyncOnce(ctx context.Context, r *resync) (*Receipt, error) {
 		if err := m.apply(ctx, r, tx, receipt); err != nil {
 			return err
 		}
+		if r.dryRun {
+			return errDryRun
+		}
 		receipt.ID = receipt.fingerprint()
 		return journal.intend(ctx, receipt)
 	})
+	if r.dryRun && errors.Is(err, errDryRun) {
+		return receipt, nil
+	}
 	done := err == nil
 	err = journal.end(ctx, err)
 	switch {
@@ -204,7 +247,7 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src Source) (*Receipt, err
 	}
 	receipt := &Receipt{
 		Version: receiptVersion, ContextID: m.contextID, Operation: r.op, DryRun: r.dryRun,
-		Time: m.clock().UTC(), MetadataTable: md.table.Name, Lost: md.lost,
+		Time: m.clock().UTC(), MetadataTable: md.table.Name,
 	}
 	if r.names == nil {
 		receipt.Metadata = &md.table
@@ -219,7 +262,7 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src Source) (*Receipt, err
 			}
 			receipt.Tables = append(receipt.Tables, rt)
 		}
-		return receipt, nil
+		return receipt, m.losses(r, md, receipt)
 	}
 	moved := &Error{Op: string(r.op), ContextID: m.contextID, Err: ErrMoved}
 	targets, err := m.resolve(r, md)
@@ -308,7 +351,7 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src Source) (*Receipt, err
 	case len(refused.Tables) > 0:
 		return nil, refused
 	default:
-		return receipt, nil
+		return receipt, m.losses(r, md, receipt)
 	}
 }
 
@@ -442,11 +485,36 @@ func (m *Mirror) apply(ctx context.Context, r *resync, tx Tx, receipt *Receipt) 
 		return err
 	}
 	if receipt.Metadata != nil {
-		return tx.Drop(ctx, t)
+		return m.takeAway(ctx, r, tx, t, receipt)
 	}
 	name, lsn, err := m.metadataColumns(t)
 	if err != nil {
 		return err
+	}
+	// What a constraint can refuse comes first: the rest takes long.
+	for _, rt := range receipt.Tables {
+		for _, a := range rt.Actions {
+			var err error
+			refused := ""
+			switch a {
+			case ActionResetLSN:
+				err = changeOne(tx.Set(ctx, t, keyCells(rt.Metadata[0], name, lsn), []Cell{{Column: lsn.Name, Value: int64(ResendAll)}}))
+				refused = "cannot get LSN -1: %v: HardReset of that table deletes its metadata row instead, and the next cycle sends all of it"
+			case ActionDeleteMetadata:
+				err = m.deleteRows(ctx, tx, t, rt.Metadata, name, lsn)
+				refused = "cannot lose its metadata row: %v: HardReset of the whole mirror takes the metadata table away instead"
+			}
+			if errors.Is(err, ErrConstraint) {
+				return &Error{Op: string(r.op), ContextID: m.contextID, Err: ErrMetadata,
+					Tables: []TableError{{Table: rt.Table, Reason: fmt.Sprintf(refused, shownError{err})}}}
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", shown(rt.Table), err)
+			}
+		}
+	}
+	if r.dryRun {
+		return nil
 	}
 	for _, rt := range receipt.Tables {
 		data, _, err := findTable(r.tables, rt.Table)
@@ -456,10 +524,6 @@ func (m *Mirror) apply(ctx context.Context, r *resync, tx Tx, receipt *Receipt) 
 		for _, a := range rt.Actions {
 			var err error
 			switch a {
-			case ActionResetLSN:
-				err = changeOne(tx.Set(ctx, t, keyCells(rt.Metadata[0], name, lsn), []Cell{{Column: lsn.Name, Value: int64(ResendAll)}}))
-			case ActionDeleteMetadata:
-				err = m.deleteRows(ctx, tx, t, rt.Metadata, name, lsn)
 			case ActionTruncate:
 				err = tx.Truncate(ctx, data)
 			case ActionDrop:
@@ -515,8 +579,9 @@ func changeOne(n int64, err error) error {
 }
 
 // Undo takes back what a receipt records: it puts the previous LSNs back, or
-// the metadata rows, or a dropped metadata table with all its columns. Call it
-// before the next cycle begins.
+// the metadata rows, or the metadata table with everything that belongs to it.
+// What it does not bring back is in Receipt.NotUndone. Call it before the next
+// cycle begins.
 //
 // It undoes all of the receipt or nothing. What can no longer be undone is an
 // *Error with ErrCannotUndo that names each table and the reason: its rows were
@@ -568,6 +633,9 @@ func (m *Mirror) undo(ctx context.Context, tx Tx, receipt *Receipt) error {
 	if len(refused.Tables) > 0 {
 		return refused
 	}
+	if receipt.Kept != "" {
+		return m.bringBack(ctx, tx, tables, receipt)
+	}
 	if receipt.Metadata != nil {
 		return m.recreateMetadata(ctx, tx, tables, receipt)
 	}
@@ -609,38 +677,6 @@ func checkData(ctx context.Context, tx Tx, tables []Table, rt ReceiptTable) (str
 		return fmt.Sprintf("has %s rows now and had %s: a cycle has begun", formatCount(rows), formatCount(rt.Rows)), nil
 	}
 	return "", nil
-}
-
-// recreateMetadata puts a dropped metadata table back.
-func (m *Mirror) recreateMetadata(ctx context.Context, tx Tx, tables []Table, receipt *Receipt) error {
-	refuse := func(reason string) error {
-		return &Error{Op: "undo", ContextID: m.contextID, Err: ErrCannotUndo,
-			Tables: []TableError{{Table: receipt.MetadataTable, Reason: reason}}}
-	}
-	if _, err := m.findMetadata(tables); err == nil {
-		return refuse("exists again: a cycle has begun")
-	}
-	for _, c := range receipt.Metadata.Columns {
-		if c.Generated || c.Type.Kind() == KindOther {
-			return refuse(fmt.Sprintf("had a column %s that cannot be put back", shown(c.Name)))
-		}
-	}
-	if err := tx.Create(ctx, *receipt.Metadata); err != nil {
-		return err
-	}
-	for _, rt := range receipt.Tables {
-		for _, row := range rt.Metadata {
-			if err := insertCells(ctx, tx, *receipt.Metadata, row); err != nil {
-				return fmt.Errorf("%s: %w", shown(rt.Table), err)
-			}
-		}
-	}
-	if tables, err := tx.Tables(ctx); err != nil {
-		return err
-	} else if _, err = m.readMetadata(ctx, tx, tables); err != nil {
-		return fmt.Errorf("%w: its metadata table is not one: %w", ErrInvalidReceipt, err)
-	}
-	return nil
 }
 
 func insertCells(ctx context.Context, tx Tx, t Table, cells []Cell) error {

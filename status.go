@@ -124,6 +124,10 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 		if seen[FoldName(t.Name)] {
 			continue
 		}
+		if isKept(t.Name) {
+			st.Warnings = append(st.Warnings, fmt.Sprintf("%s is a metadata table that a hard reset kept for Undo: it can be dropped once a cycle has run", shown(t.Name)))
+			continue
+		}
 		rows, err := m.store.Count(ctx, t)
 		if err != nil {
 			return nil, wrapError(ctx, err, "status of "+m.contextID)

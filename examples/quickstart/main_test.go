@@ -50,7 +50,7 @@ func TestText(t *testing.T) {
 		"project      not-known-yet",
 		"Undo: the metadata table is back",
 		"contact      wiped: the LSN is -1",
-		"drop Cust10195_mirroring: the next cycle populates everything",
+		"rename Cust10195_mirroring to before_hard_reset_Cust10195: the next cycle creates it anew and populates everything",
 		"9 identical, 1 not-mirrored.",
 	} {
 		require.Contains(t, text, want)

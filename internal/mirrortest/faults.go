@@ -235,13 +235,16 @@ func takeSnapshot(t testing.TB, store mirror.Store) snapshot {
 	return s
 }
 
+// keptName is what the metadata table is called after a hard reset, folded.
+const keptName = "before_hard_reset_cust10195"
+
 // unnamed returns what the operation has no business with.
 func (op faultOp) unnamed(s snapshot) snapshot {
 	rest := maps.Clone(s)
 	maps.DeleteFunc(rest, func(key string, _ []string) bool {
 		owner, isMetadata := strings.CutPrefix(key, "metadata of ")
 		if op.named == nil {
-			return isMetadata || key == mirror.FoldName(mirror.MetadataTableName(ContextID))
+			return isMetadata || key == mirror.FoldName(mirror.MetadataTableName(ContextID)) || key == keptName
 		}
 		return slices.ContainsFunc(op.named, func(name string) bool { return mirror.FoldName(name) == owner })
 	})

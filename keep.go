@@ -1,0 +1,231 @@
+package mirror
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// keptPrefix begins the name of what a hard reset made of the metadata table.
+// Such a name does not end as that of a metadata table does, whoever looks for
+// one.
+const keptPrefix = "before_hard_reset_"
+
+// isKept reports whether a table is a metadata table that a hard reset kept.
+func isKept(table string) bool { return strings.HasPrefix(FoldName(table), keptPrefix) }
+
+// keptName is the name that a hard reset gives to the metadata table.
+func (m *Mirror) keptName() string {
+	name := keptPrefix + m.contextID
+	if len(name) > maxNameLength {
+		sum := sha256.Sum256([]byte(FoldName(m.contextID)))
+		end := "_" + hex.EncodeToString(sum[:8])
+		name = name[:maxNameLength-len(end)] + end
+	}
+	return name
+}
+
+// kept finds what a hard reset of this mirror kept.
+func (m *Mirror) kept(tables []Table) (Table, bool) {
+	folded := FoldName(m.keptName())
+	i := slices.IndexFunc(tables, func(t Table) bool { return FoldName(t.Name) == folded })
+	if i < 0 {
+		return Table{}, false
+	}
+	return tables[i], true
+}
+
+// takeAway renames the metadata table, or drops it. What an earlier hard reset
+// kept makes room.
+func (m *Mirror) takeAway(ctx context.Context, r *resync, tx Tx, t Table, receipt *Receipt) error {
+	if r.drop {
+		if r.dryRun {
+			return nil
+		}
+		return tx.Drop(ctx, t)
+	}
+	renamer, ok := tx.(Renamer)
+	if !ok {
+		return errNoRename
+	}
+	if old, ok := m.kept(r.tables); ok {
+		if err := tx.Drop(ctx, old); err != nil {
+			return err
+		}
+	}
+	err := renamer.Rename(ctx, t, receipt.Kept)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return fmt.Errorf("%w: %w", errNoRename, err)
+	}
+	return err
+}
+
+// tryCreate finds out whether Undo could create the metadata table, in a
+// transaction that is rolled back.
+func (m *Mirror) tryCreate(ctx context.Context, r *resync) (reason string, err error) {
+	t, err := m.findMetadata(r.tables)
+	if err != nil {
+		return "", err
+	}
+	t.Name = m.keptName()
+	if _, taken := m.kept(r.tables); taken {
+		t.Name += "_"
+	}
+	created := false
+	err = m.store.Update(ctx, func(tx Tx) error {
+		created = false
+		err := tx.Create(ctx, t)
+		created = err == nil
+		return errors.Join(err, errDryRun)
+	})
+	switch {
+	case created && errors.Is(err, errDryRun):
+		return "", nil
+	case err == nil || ctx.Err() != nil || passing(err):
+		return "", err
+	default:
+		return shownError{err}.Error(), nil
+	}
+}
+
+// losses writes down what Undo will not bring back, and refuses what it could
+// not take back at all.
+func (m *Mirror) losses(r *resync, md *metadata, receipt *Receipt) error {
+	var truncated, dropped, rows int64
+	deleted := false
+	for _, rt := range receipt.Tables {
+		switch {
+		case slices.Contains(rt.Actions, ActionDrop):
+			dropped++
+			rows += rt.Rows
+		case slices.Contains(rt.Actions, ActionTruncate):
+			truncated++
+			rows += rt.Rows
+		}
+		deleted = deleted || slices.Contains(rt.Actions, ActionDeleteMetadata)
+	}
+	say := func(format string, args ...any) {
+		receipt.NotUndone = append(receipt.NotUndone, fmt.Sprintf(format, args...))
+	}
+	if truncated > 0 {
+		say("%s of the truncated tables: the next cycle sends them", formatRows(rows))
+	}
+	if dropped > 0 {
+		say("the dropped tables with %s, indexes, foreign keys, triggers and permissions: the next cycle creates columns, key and rows", formatRows(rows))
+	}
+	whole := receipt.Metadata != nil
+	if whole && !r.drop {
+		receipt.Kept = m.keptName()
+		if old, ok := m.kept(r.tables); ok {
+			say("what the hard reset before this one kept: %s is dropped", shown(old.Name))
+		}
+		return nil
+	}
+	if !deleted && !whole {
+		return nil
+	}
+	receipt.Lost = md.lost
+	var never []string
+	for _, c := range md.table.Columns {
+		name := shown(c.Name)
+		switch {
+		case c.Type.Name == "rowversion" && !whole:
+			say("the value of column %s of the metadata rows, which the database makes anew", name)
+		case slices.Contains(md.lost, c.Name):
+			never = append(never, fmt.Sprintf("column %s is %s, whose values are not read", name, shown(c.Type.String())))
+		case whole && (c.Generated || c.Type.Kind() == KindOther):
+			never = append(never, fmt.Sprintf("column %s is made by the database, and how is not known", name))
+		}
+	}
+	if whole {
+		say("IDENTITY, UNIQUE, CHECK, foreign keys, indexes, triggers and permissions of the metadata table: this database cannot rename it, so Undo creates its columns, key and rows alone")
+		if r.noCreate != "" && len(never) == 0 {
+			never = append(never, r.noCreate)
+		}
+	}
+	if len(never) == 0 {
+		return nil
+	}
+	reason := strings.Join(never, "; ")
+	say("any of it: %s", reason)
+	if r.dryRun || r.noUndo {
+		return nil
+	}
+	return m.cannotUndo(string(r.op), receipt.MetadataTable, "could not be put back: "+reason+": set NoUndo to do it all the same")
+}
+
+func (m *Mirror) cannotUndo(op, table, reason string) error {
+	return &Error{Op: op, ContextID: m.contextID, Err: ErrCannotUndo, Tables: []TableError{{Table: table, Reason: reason}}}
+}
+
+// bringBack gives the metadata table that a hard reset kept its name again.
+func (m *Mirror) bringBack(ctx context.Context, tx Tx, tables []Table, receipt *Receipt) error {
+	refuse := func(reason string) error { return m.cannotUndo("undo", receipt.MetadataTable, reason) }
+	if _, err := m.findMetadata(tables); err == nil {
+		return refuse("exists again: a cycle has begun")
+	}
+	t, ok := m.kept(tables)
+	if !ok {
+		return refuse(fmt.Sprintf("is gone: the table %s that it was kept as was dropped", m.keptName()))
+	}
+	md, err := m.readMetadataFrom(ctx, tx, t, tables)
+	if err != nil {
+		return err
+	}
+	var was, is [][]Cell
+	for _, rt := range receipt.Tables {
+		was = append(was, rt.Metadata...)
+	}
+	for i := range md.rows {
+		is = append(is, md.cells(&md.rows[i]))
+	}
+	if !m.sameRows(was, is) {
+		return refuse(fmt.Sprintf("has other rows now, as %s: that is of another hard reset, or was written to", m.keptName()))
+	}
+	renamer, ok := tx.(Renamer)
+	if !ok {
+		return refuse("cannot be renamed with this store: rename " + m.keptName() + " by hand")
+	}
+	if err := renamer.Rename(ctx, t, receipt.MetadataTable); err != nil {
+		return err
+	}
+	return m.checkBack(ctx, tx)
+}
+
+// recreateMetadata puts a dropped metadata table back.
+func (m *Mirror) recreateMetadata(ctx context.Context, tx Tx, tables []Table, receipt *Receipt) error {
+	refuse := func(reason string) error { return m.cannotUndo("undo", receipt.MetadataTable, reason) }
+	if _, err := m.findMetadata(tables); err == nil {
+		return refuse("exists again: a cycle has begun")
+	}
+	for _, c := range receipt.Metadata.Columns {
+		if c.Generated || c.Type.Kind() == KindOther {
+			return refuse(fmt.Sprintf("had a column %s that cannot be put back", shown(c.Name)))
+		}
+	}
+	if err := tx.Create(ctx, *receipt.Metadata); err != nil {
+		return err
+	}
+	for _, rt := range receipt.Tables {
+		for _, row := range rt.Metadata {
+			if err := insertCells(ctx, tx, *receipt.Metadata, row); err != nil {
+				return fmt.Errorf("%s: %w", shown(rt.Table), err)
+			}
+		}
+	}
+	return m.checkBack(ctx, tx)
+}
+
+// checkBack demands that a metadata table which was put back is one.
+func (m *Mirror) checkBack(ctx context.Context, tx Tx) error {
+	if tables, err := tx.Tables(ctx); err != nil {
+		return err
+	} else if _, err = m.readMetadata(ctx, tx, tables); err != nil {
+		return fmt.Errorf("%w: its metadata table is not one: %w", ErrInvalidReceipt, err)
+	}
+	return nil
+}
