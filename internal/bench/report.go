@@ -201,7 +201,9 @@ in the system's cache when they are read.
 - **differ** is a mirror in which one column was changed in rows that are spread evenly.
 - **slow link** is a SQL Server source behind a TCP proxy with %[3]d Mbit/s in each direction and
   a round trip of %[4]d ms; the mirror is a schema of the same server and not behind it. Bytes
-  are those that TCP carries, both directions together. It runs once.
+  are those that TCP carries, both directions together. It runs once. The server was no SQL
+  Server but Babelfish for PostgreSQL, with the local changes that
+  [store/mssql/testdata](store/mssql/testdata/README.md) lists.
 
 ## Once more
 

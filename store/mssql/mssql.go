@@ -20,6 +20,14 @@
 // above U+FFFF before U+E000 and misplaces the characters U+0000 and U+0001;
 // a comparison that meets such a key ends with [mirror.ErrOrder].
 //
+// No text of varchar is confused with another in code pages of one byte a letter.
+// Of the four with two bytes (932, 936, 949 and 950), bytes that stand for no letter
+// are compared as what the server makes of them.
+//
+// The conversations in testdata were recorded with Babelfish for PostgreSQL, which
+// is no SQL Server: testdata/README.md says which version, with which changes, and
+// how to record anew.
+//
 // Rows of columns with a type that cannot be compared (sql_variant, geography,
 // geometry, hierarchyid, rowversion, vector, json) have the driver's Go type.
 package mssql
