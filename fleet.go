@@ -247,7 +247,7 @@ func (s *FleetSummary) Add(r FleetResult) {
 		s.Repairable++
 		var tables []string
 		for _, t := range r.Plan.Tables {
-			if t.Step != StepNone {
+			if t.Step.acts() {
 				tables = append(tables, t.Table)
 			}
 		}

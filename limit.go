@@ -14,7 +14,7 @@ var ErrTooMuch = errors.New("too much would be reset")
 // LimitError is what Apply, Heal and [Report.Err] return with ErrTooMuch. It
 // carries the figures; for the rule see ApplyOptions.MaxRowShare.
 type LimitError struct {
-	// Op is "apply plan" or "compare".
+	// Op is "compare", "apply plan" or "heal".
 	Op string
 
 	// ContextID is the customer's context identifier.

@@ -338,7 +338,7 @@ func (p *Plan) check(contextID string) error {
 			return fmt.Errorf("%w: unknown step %q", ErrInvalidPlan, clip(string(t.Step), maxNameLength))
 		case folded == "" || seen[folded]:
 			return fmt.Errorf("%w: table %q is there twice, or has no name", ErrInvalidPlan, clip(t.Table, maxNameLength))
-		case t.Step != StepNone && t.Metadata == "":
+		case t.Step.acts() && t.Metadata == "":
 			return fmt.Errorf("%w: the fingerprint of the metadata row of %q is missing", ErrInvalidPlan, clip(t.Table, maxNameLength))
 		case t.Drop && t.Step != StepHardReset:
 			return fmt.Errorf("%w: only a hard reset drops %q", ErrInvalidPlan, clip(t.Table, maxNameLength))
@@ -366,8 +366,9 @@ type ApplyOptions struct {
 	// Default: every table that the plan has a step for.
 	Tables []string
 
-	// Unknown also resets the tables of StepUnknown. Those of Tables whose step
-	// it is need it, too.
+	// Unknown also resets the tables of StepUnknown, but for those of which it
+	// is not known which metadata rows are their own. Those of Tables whose
+	// step it is need it, too.
 	Unknown bool
 
 	// Force resets tables of Tables that the plan has no step for: because
@@ -469,14 +470,17 @@ func (m *Mirror) applyPlan(ctx context.Context, plan *Plan, o ApplyOptions) (*Re
 // choose takes from a plan what the options ask for, by folded name. What is not
 // known yet is a reset then.
 func (m *Mirror) choose(plan *Plan, o ApplyOptions) (map[string]PlanTable, error) {
-	steps, unknown := map[string]PlanTable{}, map[string]bool{}
+	steps, unknown := map[string]PlanTable{}, map[string]string{} // and why not
 	for _, t := range plan.Tables {
 		folded := FoldName(t.Table)
 		switch {
+		case t.Step == StepUnknown && t.Metadata == "": // which rows are its own nobody knows
+			unknown[folded] = "cannot be reset by a plan: " + t.Reason
+			continue
 		case o.HardReset && t.Schema:
 			t.Step, t.Drop = StepHardReset, true
 		case t.Step == StepUnknown && !o.Unknown:
-			unknown[folded] = true
+			unknown[folded] = "is not known yet to need a reset: Recheck after the next cycle, or set Unknown"
 			continue
 		case t.Step == StepUnknown:
 			t.Step = StepReset
@@ -499,8 +503,8 @@ func (m *Mirror) choose(plan *Plan, o ApplyOptions) (map[string]PlanTable, error
 		case FoldName(name) == FoldName(m.names.table):
 			refused.Tables = append(refused.Tables, TableError{Table: name, Reason: "is the metadata table: HardReset without Tables drops it"})
 		case ok:
-		case !o.Force && unknown[folded]:
-			refused.Tables = append(refused.Tables, TableError{Table: name, Reason: "is not known yet to need a reset: Recheck after the next cycle, or set Unknown"})
+		case !o.Force && unknown[folded] != "":
+			refused.Tables = append(refused.Tables, TableError{Table: name, Reason: unknown[folded]})
 		case !o.Force:
 			refused.Tables = append(refused.Tables, TableError{Table: name, Reason: "has no step in the plan: set Force to reset it all the same"})
 		default:
