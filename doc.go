@@ -44,8 +44,8 @@
 // # What is reset
 //
 // [Report.Plan], [Report.Stale], [Mirror.Apply] and [Mirror.Heal] follow one
-// policy. A step is never more than the mildest one that mends the table in
-// every way in which the Mirroring Task may behave.
+// policy. A step is the mildest that mends the table whatever the Mirroring Task
+// does about it; where a milder one may do, that is tried first.
 //
 //   - Proven to need a reset, and reset: rows that diverged; an LSN ahead of the
 //     source; a table with a metadata row that the mirror does not have; rows

@@ -44,7 +44,7 @@ type HealReport struct {
 	Finished  time.Time `json:"finished"`
 
 	// Healed says that the last comparison compared every table, and found
-	// rows that are equal, or known to be pending.
+	// rows that are equal, or that changed at the source after the LSN.
 	Healed bool `json:"healed"`
 
 	// Stopped says why it ended before that: the error, if there was one.
@@ -64,8 +64,8 @@ type HealRound struct {
 }
 
 // Heal compares the mirror with source, resets what its [Plan] resets without
-// being asked for more, waits until the Mirroring Task has populated that, and
-// compares again, until nothing is left to repair or the rounds are used up. It
+// being asked for more, waits until the Mirroring Task has populated that and
+// what others reset, and compares again, until nothing is left to repair or the rounds are used up. It
 // never makes a hard reset: tables that need one stay in the last round's Plan,
 // Healed is false and Stopped says why.
 //
@@ -134,7 +134,15 @@ func (m *Mirror) heal(ctx context.Context, source Source, o HealOptions, wait Wa
 		if !round.Report.Incomplete && round.Report.moved() && n < o.Rounds {
 			continue
 		}
-		mild := round.Plan.mild(o.Unknown)
+		mild, asked := round.Plan.mild(o.Unknown), round.Report.asked()
+		if len(mild) == 0 && len(asked) > 0 && n < o.Rounds {
+			wait.Tables, wait.Source, wait.Report = asked, source, round.Report
+			round.Wait, err = m.Wait(ctx, nil, &wait)
+			if err != nil && !errors.Is(err, ErrLostReset) {
+				return err
+			}
+			continue
+		}
 		if len(mild) == 0 {
 			h.Stopped = round.Report.unhealed(round.Plan, o)
 			h.Healed = h.Stopped == ""
@@ -164,6 +172,21 @@ func (m *Mirror) heal(ctx context.Context, source Source, o HealOptions, wait Wa
 			}
 		}
 	}
+}
+
+// asked returns the tables that differ and whose reset was requested: by somebody
+// else, or in an earlier round in vain.
+func (r *Report) asked() []string {
+	var names []string
+	for i := range r.Tables {
+		switch t := &r.Tables[i]; t.Verdict {
+		case VerdictDifferent, VerdictPending, VerdictMissing, VerdictSchemaDiffers:
+			if t.requested() {
+				names = append(names, t.Table)
+			}
+		}
+	}
+	return names
 }
 
 // moved reports whether a Recheck found a table that has to be compared again.
@@ -209,6 +232,9 @@ func (r *Report) unhealed(p *Plan, o HealOptions) string {
 	}
 	if p.has(StepHardReset) {
 		return "what is left needs a hard reset, which Heal leaves to you: see the last plan"
+	}
+	if asked := r.asked(); len(asked) > 0 {
+		return "the LSN of " + shown(asked[0]) + " is -1, and no cycle has populated it yet"
 	}
 	for _, t := range r.Tables {
 		switch {

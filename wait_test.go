@@ -347,6 +347,21 @@ func TestHeal(t *testing.T) {
 			f.touch(f.store, "contact", 3, "tampered")
 			f.forget()
 		}, rounds: 1, resets: 1, err: mirror.ErrOverdue},
+		{name: "somebody reset it, and a cycle populates it", damage: func(f *follower, c *clockwork) {
+			f.touch(f.store, "contact", 3, "tampered")
+			f.lsn(int64(-1))
+			c.after(10*time.Minute, f.cycle)
+		}, healed: true, rounds: 2},
+		{name: "somebody reset it, and a running cycle writes its LSN over that", damage: func(f *follower, c *clockwork) {
+			f.touch(f.store, "contact", 3, "tampered")
+			f.lsn(int64(-1))
+			c.after(10*time.Minute, func() { f.lsn(int64(1)) })
+			c.after(30*time.Minute, f.cycle)
+		}, healed: true, rounds: 3, resets: 1},
+		{name: "somebody reset it, and no cycle comes", damage: func(f *follower, _ *clockwork) {
+			f.touch(f.store, "contact", 3, "tampered")
+			f.lsn(int64(-1))
+		}, rounds: 1, err: mirror.ErrOverdue},
 		{name: "a table that the source lacks", damage: func(f *follower, _ *clockwork) {
 			require.NoError(f.t, f.store.Seed(memory.Table{Name: "more", Columns: []string{"id int"}}, memory.Metadata(customer, map[string]mirror.LSN{"contact": 1, "person": 1, "more": 1})))
 		}, rounds: 1, inspect: func(t *testing.T, _ *follower, h *mirror.HealReport) {
