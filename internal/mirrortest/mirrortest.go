@@ -33,6 +33,7 @@ func Run(t *testing.T, open Open, skips ...Skip) {
 		area{"hard reset", hardResetScenarios()},
 		area{"undo", undoScenarios()},
 		area{"metadata", metadataScenarios()},
+		area{"keep", keepScenarios()},
 		area{"procedure", procedureScenarios()},
 	)
 }
