@@ -135,6 +135,17 @@ func keepsBatches(s Source) bool {
 	return ok && k.KeepsBatches() >= readAhead
 }
 
+// AnyValuer is an optional capability of a [Source] whose columns can hold
+// values that are not of their type (see [Row]).
+type AnyValuer interface {
+	HoldsAnyValue() bool
+}
+
+func holdsAnyValue(s Source) bool {
+	a, ok := s.(AnyValuer)
+	return ok && a.HoldsAnyValue()
+}
+
 // Pool is an optional capability of a [Source] that reads through a pool of
 // connections. With it Compare does not start more tables than there are
 // connections for, which could otherwise wait for each other forever. Without

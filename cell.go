@@ -86,7 +86,7 @@ func (c Cell) text() string {
 		return Cell{Value: v.Value}.text()
 	case []byte:
 		switch {
-		case c.kind == KindDecimal:
+		case c.kind == KindDecimal && !isBlob(v):
 			return printable(string(v))
 		case c.kind == KindGUID && len(v) == 16:
 			return formatGUID(v)
@@ -167,7 +167,7 @@ func (c Cell) MarshalJSON() ([]byte, error) {
 		j.Type, text = "time", v.Format(time.RFC3339Nano)
 	case []byte:
 		switch {
-		case c.kind == KindDecimal:
+		case c.kind == KindDecimal && !isBlob(v):
 			j.Type, text = "decimal", string(v)
 		case c.kind == KindGUID && len(v) == 16:
 			j.Type, text = "guid", formatGUID(v)

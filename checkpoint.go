@@ -250,7 +250,10 @@ func (p tablePlan) keyOf(cells []Cell) (Row, error) {
 		if FoldName(c.Column) != FoldName(p.source[i].Name) || c.Value == nil {
 			return nil, errNotAKey
 		}
-		v, err := Normalize(p.source[i].Type, c.Value)
+		v, err := StoredValue(p.source[i].Type, c.Value)
+		if !p.anyValue {
+			_, err = Normalize(p.source[i].Type, c.Value)
+		}
 		if err != nil {
 			return nil, errNotAKey
 		}

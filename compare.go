@@ -841,6 +841,7 @@ type tablePlan struct {
 	key            int      // how many of them are the key
 	keyless        bool     // the key is all columns
 	ranged         bool     // a key means the same place on both sides
+	anyValue       bool     // a value need not be of its column's type
 	unread         []Column // comparable columns of an incomparable table
 	incomparable   string   // why rows cannot be compared, or ""
 }
@@ -919,7 +920,7 @@ func (c *comparison) planTable(p pair, tr *TableReport) tablePlan {
 	if !slices.EqualFunc(p.source.Key, p.mirror.Key, func(a, b string) bool { return FoldName(a) == FoldName(b) }) {
 		differ("", "primary key", strings.Join(p.source.Key, ", "), strings.Join(p.mirror.Key, ", "))
 	}
-	plan := tablePlan{keyless: len(p.source.Key) == 0}
+	plan := tablePlan{keyless: len(p.source.Key) == 0, anyValue: holdsAnyValue(c.source) || holdsAnyValue(c.m.store)}
 	if reason := hiddenRows(p); reason != "" {
 		plan.incomparable, plan.unread = reason, source
 		return plan
@@ -1015,7 +1016,7 @@ func bytesColumns(cols []Column) []int {
 	var at []int
 	for i, c := range cols {
 		switch c.Type.Kind() {
-		case KindBytes, KindDecimal, KindGUID:
+		case KindBytes, KindDecimal, KindGUID, KindAny:
 			at = append(at, i)
 		}
 	}

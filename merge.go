@@ -81,6 +81,15 @@ func boxedBytes(v driver.Value) (b []byte, ok bool) {
 	return *p, true
 }
 
+// bytesOf returns the bytes of a value, be it of a batch or not.
+func bytesOf(v driver.Value) ([]byte, bool) {
+	if b, ok := boxedBytes(v); ok {
+		return b, true
+	}
+	b, ok := v.([]byte)
+	return b, ok
+}
+
 // unbox returns a value of a batch as a Source delivers it.
 func unbox(v driver.Value) driver.Value {
 	if b, ok := boxedBytes(v); ok {
@@ -242,8 +251,8 @@ func newMerge(plan tablePlan, maxSamples int) *merge {
 	for i := range plan.source {
 		ts, tm := plan.source[i].Type, plan.mirror[i].Type
 		switch k := ts.Kind(); {
-		case k == KindDecimal || k == KindGUID || k == KindBytes:
-			m.equal[i] = func(a, b driver.Value) bool { return orderBoxed(ts, tm, a, b) == 0 }
+		case k == KindDecimal || k == KindGUID || k == KindBytes || k == KindAny:
+			m.equal[i] = equalBoxed(k)
 		case k == KindTimeOffset || isTime(ts) && ts != tm:
 			m.equal[i] = equalFunc(ts, tm)
 		}
@@ -288,6 +297,19 @@ func orderBoxed(ta, tb Type, a, b driver.Value) int {
 		return orderBytes(ta.Kind(), x, y)
 	}
 	return orderValues(ta, tb, unbox(a), unbox(b))
+}
+
+// equalBoxed is the equality of the kinds whose values are []byte, for values of
+// batches.
+func equalBoxed(k Kind) func(a, b driver.Value) bool {
+	return func(a, b driver.Value) bool {
+		x, ok := bytesOf(a)
+		y, also := bytesOf(b)
+		if ok && also {
+			return orderBytes(k, x, y) == 0
+		}
+		return !ok && !also && equalPlain(a, b)
+	}
 }
 
 // sameValue compares one column of two rows.

@@ -137,6 +137,10 @@ type Table struct {
 	// a table without one.
 	Key []string `json:"key,omitempty"`
 
+	// Unreadable says why the catalogue cannot tell the table's columns, such as
+	// those of a virtual table whose module is missing. It is "" for all others.
+	Unreadable string `json:"unreadable,omitempty"`
+
 	// Omit says why the rows that this login sees are not all there are, such
 	// as a policy that hides some. Such a table is not comparable. It is "" for
 	// all others.
@@ -206,6 +210,10 @@ type Column struct {
 
 // Row holds the values of one row in the order of [Query.Columns]. Each value
 // is nil for NULL or has the one Go type that [Kind] documents for its column.
+//
+// SQLite lets a column hold values that are not of its type, such as the number
+// 1577836800 in a datetime. They come as they are stored: int64, float64, string
+// or []byte (in a decimal column []byte behind one byte of 0).
 type Row []driver.Value
 
 // Clone returns a copy that stays valid after the batch of r is gone.

@@ -126,12 +126,58 @@ func Normalize(t Type, v any) (driver.Value, error) {
 			}
 		}
 		return wrong("want 16 bytes, or text such as 6F9619FF-8B86-D011-B42D-00C04FC964FF")
+	case KindAny:
+		switch x := v.(type) {
+		case []byte:
+			return append(make([]byte, 0, len(x)), x...), nil
+		case string:
+			return x, nil
+		}
+		switch {
+		case rv.CanInt():
+			return rv.Int(), nil
+		case rv.CanFloat() && !math.IsNaN(rv.Float()):
+			return rv.Float(), nil
+		}
+		return wrong("want an integer, a float, a string or a []byte")
 	default:
 		if driver.IsValue(v) {
 			return v, nil
 		}
 		return wrong("want a value that database/sql knows")
 	}
+}
+
+// StoredValue is [Normalize] for values that a [Source] delivered, such as those
+// of keys: one that already is of the Go type of t is neither rounded nor
+// refused, and what t cannot hold stays as it is (see [Row]).
+func StoredValue(t Type, v any) (driver.Value, error) {
+	switch x := v.(type) {
+	case []byte:
+		if x == nil {
+			return nil, nil
+		}
+		return append(make([]byte, 0, len(x)), x...), nil
+	case time.Time:
+		if isTime(t) {
+			if x = x.Round(0); t.Kind() != KindTimeOffset {
+				x = x.UTC()
+			}
+			return x, nil
+		}
+	case int64:
+		if f := float64(x); t.Kind() == KindFloat && (f >= 1<<63 || int64(f) != x) {
+			return x, nil
+		}
+	}
+	n, err := Normalize(t, v)
+	if err != nil {
+		switch v.(type) {
+		case int64, float64, string:
+			return v, nil
+		}
+	}
+	return n, err
 }
 
 func normalizeDecimal(t Type, v any, wrong func(string) (driver.Value, error)) (driver.Value, error) {

@@ -55,13 +55,18 @@ const (
 	// layout, whose first three groups are little-endian. The order is SQL
 	// Server's: the last six bytes are the most significant.
 	KindGUID
+
+	// KindAny is any, SQLite's type of a column that holds whatever it is
+	// given; int64, float64, string or []byte, as it is stored. Equal means
+	// stored alike, so 1 and 1.0 differ.
+	KindAny
 )
 
 // MaxLength is the [Type.Length] of nvarchar(max), varchar(max) and
 // varbinary(max): 2^31-1, as SQL Server counts.
 const MaxLength = math.MaxInt32
 
-// Type is a SQL Server data type. Its text form is that of T-SQL:
+// Type is a SQL Server data type, or SQLite's any. Its text form is that of T-SQL:
 // "nvarchar(219)", "decimal(19,4)", "varbinary(max)". Synonyms are one type:
 // numeric is decimal, timestamp is rowversion, float(24) is real.
 type Type struct {
@@ -105,6 +110,7 @@ var typeTable = map[string]struct {
 	"uniqueidentifier": {KindGUID, noParams},
 	"rowversion":       {KindOther, noParams}, "sql_variant": {KindOther, noParams},
 	"geography": {KindOther, noParams}, "geometry": {KindOther, noParams}, "hierarchyid": {KindOther, noParams},
+	"any": {KindAny, noParams},
 }
 
 var typeSynonyms = map[string]string{

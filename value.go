@@ -19,6 +19,8 @@ import (
 //   - Numbers and times are ordered by value, false before true.
 //   - Strings are ordered by code point, bytes by value.
 //   - uniqueidentifier is ordered as SQL Server orders it.
+//   - Values that are not of their column's type (see [Row]) are ordered as
+//     SQLite orders its storage classes: numbers, times, strings, bytes.
 func CompareKeys(key []Column, a, b Row) int {
 	for i, c := range key {
 		if n := orderValues(c.Type, c.Type, a[i], b[i]); n != 0 {
@@ -42,7 +44,7 @@ func equalFunc(ta, tb Type) func(a, b driver.Value) bool {
 	}
 	switch ta.Kind() {
 	case KindDecimal:
-		return func(a, b driver.Value) bool { return orderValues(ta, tb, a, b) == 0 }
+		return equalBoxed(KindDecimal)
 	case KindTimeOffset:
 		return func(a, b driver.Value) bool {
 			x, ok := a.(time.Time)
@@ -91,8 +93,10 @@ func equalPlain(a, b driver.Value) bool {
 // tell apart are always equal, so that a matched key need not be compared.
 func orderImpliesEqual(ta, tb Type) bool {
 	switch ta.Kind() {
-	case KindFloat, KindTimeOffset, KindOther:
+	case KindFloat, KindTimeOffset, KindAny, KindOther:
 		return false
+	case KindBytes: // a BLOB column of SQLite holds 1 and 1.0, too
+		return ta.Length != MaxLength && ta.Kind() == tb.Kind()
 	default:
 		return ta.Kind() == tb.Kind()
 	}
@@ -142,42 +146,99 @@ func orderValues(ta, tb Type, a, b driver.Value) int {
 			return 1
 		}
 	}
-	if n := cmp.Compare(typeRank(a), typeRank(b)); n != 0 {
+	n := cmp.Compare(typeRank(a), typeRank(b))
+	switch {
+	case n != 0:
 		return n
+	case typeRank(a) == rankNumber:
+		return compareNumbers(a, b)
+	default:
+		return strings.Compare(fmt.Sprint(a), fmt.Sprint(b))
 	}
-	return strings.Compare(fmt.Sprint(a), fmt.Sprint(b))
+}
+
+// compareNumbers compares two numbers of different Go types exactly.
+func compareNumbers(a, b driver.Value) int {
+	integer := func(v driver.Value) (int64, bool) {
+		if x, ok := v.(bool); ok {
+			if x {
+				return 1, true
+			}
+			return 0, true
+		}
+		i, ok := v.(int64)
+		return i, ok
+	}
+	i, ok := integer(a)
+	j, also := integer(b)
+	switch {
+	case ok && also:
+		return cmp.Compare(i, j)
+	case ok:
+		return compareIntFloat(i, b.(float64))
+	case also:
+		return -compareIntFloat(j, a.(float64))
+	default:
+		return cmp.Compare(a.(float64), b.(float64))
+	}
+}
+
+func compareIntFloat(i int64, f float64) int {
+	switch {
+	case f >= 1<<63:
+		return -1
+	case f < -1<<63:
+		return 1
+	}
+	whole := int64(f)
+	return cmp.Or(cmp.Compare(i, whole), cmp.Compare(float64(whole), f))
 }
 
 // orderBytes is the order of the kinds whose values are []byte.
 func orderBytes(k Kind, x, y []byte) int {
 	switch {
 	case k == KindDecimal:
+		switch xBlob, yBlob := isBlob(x), isBlob(y); {
+		case xBlob && yBlob:
+			return bytes.Compare(x, y)
+		case xBlob:
+			return 1
+		case yBlob:
+			return -1
+		}
 		return compareDecimals(x, y)
 	case k == KindGUID && len(x) == 16 && len(y) == 16:
 		return compareGUIDs(x, y)
+	case k == KindGUID && (len(x) == 16) != (len(y) == 16): // what is no GUID comes last
+		if len(x) == 16 {
+			return -1
+		}
+		return 1
 	default:
 		return bytes.Compare(x, y)
 	}
 }
 
+// isBlob reports whether a value of a decimal column is bytes that are no
+// number. They are delivered behind a byte of 0, with which no number begins.
+func isBlob(decimal []byte) bool { return len(decimal) > 0 && decimal[0] == 0 }
+
+const rankNumber = 1
+
 func typeRank(v driver.Value) int {
 	switch v.(type) {
 	case nil:
 		return 0
-	case bool:
-		return 1
-	case int64:
-		return 2
-	case float64:
-		return 3
+	case bool, int64, float64:
+		return rankNumber
 	case time.Time:
-		return 4
+		return 2
 	case string:
-		return 5
+		return 3
 	case []byte:
-		return 6
+		return 4
 	default:
-		return 7
+		return 5
 	}
 }
 

@@ -264,7 +264,13 @@ func TestCompareKeys(t *testing.T) {
 			guid(t, "00000000-0000-0000-0000-0000FF000000"),
 			guid(t, "00000000-0000-0000-0000-00FF00000000"),
 			guid(t, "00000000-0000-0000-0000-FF0000000000")}},
-		{"values of the wrong Go type still have an order", "int", []driver.Value{nil, true, int64(5), 1.5, noon, "5", []byte("5")}},
+		{"values of the wrong Go type still have an order", "int",
+			[]driver.Value{nil, -0.5, false, true, 1.5, int64(5), 5.5, int64(math.MaxInt64 - 1), int64(math.MaxInt64), 1e300, noon, "", "5", []byte("5")}},
+		{"integers and floats of more than 53 bits", "float", []driver.Value{-1e19, int64(math.MinInt64), int64(-1<<53 - 1), -float64(1 << 53),
+			float64(1 << 53), int64(1<<53 + 1), float64(1<<53 + 2), int64(math.MaxInt64), float64(1 << 63)}},
+		{"what is no number in a decimal column", "decimal(9,2)", []driver.Value{nil, math.Inf(-1), math.Inf(1), "1.5", "x", []byte("-1"), []byte("0"),
+			[]byte("9999999"), []byte("\x00"), []byte("\x001"), []byte("\x002")}},
+		{"what is no GUID", "uniqueidentifier", []driver.Value{int64(1), "", make([]byte, 16), append(make([]byte, 15), 1), []byte{}, make([]byte, 15), make([]byte, 17)}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for i, a := range c.ascending {

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 
@@ -16,7 +15,7 @@ import (
 	"github.com/so-mirror/mirror/store/sqlstore"
 )
 
-// The functions that digests call in SQL.
+// The functions that digests call in SQL, beside those that order keys.
 const (
 	hashFunction = "so_mirror_hash"
 	sumFunction  = "so_mirror_sum"
@@ -28,6 +27,12 @@ const (
 var _ = func() struct{} {
 	driversqlite.MustRegisterFunction(hashFunction, &driversqlite.FunctionImpl{
 		NArgs: -1, Deterministic: true, VolatileArgs: true, Scalar: hashRow,
+	})
+	driversqlite.MustRegisterFunction(keyFunction, &driversqlite.FunctionImpl{
+		NArgs: 2, Deterministic: true, VolatileArgs: true, Scalar: keyOf,
+	})
+	driversqlite.MustRegisterFunction(spelledFunction, &driversqlite.FunctionImpl{
+		NArgs: 2, Deterministic: true, VolatileArgs: true, Scalar: spelled,
 	})
 	driversqlite.MustRegisterFunction(sumFunction, &driversqlite.FunctionImpl{
 		NArgs: 1, Deterministic: true,
@@ -42,7 +47,7 @@ const maxArgs = 1000 - 1
 
 func digests() *sqlstore.Digests {
 	return &sqlstore.Digests{
-		Scheme: "sqlite-sha256-1",
+		Scheme: "sqlite-sha256-2",
 		Hash:   hashExpr,
 		Total: func(hash string) string {
 			if hash == "" {
@@ -60,8 +65,7 @@ func digests() *sqlstore.Digests {
 	}
 }
 
-// hashExpr hashes what is stored. Equal values of one type are stored alike; a
-// value that is none of its type is not noticed if both sides have it.
+// hashExpr hashes the values of a row, however they are spelled.
 func hashExpr(cols []mirror.Column, names []string) (string, error) {
 	if len(cols) > maxArgs {
 		return "", fmt.Errorf("%d columns, and SQLite hashes at most %d: %w", len(cols), maxArgs, errors.ErrUnsupported)
@@ -72,7 +76,7 @@ func hashExpr(cols []mirror.Column, names []string) (string, error) {
 		if kind == mirror.KindOther {
 			return "", fmt.Errorf("column %s: values of type %s have no digest: %w", c.Name, c.Type, errors.ErrUnsupported)
 		}
-		kinds[i] = 'a' + byte(kind)
+		kinds[i] = letter(kind)
 	}
 	return fmt.Sprintf("%s('%s', %s)", hashFunction, kinds, strings.Join(names, ", ")), nil
 }
@@ -87,22 +91,9 @@ func hashRow(_ *driversqlite.FunctionContext, args []driver.Value) (driver.Value
 	var array [1024]byte
 	buf := array[:0]
 	for i, v := range args[1:] {
-		buf = append(buf, kinds[i])
-		switch v := v.(type) {
-		case nil:
-			buf = append(buf, 'n')
-		case int64:
-			buf = binary.LittleEndian.AppendUint64(append(buf, 'i'), uint64(v))
-		case float64:
-			buf = binary.LittleEndian.AppendUint64(append(buf, 'f'), math.Float64bits(v))
-		case string:
-			buf = binary.AppendUvarint(append(buf, 't'), uint64(len(v)))
-			buf = append(buf, v...)
-		case []byte:
-			buf = binary.AppendUvarint(append(buf, 'b'), uint64(len(v)))
-			buf = append(buf, v...)
-		default:
-			return nil, fmt.Errorf("hash a row: Go type %T", v)
+		var err error
+		if buf, err = appendValue(append(buf, kinds[i]), kindOf(kinds[i]), v); err != nil {
+			return nil, err
 		}
 	}
 	sum := sha256.Sum256(buf)

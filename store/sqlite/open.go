@@ -26,6 +26,7 @@ type reader interface {
 	mirror.Source
 	mirror.Pool
 	mirror.BatchKeeper
+	mirror.AnyValuer
 	mirror.Digester
 	mirror.Identifier
 }

@@ -47,6 +47,17 @@ type Dialect struct {
 	// Codec says how the columns of a type are read, ordered and written.
 	Codec func(t mirror.Type) Codec
 
+	// Plain reports whether all values of some columns of a table, all of them
+	// with a Codec.Plain, are stored so that they are in order by themselves.
+	// Table and columns are quoted. It is asked before each reading by such a
+	// key. Default: they never are.
+	Plain func(ctx context.Context, conn *sqlx.Conn, table string, types []mirror.Type, columns []string) (bool, error)
+
+	// Qualified is true for engines that take a quoted name for something else
+	// when there is no column of that name: columns are then named together
+	// with their table wherever rows are read. Default: they stand alone.
+	Qualified bool
+
 	// Quote quotes an identifier.
 	// Default: double quotes, as standard SQL has it.
 	Quote func(name string) string
@@ -115,6 +126,10 @@ type Dialect struct {
 	// column, in lower case with their parentheses ("getdate()"), to the
 	// engine's expression. Default: none.
 	DefaultFunctions map[string]string
+
+	// DefaultTime returns the time as a column of type t stores it, when one of
+	// those functions is its default. Default: their expression.
+	DefaultTime func(t mirror.Type) string
 
 	// NationalStrings is true when a string default that was written N'text'
 	// keeps its N. Default: it loses it.
@@ -203,6 +218,17 @@ type Codec struct {
 	// mirror.CompareKeys does, most significant first. It is applied to
 	// columns and to what Param returns alike. Default: the column.
 	Order func(expr string) []string
+
+	// Bound converts a key's value, as mirror.StoredValue leaves it, to what is
+	// compared with the one expression of Order, which may be of another type
+	// than the column. Default: it is encoded as it would be written, Param and
+	// Order are applied to its placeholder, and what does not fit the type is an
+	// error.
+	Bound func(v driver.Value) any
+
+	// Plain takes the place of Bound, and the column that of Order, as long as
+	// Dialect.Plain says so. Default: they are always used.
+	Plain func(v driver.Value) any
 
 	// Equal returns the condition under which a column is exactly the value
 	// of a parameter, which is what Param returns. Default: column = parameter.
@@ -316,6 +342,25 @@ var (
 	numberDefault = regexp.MustCompile(`^[+-]?[0-9]+(\.[0-9]+)?$`)
 	stringDefault = regexp.MustCompile(`^([Nn]?)('([^']|'')*')$`)
 )
+
+// defaultOf returns the SQL of a column's default.
+func (d *Dialect) defaultOf(c mirror.Column) (string, error) {
+	if d.DefaultTime != nil {
+		if _, ok := d.DefaultFunctions[bareDefault(c.Default)]; ok {
+			return d.DefaultTime(c.Type), nil
+		}
+	}
+	return d.defaultValue(c.Default)
+}
+
+// bareDefault is a default in lower case without the parentheses around it.
+func bareDefault(expr string) string {
+	inner := strings.TrimSpace(expr)
+	for len(inner) > 1 && inner[0] == '(' && inner[len(inner)-1] == ')' {
+		inner = strings.TrimSpace(inner[1 : len(inner)-1])
+	}
+	return strings.ToLower(inner)
+}
 
 // defaultValue returns the SQL of a default that Create may write: NULL, a
 // number, a string or a known function. Defaults come from catalogues and from

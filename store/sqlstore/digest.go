@@ -36,8 +36,8 @@ func (s *Store) DigestScheme() string {
 // rows once.
 func (s *Store) DigestEvery(ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error) {
 	var digests []mirror.Digest
-	err := s.digest(ctx, q, func(ctx context.Context) error {
-		g, err := s.d.newDigest(q)
+	err := s.digest(ctx, q, func(ctx context.Context, plain bool) error {
+		g, err := s.d.newDigest(q, plain)
 		if err != nil {
 			return err
 		}
@@ -75,8 +75,8 @@ func (s *Store) DigestEvery(ctx context.Context, q mirror.Query, n int64) ([]mir
 func (s *Store) DigestAt(ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
 	digests := make([]mirror.Digest, len(cuts)+1)
 	var ranges []keyRange
-	err := s.digest(ctx, q, func(context.Context) error {
-		g, err := s.d.newDigest(q)
+	err := s.digest(ctx, q, func(_ context.Context, plain bool) error {
+		g, err := s.d.newDigest(q, plain)
 		if err == nil {
 			ranges, err = g.ranges(q, cuts)
 		}
@@ -89,8 +89,8 @@ func (s *Store) DigestAt(ctx context.Context, q mirror.Query, cuts []mirror.Row)
 	for len(ranges) > 0 {
 		some := ranges[:min(chunk, len(ranges))]
 		ranges = ranges[len(some):]
-		err := s.digest(ctx, q, func(ctx context.Context) error {
-			g, err := s.d.newDigest(q)
+		err := s.digest(ctx, q, func(ctx context.Context, plain bool) error {
+			g, err := s.d.newDigest(q, plain)
 			if err != nil {
 				return err
 			}
@@ -115,7 +115,7 @@ func (s *Store) DigestAt(ctx context.Context, q mirror.Query, cuts []mirror.Row)
 }
 
 // digest runs one statement of a digest, within the time limit.
-func (s *Store) digest(ctx context.Context, q mirror.Query, run func(ctx context.Context) error) error {
+func (s *Store) digest(ctx context.Context, q mirror.Query, run func(ctx context.Context, plain bool) error) error {
 	doing := "digest rows of " + q.Table.String()
 	if s.d.Digests == nil {
 		return fmt.Errorf("%s: %w: the engine has no digests", doing, errors.ErrUnsupported)
@@ -129,7 +129,11 @@ func (s *Store) digest(ctx context.Context, q mirror.Query, run func(ctx context
 				return err
 			}
 		}
-		return run(ctx)
+		plain, err := s.plainKey(ctx, q)
+		if err != nil {
+			return err
+		}
+		return run(ctx, plain)
 	})
 }
 
@@ -143,7 +147,7 @@ type digester struct {
 	hash   string // "" when no columns are asked for
 }
 
-func (d *Dialect) newDigest(q mirror.Query) (*digester, error) {
+func (d *Dialect) newDigest(q mirror.Query, plain bool) (*digester, error) {
 	names := q.Columns
 	if names == nil {
 		names = q.Table.ColumnNames()
@@ -152,10 +156,11 @@ func (d *Dialect) newDigest(q mirror.Query) (*digester, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := d.qualified(q.Table, q.Key)
+	key, err := d.keyColumns(q.Table, q.Key, plain)
 	if err != nil {
 		return nil, err
 	}
+	qualify(key)
 	if len(key) == 0 {
 		return nil, errors.New("a digest needs a key")
 	}
@@ -168,7 +173,7 @@ func (d *Dialect) newDigest(q mirror.Query) (*digester, error) {
 	if len(cols) > 0 {
 		columns, quoted := make([]mirror.Column, len(cols)), make([]string, len(cols))
 		for i, c := range cols {
-			columns[i], quoted[i] = c.Column, c.quoted
+			columns[i], quoted[i] = c.Column, c.ref
 		}
 		if g.hash, err = d.Digests.Hash(columns, quoted); err != nil {
 			return nil, err
@@ -182,10 +187,14 @@ func (d *Dialect) newDigest(q mirror.Query) (*digester, error) {
 // qualified returns columns that are named together with their table.
 func (d *Dialect) qualified(t mirror.Table, names []string) ([]column, error) {
 	cols, err := d.columns(t, names)
-	for i := range cols {
-		cols[i].quoted = digestTable + "." + cols[i].quoted
-	}
+	qualify(cols)
 	return cols, err
+}
+
+func qualify(cols []column) {
+	for i := range cols {
+		cols[i].ref = digestTable + "." + cols[i].quoted
+	}
 }
 
 func (d *Dialect) digestKey(c column) error {
@@ -240,7 +249,7 @@ func (g *digester) every(q mirror.Query, n int64) error {
 	}
 	var order []string
 	for _, c := range g.key {
-		order = append(order, c.order(c.quoted)...)
+		order = append(order, c.order(c.ref)...)
 	}
 	by := strings.Join(order, ", ")
 	head, tail := g.d.limit(q.Limit)
@@ -282,11 +291,11 @@ func (g *digester) ranges(q mirror.Query, cuts []mirror.Row) ([]keyRange, error)
 	for i, c := range g.key {
 		key[i] = c.Column
 	}
-	from, err := normalized(key, q.From)
+	from, err := normalized(g.key, q.From)
 	if err != nil {
 		return nil, fmt.Errorf("lower bound: %w", err)
 	}
-	before, err := normalized(key, q.Before)
+	before, err := normalized(g.key, q.Before)
 	if err != nil {
 		return nil, fmt.Errorf("upper bound: %w", err)
 	}
@@ -304,7 +313,7 @@ func (g *digester) ranges(q mirror.Query, cuts []mirror.Row) ([]keyRange, error)
 	}
 	var low mirror.Row
 	for i, cut := range cuts {
-		high, err := normalized(key, cut)
+		high, err := normalized(g.key, cut)
 		if err != nil {
 			return nil, fmt.Errorf("cut %d: %w", i, err)
 		}
@@ -318,7 +327,7 @@ func (g *digester) ranges(q mirror.Query, cuts []mirror.Row) ([]keyRange, error)
 	return ranges, nil
 }
 
-func normalized(key []mirror.Column, bound mirror.Row) (mirror.Row, error) {
+func normalized(key []column, bound mirror.Row) (mirror.Row, error) {
 	if bound == nil {
 		return nil, nil
 	}
@@ -327,9 +336,9 @@ func normalized(key []mirror.Column, bound mirror.Row) (mirror.Row, error) {
 	}
 	row := make(mirror.Row, len(key))
 	for i, c := range key {
-		v, err := mirror.Normalize(c.Type, bound[i])
+		v, err := c.normal(bound[i])
 		if err != nil {
-			return nil, fmt.Errorf("column %s: %w", c.Name, err)
+			return nil, err
 		}
 		if v == nil {
 			return nil, fmt.Errorf("column %s: a key that is NULL: %w", c.Name, errors.ErrUnsupported)
@@ -405,11 +414,11 @@ func (g *digester) atShape(ranges []keyRange, hasLow, hasHigh bool) error {
 		fmt.Fprintf(&rows, "(%d", r.number)
 		for _, bound := range []mirror.Row{r.low, r.high} {
 			for i, v := range bound {
-				value, err := g.key[i].value(v)
+				value, err := g.key[i].boundValue(v)
 				if err != nil {
 					return err
 				}
-				rows.WriteString(", " + g.param(g.key[i], value))
+				rows.WriteString(", " + g.boundParam(g.key[i], value))
 			}
 		}
 		rows.WriteString(")")

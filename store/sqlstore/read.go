@@ -48,8 +48,9 @@ type reader struct {
 const scope = int64(0)
 
 // newReader prepares a query. Before and behind stand around it, hint
-// follows the name of its table. Exact reads all text by Codec.Exact.
-func newReader(d *Dialect, q mirror.Query, before, behind, hint string, exact bool) (*reader, error) {
+// follows the name of its table. Exact reads all text by Codec.Exact; plain is
+// what plainKey returned.
+func newReader(d *Dialect, q mirror.Query, before, behind, hint string, exact, plain bool) (*reader, error) {
 	names := q.Columns
 	if names == nil {
 		names = q.Table.ColumnNames()
@@ -58,7 +59,7 @@ func newReader(d *Dialect, q mirror.Query, before, behind, hint string, exact bo
 	if err != nil {
 		return nil, err
 	}
-	key, err := d.columns(q.Table, q.Key)
+	key, err := d.keyColumns(q.Table, q.Key, plain)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +99,7 @@ func newReader(d *Dialect, q mirror.Query, before, behind, hint string, exact bo
 		if c.Unordered {
 			return nil, fmt.Errorf("order by %s: type %s has no order here: %w", c.Name, c.Type, errors.ErrUnsupported)
 		}
-		for _, expr := range c.order(c.quoted) {
+		for _, expr := range c.order(c.ref) {
 			s.WriteString(sep + expr)
 			sep = ", "
 		}

@@ -37,13 +37,14 @@ type column struct {
 	mirror.Column
 	Codec
 	quoted   string
+	ref      string // as it is named where rows are read
 	anyValue bool
 }
 
 func (d *Dialect) column(t mirror.Table, name string) (column, error) {
 	for _, c := range t.Columns {
 		if c.Name == name {
-			return column{Column: c, Codec: d.Codec(c.Type), quoted: d.quote(c.Name), anyValue: d.AnyValue}, nil
+			return column{Column: c, Codec: d.Codec(c.Type), quoted: d.quote(c.Name), ref: d.ref(t, c.Name), anyValue: d.AnyValue}, nil
 		}
 	}
 	return column{}, fmt.Errorf("table %s has no column %q", t, name)
@@ -61,11 +62,31 @@ func (d *Dialect) columns(t mirror.Table, names []string) ([]column, error) {
 	return cols, nil
 }
 
+// ref names a column where rows are read.
+func (d *Dialect) ref(t mirror.Table, name string) string {
+	if !d.Qualified {
+		return d.quote(name)
+	}
+	return d.table(t) + "." + d.quote(name)
+}
+
+// keyColumns returns the columns of a key. Plain says that their values are in
+// order by themselves.
+func (d *Dialect) keyColumns(t mirror.Table, names []string, plain bool) ([]column, error) {
+	cols, err := d.columns(t, names)
+	for i, c := range cols {
+		if plain && c.Codec.Plain != nil {
+			cols[i].Order, cols[i].Bound = nil, c.Codec.Plain
+		}
+	}
+	return cols, err
+}
+
 func (c column) selected() string {
 	if c.Select == nil {
-		return c.quoted
+		return c.ref
 	}
-	return c.Select(c.quoted)
+	return c.Select(c.ref)
 }
 
 func (c column) param(placeholder string) string {
@@ -80,6 +101,43 @@ func (c column) order(expr string) []string {
 		return []string{expr}
 	}
 	return c.Order(expr)
+}
+
+// operand returns the expression of a part of the order for a bound.
+func (c column) operand(v operand, part int) string {
+	if c.Bound != nil {
+		return v()
+	}
+	return c.order(v())[part]
+}
+
+// normal is a key's value before it is bound.
+func (c column) normal(v any) (driver.Value, error) {
+	normalize := mirror.Normalize
+	if c.Bound != nil {
+		normalize = mirror.StoredValue
+	}
+	n, err := normalize(c.Type, v)
+	if err != nil {
+		return nil, fmt.Errorf("column %s: %w", c.Name, err)
+	}
+	return n, nil
+}
+
+// boundValue converts what normal returned to what is bound.
+func (c column) boundValue(v driver.Value) (any, error) {
+	if c.Bound != nil {
+		return c.Bound(v), nil
+	}
+	return c.value(v)
+}
+
+// boundParam binds what boundValue returned and returns the expression for it.
+func (s *statement) boundParam(c column, v any) string {
+	if c.Bound != nil {
+		return s.bind(v)
+	}
+	return s.param(c, v)
 }
 
 // value normalises v for this column and converts it to what is bound.
@@ -137,11 +195,11 @@ func (s *statement) where(t mirror.Table, cells []mirror.Cell) error {
 		s.WriteString([...]string{" WHERE ", " AND "}[min(i, 1)])
 		switch {
 		case v == nil:
-			s.printf("%s IS NULL", c.quoted)
+			s.printf("%s IS NULL", c.ref)
 		case c.Equal != nil:
-			s.WriteString(c.Equal(c.quoted, s.param(c, v)))
+			s.WriteString(c.Equal(c.ref, s.param(c, v)))
 		default:
-			s.printf("%s = %s", c.quoted, s.param(c, v))
+			s.printf("%s = %s", c.ref, s.param(c, v))
 		}
 	}
 	return nil
@@ -176,12 +234,16 @@ func (s *statement) bound(key []column, bound mirror.Row, op string) error {
 	}
 	operands := make([]operand, len(key))
 	for i, c := range key {
-		v, err := c.value(bound[i])
+		v, err := c.normal(bound[i])
 		if err != nil {
 			return err
 		}
 		if v != nil {
-			operands[i] = func() string { return s.param(c, v) }
+			value, err := c.boundValue(v)
+			if err != nil {
+				return err
+			}
+			operands[i] = func() string { return s.boundParam(c, value) }
 		}
 	}
 	s.compare(key, operands, op)
@@ -199,7 +261,7 @@ func (s *statement) compare(key []column, bound []operand, op string) {
 	for i, c := range key {
 		v := bound[i]
 		last := i == len(key)-1
-		parts := c.order(c.quoted)
+		parts := c.order(c.ref)
 		for j := range parts {
 			lastPart := last && j == len(parts)-1
 			s.term(c, j, v, op, lastPart)
@@ -222,16 +284,16 @@ func (s *statement) leading(key []column, bound []operand, op string) (end strin
 		return ""
 	}
 	c, v := key[0], bound[0]
-	parts := c.order(c.quoted)
+	parts := c.order(c.ref)
 	if v == nil || len(key) == 1 && len(parts) == 1 {
 		return ""
 	}
-	param := c.order(v())[0]
+	param := c.operand(v, 0)
 	switch {
 	case op == ">=":
 		s.printf("%s >= %s AND (", parts[0], param)
 	case c.Nullable:
-		s.printf("(%s <= %s OR %s IS NULL) AND (", parts[0], param, c.quoted)
+		s.printf("(%s <= %s OR %s IS NULL) AND (", parts[0], param, c.ref)
 	default:
 		s.printf("%s <= %s AND (", parts[0], param)
 	}
@@ -241,30 +303,30 @@ func (s *statement) leading(key []column, bound []operand, op string) (end strin
 // term adds a comparison of one order expression that is strict unless it is
 // the last one of a lower bound.
 func (s *statement) term(c column, part int, v operand, op string, last bool) {
-	expr := c.order(c.quoted)[part]
+	expr := c.order(c.ref)[part]
 	lower := op == ">="
 	switch {
 	case v == nil && lower && last:
 		s.WriteString("1 = 1")
 	case v == nil && lower:
-		s.printf("%s IS NOT NULL", c.quoted)
+		s.printf("%s IS NOT NULL", c.ref)
 	case v == nil:
 		s.WriteString("1 = 0")
 	case lower && last:
-		s.printf("%s >= %s", expr, c.order(v())[part])
+		s.printf("%s >= %s", expr, c.operand(v, part))
 	case lower:
-		s.printf("%s > %s", expr, c.order(v())[part])
+		s.printf("%s > %s", expr, c.operand(v, part))
 	case c.Nullable:
-		s.printf("(%s < %s OR %s IS NULL)", expr, c.order(v())[part], c.quoted)
+		s.printf("(%s < %s OR %s IS NULL)", expr, c.operand(v, part), c.ref)
 	default:
-		s.printf("%s < %s", expr, c.order(v())[part])
+		s.printf("%s < %s", expr, c.operand(v, part))
 	}
 }
 
 func (s *statement) equalTerm(c column, part int, v operand) {
 	if v == nil {
-		s.printf("%s IS NULL", c.quoted)
+		s.printf("%s IS NULL", c.ref)
 		return
 	}
-	s.printf("%s = %s", c.order(c.quoted)[part], c.order(v())[part])
+	s.printf("%s = %s", c.order(c.ref)[part], c.operand(v, part))
 }

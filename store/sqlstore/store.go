@@ -31,6 +31,7 @@ var (
 	_ mirror.Pool  = (*Store)(nil)
 
 	_ mirror.BatchKeeper = (*Store)(nil)
+	_ mirror.AnyValuer   = (*Store)(nil)
 	_ mirror.Identifier  = (*Store)(nil)
 )
 
@@ -58,6 +59,9 @@ func (s *Store) KeepsBatches() int {
 	}
 	return 0
 }
+
+// HoldsAnyValue implements mirror.AnyValuer.
+func (s *Store) HoldsAnyValue() bool { return s.d.AnyValue }
 
 // Identity implements mirror.Identifier.
 func (s *Store) Identity(ctx context.Context) (id mirror.Identity, err error) {
@@ -145,9 +149,13 @@ func (s *Store) rows(ctx context.Context, q mirror.Query, yield func([]mirror.Ro
 	before, behind := s.d.aroundRead(q.Table)
 	table := s.d.table(q.Table)
 	_, exact := s.exact.Load(table)
+	plain, err := s.plainKey(ctx, q)
+	if err != nil {
+		return err
+	}
 	var skip *tail
 	for {
-		r, err := newReader(s.d, q, before, behind, s.d.hint(q.Table, false), exact)
+		r, err := newReader(s.d, q, before, behind, s.d.hint(q.Table, false), exact, plain)
 		if err != nil {
 			return err
 		}
@@ -162,6 +170,37 @@ func (s *Store) rows(ctx context.Context, q mirror.Query, yield func([]mirror.Ro
 			return err
 		}
 	}
+}
+
+// plainKey reports whether the values of a key are in order by themselves.
+func (s *Store) plainKey(ctx context.Context, q mirror.Query) (plain bool, err error) {
+	if s.d.Plain == nil {
+		return false, nil
+	}
+	key, err := s.d.columns(q.Table, q.Key)
+	if err != nil {
+		return false, err
+	}
+	var types []mirror.Type
+	var names []string
+	for _, c := range key {
+		if c.Codec.Plain != nil {
+			types, names = append(types, c.Type), append(names, c.ref)
+		}
+	}
+	if len(types) == 0 {
+		return false, nil
+	}
+	err = limited(ctx, s.d.Timeout, func(ctx context.Context) error {
+		conn, err := s.db.Connx(ctx)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		plain, err = s.d.Plain(ctx, conn, s.d.table(q.Table), types, names)
+		return err
+	})
+	return plain, err
 }
 
 // limited runs a reader within the time limit, which begins anew with each

@@ -75,7 +75,7 @@ func (x *tx) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, e
 		if x.err != nil {
 			return x.err
 		}
-		r, err := newReader(x.store.d, q, "", "", x.store.d.hint(q.Table, true), true)
+		r, err := newReader(x.store.d, q, "", "", x.store.d.hint(q.Table, true), true, false)
 		if err == nil {
 			err = r.limited(ctx, x.store.d.Timeout, func(ctx context.Context) error { return r.readScan(ctx, x.db, yield) })
 		}
@@ -123,7 +123,7 @@ func (d *Dialect) createTable(t mirror.Table) (*statement, error) {
 			s.WriteString(" NOT NULL")
 		}
 		if c.Default != "" {
-			expr, err := d.defaultValue(c.Default)
+			expr, err := d.defaultOf(c)
 			if err != nil {
 				return nil, fmt.Errorf("column %s: %w", c.Name, err)
 			}

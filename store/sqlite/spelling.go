@@ -1,0 +1,96 @@
+package sqlite
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/so-mirror/mirror"
+)
+
+// file is what is known of a database.
+type file struct {
+	asked atomic.Bool
+	utf8  atomic.Bool // text is in the order of code points
+
+	mu    sync.Mutex
+	known map[any]*spellings // by the driver's connection
+}
+
+// prepare asks once in which encoding text is stored, which is fixed with the
+// first table. As long as there is no answer text is ordered as in UTF-16, which
+// is right and slow; whatever failed fails what is asked next, too.
+func (f *file) prepare(ctx context.Context, q sqlx.QueryerContext) error {
+	if f.asked.Load() {
+		return nil
+	}
+	var encoding string
+	if err := sqlx.GetContext(ctx, q, &encoding, "PRAGMA encoding"); err == nil {
+		f.utf8.Store(encoding == "UTF-8")
+		f.asked.Store(true)
+	}
+	return nil
+}
+
+// spellings is what one connection found out, and the state of the database
+// that it found it in: what SQLite counts of its own changes, of those of
+// others, and of changes of the schema.
+type spellings struct {
+	state  string
+	tables map[string]bool
+}
+
+// maxKnown bounds how many connections are remembered.
+const maxKnown = 64
+
+// plain reports whether all times in columns of a table are stored by the one
+// layout of their type, so that they are in order as text. A table is looked
+// through once for each state of the database.
+func (f *file) plain(ctx context.Context, conn *sqlx.Conn, table string, types []mirror.Type, columns []string) (bool, error) {
+	var id any
+	if err := conn.Raw(func(dc any) error { id = dc; return nil }); err != nil {
+		return false, err
+	}
+	var state string
+	err := conn.GetContext(ctx, &state, `SELECT total_changes() || ' ' || d.data_version || ' ' || s.schema_version
+		FROM pragma_data_version AS d, pragma_schema_version AS s`)
+	if err != nil {
+		return false, err
+	}
+	name := table + " " + strings.Join(columns, " ")
+	f.mu.Lock()
+	known := f.known[id]
+	if known != nil && known.state == state {
+		if plain, ok := known.tables[name]; ok {
+			f.mu.Unlock()
+			return plain, nil
+		}
+	}
+	f.mu.Unlock()
+
+	conditions := make([]string, len(columns))
+	for i, c := range columns {
+		conditions[i] = fmt.Sprintf("NOT %s('%s', %s)", spelledFunction, timeLayout(types[i]), c)
+	}
+	var odd int
+	query := fmt.Sprintf("SELECT EXISTS (SELECT 1 FROM %s WHERE %s)", table, strings.Join(conditions, " OR "))
+	if err := conn.GetContext(ctx, &odd, query); err != nil {
+		return false, err
+	}
+
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if known = f.known[id]; known == nil || known.state != state {
+		if len(f.known) >= maxKnown || f.known == nil {
+			f.known = map[any]*spellings{}
+		}
+		known = &spellings{state: state, tables: map[string]bool{}}
+		f.known[id] = known
+	}
+	known.tables[name] = odd == 0
+	return odd == 0, nil
+}

@@ -1,0 +1,340 @@
+package sqlite
+
+import (
+	"database/sql/driver"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+
+	driversqlite "modernc.org/sqlite"
+
+	"github.com/so-mirror/mirror"
+)
+
+// One value can be stored in several spellings: a time with and without its
+// fraction, 9.9 and 9.90, a GUID as text in either case. The functions of this
+// file know them all, and what is ordered, bounded, digested and read goes by
+// them. What is none of a type's spellings stays what it is.
+
+// The functions that put a key in order, in SQL.
+const (
+	// keyFunction makes bytes of a stored value that are in the order of
+	// mirror.CompareKeys. Its arguments are a letter for the kind, and the value.
+	keyFunction = "so_mirror_key"
+
+	// spelledFunction reports whether a value is stored as this store would
+	// store it, so that its text is in the order of time. Its arguments are the
+	// number of fractional digits with the letter of the kind, and the value.
+	spelledFunction = "so_mirror_spelled"
+)
+
+func letter(k mirror.Kind) byte { return 'a' + byte(k) }
+
+func kindOf(letter byte) mirror.Kind { return mirror.Kind(letter - 'a') }
+
+// decode converts what is stored to what mirror.Kind documents.
+func decode(k mirror.Kind, v driver.Value) driver.Value {
+	switch k {
+	case mirror.KindBool:
+		if n, ok := v.(int64); ok && (n == 0 || n == 1) {
+			return n == 1
+		}
+	case mirror.KindFloat: // a default such as 0 is stored as an integer
+		if n, ok := v.(int64); ok {
+			if f := float64(n); f < 1<<63 && int64(f) == n {
+				return f
+			}
+		}
+	case mirror.KindDecimal:
+		return decodeDecimal(v)
+	case mirror.KindTime, mirror.KindTimeOfDay:
+		if s, ok := v.(string); ok {
+			if t, ok := parseDateTime(s); ok {
+				return t
+			}
+		}
+	case mirror.KindTimeOffset:
+		if s, ok := v.(string); ok {
+			if t, ok := parseTimeOffset(s); ok {
+				return t
+			}
+		}
+	case mirror.KindGUID:
+		if s, ok := v.(string); ok && len(s) == guidText {
+			if g, err := mirror.Normalize(guidType, s); err == nil {
+				return g
+			}
+		}
+	}
+	return v
+}
+
+var guidType = mirror.MustType("uniqueidentifier")
+
+const guidText = len("6F9619FF-8B86-D011-B42D-00C04FC964FF")
+
+// decodeDecimal takes a number that is stored as one, too: in a column that was
+// declared NUMERIC or DECIMAL. The shortest text of a float is the one that a
+// person gave.
+func decodeDecimal(v driver.Value) driver.Value {
+	switch v := v.(type) {
+	case string:
+		s := strings.TrimPrefix(v, "+")
+		if isDecimal(s) && (len(s) == len(v) || s[0] != '-') {
+			return []byte(s)
+		}
+	case int64:
+		return strconv.AppendInt(nil, v, 10)
+	case float64:
+		if !math.IsInf(v, 0) {
+			return strconv.AppendFloat(nil, v, 'f', -1, 64)
+		}
+	case []byte:
+		return append([]byte{0}, v...)
+	}
+	return v
+}
+
+func isDecimal(s string) bool {
+	integer, fraction, point := strings.Cut(strings.TrimPrefix(s, "-"), ".")
+	return integer != "" && !(point && fraction == "") && isDigits(integer) && isDigits(fraction)
+}
+
+func isDigits(s string) bool {
+	for i := range len(s) {
+		if s[i]-'0' > 9 {
+			return false
+		}
+	}
+	return true
+}
+
+// parseTimeOffset parses "2026-02-03 04:05:06.007 +01:00", whose time is in UTC.
+func parseTimeOffset(s string) (time.Time, bool) {
+	i := strings.LastIndexByte(s, ' ')
+	if i < 0 {
+		return time.Time{}, false
+	}
+	instant, ok := parseDateTime(s[:i])
+	if !ok || strings.HasSuffix(s[:i], "Z") {
+		return time.Time{}, false
+	}
+	zone, err := time.Parse("-07:00", s[i+1:])
+	if err != nil {
+		return time.Time{}, false
+	}
+	_, offset := zone.Zone()
+	return instant.In(time.FixedZone("", offset)), true
+}
+
+// The first byte of a key says what follows, so that numbers, times, strings and
+// bytes are in the order of mirror.CompareKeys.
+const (
+	keyNumber = iota + 1
+	keyTime
+	keyString
+	keyBytes
+)
+
+// appendKey appends bytes that are in the order of mirror.CompareKeys for two
+// values of one kind.
+func appendKey(buf []byte, k mirror.Kind, v driver.Value) []byte {
+	switch v := v.(type) {
+	case bool:
+		n := int64(0)
+		if v {
+			n = 1
+		}
+		return appendNumber(buf, float64(n), 0)
+	case int64:
+		f := float64(v)
+		if f >= 1<<63 {
+			return appendNumber(buf, f, v-math.MaxInt64-1)
+		}
+		return appendNumber(buf, f, v-int64(f))
+	case float64:
+		return appendNumber(buf, v+0, 0)
+	case time.Time:
+		buf = binary.BigEndian.AppendUint64(append(buf, keyTime), uint64(v.Unix())^1<<63)
+		return binary.BigEndian.AppendUint32(buf, uint32(v.Nanosecond()))
+	case string:
+		return append(append(buf, keyString), v...)
+	case []byte:
+		buf = append(buf, keyBytes)
+		switch k {
+		case mirror.KindDecimal:
+			return appendDecimal(buf, v)
+		case mirror.KindGUID:
+			if len(v) != 16 {
+				return append(append(buf, 1), v...)
+			}
+			buf = append(buf, 0)
+			for _, i := range guidGroups {
+				buf = append(buf, v[i])
+			}
+			return buf
+		}
+		return append(buf, v...)
+	default:
+		return buf
+	}
+}
+
+// appendNumber appends f, and what an integer is greater than f.
+func appendNumber(buf []byte, f float64, more int64) []byte {
+	bits := math.Float64bits(f)
+	if f < 0 {
+		bits = ^bits
+	} else {
+		bits |= 1 << 63
+	}
+	buf = binary.BigEndian.AppendUint64(append(buf, keyNumber), bits)
+	return binary.BigEndian.AppendUint64(buf, uint64(more)^1<<63)
+}
+
+// guidGroups are the ranges of a uniqueidentifier's 16 bytes from the most to
+// the least significant, as SQL Server orders them.
+var guidGroups = [...]int{10, 11, 12, 13, 14, 15, 8, 9, 6, 7, 4, 5, 0, 1, 2, 3}
+
+// appendDecimal appends the sign, the number of digits before the point, and
+// the digits. Those of a negative number are turned round.
+func appendDecimal(buf, d []byte) []byte {
+	if len(d) > 0 && d[0] == 0 {
+		return append(append(buf, 3), d[1:]...)
+	}
+	neg, integer, fraction := splitDecimal(string(d))
+	if integer == "" && fraction == "" {
+		return append(buf, 1)
+	}
+	if !neg {
+		buf = binary.BigEndian.AppendUint32(append(buf, 2), uint32(len(integer)))
+		return append(append(buf, integer...), fraction...)
+	}
+	buf = binary.BigEndian.AppendUint32(append(buf, 0), ^uint32(len(integer)))
+	for _, digits := range [...]string{integer, fraction} {
+		for i := range len(digits) {
+			buf = append(buf, ^digits[i])
+		}
+	}
+	return append(buf, 0xff) // a number with more digits is less
+}
+
+// splitDecimal splits a number into its sign and its digits before and after
+// the point, without zeros that do not count.
+func splitDecimal(s string) (neg bool, integer, fraction string) {
+	if s != "" && (s[0] == '-' || s[0] == '+') {
+		neg = s[0] == '-'
+		s = s[1:]
+	}
+	integer, fraction, _ = strings.Cut(s, ".")
+	return neg, strings.TrimLeft(integer, "0"), strings.TrimRight(fraction, "0")
+}
+
+// keyOf is the function in SQL that puts a key in order.
+func keyOf(_ *driversqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+	kind, ok := args[0].(string)
+	if !ok || len(kind) != 1 {
+		return nil, errors.New("order a key: one letter for the kind")
+	}
+	if args[1] == nil {
+		return nil, nil
+	}
+	k := kindOf(kind[0])
+	var array [64]byte
+	if s, ok := args[1].(string); ok {
+		switch k { // without what a value behind an interface costs
+		case mirror.KindTime, mirror.KindTimeOfDay:
+			if t, ok := parseDateTime(s); ok {
+				buf := binary.BigEndian.AppendUint64(append(array[:0], keyTime), uint64(t.Unix())^1<<63)
+				return binary.BigEndian.AppendUint32(buf, uint32(t.Nanosecond())), nil
+			}
+		case mirror.KindDecimal:
+			if number := strings.TrimPrefix(s, "+"); isDecimal(number) && (len(number) == len(s) || number[0] != '-') {
+				return appendDecimal(append(array[:0], keyBytes), []byte(number)), nil
+			}
+		}
+	}
+	return appendKey(array[:0], k, decode(k, args[1])), nil
+}
+
+// spelled is the function in SQL that tells by which spelling a time is stored.
+func spelled(_ *driversqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
+	layout, ok := args[0].(string)
+	if !ok {
+		return nil, errors.New("look at a spelling: a layout as text")
+	}
+	s, ok := args[1].(string)
+	return args[1] == nil || ok && isSpelled(layout, s), nil
+}
+
+func isSpelled(layout, s string) bool {
+	if len(s) != len(layout) || s[len(s)-1] == 'Z' || len(s) > len(time.DateOnly) && layout[4] == '-' && s[10] != ' ' {
+		return false
+	}
+	_, ok := parseDateTime(s)
+	return ok && (s[2] == ':') == (layout[2] == ':')
+}
+
+// appendValue appends a stored value for a hash, so that two values are written
+// alike exactly when mirror.EqualValues says that they are equal.
+func appendValue(buf []byte, k mirror.Kind, v driver.Value) ([]byte, error) {
+	switch s := v.(type) {
+	case string: // without what a value behind an interface costs
+		switch k {
+		case mirror.KindTime, mirror.KindTimeOfDay:
+			if t, ok := parseDateTime(s); ok {
+				return appendTime(buf, t), nil
+			}
+		case mirror.KindString, mirror.KindAny:
+			buf = binary.AppendUvarint(append(buf, 't'), uint64(len(s)))
+			return append(buf, s...), nil
+		}
+	case int64:
+		if k == mirror.KindInt {
+			return binary.LittleEndian.AppendUint64(append(buf, 'i'), uint64(s)), nil
+		}
+	}
+	switch v := decode(k, v).(type) {
+	case nil:
+		return append(buf, 'n'), nil
+	case bool:
+		if v {
+			return append(buf, 'y'), nil
+		}
+		return append(buf, 'z'), nil
+	case int64:
+		return binary.LittleEndian.AppendUint64(append(buf, 'i'), uint64(v)), nil
+	case float64:
+		return binary.LittleEndian.AppendUint64(append(buf, 'f'), math.Float64bits(v)), nil
+	case time.Time:
+		buf = appendTime(buf, v)
+		if k == mirror.KindTimeOffset {
+			_, offset := v.Zone()
+			buf = binary.LittleEndian.AppendUint32(buf, uint32(offset))
+		}
+		return buf, nil
+	case string:
+		buf = binary.AppendUvarint(append(buf, 't'), uint64(len(v)))
+		return append(buf, v...), nil
+	case []byte:
+		if k == mirror.KindDecimal {
+			start := len(buf)
+			buf = appendDecimal(append(buf, 'd', 0, 0, 0, 0), v)
+			binary.LittleEndian.PutUint32(buf[start+1:], uint32(len(buf)-start-5))
+			return buf, nil
+		}
+		buf = binary.AppendUvarint(append(buf, 'b'), uint64(len(v)))
+		return append(buf, v...), nil
+	default:
+		return nil, fmt.Errorf("hash a row: Go type %T", v)
+	}
+}
+
+func appendTime(buf []byte, t time.Time) []byte {
+	buf = binary.LittleEndian.AppendUint64(append(buf, 'm'), uint64(t.Unix()))
+	return binary.LittleEndian.AppendUint32(buf, uint32(t.Nanosecond()))
+}
