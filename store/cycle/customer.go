@@ -5,11 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"sync"
-	"time"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/internal/tracking"
 )
 
 // Customer is a customer's database with change tracking on: a [mirror.Store]
@@ -26,10 +25,7 @@ type Customer struct {
 
 	commits sync.RWMutex // held for reading while a commit is not logged yet
 
-	mu      sync.Mutex
-	version int64
-	min     int64 // of every table
-	tables  map[string]*tracking
+	log *tracking.Log
 }
 
 var (
@@ -40,25 +36,12 @@ var (
 	_ mirror.ChangeTracker = (*Customer)(nil)
 )
 
-// tracking is the change table of one table.
-type tracking struct {
-	min     int64
-	changes map[string]change // by keyText
-}
-
-// change is the last change of one key.
-type change struct {
-	key     mirror.Row
-	version int64
-	deleted bool
-}
-
 // NewCustomer turns on change tracking for the database of the customer with
 // that context identifier. Its version and the oldest valid version of every
 // table are 1, so a mirror that was filled from an earlier life of the
 // database is wiped unless its LSN happens to be 1.
 func NewCustomer(contextID string, db mirror.Store) *Customer {
-	return &Customer{contextID: contextID, db: db, Source: db, version: 1, min: 1, tables: map[string]*tracking{}}
+	return &Customer{contextID: contextID, db: db, Source: db, log: tracking.New(1, 1)}
 }
 
 // ContextID returns the customer's context identifier.
@@ -115,8 +98,8 @@ func (c *Customer) Version(ctx context.Context) (mirror.LSN, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	defer c.lockLogged()()
-	return mirror.LSN(c.version), nil
+	c.waitLogged()
+	return mirror.LSN(c.log.Version()), nil
 }
 
 // MinValidVersion implements mirror.ChangeTracker, as SQL Server's
@@ -126,103 +109,32 @@ func (c *Customer) MinValidVersion(ctx context.Context, t mirror.Table) (mirror.
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	if len(t.Key) == 0 {
-		return 0, untracked("read minimum valid version of", t)
-	}
-	defer c.lockLogged()()
-	return mirror.LSN(c.minValid(mirror.FoldName(t.Name))), nil
+	c.waitLogged()
+	version, err := c.log.MinValidVersion(t)
+	return mirror.LSN(version), err
 }
 
 // Changed implements mirror.ChangeTracker. Two keys are one as
 // mirror.CompareKeys has it.
 func (c *Customer) Changed(ctx context.Context, t mirror.Table, since mirror.LSN, keys []mirror.Row) ([]bool, error) {
-	const doing = "read changes of"
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if len(t.Key) == 0 {
-		return nil, untracked(doing, t)
-	}
-	cols := keyColumns(t)
-	if i := slices.IndexFunc(cols, func(col mirror.Column) bool { return col.Name == "" }); i >= 0 {
-		return nil, fmt.Errorf("%s %s: it has no column %q", doing, t, t.Key[i])
-	}
-	asked := make([]mirror.Row, len(keys))
-	for i, key := range keys {
-		if len(key) != len(cols) {
-			return nil, fmt.Errorf("%s %s: key has %d values for %d columns", doing, t, len(key), len(cols))
-		}
-		asked[i] = make(mirror.Row, len(cols))
-		for j, col := range cols {
-			var err error
-			if asked[i][j], err = mirror.Normalize(col.Type, key[j]); err != nil {
-				return nil, fmt.Errorf("%s %s: column %s: %w", doing, t, t.Key[j], err)
-			}
-		}
-	}
-	defer c.lockLogged()()
-	folded := mirror.FoldName(t.Name)
-	if least := c.minValid(folded); int64(since) < least {
-		return nil, fmt.Errorf("%s %s: version %d is older than the oldest that is known, %d: read the table anew", doing, t, since, least)
-	}
-	var later []mirror.Row
-	if tracked := c.tables[folded]; tracked != nil {
-		for _, ch := range tracked.changes {
-			if len(ch.key) != len(cols) {
-				return nil, fmt.Errorf("%s %s: %s", doing, t, keyChanges)
-			}
-			if ch.version > int64(since) {
-				later = append(later, ch.key)
-			}
-		}
-	}
-	compare := func(a, b mirror.Row) int { return mirror.CompareKeys(cols, a, b) }
-	slices.SortFunc(later, compare)
-	changed := make([]bool, len(keys))
-	for i, key := range asked {
-		_, changed[i] = slices.BinarySearchFunc(later, key, compare)
-	}
-	return changed, nil
+	c.waitLogged()
+	return c.log.Changed(t, int64(since), keys)
 }
 
-func untracked(doing string, t mirror.Table) error {
-	return fmt.Errorf("%s %s: %w: changes are tracked by primary key, and it has none", doing, t, errors.ErrUnsupported)
-}
-
-const keyChanges = "the primary key is being changed"
-
-// lockLogged locks the tracking when every row that can be read is logged, and
-// returns what unlocks it.
-func (c *Customer) lockLogged() (unlock func()) {
+// waitLogged returns when every row that could be read before is logged.
+func (c *Customer) waitLogged() {
 	c.commits.Lock()
-	c.mu.Lock()
-	c.commits.Unlock()
-	return c.mu.Unlock
-}
-
-func (c *Customer) minValid(folded string) int64 {
-	if t := c.tables[folded]; t != nil {
-		return max(c.min, t.min)
-	}
-	return c.min
+	c.commits.Unlock() //nolint:staticcheck // it was only waited for
 }
 
 // Forget drops the changes up to and including a version, as the end of the
 // retention period does after 7 days. Every table whose LSN is less than that
 // is wiped by the next cycle, and so is a quiet one. A version ahead of the
 // current one means the current one.
-func (c *Customer) Forget(version int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.min = max(c.min, min(version, c.version))
-	for _, t := range c.tables {
-		for k, ch := range t.changes {
-			if ch.version <= c.min {
-				delete(t.changes, k)
-			}
-		}
-	}
-}
+func (c *Customer) Forget(version int64) { c.log.Forget(version) }
 
 // Restore sets the version to what it is after a restore of a backup that was
 // made at that version; the caller puts the rows back, in the database below
@@ -231,25 +143,7 @@ func (c *Customer) Forget(version int64) {
 //
 // A version ahead of the current one starts the tracking of every table anew
 // there.
-func (c *Customer) Restore(version int64) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if version > c.version {
-		c.min = version
-		clear(c.tables)
-	}
-	c.version = version
-	c.min = min(c.min, version)
-	for _, t := range c.tables {
-		t.min = min(t.min, version)
-		for k, ch := range t.changes {
-			// An earlier change of the same key may hide behind this one, so
-			// it stays, at a version that a mirror ahead never asks for.
-			ch.version = min(ch.version, version)
-			t.changes[k] = ch
-		}
-	}
-}
+func (c *Customer) Restore(version int64) { c.log.Restore(version) }
 
 // Update runs fn in one transaction of the database and logs what it changed
 // when that is committed.
@@ -276,128 +170,16 @@ func (c *Customer) Update(ctx context.Context, fn func(tx mirror.Tx) error) erro
 	// A change that did not happen costs one row too many, a change that is
 	// not logged is never sent: so an unknown outcome counts as a commit.
 	if rec != nil && (err == nil || errors.Is(err, mirror.ErrOutcomeUnknown)) {
-		c.log(rec.events)
+		c.log.Add(rec.events)
 	}
 	return err
-}
-
-// event is one thing that a transaction did to a table. Without a key the
-// tracking of the table starts anew.
-type event struct {
-	table   string // folded
-	key     mirror.Row
-	deleted bool
-}
-
-func (c *Customer) log(events []event) {
-	if len(events) == 0 {
-		return
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.version++
-	for _, e := range events {
-		t := c.tables[e.table]
-		if t == nil {
-			t = &tracking{}
-			c.tables[e.table] = t
-		}
-		if e.key == nil {
-			*t = tracking{min: c.version}
-			continue
-		}
-		if t.changes == nil {
-			t.changes = map[string]change{}
-		}
-		t.changes[keyText(e.key)] = change{key: e.key, version: c.version, deleted: e.deleted}
-	}
-}
-
-// changed is a key that changed. Keys that only CompareKeys holds for the same,
-// such as one instant with two offsets, are one with several spellings.
-type changed struct {
-	spellings []mirror.Row
-	deleted   bool // the last that is known; the rows themselves decide
-}
-
-// since returns the keys of a table that changed after an LSN, or the reason why
-// they cannot be had and everything must be sent. Deleted keys come first, so
-// that a key whose case alone changed meets no duplicate in a mirror that
-// ignores case.
-func (c *Customer) since(table mirror.Table, at mirror.LSN) (version int64, keys []changed, reason string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	folded := mirror.FoldName(table.Name)
-	lsn, oldest := int64(at), c.minValid(folded)
-	switch {
-	case at == mirror.ResendAll:
-		return c.version, nil, "the LSN is -1"
-	case lsn > c.version:
-		return c.version, nil, fmt.Sprintf("the LSN %d is ahead of the source, which is at %d", lsn, c.version)
-	case lsn < oldest:
-		return c.version, nil, fmt.Sprintf("the LSN %d is older than the tracked changes, which begin at %d", lsn, oldest)
-	}
-	t := c.tables[folded]
-	if t == nil {
-		return c.version, nil, ""
-	}
-	var changes []change
-	for _, ch := range t.changes {
-		if len(ch.key) != len(table.Key) {
-			return c.version, nil, keyChanges
-		}
-		if ch.version > lsn {
-			changes = append(changes, ch)
-		}
-	}
-	key := keyColumns(table)
-	slices.SortFunc(changes, func(a, b change) int { return mirror.CompareKeys(key, a.key, b.key) })
-	for i, ch := range changes {
-		if i == 0 || mirror.CompareKeys(key, changes[i-1].key, ch.key) != 0 {
-			keys = append(keys, changed{deleted: true})
-		}
-		last := &keys[len(keys)-1]
-		last.spellings = append(last.spellings, ch.key)
-		last.deleted = last.deleted && ch.deleted
-	}
-	slices.SortStableFunc(keys, func(a, b changed) int {
-		switch {
-		case a.deleted == b.deleted:
-			return 0
-		case a.deleted:
-			return -1
-		default:
-			return 1
-		}
-	})
-	return c.version, keys, ""
-}
-
-// keyText tells keys apart at least as far as EqualValues does.
-func keyText(key mirror.Row) string {
-	var b strings.Builder
-	for _, v := range key {
-		if t, ok := v.(time.Time); ok {
-			v = t.Format(time.RFC3339Nano) // %#v leaves an offset without a name out
-		}
-		fmt.Fprintf(&b, "%#v,", v)
-	}
-	return b.String()
-}
-
-func keyColumns(t mirror.Table) []mirror.Column {
-	cols := make([]mirror.Column, len(t.Key))
-	for i, name := range t.Key {
-		cols[i], _ = t.Column(name)
-	}
-	return cols
 }
 
 // recorder is a transaction that takes down the keys it changes.
 type recorder struct {
 	mirror.Tx
 	tables map[string]mirror.Table // by folded name; nil: not read yet
-	events []event
+	events []tracking.Event
 }
 
 // table returns the table as the database knows it, since a caller's Table may
@@ -417,7 +199,7 @@ func (r *recorder) table(ctx context.Context, t mirror.Table) (mirror.Table, err
 }
 
 func (r *recorder) add(t mirror.Table, key mirror.Row, deleted bool) {
-	r.events = append(r.events, event{table: mirror.FoldName(t.Name), key: key, deleted: deleted})
+	r.events = append(r.events, tracking.Event{Table: t.Name, Key: key, Deleted: deleted})
 }
 
 // restart starts the tracking of t anew.
@@ -451,7 +233,7 @@ func (r *recorder) Insert(ctx context.Context, t mirror.Table, columns []string,
 	if err := r.Tx.Insert(ctx, t, columns, rows); err != nil {
 		return err
 	}
-	key := keyColumns(known)
+	key := tracking.KeyColumns(known)
 	at := make([]int, len(key))
 	for i, c := range key {
 		at[i] = slices.IndexFunc(columns, func(name string) bool { return sameName(name, c.Name) })
@@ -485,7 +267,7 @@ func (r *recorder) Set(ctx context.Context, t mirror.Table, where, set []mirror.
 		r.restart(t)
 		return n, nil
 	}
-	cols := keyColumns(known)
+	cols := tracking.KeyColumns(known)
 	for _, k := range keys {
 		moved := k.Clone()
 		changed := false
@@ -532,7 +314,7 @@ func (r *recorder) affected(ctx context.Context, t mirror.Table, where []mirror.
 	if err != nil || len(known.Key) == 0 {
 		return known, nil, err
 	}
-	key := keyColumns(known)
+	key := tracking.KeyColumns(known)
 	exact := make(mirror.Row, len(key))
 	whole := true
 	for i, c := range key {

@@ -232,11 +232,11 @@ func TestDeletedKeysComeFirst(t *testing.T) {
 	w.set(w.customer, "code", cells("code", "a"), cells("code", "A"))
 	w.insert(w.customer, "code", mirror.Row{"c"})
 	w.delete(w.customer, "code", cells("code", "b"))
-	_, keys, reason := w.customer.since(w.must(w.customer, "code"), 1)
+	_, keys, reason := w.customer.log.Since(w.must(w.customer, "code"), 1)
 	require.Empty(t, reason)
 	var order []any
 	for _, k := range keys {
-		order = append(order, k.spellings[0][0])
+		order = append(order, k.Spellings[0][0])
 	}
 	require.Equal(t, []any{"a", "b", "A", "c"}, order)
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/internal/tracking"
 )
 
 // sender sends one table.
@@ -53,7 +54,7 @@ func (r *run) send(ctx context.Context, source mirror.Table, res *TableResult) e
 
 	// The version is read before the rows, so rows may be ahead of it and the
 	// next cycle sends those again, but none is ever behind.
-	version, keys, reason := r.task.Customer.since(source, lsn)
+	version, keys, reason := r.task.Customer.log.Since(source, lsn)
 	switch {
 	case reason != "":
 		if s.row.name == "" {
@@ -92,9 +93,9 @@ func (s *sender) sendAll(ctx context.Context, version int64) error {
 }
 
 // sendChanges sends the final state of every key that changed.
-func (s *sender) sendChanges(ctx context.Context, version int64, keys []changed) error {
-	kept := max(0, slices.IndexFunc(keys, func(k changed) bool { return !k.deleted }))
-	for _, sorted := range [][]changed{keys[:kept], keys[kept:]} { // deleted keys first
+func (s *sender) sendChanges(ctx context.Context, version int64, keys []tracking.Changed) error {
+	kept := max(0, slices.IndexFunc(keys, func(k tracking.Changed) bool { return !k.Deleted }))
+	for _, sorted := range [][]tracking.Changed{keys[:kept], keys[kept:]} { // deleted keys first
 		if err := s.look(ctx, sorted, s.addChange); err != nil {
 			return err
 		}
@@ -103,9 +104,9 @@ func (s *sender) sendChanges(ctx context.Context, version int64, keys []changed)
 }
 
 // addChange adds a key and its row, nil when there is none, to the batch.
-func (s *sender) addChange(ctx context.Context, k changed, row mirror.Row) error {
+func (s *sender) addChange(ctx context.Context, k tracking.Changed, row mirror.Row) error {
 	size := 0
-	deletes := k.spellings
+	deletes := k.Spellings
 	if row != nil {
 		size = rowSize(row)
 		// What the row is called now must not be deleted.
@@ -130,11 +131,11 @@ const maxRead = 1 << 14
 // look finds the customer's rows with the keys, which are in order. It reads
 // one row where the changes are far apart, and longer and longer runs where
 // they are dense: a read can cost a scan where no index has the order.
-func (s *sender) look(ctx context.Context, keys []changed, found func(context.Context, changed, mirror.Row) error) error {
-	columns := keyColumns(s.source)
+func (s *sender) look(ctx context.Context, keys []tracking.Changed, found func(context.Context, tracking.Changed, mirror.Row) error) error {
+	columns := tracking.KeyColumns(s.source)
 	for limit := int64(1); len(keys) > 0; {
 		before, read := len(keys), int64(0)
-		q := mirror.Query{Table: s.source, Columns: s.columnNames(), Key: s.source.Key, From: keys[0].spellings[0], Limit: limit}
+		q := mirror.Query{Table: s.source, Columns: s.columnNames(), Key: s.source.Key, From: keys[0].Spellings[0], Limit: limit}
 		for rows, err := range s.task.Customer.Rows(ctx, q) {
 			if err != nil {
 				return err
@@ -143,7 +144,7 @@ func (s *sender) look(ctx context.Context, keys []changed, found func(context.Co
 				read++
 				// Keys before the row have none, the row's own key has it.
 				for len(keys) > 0 {
-					n := mirror.CompareKeys(columns, keys[0].spellings[0], s.keyOf(row))
+					n := mirror.CompareKeys(columns, keys[0].Spellings[0], s.keyOf(row))
 					if n > 0 {
 						break
 					}

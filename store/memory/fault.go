@@ -12,13 +12,15 @@ import (
 type Method string
 
 // The methods of mirror.Store and mirror.Tx, Digest: both methods of
-// mirror.Digester that read, and Commit: the end of an Update whose function
-// returned nil.
+// mirror.Digester that read, Track: the methods of mirror.ChangeTracker where
+// changes are tracked, and Commit: the end of an Update whose function returned
+// nil.
 const (
 	Tables   Method = "Tables"
 	Count    Method = "Count"
 	Rows     Method = "Rows"
 	Digest   Method = "Digest"
+	Track    Method = "Track"
 	Update   Method = "Update"
 	Commit   Method = "Commit"
 	Create   Method = "Create"
@@ -35,7 +37,7 @@ type Call struct {
 	Method Method
 
 	// Table is the table with its schema, as mirror.Table.String returns it.
-	// It is empty for Tables, Update and Commit.
+	// It is empty for Tables, Update, Commit and what asks for the version.
 	Table string
 }
 
@@ -60,9 +62,25 @@ func (s *Store) FailAt(method Method, n int, err error) {
 }
 
 // FailTable makes every call of method on a table return err from now on, as
-// FailAt does. The table is named as in Call.
+// FailAt does. The table is named as in Call; it panics when there is none, except
+// for Create, and when method has no table.
 func (s *Store) FailTable(method Method, table string, err error) {
-	s.prepare("FailTable", 1, err == nil || table == "", fault{method: method, table: table, err: err})
+	bad := err == nil
+	switch method {
+	case Tables, Update, Commit:
+		bad = true
+	case Create:
+		bad = bad || table == ""
+	default:
+		known := false
+		for _, t := range s.committed() {
+			known = known || t.def.String() == table
+		}
+		if !known {
+			panic(fmt.Sprintf("memory.FailTable: there is no table %q: nothing would ever happen", table))
+		}
+	}
+	s.prepare("FailTable", 1, bad, fault{method: method, table: table, err: err})
 }
 
 // FailAfterRows makes the next iteration over Rows yield n rows, or all rows if
@@ -87,7 +105,7 @@ func (s *Store) DelayAt(method Method, n int, d time.Duration) {
 
 func (s *Store) prepare(caller string, n int, bad bool, f fault) {
 	switch f.method {
-	case Tables, Count, Rows, Digest, Update, Commit, Create, Drop, Truncate, Insert, Set, Delete, Rename:
+	case Tables, Count, Rows, Digest, Track, Update, Commit, Create, Drop, Truncate, Insert, Set, Delete, Rename:
 	default:
 		bad = true
 	}

@@ -9,6 +9,9 @@
 //		Rows:    []mirror.Row{{1, "Alfa"}, {2, nil}},
 //	})
 //
+// Changes are tracked, as in a customer's database, after [Store.TrackChanges].
+// [Journal] is a mirror.Journal in memory.
+//
 // It holds callers to the contracts of [mirror.Store] where an engine might
 // let them pass: tables and columns are found only by the name that Tables
 // returned, a batch is overwritten when the next one is asked for, and a
@@ -30,6 +33,7 @@ import (
 	"sync"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/internal/tracking"
 )
 
 // batchRows is small so that the tables of tests cross the borders of batches.
@@ -42,7 +46,8 @@ type Store struct {
 	writer chan struct{} // holds one token while somebody writes
 
 	mu     sync.Mutex
-	db     database // committed; replaced, never changed
+	db     database      // committed; replaced, never changed
+	log    *tracking.Log // nil: changes are not tracked
 	calls  []Call
 	counts map[Method]int
 	faults []fault
@@ -211,7 +216,13 @@ func (s *Store) Update(ctx context.Context, fn func(tx mirror.Tx) error) error {
 	if err != nil {
 		return err
 	}
-	s.commit(x.db)
+	before := s.committed()
+	s.mu.Lock()
+	s.db = x.db
+	if s.log != nil { // together: no row can be read whose change is not logged
+		s.log.Add(events(before, x.db, x.anew))
+	}
+	s.mu.Unlock()
 	return after.err
 }
 

@@ -16,6 +16,8 @@ type tx struct {
 	db     database
 	done   bool
 	failed error // the first failure of a method
+
+	anew map[tableID]bool // tables whose tracking begins anew
 }
 
 var _ mirror.Renamer = (*tx)(nil)
@@ -98,7 +100,16 @@ func (x *tx) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, e
 	}
 }
 
+// restart makes the tracking of t begin anew when the transaction is committed.
+func (x *tx) restart(t mirror.Table) {
+	if x.anew == nil {
+		x.anew = map[tableID]bool{}
+	}
+	x.anew[idOf(t)] = true
+}
+
 func (x *tx) Create(ctx context.Context, t mirror.Table) error {
+	x.restart(t)
 	return x.run(ctx, Create, t, "create table", func() error {
 		if old, ok := x.db[idOf(t)]; ok {
 			return fmt.Errorf("table %s exists", old.def)
@@ -123,6 +134,7 @@ func (x *tx) Create(ctx context.Context, t mirror.Table) error {
 }
 
 func (x *tx) Drop(ctx context.Context, t mirror.Table) error {
+	x.restart(t)
 	return x.run(ctx, Drop, t, "drop table", func() error {
 		if _, err := x.db.find(t); err != nil {
 			return err
@@ -154,6 +166,7 @@ func (x *tx) Rename(ctx context.Context, t mirror.Table, name string) error {
 }
 
 func (x *tx) Truncate(ctx context.Context, t mirror.Table) error {
+	x.restart(t)
 	return x.change(ctx, Truncate, t, "truncate table", func(old *table) (*table, error) {
 		return old.with(nil), nil
 	})

@@ -1,0 +1,276 @@
+// Package tracking is the change tracking of SQL Server as a data structure: which
+// keys of which tables changed last in which version of a database. The fake and
+// the simulated customer share it.
+package tracking
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/so-mirror/mirror"
+)
+
+// Log holds the changes of one database. It is safe for concurrent use. Tables are
+// found by their names, as mirror.FoldName folds them.
+type Log struct {
+	mu      sync.Mutex
+	version int64
+	min     int64 // of every table
+	tables  map[string]*table
+}
+
+// table is the change table of one table.
+type table struct {
+	min     int64
+	changes map[string]change // by keyText
+}
+
+// change is the last change of one key.
+type change struct {
+	key     mirror.Row
+	version int64
+	deleted bool
+}
+
+// New returns a log without changes: those after version oldest would be known.
+func New(version, oldest int64) *Log {
+	return &Log{version: version, min: oldest, tables: map[string]*table{}}
+}
+
+// Event is one thing that a transaction did to a table. Without a key the tracking
+// of the table starts anew.
+type Event struct {
+	Table   string
+	Key     mirror.Row
+	Deleted bool
+}
+
+// Add logs what one transaction did, as one version. No events are no version.
+func (l *Log) Add(events []Event) {
+	if len(events) == 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.version++
+	for _, e := range events {
+		folded := mirror.FoldName(e.Table)
+		t := l.tables[folded]
+		if t == nil {
+			t = &table{}
+			l.tables[folded] = t
+		}
+		if e.Key == nil {
+			*t = table{min: l.version}
+			continue
+		}
+		if t.changes == nil {
+			t.changes = map[string]change{}
+		}
+		t.changes[keyText(e.Key)] = change{key: e.Key, version: l.version, deleted: e.Deleted}
+	}
+}
+
+// Version is the version of the last change.
+func (l *Log) Version() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.version
+}
+
+// MinValidVersion does what mirror.ChangeTracker says.
+func (l *Log) MinValidVersion(t mirror.Table) (int64, error) {
+	if len(t.Key) == 0 {
+		return 0, untracked("read minimum valid version of", t)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.minValid(mirror.FoldName(t.Name)), nil
+}
+
+// Changed does what mirror.ChangeTracker says. Two keys are one as
+// mirror.CompareKeys has it.
+func (l *Log) Changed(t mirror.Table, since int64, keys []mirror.Row) ([]bool, error) {
+	const doing = "read changes of"
+	if len(t.Key) == 0 {
+		return nil, untracked(doing, t)
+	}
+	cols := KeyColumns(t)
+	if i := slices.IndexFunc(cols, func(col mirror.Column) bool { return col.Name == "" }); i >= 0 {
+		return nil, fmt.Errorf("%s %s: it has no column %q", doing, t, t.Key[i])
+	}
+	asked := make([]mirror.Row, len(keys))
+	for i, key := range keys {
+		if len(key) != len(cols) {
+			return nil, fmt.Errorf("%s %s: key has %d values for %d columns", doing, t, len(key), len(cols))
+		}
+		asked[i] = make(mirror.Row, len(cols))
+		for j, col := range cols {
+			var err error
+			if asked[i][j], err = mirror.Normalize(col.Type, key[j]); err != nil {
+				return nil, fmt.Errorf("%s %s: column %s: %w", doing, t, t.Key[j], err)
+			}
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	folded := mirror.FoldName(t.Name)
+	if least := l.minValid(folded); since < least {
+		return nil, fmt.Errorf("%s %s: version %d is older than the oldest that is known, %d: read the table anew", doing, t, since, least)
+	}
+	var later []mirror.Row
+	if tracked := l.tables[folded]; tracked != nil {
+		for _, ch := range tracked.changes {
+			if len(ch.key) != len(cols) {
+				return nil, fmt.Errorf("%s %s: %s", doing, t, keyChanges)
+			}
+			if ch.version > since {
+				later = append(later, ch.key)
+			}
+		}
+	}
+	compare := func(a, b mirror.Row) int { return mirror.CompareKeys(cols, a, b) }
+	slices.SortFunc(later, compare)
+	changed := make([]bool, len(keys))
+	for i, key := range asked {
+		_, changed[i] = slices.BinarySearchFunc(later, key, compare)
+	}
+	return changed, nil
+}
+
+func untracked(doing string, t mirror.Table) error {
+	return fmt.Errorf("%s %s: %w: changes are tracked by primary key, and it has none", doing, t, errors.ErrUnsupported)
+}
+
+const keyChanges = "the primary key is being changed"
+
+func (l *Log) minValid(folded string) int64 {
+	if t := l.tables[folded]; t != nil {
+		return max(l.min, t.min)
+	}
+	return l.min
+}
+
+// Forget drops the changes up to and including a version, as the end of the
+// retention period does. A version ahead of the current one means the current one.
+func (l *Log) Forget(version int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.min = max(l.min, min(version, l.version))
+	for _, t := range l.tables {
+		for k, ch := range t.changes {
+			if ch.version <= l.min {
+				delete(t.changes, k)
+			}
+		}
+	}
+}
+
+// Restore sets the version to what it is after a restore of a backup that was made
+// at that version. A version ahead of the current one starts the tracking of every
+// table anew there.
+func (l *Log) Restore(version int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if version > l.version {
+		l.min = version
+		clear(l.tables)
+	}
+	l.version = version
+	l.min = min(l.min, version)
+	for _, t := range l.tables {
+		t.min = min(t.min, version)
+		for k, ch := range t.changes {
+			// An earlier change of the same key may hide behind this one, so
+			// it stays, at a version that a mirror ahead never asks for.
+			ch.version = min(ch.version, version)
+			t.changes[k] = ch
+		}
+	}
+}
+
+// Changed is a key that changed. Keys that only CompareKeys holds for the same,
+// such as one instant with two offsets, are one with several spellings.
+type Changed struct {
+	Spellings []mirror.Row
+	Deleted   bool // the last that is known; the rows themselves decide
+}
+
+// Since returns the keys of a table that changed after an LSN, or the reason why
+// they cannot be had and everything must be sent. Deleted keys come first, so
+// that a key whose case alone changed meets no duplicate in a mirror that
+// ignores case.
+func (l *Log) Since(t mirror.Table, at mirror.LSN) (version int64, keys []Changed, reason string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	folded := mirror.FoldName(t.Name)
+	lsn, oldest := int64(at), l.minValid(folded)
+	switch {
+	case at == mirror.ResendAll:
+		return l.version, nil, "the LSN is -1"
+	case lsn > l.version:
+		return l.version, nil, fmt.Sprintf("the LSN %d is ahead of the source, which is at %d", lsn, l.version)
+	case lsn < oldest:
+		return l.version, nil, fmt.Sprintf("the LSN %d is older than the tracked changes, which begin at %d", lsn, oldest)
+	}
+	tracked := l.tables[folded]
+	if tracked == nil {
+		return l.version, nil, ""
+	}
+	var changes []change
+	for _, ch := range tracked.changes {
+		if len(ch.key) != len(t.Key) {
+			return l.version, nil, keyChanges
+		}
+		if ch.version > lsn {
+			changes = append(changes, ch)
+		}
+	}
+	key := KeyColumns(t)
+	slices.SortFunc(changes, func(a, b change) int { return mirror.CompareKeys(key, a.key, b.key) })
+	for i, ch := range changes {
+		if i == 0 || mirror.CompareKeys(key, changes[i-1].key, ch.key) != 0 {
+			keys = append(keys, Changed{Deleted: true})
+		}
+		last := &keys[len(keys)-1]
+		last.Spellings = append(last.Spellings, ch.key)
+		last.Deleted = last.Deleted && ch.deleted
+	}
+	slices.SortStableFunc(keys, func(a, b Changed) int {
+		switch {
+		case a.Deleted == b.Deleted:
+			return 0
+		case a.Deleted:
+			return -1
+		default:
+			return 1
+		}
+	})
+	return l.version, keys, ""
+}
+
+// keyText tells keys apart at least as far as EqualValues does.
+func keyText(key mirror.Row) string {
+	var b strings.Builder
+	for _, v := range key {
+		if t, ok := v.(time.Time); ok {
+			v = t.Format(time.RFC3339Nano) // %#v leaves an offset without a name out
+		}
+		fmt.Fprintf(&b, "%#v,", v)
+	}
+	return b.String()
+}
+
+// KeyColumns returns the columns of the primary key; one that is not there has no
+// name.
+func KeyColumns(t mirror.Table) []mirror.Column {
+	cols := make([]mirror.Column, len(t.Key))
+	for i, name := range t.Key {
+		cols[i], _ = t.Column(name)
+	}
+	return cols
+}
