@@ -487,6 +487,9 @@ func (c *comparison) pairs(ctx context.Context, report *Report) ([]pair, error) 
 	report.Warnings = append(report.Warnings, c.unusedOptions(byName)...)
 	if report.State == MirrorAwaitingFirstCycle {
 		report.Warnings = append(report.Warnings, otherCustomers(mirrorTables)...)
+		if len(mirrorTables) == 0 {
+			report.Warnings = append(report.Warnings, "the mirror: "+noTables)
+		}
 	}
 	report.Mistakes = c.mistakes(md, mir, byName, selected)
 	for i := range selected {

@@ -60,11 +60,8 @@ func (m *Mirror) findMetadata(tables []Table) (Table, error) {
 	if len(tables) == 0 {
 		return Table{}, fmt.Errorf("%w %q: %s", ErrNoMetadata, shown(m.names.table), noTables)
 	}
-	for _, t := range tables {
-		if _, _, ok := m.isMetadata(t); ok {
-			return Table{}, fmt.Errorf("%w %q: %w: there is a table %s: is the context identifier right?",
-				ErrNoMetadata, shown(m.names.table), ErrWrongDatabase, shown(t.Name))
-		}
+	if err := wrong(m.mirrorMistakes(m.contentsOf(tables, func(name string) string { return name }))); err != nil {
+		return Table{}, fmt.Errorf("%w %q: %w", ErrNoMetadata, shown(m.names.table), err)
 	}
 	return Table{}, fmt.Errorf("%w %q: the next cycle of the Mirroring Task creates it and populates every table",
 		ErrNoMetadata, shown(m.names.table))

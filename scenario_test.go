@@ -19,3 +19,7 @@ func TestProperty(t *testing.T) {
 func TestFaults(t *testing.T) {
 	mirrortest.Faults(t, func(testing.TB) mirror.Store { return memory.New() })
 }
+
+func TestMistakes(t *testing.T) {
+	mirrortest.Mistakes(t, func(testing.TB) mirror.Store { return memory.New() })
+}

@@ -18,11 +18,17 @@ import (
 func TestTrapsOfTwoEngines(t *testing.T) {
 	mirrortest.RunTraps(t,
 		func(testing.TB) mirror.Store { return memory.New() },
-		func(t testing.TB) mirror.Store {
-			t.Helper()
-			st, err := sqlite.Create(context.Background(), filepath.Join(t.TempDir(), "mirror.db"))
-			require.NoError(t, err)
-			t.Cleanup(func() { require.NoError(t, st.Close()) })
-			return st
-		})
+		openSQLite)
+}
+
+func openSQLite(t testing.TB) mirror.Store {
+	t.Helper()
+	st, err := sqlite.Create(context.Background(), filepath.Join(t.TempDir(), "mirror.db"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, st.Close()) })
+	return st
+}
+
+func TestMistakes(t *testing.T) {
+	mirrortest.Mistakes(t, openSQLite)
 }
