@@ -33,8 +33,8 @@ func TestDependencies(t *testing.T) {
 		require.Equal(t, []string{module}, goList(t, foreign, "."))
 	})
 
-	t.Run("the fake needs the root only", func(t *testing.T) {
-		require.Equal(t, []string{module, module + "/store/memory"}, goList(t, foreign, "./store/memory"))
+	t.Run("the fake needs the root, and the change tracking that it shares with the simulated customer", func(t *testing.T) {
+		require.Equal(t, []string{module, module + "/internal/tracking", module + "/store/memory"}, goList(t, foreign, "./store/memory"))
 	})
 
 	for _, pkg := range []string{".", "./store/memory"} {
