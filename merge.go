@@ -16,6 +16,7 @@ import (
 // ahead by a few batches, so that neither side waits for the other or for the
 // comparing.
 type cursor struct {
+	key     []Column
 	order   func(a, b Row) int
 	bytes   []int                                       // columns whose values are []byte
 	onBatch func(ctx context.Context, rows int64) error // of each batch that was read; nil: nobody asks
@@ -206,10 +207,19 @@ func (c *cursor) advance() error {
 	}
 	n := c.order(row, next)
 	if n > 0 {
-		return fmt.Errorf("%w: row %d", ErrOrder, c.rows+1)
+		return fmt.Errorf("%w: row %d: %s after %s", ErrOrder, c.rows+1, c.cells(next), c.cells(row))
 	}
 	c.repeats = n == 0
 	return nil
+}
+
+// cells returns the key of a row for people.
+func (c *cursor) cells(row Row) string {
+	cells := make([]Cell, min(len(c.key), len(row)))
+	for i := range cells {
+		cells[i] = newCell(c.key[i], unbox(row[i]))
+	}
+	return formatCells(cells)
 }
 
 // merge walks two cursors in key order and counts what differs.
@@ -446,58 +456,99 @@ type variant struct {
 	source, mirror int64
 }
 
-// group matches the rows of both sides that share the current key.
+// group matches the rows of both sides that share the current key. Rows of the
+// mirror beyond the bounds that equal none of the source's are only counted.
 func (m *merge) group(source, mirror *cursor) error {
 	var variants []variant
 	size, last := 0, 0
-	find := func(row Row) (*variant, error) {
+	find := func(row Row) *variant {
 		if last < len(variants) && m.sameRow(variants[last].row, row) {
-			return &variants[last], nil
+			return &variants[last]
 		}
 		for i := range variants {
 			if m.sameRow(variants[i].row, row) {
 				last = i
-				return &variants[i], nil
+				return &variants[i]
 			}
+		}
+		if len(variants) >= maxVariants || size > maxVariantBytes {
+			return nil
 		}
 		last = len(variants)
 		row = unboxed(row).Clone()
 		variants = append(variants, variant{row: row})
 		size += rowSize(row)
-		if len(variants) > maxVariants || size > maxVariantBytes {
-			return nil, fmt.Errorf("too many different rows share the key %s: %w",
-				formatCells(m.cells(m.plan.source, row, m.plan.key)), errors.ErrUnsupported)
-		}
-		return &variants[last], nil
+		return &variants[last]
 	}
-	take := func(c *cursor, side string, count func(*variant) *int64) error {
-		for more := true; more; {
-			v, err := find(c.row)
-			if err != nil {
+	var more rest
+	take := func(c *cursor, side string, count func(row Row) error) error {
+		for again := true; again; {
+			if err := count(c.row); err != nil {
 				return err
 			}
-			*count(v)++
-			more = c.repeats
+			again = c.repeats
 			if err := c.advance(); err != nil {
 				return fmt.Errorf("%s: %w", side, err)
 			}
 		}
 		return nil
 	}
-	if err := take(source, "source", func(v *variant) *int64 { return &v.source }); err != nil {
-		return err
+	err := take(source, "source", func(row Row) error {
+		v := find(row)
+		if v == nil {
+			return unsupported(fmt.Sprintf("too many different rows of the source share the key %s: more than %s, or %d MiB",
+				formatCells(m.cells(m.plan.source, unboxed(row), m.plan.key)), formatCount(maxVariants), maxVariantBytes>>20))
+		}
+		v.source++
+		return nil
+	})
+	if err == nil {
+		err = take(mirror, "mirror", func(row Row) error {
+			if v := find(row); v != nil {
+				v.mirror++
+			} else {
+				more.add(m, row)
+			}
+			return nil
+		})
 	}
-	if err := take(mirror, "mirror", func(v *variant) *int64 { return &v.mirror }); err != nil {
-		return err
+	if err == nil {
+		m.match(variants, &more)
 	}
-	m.match(variants)
-	return nil
+	return err
 }
+
+// rest are rows of the mirror that a group had no room for.
+type rest struct {
+	row  Row // one of them
+	rows int64
+	sum  [16]byte // of all, in any order
+}
+
+func (r *rest) add(m *merge, row Row) {
+	row = unboxed(row)
+	sum, _ := hex.DecodeString(m.sum(DiffDuplicate, nil, row))
+	carry := uint16(0)
+	for i := range r.sum {
+		carry += uint16(r.sum[i]) + uint16(sum[i])
+		r.sum[i] = byte(carry)
+		carry >>= 8
+	}
+	if r.rows++; r.row == nil {
+		r.row = row.Clone()
+	}
+}
+
+// unsupported is an error that says all by itself.
+type unsupported string
+
+func (u unsupported) Error() string        { return string(u) }
+func (u unsupported) Is(target error) bool { return target == errors.ErrUnsupported }
 
 // match counts what is left of a group when equal rows are taken away. With a
 // key, a row left on either side is a changed row; without one, two rows that
 // differ have nothing to do with each other.
-func (m *merge) match(variants []variant) {
+func (m *merge) match(variants []variant, more *rest) {
 	var left, right []variant
 	for _, v := range variants {
 		switch n := v.source - v.mirror; {
@@ -518,7 +569,13 @@ func (m *merge) match(variants []variant) {
 		}
 	}
 	for _, v := range left {
-		m.differ(DiffMissing, v.row, nil, v.source)
+		if n := min(v.source, more.rows); n > 0 && !m.plan.keyless {
+			m.differ(DiffChanged, v.row, more.row, n)
+			v.source, more.rows = v.source-n, more.rows-n
+		}
+		if v.source > 0 {
+			m.differ(DiffMissing, v.row, nil, v.source)
+		}
 	}
 	for _, v := range right {
 		kind := DiffDuplicate
@@ -526,6 +583,18 @@ func (m *merge) match(variants []variant) {
 			kind = DiffExtra
 		}
 		m.differ(kind, nil, v.row, v.mirror)
+	}
+	if more.rows == 0 {
+		return
+	}
+	kept := len(m.found.Keys)
+	kind := DiffDuplicate
+	if m.plan.keyless {
+		kind = DiffExtra
+	}
+	m.differ(kind, nil, more.row, more.rows)
+	if len(m.found.Keys) > kept {
+		m.found.Keys[kept].Sum = hex.EncodeToString(more.sum[:])
 	}
 }
 

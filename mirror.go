@@ -137,13 +137,9 @@ type Table struct {
 	// a table without one.
 	Key []string `json:"key,omitempty"`
 
-	// Unreadable says why the catalogue cannot tell the table's columns, such as
-	// those of a virtual table whose module is missing. It is "" for all others.
-	Unreadable string `json:"unreadable,omitempty"`
-
-	// Omit says why the rows that this login sees are not all there are, such
-	// as a policy that hides some. Such a table is not comparable. It is "" for
-	// all others.
+	// Omit says why the rows that can be read are not all there are, such as a
+	// policy that hides some from this login, or a virtual table whose module is
+	// missing. Such a table is not comparable. It is "" for all others.
 	Omit string `json:"omit,omitempty"`
 }
 

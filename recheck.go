@@ -168,9 +168,17 @@ func (r *tableRun) again(ctx context.Context, d *Difference) (key Row, differs, 
 	if err != nil || key == nil {
 		return nil, false, false, nil //nolint:nilerr // it is no error that a key changed
 	}
-	found, err := r.compareKey(ctx, key)
+	// Many differences can share a key, which is then read once.
+	if r.lastKey == nil || r.plan.order(r.lastKey, key) != 0 {
+		found, err := r.compareKey(ctx, key)
+		if err != nil {
+			return key, false, false, err
+		}
+		r.lastKey, r.lastFound = key, found
+	}
+	found := r.lastFound
 	same = slices.ContainsFunc(found.Keys, func(f Difference) bool { return f.Kind == d.Kind && f.Sum == d.Sum })
-	return key, len(found.Keys) > 0, same, err
+	return key, len(found.Keys) > 0, same, nil
 }
 
 // clone returns a copy whose tables can be changed.

@@ -21,6 +21,9 @@ type tableRun struct {
 	started  time.Time
 	rows     atomic.Int64 // of the source, compared so far
 
+	lastKey   Row // that was read again, and what was found
+	lastFound findings
+
 	mu     sync.Mutex
 	parts  []*part
 	kept   int      // keys in the report
@@ -287,8 +290,8 @@ func (p *part) segment(ctx context.Context, before Row, until time.Time) (*merge
 
 // cursors returns the cursors of both sides.
 func (r *tableRun) cursors(m *merge) (source, mirror *cursor) {
-	source = &cursor{order: m.orderSource, bytes: bytesColumns(r.plan.source), onBatch: r.c.sourcePace.wait}
-	mirror = &cursor{order: m.orderMirror, bytes: bytesColumns(r.plan.mirror), onBatch: r.c.mirrorPace.wait}
+	source = &cursor{key: r.plan.source[:r.plan.key], order: m.orderSource, bytes: bytesColumns(r.plan.source), onBatch: r.c.sourcePace.wait}
+	mirror = &cursor{key: r.plan.mirror[:r.plan.key], order: m.orderMirror, bytes: bytesColumns(r.plan.mirror), onBatch: r.c.mirrorPace.wait}
 	return source, mirror
 }
 

@@ -147,7 +147,7 @@ func defaultFunctions() map[string]string {
 }
 
 // tables reads the catalogue. A virtual table whose module this program lacks
-// has no columns, and the reason of that.
+// has no columns, and the reason for that.
 func tables(ctx context.Context, q sqlx.QueryerContext) ([]mirror.Table, error) {
 	const plain = "m.sql NOT LIKE 'CREATE VIRTUAL %'"
 	list, err := tablesWhere(ctx, q, plain)
@@ -165,7 +165,7 @@ func tables(ctx context.Context, q sqlx.QueryerContext) ([]mirror.Table, error) 
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case err != nil:
-			found = []mirror.Table{{Name: name, Unreadable: err.Error()}}
+			found = []mirror.Table{{Name: name, Omit: "a virtual table that cannot be read: " + err.Error()}}
 		}
 		list = append(list, found...)
 	}

@@ -83,8 +83,7 @@ const guidText = len("6F9619FF-8B86-D011-B42D-00C04FC964FF")
 func decodeDecimal(v driver.Value) driver.Value {
 	switch v := v.(type) {
 	case string:
-		s := strings.TrimPrefix(v, "+")
-		if isDecimal(s) && (len(s) == len(v) || s[0] != '-') {
+		if s, ok := number(v); ok {
 			return []byte(s)
 		}
 	case int64:
@@ -99,18 +98,25 @@ func decodeDecimal(v driver.Value) driver.Value {
 	return v
 }
 
-func isDecimal(s string) bool {
-	integer, fraction, point := strings.Cut(strings.TrimPrefix(s, "-"), ".")
-	return integer != "" && !(point && fraction == "") && isDigits(integer) && isDigits(fraction)
-}
-
-func isDigits(s string) bool {
-	for i := range len(s) {
-		if s[i]-'0' > 9 {
-			return false
+// number returns a decimal number without its plus sign.
+func number(s string) (string, bool) {
+	digits := s
+	if s != "" && (s[0] == '-' || s[0] == '+') {
+		if digits = s[1:]; s[0] == '+' {
+			s = digits
 		}
 	}
-	return true
+	point := -1
+	for i := range len(digits) {
+		switch c := digits[i]; {
+		case c-'0' <= 9:
+		case c == '.' && point < 0 && i > 0:
+			point = i
+		default:
+			return "", false
+		}
+	}
+	return s, digits != "" && point != len(digits)-1
 }
 
 // parseTimeOffset parses "2026-02-03 04:05:06.007 +01:00", whose time is in UTC.
@@ -167,7 +173,7 @@ func appendKey(buf []byte, k mirror.Kind, v driver.Value) []byte {
 		buf = append(buf, keyBytes)
 		switch k {
 		case mirror.KindDecimal:
-			return appendDecimal(buf, v)
+			return appendDecimal(buf, string(v))
 		case mirror.KindGUID:
 			if len(v) != 16 {
 				return append(append(buf, 1), v...)
@@ -202,11 +208,11 @@ var guidGroups = [...]int{10, 11, 12, 13, 14, 15, 8, 9, 6, 7, 4, 5, 0, 1, 2, 3}
 
 // appendDecimal appends the sign, the number of digits before the point, and
 // the digits. Those of a negative number are turned round.
-func appendDecimal(buf, d []byte) []byte {
+func appendDecimal(buf []byte, d string) []byte {
 	if len(d) > 0 && d[0] == 0 {
 		return append(append(buf, 3), d[1:]...)
 	}
-	neg, integer, fraction := splitDecimal(string(d))
+	neg, integer, fraction := splitDecimal(d)
 	if integer == "" && fraction == "" {
 		return append(buf, 1)
 	}
@@ -253,8 +259,8 @@ func keyOf(_ *driversqlite.FunctionContext, args []driver.Value) (driver.Value, 
 				return binary.BigEndian.AppendUint32(buf, uint32(t.Nanosecond())), nil
 			}
 		case mirror.KindDecimal:
-			if number := strings.TrimPrefix(s, "+"); isDecimal(number) && (len(number) == len(s) || number[0] != '-') {
-				return appendDecimal(append(array[:0], keyBytes), []byte(number)), nil
+			if number, ok := number(s); ok {
+				return appendDecimal(append(array[:0], keyBytes), number), nil
 			}
 		}
 	}
@@ -289,6 +295,10 @@ func appendValue(buf []byte, k mirror.Kind, v driver.Value) ([]byte, error) {
 			if t, ok := parseDateTime(s); ok {
 				return appendTime(buf, t), nil
 			}
+		case mirror.KindDecimal:
+			if s, ok := number(s); ok {
+				return hashDecimal(buf, s), nil
+			}
 		case mirror.KindString, mirror.KindAny:
 			buf = binary.AppendUvarint(append(buf, 't'), uint64(len(s)))
 			return append(buf, s...), nil
@@ -322,16 +332,20 @@ func appendValue(buf []byte, k mirror.Kind, v driver.Value) ([]byte, error) {
 		return append(buf, v...), nil
 	case []byte:
 		if k == mirror.KindDecimal {
-			start := len(buf)
-			buf = appendDecimal(append(buf, 'd', 0, 0, 0, 0), v)
-			binary.LittleEndian.PutUint32(buf[start+1:], uint32(len(buf)-start-5))
-			return buf, nil
+			return hashDecimal(buf, string(v)), nil
 		}
 		buf = binary.AppendUvarint(append(buf, 'b'), uint64(len(v)))
 		return append(buf, v...), nil
 	default:
 		return nil, fmt.Errorf("hash a row: Go type %T", v)
 	}
+}
+
+func hashDecimal(buf []byte, d string) []byte {
+	start := len(buf)
+	buf = appendDecimal(append(buf, 'd', 0, 0, 0, 0), d)
+	binary.LittleEndian.PutUint32(buf[start+1:], uint32(len(buf)-start-5))
+	return buf
 }
 
 func appendTime(buf []byte, t time.Time) []byte {
