@@ -730,7 +730,7 @@ func (p *pair) describe(md *metadata) {
 		p.metadataDoubt = "its metadata row cannot be read: " + p.unread
 	}
 	p.metadataRows = len(md.rowsOf(t))
-	if p.tracked = p.metadataRows > 0; p.tracked || p.metadataDoubt != "" {
+	if p.tracked = p.metadataRows > 0; p.tracked && p.metadataDoubt == "" {
 		p.metadataSum = md.fingerprint(t)
 	}
 }

@@ -402,8 +402,11 @@ type ApplyOptions struct {
 	// 1 or more allows everything. Default: 0.5, that is more than half, each.
 	MaxRowShare, MaxTableShare float64
 
-	// DryRun returns the Receipt of what would be done and does nothing. It
-	// needs no confirmation.
+	// NoUndo allows what HardResetOptions.NoUndo allows.
+	NoUndo bool
+
+	// DryRun returns the Receipt of what would be done and does nothing, as
+	// that of ResetOptions does. It needs no confirmation.
 	DryRun bool
 }
 
@@ -441,7 +444,7 @@ func (m *Mirror) applyPlan(ctx context.Context, plan *Plan, o ApplyOptions) (*Re
 	if err != nil {
 		return nil, err
 	}
-	r := &resync{op: OperationApply, steps: chosen, skipMoved: o.SkipMoved, dryRun: o.DryRun, left: map[string]string{}}
+	r := &resync{op: OperationApply, steps: chosen, skipMoved: o.SkipMoved, dryRun: o.DryRun, noUndo: o.NoUndo, left: map[string]string{}}
 	resets := int64(0)
 	for folded, t := range chosen {
 		r.names = append(r.names, t.Table)

@@ -1,8 +1,10 @@
 package mirrortest
 
 import (
+	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -259,4 +261,15 @@ func (t *env) refusedFor(table, rows string, others map[string]string) {
 	require.Equal(t, mirror.StepUnknown, plan.Tables[at].Step)
 	require.Contains(t, plan.Tables[at].Reason, rows)
 	require.NotContains(t, plan.Tables[at].Reason, "no metadata row")
+	require.Contains(t, plan.String(), "Nothing to do yet.")
+	t.unchanged(func() {
+		_, err := m.Apply(t.Context(), plan, &mirror.ApplyOptions{Unknown: true, Tables: []string{table}})
+		require.ErrorIs(t, err, mirror.ErrNotPlanned)
+		require.ErrorContains(t, err, "cannot be reset by a plan: it may be what the metadata row named ")
+		_, err = m.Apply(t.Context(), plan, &mirror.ApplyOptions{Force: true, Tables: []string{table}, MaxRowShare: 1, MaxTableShare: 1})
+		require.ErrorIs(t, err, mirror.ErrMetadata)
+	})
+	rushed := t.mirror(&mirror.Options{Sleep: func(context.Context, time.Duration) error { return nil }})
+	healed, err := rushed.Heal(t.Context(), source, &mirror.HealOptions{Rechecks: 1, MaxRowShare: 1, MaxTableShare: 1})
+	require.False(t, healed.Healed, "%v", err)
 }
