@@ -298,7 +298,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	}
 	readOnly, err := opened.IsReadOnly("main")
 	if err == nil && readOnly {
-		err = fmt.Errorf("open %s: %w: this user may not write the file: to only read it there is OpenSource", c.path, mirror.ErrPermission)
+		err = fmt.Errorf("%w: this user may not write the file: to only read it there is OpenSource", mirror.ErrPermission)
 	}
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())

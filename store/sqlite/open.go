@@ -108,11 +108,18 @@ func Create(ctx context.Context, path string) (*Store, error) {
 	case err != nil:
 		return nil, fmt.Errorf("create database: %w", err)
 	}
-	return open(ctx, path, toCreate)
+	st, err := open(ctx, path, toCreate)
+	if err != nil {
+		return nil, errors.Join(err, os.Remove(path))
+	}
+	return st, nil
 }
 
 func open(ctx context.Context, path string, p purpose) (*Store, error) {
 	c, err := newConnector(path, p)
+	if err == nil {
+		_, err = c.look()
+	}
 	if err != nil {
 		return nil, err
 	}

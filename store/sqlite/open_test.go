@@ -340,6 +340,7 @@ func TestPathsThatAreNone(t *testing.T) {
 			_, err2 := sqlite.Open(t.Context(), c.path)
 			for _, err := range []error{err, err2} {
 				require.ErrorContains(t, err, c.want)
+				require.Equal(t, 1, strings.Count(err.Error(), "open "), err)
 				require.NotErrorIs(t, err, mirror.ErrConnection)
 				require.NotContains(t, err.Error(), "\n")
 				require.Equal(t, 1, strings.Count(err.Error(), "SQLite")+strings.Count(err.Error(), "file does not")+strings.Count(err.Error(), "directory:")+strings.Count(err.Error(), "empty"), err)
@@ -353,6 +354,13 @@ func TestPathsThatAreNone(t *testing.T) {
 	require.ErrorIs(t, err, fs.ErrExist)
 	_, err = sqlite.Create(t.Context(), "")
 	require.ErrorContains(t, err, "the path is empty")
+
+	done, cancel := context.WithCancel(t.Context())
+	cancel()
+	path := filepath.Join(dir, "new.db")
+	_, err = sqlite.Create(done, path)
+	require.ErrorIs(t, err, context.Canceled)
+	require.NoFileExists(t, path, "what could not be opened is not left behind")
 }
 
 // A file that is damaged further in.
@@ -399,6 +407,7 @@ func TestPermissions(t *testing.T) {
 			_, err := sqlite.Open(t.Context(), path)
 			require.ErrorIs(t, err, mirror.ErrPermission)
 			require.ErrorContains(t, err, "may not write the file: to only read it there is OpenSource")
+			require.Equal(t, 1, strings.Count(err.Error(), "open "), err)
 			_, err = sqlite.Create(t.Context(), filepath.Join(dir, "closed", "new.db"))
 			require.ErrorIs(t, err, mirror.ErrPermission)
 			require.ErrorContains(t, err, "may not write to its directory")
