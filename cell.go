@@ -42,7 +42,12 @@ func (c Cell) cut() Cell {
 	switch v := c.Value.(type) {
 	case string:
 		if len(v) > maxSampleValue {
-			c.Value, c.Size = strings.Clone(strings.ToValidUTF8(v[:maxSampleValue], "")), len(v)
+			// Half a surrogate pair is no UTF-8, and the difference may be there.
+			n := maxSampleValue
+			for n > maxSampleValue-utf8.UTFMax && !utf8.RuneStart(v[n]) {
+				n--
+			}
+			c.Value, c.Size = strings.Clone(v[:n]), len(v)
 		}
 	case []byte:
 		if len(v) > maxSampleValue {

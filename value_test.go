@@ -591,7 +591,7 @@ func identical(a, b driver.Value) bool {
 
 func TestCellJSON(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
-	values := []driver.Value{nil, "\x00\n\"\u2028", "\x1b[31m", math.SmallestNonzeroFloat64, math.Copysign(0, -1), []byte{}, []byte{0xff, 0xfe},
+	values := []driver.Value{nil, "\x00\n\"\u2028", "a\xed\xa0\x80b", "\x1b[31m", math.SmallestNonzeroFloat64, math.Copysign(0, -1), []byte{}, []byte{0xff, 0xfe},
 		int64(math.MinInt64), noon.Add(1), noon.In(time.FixedZone("", -34200)), time.Date(1, 1, 1, 23, 59, 59, 999999900, time.UTC)}
 	for _, name := range mirrortest.RandomTypes {
 		for range 20 {

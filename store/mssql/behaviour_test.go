@@ -99,6 +99,38 @@ func TestSchemas(t *testing.T) {
 	tables, err = newStore(t, db, nil).Tables(t.Context())
 	require.NoError(t, err)
 	require.Len(t, tables, 2)
+
+	ids := map[string]bool{}
+	for _, schema := range []string{"crm7", "dbo"} {
+		id, err := newStore(t, db, &mssql.Options{Schema: schema}).Identity(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, schema, id.Schema)
+		ids[id.ID] = true
+	}
+	require.Len(t, ids, 2, "two schemas are two sets of tables")
+}
+
+// TestIdentities: a database is itself through any pool and options, and no other
+// one of its server.
+func TestIdentities(t *testing.T) {
+	one, two := openDB(t), openDB(t)
+	identity := func(db *sqlx.DB, opts *mssql.Options) mirror.Identity {
+		id, err := newStore(t, db, opts).Identity(t.Context())
+		require.NoError(t, err)
+		return id
+	}
+	first := identity(one, nil)
+	require.Contains(t, []string{"sqlserver", "azuresql", "babelfish"}, first.Engine)
+	require.NotEmpty(t, first.Version)
+	require.NotEmpty(t, first.Server)
+	require.NotEmpty(t, first.Database)
+	require.Equal(t, "dbo", first.Schema)
+	require.NotEmpty(t, first.ID)
+	require.Equal(t, first, identity(one, &mssql.Options{Schema: "dbo", Isolation: mssql.IsolationReadCommitted}))
+	second := identity(two, nil)
+	require.NotEqual(t, first.ID, second.ID)
+	require.NotEqual(t, first.Database, second.Database)
+	require.Equal(t, first.Server, second.Server)
 }
 
 // TestHostileNames are names that Babelfish can serve, too; the conformance
