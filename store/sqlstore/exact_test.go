@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jmoiron/sqlx"
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
@@ -179,4 +181,42 @@ func TestExact(t *testing.T) {
 		require.Equal(t, want, got)
 		require.Contains(t, strings.Join(f.log, "\n"), "LIMIT 173", "172 rows are left, and the last one before them")
 	})
+}
+
+// BenchmarkExact reads rows whose text is looked through for U+FFFD, and rows
+// whose text is not.
+func BenchmarkExact(b *testing.B) {
+	rows := make([][2]any, 10_000)
+	for i := range rows {
+		rows[i] = [2]any{int64(i), fmt.Sprintf("Customer number %d of Ærøskøbing", i)}
+	}
+	exact := &Codec{Select: func(c string) string { return c }}
+	for _, c := range []struct {
+		name  string
+		codec Codec
+	}{{"plain", Codec{}}, {"exact", Codec{Exact: exact}}} {
+		b.Run(c.name, func(b *testing.B) {
+			f := &fake{query: lossy{rows}.query}
+			db := sqlx.NewDb(sql.OpenDB(f), "fake")
+			b.Cleanup(func() { require.NoError(b, db.Close()) })
+			st, err := New(db, &Dialect{
+				Tables:     func(context.Context, sqlx.QueryerContext) ([]mirror.Table, error) { return nil, nil },
+				ColumnType: mirror.Type.String,
+				Codec: func(t mirror.Type) Codec {
+					if t.Kind() == mirror.KindString {
+						return c.codec
+					}
+					return Codec{}
+				},
+			})
+			require.NoError(b, err)
+			b.ReportAllocs()
+			for b.Loop() {
+				for _, err := range st.Rows(b.Context(), mirror.Query{Table: lossyTable("id"), Key: []string{"id"}}) {
+					require.NoError(b, err)
+				}
+				f.log = nil
+			}
+		})
+	}
 }
