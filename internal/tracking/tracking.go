@@ -142,6 +142,26 @@ func (l *Log) Changed(t mirror.Table, since int64, keys []mirror.Row) ([]bool, e
 	return changed, nil
 }
 
+// Quiet reports whether no change of a table after a version is known. It asks
+// nothing about whether one could be: see MinValidVersion.
+func (l *Log) Quiet(t mirror.Table, since int64) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	tracked := l.tables[mirror.FoldName(t.Name)]
+	if tracked == nil {
+		return true
+	}
+	if tracked.min > since {
+		return false // it was truncated, or created anew
+	}
+	for _, ch := range tracked.changes {
+		if ch.version > since {
+			return false
+		}
+	}
+	return true
+}
+
 func untracked(doing string, t mirror.Table) error {
 	return fmt.Errorf("%s %s: %w: changes are tracked by primary key, and it has none", doing, t, errors.ErrUnsupported)
 }

@@ -321,6 +321,46 @@ func TestWipe(t *testing.T) {
 	}
 }
 
+// A literal task notices nothing but what the source's changes and the metadata
+// row tell.
+func TestLiteral(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		spoil  func(w *world)
+		action Action
+		same   bool // contact is as at the source afterwards
+	}{
+		{"a quiet table whose LSN is too old", func(w *world) { w.insert(w.customer, "person", mirror.Row{2, "y"}); w.customer.Forget(2) }, Unchanged, false},
+		{"a table whose LSN is too old, and that changed", func(w *world) {
+			w.setLSN("contact", 0)
+			w.insert(w.customer, "contact", mirror.Row{2, "b"})
+		}, Wiped, true},
+		{"a table that was truncated at the source", func(w *world) {
+			w.update(w.customer, func(tx mirror.Tx) error { return tx.Truncate(t.Context(), w.must(tx, "contact")) })
+		}, Wiped, true},
+		{"a table that is gone", func(w *world) { w.drop(w.mirror, "contact") }, Created, false},
+		{"a table that is gone, and has no metadata row", func(w *world) {
+			w.drop(w.mirror, "contact")
+			w.delete(w.mirror, metaName, cells("tablename", "contact"))
+		}, Created, true},
+		{"LSN is -1", func(w *world) { w.setLSN("contact", -1) }, Wiped, true},
+		{"LSN is ahead", func(w *world) { w.setLSN("contact", 100) }, Wiped, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t, contact(mirror.Row{1, "a"}), person(mirror.Row{1, "x"}))
+			w.task.Literal = true
+			w.run()
+			w.insert(w.mirror, "contact", mirror.Row{99, "stray"})
+			c.spoil(w)
+			res, ok := w.run().Table("contact")
+			require.True(t, ok)
+			require.Equal(t, c.action, res.Action)
+			require.Equal(t, c.same, res.Inserted > 0 || len(w.rows(w.customer, "contact")) == 0)
+			require.Equal(t, c.same, fmt.Sprint(w.rows(w.customer, "contact")) == fmt.Sprint(w.rows(w.mirror, "contact")))
+		})
+	}
+}
+
 func TestMetadataDroppedRepopulatesAll(t *testing.T) {
 	w := newWorld(t, contact(mirror.Row{1, "a"}), person(mirror.Row{1, "x"}))
 	w.run()

@@ -21,6 +21,7 @@ type metaRow struct {
 	name  string // as it is spelled there; "" when there is no row
 	lsn   mirror.LSN
 	isNil bool // the LSN is NULL
+	hash  string
 }
 
 // value returns the LSN that the cycle goes by.
@@ -82,6 +83,9 @@ const (
 func (r *run) readMetadata(ctx context.Context) (map[string]metaRow, error) {
 	rows := map[string]metaRow{}
 	q := mirror.Query{Table: r.meta.table, Columns: []string{r.meta.name.Name, r.meta.lsn.Name}}
+	if r.task.Literal && r.meta.hash.Name != "" {
+		q.Columns = append(q.Columns, r.meta.hash.Name)
+	}
 	for batch, err := range r.task.Mirror.Rows(ctx, q) {
 		if err != nil {
 			return nil, wrap(ctx, err, "read metadata")
@@ -96,7 +100,11 @@ func (r *run) readMetadata(ctx context.Context) (map[string]metaRow, error) {
 				return nil, fmt.Errorf("%w %s: table %q has several rows", mirror.ErrMetadata, r.meta.table, name)
 			}
 			lsn, ok := row[1].(int64)
-			rows[folded] = metaRow{name: name, lsn: mirror.LSN(lsn), isNil: !ok}
+			found := metaRow{name: name, lsn: mirror.LSN(lsn), isNil: !ok}
+			if len(row) > 2 {
+				found.hash, _ = row[2].(string)
+			}
+			rows[folded] = found
 		}
 	}
 	return rows, nil

@@ -1,6 +1,7 @@
 package cycle
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -37,11 +38,12 @@ func (r *run) send(ctx context.Context, source mirror.Table, res *TableResult) e
 	}
 	folded := mirror.FoldName(source.Name)
 	s := &sender{run: r, source: source, target: r.tables[folded], row: rows[folded], result: res}
-	s.columns = mirrored(source).Columns
-	s.into = make([]string, len(s.columns))
-	for i, c := range s.columns {
-		t, _ := s.target.Column(c.Name)
-		s.into[i] = t.Name
+	for _, c := range mirrored(source).Columns {
+		t, ok := s.target.Column(c.Name)
+		if !ok && r.task.Literal {
+			continue // it was not noticed
+		}
+		s.columns, s.into = append(s.columns, c), append(s.into, t.Name)
 	}
 	for _, name := range source.Key {
 		s.key = append(s.key, slices.IndexFunc(s.columns, func(c mirror.Column) bool { return sameName(c.Name, name) }))
@@ -55,6 +57,9 @@ func (r *run) send(ctx context.Context, source mirror.Table, res *TableResult) e
 	// The version is read before the rows, so rows may be ahead of it and the
 	// next cycle sends those again, but none is ever behind.
 	version, keys, reason := r.task.Customer.log.Since(source, lsn)
+	if r.task.Literal && reason != "" && lsn >= 0 && int64(lsn) <= version && r.task.Customer.log.Quiet(source, int64(lsn)) {
+		reason = ""
+	}
 	switch {
 	case reason != "":
 		if s.row.name == "" {
@@ -67,10 +72,10 @@ func (r *run) send(ctx context.Context, source mirror.Table, res *TableResult) e
 		}
 		return s.sendAll(ctx, version)
 	case len(keys) == 0:
-		res.Action = Unchanged
+		res.Action = cmp.Or(res.Action, Unchanged)
 		return nil
 	default:
-		res.Action = Changes
+		res.Action = cmp.Or(res.Action, Changes)
 		return s.sendChanges(ctx, version, keys)
 	}
 }

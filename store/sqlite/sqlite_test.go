@@ -26,3 +26,5 @@ func TestConformance(t *testing.T) { storetest.Run(t, open) }
 func TestScenarios(t *testing.T) { mirrortest.Run(t, open) }
 
 func TestProperty(t *testing.T) { mirrortest.Property(t, open, 60, nil) }
+
+func TestSteps(t *testing.T) { mirrortest.Steps(t, open) }
