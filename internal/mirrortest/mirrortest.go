@@ -28,6 +28,7 @@ func Run(t *testing.T, open Open, skips ...Skip) {
 	run(t, open, open, skips,
 		area{"status", statusScenarios()},
 		area{"compare", compareScenarios()},
+		area{"sides", sideScenarios()},
 		area{"traps", trapScenarios()},
 		area{"reset", resetScenarios()},
 		area{"hard reset", hardResetScenarios()},
