@@ -520,7 +520,9 @@ func (c *comparison) match(sourceTables, mirrorTables []Table) map[string]*pair 
 				p = &pair{name: name}
 				byName[folded] = p
 			}
-			if other := *field(p); other != nil {
+			if other := *field(p); other != nil && p.twins != "" {
+				continue
+			} else if other != nil {
 				p.twins = fmt.Sprintf("the %s has two tables of one name, %s and %s: give the store one schema, or narrow SchemaPrefixes",
 					side, shown(other.String()), shown(t.String()))
 				continue

@@ -155,6 +155,7 @@ type resync struct {
 	gone      map[string]bool   // names of tables of the plan that are gone
 	left      map[string]string // why Apply leaves tables alone, by folded name
 
+	twins  []ReceiptTable    // of all tables those whose names fold alike, which nobody can tell apart
 	tables []Table           // the catalogue when the operation began
 	counts map[string]int64  // rows by folded name, once counted
 	seen   map[string]string // and the metadata rows at that time
@@ -279,6 +280,7 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src Source) (*Receipt, err
 			receipt.Tables = append(receipt.Tables, ReceiptTable{Table: name, Note: "left alone: it is gone"})
 		}
 	}
+	receipt.Tables = append(receipt.Tables, r.twins...)
 	refused := &Error{Op: string(r.op), ContextID: m.contextID, Err: ErrMetadata}
 	if slices.Contains(r.names, allTables) {
 		for i := range md.rows {
@@ -380,6 +382,9 @@ func (r *resync) stepOf(t Table) PlanTable {
 // describeTable notes what the table is before the operation.
 func describeTable(ctx context.Context, r *resync, src Source, md *metadata, name string, rt *ReceiptTable) error {
 	t, ok, err := findTable(r.tables, name)
+	if err != nil && r.names == nil { // the whole metadata table goes, whichever of the two it is
+		rt.Note, err = cmp.Or(rt.Note, "it "+err.Error()), nil
+	}
 	if err != nil || !ok {
 		return err
 	}
@@ -436,8 +441,13 @@ func (m *Mirror) resolve(r *resync, md *metadata) ([]Table, error) {
 	var targets []Table
 	seen := map[string]bool{}
 	refused := &Error{Op: string(r.op), ContextID: m.contextID, Err: ErrTableNotFound}
-	add := func(name string) {
+	r.twins = nil
+	add := func(name string, named bool) {
 		t, ok, err := findTable(r.tables, name)
+		if err != nil && !named {
+			r.twins = append(r.twins, ReceiptTable{Table: name, Note: "left alone: it " + err.Error()})
+			return
+		}
 		if err != nil {
 			refused.Tables = append(refused.Tables, TableError{Table: name, Reason: err.Error()})
 			return
@@ -463,12 +473,12 @@ func (m *Mirror) resolve(r *resync, md *metadata) ([]Table, error) {
 			continue
 		}
 		if name != allTables {
-			add(name)
+			add(name, true)
 			continue
 		}
 		for _, row := range md.rows {
 			if row.means.Name != "" && FoldName(row.means.Name) != FoldName(md.table.Name) { // a row about itself
-				add(row.means.Name)
+				add(row.means.Name, false)
 			}
 		}
 	}
@@ -517,6 +527,9 @@ func (m *Mirror) apply(ctx context.Context, r *resync, tx Tx, receipt *Receipt) 
 		return nil
 	}
 	for _, rt := range receipt.Tables {
+		if len(rt.Actions) == 0 {
+			continue
+		}
 		data, _, err := findTable(r.tables, rt.Table)
 		if err != nil {
 			return err
