@@ -26,7 +26,14 @@ func database(t *testing.T, script string) (*sqlx.DB, mirror.Store) {
 
 func compareOne(t *testing.T, source, target string) *mirror.TableReport {
 	t.Helper()
-	return compareWith(t, source, target, nil)
+	_, src := database(t, source)
+	_, tgt := database(t, target)
+	m, err := mirror.New("C1", tgt, nil)
+	require.NoError(t, err)
+	report, err := m.Compare(t.Context(), src, nil)
+	require.NoError(t, err)
+	require.Len(t, report.Tables, 1)
+	return &report.Tables[0]
 }
 
 // everyWay are the ways of comparing rows.
@@ -35,18 +42,6 @@ func everyWay() []*mirror.CompareOptions {
 		{Strategy: mirror.StrategyStream}, {Strategy: mirror.StrategyDigest}, {Strategy: mirror.StrategyAuto}, {Strategy: mirror.StrategyDigest, DigestRows: 1},
 		{SplitRows: 1}, {Strategy: mirror.StrategyDigest, SplitRows: 7, DigestRows: 3},
 	}
-}
-
-func compareWith(t *testing.T, source, target string, opts *mirror.CompareOptions) *mirror.TableReport {
-	t.Helper()
-	_, src := database(t, source)
-	_, tgt := database(t, target)
-	m, err := mirror.New("C1", tgt, nil)
-	require.NoError(t, err)
-	report, err := m.Compare(t.Context(), src, opts)
-	require.NoError(t, err)
-	require.Len(t, report.Tables, 1)
-	return &report.Tables[0]
 }
 
 // SQLite's typing is loose; what it lets in must not be taken for something else,
@@ -92,14 +87,22 @@ func TestLooseValues(t *testing.T) {
 		"text and bytes":                 {"s", "'a'", "x'61'", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, values := range [][2]string{{c.a, c.b}, {c.b, c.a}, {c.a, c.a}, {c.b, c.b}} {
-				want := mirror.VerdictDifferent
-				if c.equal || values[0] == values[1] {
-					want = mirror.VerdictIdentical
+			var sides [4]mirror.Store
+			for i := range sides {
+				_, sides[i] = database(t, row(c.column, []string{c.a, c.b}[i%2]))
+			}
+			for i, target := range sides {
+				source := sides[[...]int{1, 0, 0, 1}[i]] // another value to the first two, the same to the rest
+				want := mirror.VerdictIdentical
+				if i < 2 && !c.equal {
+					want = mirror.VerdictDifferent
 				}
+				m, err := mirror.New("C1", target, nil)
+				require.NoError(t, err)
 				for _, opts := range everyWay() {
-					tr := compareWith(t, row(c.column, values[0]), row(c.column, values[1]), opts)
-					require.Equal(t, want, tr.Verdict, "%v by %+v: %s", values, *opts, tr.Reason)
+					report, err := m.Compare(t.Context(), source, opts)
+					require.NoError(t, err)
+					require.Equal(t, want, report.Tables[0].Verdict, "%d by %+v: %s", i, *opts, report)
 				}
 			}
 		})

@@ -28,10 +28,14 @@ func (f *file) prepare(ctx context.Context, q sqlx.QueryerContext) error {
 	if f.asked.Load() {
 		return nil
 	}
-	var encoding string
-	if err := sqlx.GetContext(ctx, q, &encoding, "PRAGMA encoding"); err == nil {
-		f.utf8.Store(encoding == "UTF-8")
-		f.asked.Store(true)
+	var text struct {
+		Encoding string
+		Tables   bool
+	}
+	err := sqlx.GetContext(ctx, q, &text, "SELECT encoding, EXISTS (SELECT 1 FROM sqlite_schema) AS tables FROM pragma_encoding")
+	if err == nil {
+		f.utf8.Store(text.Encoding == "UTF-8")
+		f.asked.Store(text.Tables)
 	}
 	return nil
 }

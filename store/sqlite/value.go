@@ -98,7 +98,8 @@ func decodeDecimal(v driver.Value) driver.Value {
 	return v
 }
 
-// number returns a decimal number without its plus sign.
+// number returns a decimal number without its plus sign. It takes what
+// mirror.Normalize takes.
 func number(s string) (string, bool) {
 	digits := s
 	if s != "" && (s[0] == '-' || s[0] == '+') {
@@ -106,17 +107,17 @@ func number(s string) (string, bool) {
 			s = digits
 		}
 	}
-	point := -1
+	points := 0
 	for i := range len(digits) {
 		switch c := digits[i]; {
 		case c-'0' <= 9:
-		case c == '.' && point < 0 && i > 0:
-			point = i
+		case c == '.' && points == 0:
+			points++
 		default:
 			return "", false
 		}
 	}
-	return s, digits != "" && point != len(digits)-1
+	return s, len(digits) > points
 }
 
 // parseTimeOffset parses "2026-02-03 04:05:06.007 +01:00", whose time is in UTC.
