@@ -740,6 +740,7 @@ func (p *pair) describe(md *metadata) {
 // compareDepth compares as far as Depth goes.
 func (c *comparison) compareDepth(ctx context.Context, p pair, plan tablePlan, tr *TableReport) error {
 	switch {
+	case p.source.unreadable() || p.mirror.unreadable(): // not even its columns
 	case c.opts.Depth == DepthSchema:
 		return nil
 	case c.opts.Depth == DepthCount && p.source.Omit == "" && p.mirror.Omit == "":
@@ -756,6 +757,9 @@ func (c *comparison) compareDepth(ctx context.Context, p pair, plan tablePlan, t
 	tr.Verdict, tr.Reason = VerdictIncomparable, plan.incomparable
 	for _, col := range append(plan.source, plan.unread...) {
 		tr.NotCompared = append(tr.NotCompared, Omission{Column: col.Name, Reason: rowsNotCompared})
+	}
+	if p.source.unreadable() || p.mirror.unreadable() {
+		return nil
 	}
 	return c.count(ctx, p, tr)
 }

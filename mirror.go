@@ -143,6 +143,9 @@ type Table struct {
 	Omit string `json:"omit,omitempty"`
 }
 
+// unreadable reports whether the catalogue has the table's name and nothing else.
+func (t Table) unreadable() bool { return t.Omit != "" && len(t.Columns) == 0 }
+
 // String returns the name with its schema: "crm7.contact".
 func (t Table) String() string {
 	if t.Schema == "" {

@@ -394,7 +394,7 @@ func describeTable(ctx context.Context, r *resync, src Source, md *metadata, nam
 	// back whose rows are gone.
 	if sum := md.fingerprint(t); !counted || r.seen[folded] != sum {
 		r.seen[folded] = sum
-		if rows, err = src.Count(ctx, t); err != nil {
+		if rows, err = src.Count(ctx, t); err != nil && !t.unreadable() {
 			return err
 		}
 		r.counts[folded] = rows
@@ -681,6 +681,9 @@ func checkData(ctx context.Context, tx Tx, tables []Table, rt ReceiptTable) (str
 		return "", nil
 	case fingerprint(t) != rt.Schema:
 		return "has other columns now", nil
+	}
+	if t.unreadable() { // it was not counted
+		return "", nil
 	}
 	rows, err := tx.Count(ctx, t)
 	if err != nil {

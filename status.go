@@ -129,10 +129,13 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 			continue
 		}
 		rows, err := m.store.Count(ctx, t)
-		if err != nil {
+		if err != nil && !t.unreadable() {
 			return nil, wrapError(ctx, err, "status of "+m.contextID)
 		}
 		ts := tableStatus(md, t, rows)
+		if err != nil {
+			ts.State, ts.Reason = TableInvalid, t.Omit
+		}
 		if doubt := md.doubt(t); doubt != "" {
 			ts.State, ts.Reason = TableInvalid, doubt
 		}

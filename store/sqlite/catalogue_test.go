@@ -138,10 +138,13 @@ func TestVirtualTableWithoutItsModule(t *testing.T) {
 		INSERT INTO sqlite_schema VALUES ('table', 'places', 'places', 0, 'CREATE VIRTUAL TABLE places USING nomodule(x)');
 		PRAGMA writable_schema = RESET;`
 	_, source := database(t, script)
-	_, target := database(t, script)
+	_, target := database(t, script+`CREATE TABLE C1_mirroring (tablename nvarchar(100) PRIMARY KEY, LSN bigint); INSERT INTO C1_mirroring VALUES ('t', 5), ('places', 5)`)
 	m, err := mirror.New("C1", target, nil)
 	require.NoError(t, err)
-	_, err = m.Status(t.Context())
+	status, err := m.Status(t.Context())
+	require.NoError(t, err)
+	require.Contains(t, status.String(), "no such module: nomodule")
+	_, err = m.ResetTables(t.Context(), mirror.AllTables(), &mirror.ResetOptions{DryRun: true})
 	require.NoError(t, err)
 	for _, depth := range []mirror.Depth{mirror.DepthSchema, mirror.DepthCount, mirror.DepthRows} {
 		report, err := m.Compare(t.Context(), source, &mirror.CompareOptions{Depth: depth})
