@@ -163,6 +163,39 @@ func TestNotCompared(t *testing.T) {
 	require.Equal(t, []string{"doubled", "stamp", "anything"}, omitted)
 }
 
+// TestHiddenOnServer: what a catalogue says of columns that the server fills, and
+// of rows that a policy hides.
+func TestHiddenOnServer(t *testing.T) {
+	if isBabelfish(t) {
+		t.Skip("Babelfish has no temporal tables, no graphs and no row-level security")
+	}
+	db := openDB(t)
+	db.MustExec(`CREATE TABLE dbo.period (id int NOT NULL PRIMARY KEY, since datetime2 GENERATED ALWAYS AS ROW START NOT NULL,
+		until datetime2 GENERATED ALWAYS AS ROW END NOT NULL, PERIOD FOR SYSTEM_TIME (since, until))`)
+	db.MustExec("CREATE TABLE dbo.node (id int NOT NULL PRIMARY KEY) AS NODE")
+	db.MustExec("CREATE TABLE dbo.secret (id int NOT NULL PRIMARY KEY)")
+	db.MustExec("CREATE FUNCTION dbo.only_one (@id int) RETURNS TABLE WITH SCHEMABINDING AS RETURN SELECT 1 AS yes WHERE @id = 1")
+	t.Cleanup(func() { db.MustExec("DROP FUNCTION dbo.only_one") })
+	db.MustExec("CREATE SECURITY POLICY dbo.some_rows ADD FILTER PREDICATE dbo.only_one(id) ON dbo.secret WITH (STATE = ON)")
+	t.Cleanup(func() { db.MustExec("DROP SECURITY POLICY dbo.some_rows") })
+
+	st := newStore(t, db, nil)
+	omits := map[string]string{}
+	for _, c := range tableOf(t, st, "period").Columns {
+		omits[c.Name] = c.Omit
+	}
+	require.Equal(t, map[string]string{"id": "", "since": "period column of a temporal table, which the server fills",
+		"until": "period column of a temporal table, which the server fills"}, omits)
+	for _, c := range tableOf(t, st, "node").Columns {
+		require.Equal(t, c.Name != "id", c.Omit != "", c.Name)
+	}
+	require.Equal(t, "security policy some_rows may hide rows from this login", tableOf(t, st, "secret").Omit)
+	lacks, err := st.Preflight(t.Context())
+	require.NoError(t, err)
+	require.Contains(t, lacks, mssql.Lack{Operation: "Compare", Permission: "every row", On: "OBJECT::[dbo].[secret]",
+		Grant: "let the filter of security policy some_rows pass all rows to [dbo]"})
+}
+
 // TestUndefinedBytes: 0x81 and 0x8D have no letter in code page 1252, and are two
 // values all the same: as a value, as a key, by digests, and in a condition.
 func TestUndefinedBytes(t *testing.T) {
