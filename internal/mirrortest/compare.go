@@ -511,6 +511,10 @@ type failing struct {
 	panics  bool
 }
 
+func (f failing) Identity(ctx context.Context) (mirror.Identity, error) {
+	return identityOf(ctx, f.Store)
+}
+
 func (f failing) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, error] {
 	rows := f.Store.Rows(ctx, q)
 	if q.Table.Name != f.table {

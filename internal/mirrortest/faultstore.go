@@ -309,6 +309,11 @@ func (s faultStore) Tables(ctx context.Context) ([]mirror.Table, error) {
 	return faultTables(ctx, s.f, ofStore, s.store)
 }
 
+// Identity is no call that fails: it changes nothing that is judged.
+func (s faultStore) Identity(ctx context.Context) (mirror.Identity, error) {
+	return identityOf(ctx, s.store)
+}
+
 func (s faultStore) Count(ctx context.Context, t mirror.Table) (int64, error) {
 	return faultCount(ctx, s.f, ofStore, s.store, t)
 }

@@ -227,6 +227,10 @@ func requireSums(t *env, tr *mirror.TableReport) {
 // through is a store with the capabilities of the one below.
 type through struct{ mirror.Store }
 
+func (s through) Identity(ctx context.Context) (mirror.Identity, error) {
+	return identityOf(ctx, s.Store)
+}
+
 func (s through) PoolLimit() (pool any, connections int) {
 	if p, ok := s.Store.(mirror.Pool); ok {
 		return p.PoolLimit()

@@ -32,6 +32,7 @@ var (
 	_ mirror.Store         = (*Customer)(nil)
 	_ mirror.Pool          = (*Customer)(nil)
 	_ mirror.Isolator      = (*Customer)(nil)
+	_ mirror.Identifier    = (*Customer)(nil)
 	_ mirror.Digester      = (*Customer)(nil)
 	_ mirror.ChangeTracker = (*Customer)(nil)
 )
@@ -53,6 +54,15 @@ func (c *Customer) PoolLimit() (pool any, connections int) {
 		return p.PoolLimit()
 	}
 	return c, 0
+}
+
+// Identity implements mirror.Identifier for the database; it is empty where that
+// cannot tell.
+func (c *Customer) Identity(ctx context.Context) (mirror.Identity, error) {
+	if i, ok := c.db.(mirror.Identifier); ok {
+		return i.Identity(ctx)
+	}
+	return mirror.Identity{}, nil
 }
 
 // Isolation implements mirror.Isolator for the database; it is "" where that
