@@ -62,7 +62,11 @@ type twoSides struct {
 	types          []mirror.Type // of the columns of source
 	at             []int         // where the mirror has the columns of source
 	key            []int         // positions of the source's key in its columns
+	respell        Respell       // nil: values are stored as the store writes them
 }
+
+// Respell stores values of a table in other spellings, some of them chosen by r.
+type Respell func(t *testing.T, st mirror.Store, table mirror.Table, r *rand.Rand)
 
 // Unfit reports whether an engine cannot hold a value of a type, in a key or
 // elsewhere; for nil, whether it can hold none of the type.
@@ -281,6 +285,12 @@ func (s twoSides) repeats() bool {
 // brute force finds in memory. Tune, which may be nil, makes the steps of a
 // comparison small.
 func Property(t *testing.T, open Open, seeds int, tune func(m *mirror.Mirror, n int), limits ...Unfit) {
+	PropertyRespelled(t, open, seeds, nil, tune, limits...)
+}
+
+// PropertyRespelled is Property for tables whose values are stored in several
+// spellings.
+func PropertyRespelled(t *testing.T, open Open, seeds int, respell Respell, tune func(m *mirror.Mirror, n int), limits ...Unfit) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent(), goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener"))
 	var sum tally
 	strategies := map[mirror.Strategy]int{}
@@ -288,6 +298,7 @@ func Property(t *testing.T, open Open, seeds int, tune func(m *mirror.Mirror, n 
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 0))
 			s := randomSides(r, limits)
+			s.respell = respell
 			opts := &mirror.CompareOptions{
 				MaxSamples:  []int{-1, 0, 1, 3, 1 << 20}[r.IntN(5)],
 				Concurrency: r.IntN(4),
@@ -295,7 +306,7 @@ func Property(t *testing.T, open Open, seeds int, tune func(m *mirror.Mirror, n 
 				DigestRows:  1 + r.Int64N(40),
 				SplitRows:   max(0, r.Int64N(40)-10),
 			}
-			source, store := s.load(t, open)
+			source, store := s.load(t, open, r)
 			m, err := mirror.New(ContextID, store, nil)
 			require.NoError(t, err)
 			if tune != nil {
@@ -321,7 +332,7 @@ func Property(t *testing.T, open Open, seeds int, tune func(m *mirror.Mirror, n 
 }
 
 // load creates both tables and takes over what the stores made of the values.
-func (s *twoSides) load(t *testing.T, open Open) (source, store mirror.Store) {
+func (s *twoSides) load(t *testing.T, open Open, r *rand.Rand) (source, store mirror.Store) {
 	t.Helper()
 	side := func(table *memory.Table) mirror.Store {
 		st := open(t)
@@ -342,6 +353,9 @@ func (s *twoSides) load(t *testing.T, open Open) (source, store mirror.Store) {
 			}
 			return tx.Insert(t.Context(), created, created.ColumnNames(), rows)
 		}))
+		if s.respell != nil {
+			s.respell(t, st, created, r)
+		}
 		table.Rows = nil
 		for batch, err := range st.Rows(t.Context(), mirror.Query{Table: created}) {
 			require.NoError(t, err)
