@@ -155,11 +155,11 @@ func (m *Mirror) readMetadataFrom(ctx context.Context, src Source, t Table, tabl
 // metadataColumns finds the two columns that the vendor documents.
 func (m *Mirror) metadataColumns(t Table) (name, lsn Column, err error) {
 	name, err = metadataColumn(t, m.names.tableColumn, "text", func(typ Type) bool {
-		return typ.Kind() == KindString || typ.Kind() == KindBytes
+		return typ.Kind() == KindString || typ.Kind() == KindBytes || typ.Kind() == KindAny
 	})
 	if err == nil {
 		lsn, err = metadataColumn(t, m.names.lsnColumn, "an integer", func(typ Type) bool {
-			return typ.Kind() == KindInt || typ.Name == "decimal" && typ.Scale == 0
+			return typ.Kind() == KindInt || typ.Kind() == KindAny || typ.Name == "decimal" && typ.Scale == 0
 		})
 	}
 	return name, lsn, err

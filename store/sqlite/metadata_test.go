@@ -186,9 +186,9 @@ func TestMetadataOfOtherTypes(t *testing.T) {
 
 // The LSN of a file that another program made.
 func TestTypesOfLSN(t *testing.T) {
-	for _, typ := range []string{"INTEGER", "int", "decimal_text(18,0)"} {
+	for _, typ := range []string{"INTEGER", "int", "numeric(18,0)", "NUMERIC(18)", "decimal_text(18,0)", ""} {
 		t.Run(typ, func(t *testing.T) {
-			db, st := database(t, `CREATE TABLE contact (id int); CREATE TABLE C1_mirroring (tablename nvarchar(128), LSN `+typ+`);
+			db, st := database(t, `CREATE TABLE contact (id int); CREATE TABLE C1_mirroring (tablename, LSN `+typ+`);
 				INSERT INTO C1_mirroring VALUES ('contact', 812)`)
 			m, before := newMirror(t, st), dataOf(t, db, "C1_mirroring", "LSN")
 			status, err := m.Status(t.Context())
