@@ -232,7 +232,9 @@ func (m *Mirror) resyncOnce(ctx context.Context, r *resync) (*Receipt, error) {
 	err = journal.end(ctx, err)
 	switch {
 	case errors.Is(err, ErrOutcomeUnknown):
-		receipt.Outcome = OutcomeUnknown
+		unknown := *receipt // the journal has the other one
+		unknown.Outcome = OutcomeUnknown
+		receipt = &unknown
 	case !done:
 		return nil, err
 	}

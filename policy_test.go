@@ -1,0 +1,188 @@
+package mirror_test
+
+import (
+	"encoding/json"
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store/memory"
+)
+
+// A receipt of a commit whose answer was lost says so, also after it was kept as
+// JSON, and Undo and Reconcile work with it as with any other.
+func TestReceiptOfAnUnknownOutcome(t *testing.T) {
+	for name, c := range map[string]struct {
+		fail func(s *memory.Store)
+		want mirror.Outcome
+		text string
+	}{
+		"it was done":     {func(s *memory.Store) { s.FailAfterCommit(1, mirror.ErrOutcomeUnknown) }, mirror.OutcomeDone, ": done, "},
+		"it was not done": {func(s *memory.Store) { s.FailAt(memory.Commit, 1, mirror.ErrOutcomeUnknown) }, mirror.OutcomeNotDone, ": not done, "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			journal := &notes{}
+			store := world()
+			m := newMirror(t, store, &mirror.Options{Journal: journal})
+			before := dump(t, store)
+			c.fail(store)
+			receipt, err := m.ResetTables(t.Context(), []string{"contact"}, nil)
+			require.ErrorIs(t, err, mirror.ErrOutcomeUnknown)
+			require.Equal(t, mirror.OutcomeUnknown, receipt.Outcome)
+			require.Contains(t, receipt.String(), ": not known whether it was done, ")
+			data, err := json.Marshal(receipt)
+			require.NoError(t, err)
+			require.Contains(t, string(data), `"outcome":"unknown"`)
+			var kept mirror.Receipt
+			require.NoError(t, json.Unmarshal(data, &kept))
+			require.Equal(t, receipt.String(), kept.String())
+
+			found, err := m.Reconcile(t.Context(), journal.entries)
+			require.NoError(t, err)
+			require.Equal(t, c.want, found[0].Outcome)
+			require.Equal(t, c.want, found[0].Receipt.Outcome)
+			require.Contains(t, found[0].Receipt.String(), c.text)
+			require.Empty(t, journal.entries[0].Receipt.Outcome, "the entry stays as it is")
+			if err := m.Undo(t.Context(), &kept); c.want == mirror.OutcomeDone {
+				require.NoError(t, err)
+			} else {
+				require.ErrorIs(t, err, mirror.ErrCannotUndo)
+			}
+			require.Equal(t, before, dump(t, store))
+
+			kept.Outcome = "perhaps"
+			require.ErrorIs(t, m.Undo(t.Context(), &kept), mirror.ErrInvalidReceipt)
+		})
+	}
+	receipt, err := newMirror(t, world(), nil).ResetTables(t.Context(), []string{"contact"}, nil)
+	require.NoError(t, err)
+	require.Empty(t, receipt.Outcome)
+	require.Contains(t, receipt.String(), ": done, ")
+}
+
+// A -1 promises that all rows come. When a running cycle writes its LSN over it,
+// the promise is gone.
+func TestRecheckOfAResetThatWasOverwritten(t *testing.T) {
+	for name, source := range map[string]func(f *follower) mirror.Source{
+		"with change tracking":    func(f *follower) mirror.Source { return f.customer },
+		"without change tracking": func(f *follower) mirror.Source { return noTracking{f.customer} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := follow(t)
+			f.touch(f.store, "contact", 3, "tampered")
+			m := newMirror(t, f.store, nil)
+			report, err := m.Compare(t.Context(), source(f), nil)
+			require.NoError(t, err)
+			look := func() *mirror.TableReport {
+				t.Helper()
+				report, err = m.Recheck(t.Context(), source(f), viaJSON(t, report), nil)
+				require.NoError(t, err)
+				return report.Table("contact")
+			}
+			f.lsn(int64(-1))
+			look()
+			require.NotContains(t, report.Stale(), "contact")
+			require.False(t, report.Identical())
+			f.lsn(int64(1))
+			tr := look()
+			require.Equal(t, mirror.VerdictDifferent, tr.Verdict, "%s", report)
+			require.Zero(t, tr.Pending)
+			require.Zero(t, tr.Populated, "it has the LSN that it had")
+			require.NotEmpty(t, stepOf(report.Plan(), "contact"))
+		})
+	}
+}
+
+// What is not known yet is applied only when it is asked for.
+func TestApplyUnknown(t *testing.T) {
+	f := follow(t)
+	f.touch(f.store, "contact", 3, "tampered")
+	m := newMirror(t, f.store, nil)
+	report, err := m.Compare(t.Context(), noTracking{f.customer}, nil)
+	require.NoError(t, err)
+	plan := report.Plan()
+	require.True(t, plan.Empty())
+	require.Empty(t, report.Stale())
+	require.Contains(t, plan.String(), "Nothing to do yet.")
+	before := dump(t, f.store)
+	_, err = m.Apply(t.Context(), plan, nil)
+	require.ErrorIs(t, err, mirror.ErrNoTables)
+	require.ErrorContains(t, err, "Recheck")
+	_, err = m.Apply(t.Context(), plan, &mirror.ApplyOptions{Tables: []string{"contact"}})
+	require.ErrorIs(t, err, mirror.ErrNotPlanned)
+	require.ErrorContains(t, err, "set Unknown")
+	require.Equal(t, before, dump(t, f.store))
+	_, err = m.Apply(t.Context(), plan, &mirror.ApplyOptions{Unknown: true})
+	require.NoError(t, err)
+	lsn, _ := f.store.LSN(customer, "contact")
+	require.Equal(t, mirror.ResendAll, lsn)
+}
+
+// A table of which nobody knows which metadata row is its own does not keep the
+// rest of a plan from being applied, and is never reset by it.
+func TestApplyBesideADoubt(t *testing.T) {
+	lsn := mirror.LSN(812)
+	store := world()
+	m := newMirror(t, store, nil)
+	report, err := m.Compare(t.Context(), still{customerDatabase()}, &mirror.CompareOptions{Tables: []string{"contact"}})
+	require.NoError(t, err)
+	require.NotEmpty(t, report.Stale())
+	report.Tables = append(report.Tables, mirror.TableReport{Table: "person", Verdict: mirror.VerdictDifferent, LSN: &lsn, Changed: 1,
+		SourceRows: 1, MirrorRows: 1, MetadataDoubt: "two rows may be its own"})
+	plan := report.Plan()
+	require.Equal(t, mirror.StepUnknown, stepOf(plan, "person"))
+	receipt, err := m.Apply(t.Context(), plan, &mirror.ApplyOptions{Unknown: true, HardReset: true, Confirm: customer})
+	require.NoError(t, err)
+	require.Len(t, receipt.Tables, 1)
+	_, err = m.Apply(t.Context(), plan, &mirror.ApplyOptions{Tables: []string{"person"}, Unknown: true})
+	require.ErrorIs(t, err, mirror.ErrNotPlanned)
+	require.ErrorContains(t, err, "two rows may be its own")
+}
+
+// An expired LSN is no proof: neither Recheck nor time makes what differs in its
+// table pending, arrived or diverged; rows that are equal do, and a cycle that
+// moves the LSN.
+func TestRecheckOfAnExpiredLSN(t *testing.T) {
+	f := follow(t)
+	f.touch(f.store, "contact", 3, "tampered")
+	f.touch(f.store, "contact", 4, "tampered")
+	f.forget()
+	m := newMirror(t, f.store, nil)
+	report, err := m.Compare(t.Context(), f.customer, nil)
+	require.NoError(t, err)
+	look := func() *mirror.TableReport {
+		t.Helper()
+		report, err = m.Recheck(t.Context(), f.customer, report, &mirror.RecheckOptions{After: 1})
+		require.NoError(t, err)
+		return report.Table("contact")
+	}
+	f.touch(f.store, "contact", 4, "Company 4")
+	tr := look()
+	require.Equal(t, []int64{1, 0}, []int64{tr.Pending, tr.Diverged}, "%s", report)
+	require.Equal(t, []string{"contact"}, report.Stale())
+	version, err := f.customer.Version(t.Context())
+	require.NoError(t, err)
+	f.lsn(int64(version)) // a cycle that did not send it after all
+	tr = look()
+	require.Equal(t, []int64{1, 1}, []int64{tr.Pending, tr.Diverged}, "%s", report)
+}
+
+// A refusal names the option that allows what was refused, and reaches the caller
+// through a report that has other errors as well.
+func TestErrOfSeveralKinds(t *testing.T) {
+	report := measured(
+		mirror.TableReport{Verdict: mirror.VerdictDifferent, SourceRows: 20, MirrorRows: 20, Changed: 20, Diverged: 20},
+		mirror.TableReport{Verdict: mirror.VerdictFailed, Reason: "boom", Err: errBoom},
+	)
+	report.Mistakes = []string{"it is another customer's"}
+	err := report.Err()
+	require.ErrorIs(t, err, mirror.ErrTooMuch)
+	require.ErrorIs(t, err, mirror.ErrWrongDatabase)
+	require.ErrorIs(t, err, errBoom)
+	var limit *mirror.LimitError
+	require.True(t, errors.As(err, &limit))
+	require.Equal(t, "compare of Cust10195: too much would be reset: 20 of 20 of the mirror's compared rows are not so at the source, "+
+		"more than 50 %: is the source the right database? If it is, MaxRowShare of ApplyOptions or HealOptions allows it", limit.Error())
+}
