@@ -35,7 +35,7 @@ LEFT JOIN (SELECT q.target_object_id, MIN(CONVERT(nvarchar(128), y.name)) AS pol
 		column(has.Graphs, "CASE WHEN c.graph_type IS NULL THEN 0 ELSE 1 END", "is_graph") +
 		column(has.Ledgers, "CASE WHEN c.is_dropped_ledger_column = 1 THEN 1 ELSE 0 END", "is_dropped") +
 		column(has.Masks, `CASE WHEN c.is_masked = 1 AND COALESCE(HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'UNMASK'), 0) = 0
-		AND COALESCE(HAS_PERMS_BY_NAME(QUOTENAME(s.name) + '.' + QUOTENAME(t.name), 'OBJECT', 'UNMASK', c.name, 'COLUMN'), 0) = 0 THEN 1 ELSE 0 END`, "is_masked") +
+		AND COALESCE(HAS_PERMS_BY_NAME(CONCAT(QUOTENAME(s.name), '.', QUOTENAME(t.name)), 'OBJECT', 'UNMASK', c.name, 'COLUMN'), 0) = 0 THEN 1 ELSE 0 END`, "is_masked") +
 		column(has.Memory, "CASE WHEN t.is_memory_optimized = 1 THEN 1 ELSE 0 END", "in_memory") +
 		",\n\tCONVERT(nvarchar(128), " + policy + ") AS policy" + tablesFrom + policies + tablesWhere
 }

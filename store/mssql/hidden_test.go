@@ -157,7 +157,7 @@ ORDER BY t.object_id, c.column_id`
 	CASE WHEN c.graph_type IS NULL THEN 0 ELSE 1 END AS is_graph,
 	CASE WHEN c.is_dropped_ledger_column = 1 THEN 1 ELSE 0 END AS is_dropped,
 	CASE WHEN c.is_masked = 1 AND COALESCE(HAS_PERMS_BY_NAME(DB_NAME(), 'DATABASE', 'UNMASK'), 0) = 0
-		AND COALESCE(HAS_PERMS_BY_NAME(QUOTENAME(s.name) + '.' + QUOTENAME(t.name), 'OBJECT', 'UNMASK', c.name, 'COLUMN'), 0) = 0 THEN 1 ELSE 0 END AS is_masked,
+		AND COALESCE(HAS_PERMS_BY_NAME(CONCAT(QUOTENAME(s.name), '.', QUOTENAME(t.name)), 'OBJECT', 'UNMASK', c.name, 'COLUMN'), 0) = 0 THEN 1 ELSE 0 END AS is_masked,
 	CASE WHEN t.is_memory_optimized = 1 THEN 1 ELSE 0 END AS in_memory,
 	CONVERT(nvarchar(128), p.policy) AS policy`+from+`LEFT JOIN (SELECT q.target_object_id, MIN(CONVERT(nvarchar(128), y.name)) AS policy
 	FROM sys.security_predicates AS q JOIN sys.security_policies AS y ON y.object_id = q.object_id

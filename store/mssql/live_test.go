@@ -370,7 +370,11 @@ func TestScenarios(t *testing.T) {
 		mirrortest.Skip{Scenario: "compare/keys that only look alike, strings", Reason: blanks},
 		mirrortest.Skip{Scenario: "compare/keys that only look alike, bytes", Reason: zeros})
 	if isBabelfish(t) {
-		skips = append(skips, mirrortest.Skip{Scenario: "compare/keys that only look alike, GUIDs", Reason: guidOrder})
+		const brackets = "Babelfish does not parse ]] in a quoted name"
+		skips = append(skips, mirrortest.Skip{Scenario: "compare/keys that only look alike, GUIDs", Reason: guidOrder},
+			mirrortest.Skip{Scenario: "metadata/names with a schema, in brackets, in quotes", Reason: brackets},
+			mirrortest.Skip{Scenario: "metadata/the whole mirror, with names in other spellings", Reason: brackets},
+			mirrortest.Skip{Scenario: "keep/a long context identifier", Reason: "Babelfish shortens names of more than 63 bytes"})
 	}
 	mirrortest.Run(t, open, skips...)
 }

@@ -118,7 +118,7 @@ UNION ALL
 SELECT CONVERT(nvarchar(128), s.name), NULL, USER_NAME(), ` + granted("QUOTENAME(s.name)", "SCHEMA", tablePermissions) + `
 FROM sys.schemas AS s WHERE s.name = @p1
 UNION ALL
-SELECT CONVERT(nvarchar(128), s.name), CONVERT(nvarchar(128), t.name), USER_NAME(), ` + granted("QUOTENAME(s.name) + '.' + QUOTENAME(t.name)", "OBJECT", tablePermissions) + `
+SELECT CONVERT(nvarchar(128), s.name), CONVERT(nvarchar(128), t.name), USER_NAME(), ` + granted("CONCAT(QUOTENAME(s.name), '.', QUOTENAME(t.name))", "OBJECT", tablePermissions) + `
 FROM sys.tables AS t JOIN sys.schemas AS s ON s.schema_id = t.schema_id WHERE s.name = @p1 AND t.is_ms_shipped = 0`
 }
 
