@@ -394,11 +394,11 @@ type ApplyOptions struct {
 	// so at the source: they are extra, changed or duplicate, pending ones
 	// included, whichever tables are chosen. Rows that the mirror lacks are not
 	// counted: a table that was emptied is a real incident. Of a table that was
-	// Truncated the rows that were read count; at DepthCount, those that
-	// the mirror has more than the source. It does so, too, when more than MaxTableShare of the
-	// compared tables that have rows would really be reset, after Tables,
-	// Unknown, Force and Confirm. Fewer than 10 differing rows, missing ones
-	// included, and fewer than 4 tables never count.
+	// Truncated the rows that were read count; at DepthCount, those that the
+	// mirror has more than the source. It does so, too, when more than
+	// MaxTableShare of the compared tables that have rows would really be
+	// reset, after Tables, Unknown, Force and Confirm. Fewer than 10 differing
+	// rows, missing ones included, and fewer than 4 tables never count.
 	// 1 or more allows everything. Default: 0.5, that is more than half, each.
 	MaxRowShare, MaxTableShare float64
 

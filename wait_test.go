@@ -358,6 +358,17 @@ func TestHeal(t *testing.T) {
 			c.after(10*time.Minute, func() { f.lsn(int64(1)) })
 			c.after(30*time.Minute, f.cycle)
 		}, healed: true, rounds: 3, resets: 1},
+		{name: "somebody resets it again and again", damage: func(f *follower, c *clockwork) {
+			f.touch(f.store, "contact", 3, "tampered")
+			f.lsn(int64(-1))
+			for i := range 9 { // no cycle sees the -1
+				c.after(time.Duration(i+1)*10*time.Minute, func() { f.lsn(int64(2)) })
+			}
+		}, opts: &mirror.HealOptions{Rounds: 1}, rounds: 2, source: func(f *follower) mirror.Source {
+			return reading{noTracking{f.customer}, func() { f.lsn(int64(-1)) }}
+		}, inspect: func(t *testing.T, _ *follower, h *mirror.HealReport) {
+			require.Contains(t, h.Stopped, "the LSN of contact is -1, and no cycle has populated it yet")
+		}},
 		{name: "somebody reset it, and no cycle comes", damage: func(f *follower, _ *clockwork) {
 			f.touch(f.store, "contact", 3, "tampered")
 			f.lsn(int64(-1))
