@@ -18,7 +18,6 @@ const (
 	allTables     target = iota // every table of the schema
 	metadataTable               // the metadata table alone
 	wholeSchema
-	wholeDatabase
 )
 
 // need is one permission, or one of two of which either will do.
@@ -37,16 +36,18 @@ type need struct {
 //	Compare                      SELECT COUNT, SELECT, catalogue           SELECT, VIEW DEFINITION ON SCHEMA::<schema>, of both databases
 //	ResetTables                  SELECT, UPDATE                            SELECT ON SCHEMA, UPDATE ON OBJECT::<metadata table>
 //	ResetTables with Truncate    ... TRUNCATE TABLE, or DELETE             ... ALTER ON SCHEMA, or DELETE ON SCHEMA
-//	HardReset                    SELECT, DROP TABLE <metadata table>       SELECT, ALTER ON SCHEMA
+//	HardReset                    SELECT, sp_rename <metadata table>        SELECT, ALTER ON SCHEMA
 //	HardReset of Tables          SELECT, DELETE                            SELECT ON SCHEMA, DELETE ON OBJECT::<metadata table>
 //	HardReset with DropData      ... DROP TABLE                            ... ALTER ON SCHEMA
 //	Undo of ResetTables          SELECT, UPDATE                            SELECT ON SCHEMA, UPDATE ON OBJECT::<metadata table>
 //	Undo of HardReset of Tables  SELECT, INSERT                            SELECT ON SCHEMA, INSERT ON OBJECT::<metadata table>
-//	Undo of HardReset            CREATE TABLE, INSERT                      CREATE TABLE, SELECT, INSERT, ALTER ON SCHEMA
+//	Undo of HardReset            SELECT, sp_rename <kept table>            SELECT, ALTER ON SCHEMA
 //	change tracking              CHANGETABLE                               SELECT, VIEW CHANGE TRACKING ON SCHEMA, of the source
 //
 // The application lock of Updates needs no permission, and VIEW DEFINITION only
-// makes column defaults visible.
+// makes column defaults visible. A dry run needs what the operation needs. A metadata
+// table that cannot be renamed is dropped, and Undo then also needs INSERT and
+// CREATE TABLE.
 var needs = []struct {
 	operation string
 	needs     []need
@@ -60,7 +61,7 @@ var needs = []struct {
 	{"HardReset with DropData", []need{{permission: "SELECT", on: allTables}, {permission: "DELETE", on: metadataTable}, {permission: "ALTER", on: wholeSchema}}},
 	{"Undo of ResetTables", []need{{permission: "SELECT", on: allTables}, {permission: "UPDATE", on: metadataTable}}},
 	{"Undo of HardReset of Tables", []need{{permission: "SELECT", on: allTables}, {permission: "INSERT", on: metadataTable}}},
-	{"Undo of HardReset", []need{{permission: "SELECT", on: allTables}, {permission: "INSERT", on: wholeSchema}, {permission: "ALTER", on: wholeSchema}, {permission: "CREATE TABLE", on: wholeDatabase}}},
+	{"Undo of HardReset", []need{{permission: "SELECT", on: allTables}, {permission: "ALTER", on: wholeSchema}}},
 	{"change tracking", []need{{permission: "SELECT", on: allTables}, {permission: "VIEW CHANGE TRACKING", on: allTables}}},
 }
 
@@ -84,41 +85,38 @@ func (l Lack) String() string {
 }
 
 // permissions are what was asked of one securable.
-var (
-	tablePermissions    = []string{"SELECT", "INSERT", "UPDATE", "DELETE", "ALTER", "VIEW DEFINITION", "VIEW CHANGE TRACKING"}
-	databasePermissions = []string{"CREATE TABLE"}
-)
+var tablePermissions = []string{"SELECT", "INSERT", "UPDATE", "DELETE", "ALTER", "VIEW DEFINITION", "VIEW CHANGE TRACKING"}
 
 type securable struct {
-	Schema  *string `db:"schema_name"`
-	Table   *string `db:"table_name"` // nil for the schema itself
+	Schema  *string `db:"schema_name"` // nil for the database, of which nothing was asked
+	Table   *string `db:"table_name"`  // nil for the schema itself
 	User    string  `db:"user_name"`
 	Granted string  `db:"granted"` // one 0 or 1 for each permission
 }
 
-// has reports whether permission, one of list, was granted.
-func (s securable) has(list []string, permission string) bool {
-	i := slices.Index(list, permission)
+// has reports whether a permission was granted.
+func (s securable) has(permission string) bool {
+	i := slices.Index(tablePermissions, permission)
 	return i >= 0 && i < len(s.Granted) && s.Granted[i] == '1'
 }
 
 // granted returns the SQL that lists as zeros and ones which permissions the
 // login has. HAS_PERMS_BY_NAME answers NULL for what does not exist.
-func granted(securable, class string, permissions []string) string {
-	parts := make([]string, len(permissions))
-	for i, p := range permissions {
+func granted(securable, class string) string {
+	parts := make([]string, len(tablePermissions))
+	for i, p := range tablePermissions {
 		parts[i] = fmt.Sprintf("CASE HAS_PERMS_BY_NAME(%s, '%s', '%s') WHEN 1 THEN '1' ELSE '0' END", securable, class, p)
 	}
 	return strings.Join(parts, " + ")
 }
 
 func permissionsQuery() string {
-	return "SELECT CONVERT(nvarchar(128), NULL) AS schema_name, CONVERT(nvarchar(128), NULL) AS table_name, USER_NAME() AS user_name, " + granted("DB_NAME()", "DATABASE", databasePermissions) + ` AS granted
+	return "SELECT CONVERT(nvarchar(128), NULL) AS schema_name, CONVERT(nvarchar(128), NULL) AS table_name, USER_NAME() AS user_name, '' AS granted" + `
 UNION ALL
-SELECT CONVERT(nvarchar(128), s.name), NULL, USER_NAME(), ` + granted("QUOTENAME(s.name)", "SCHEMA", tablePermissions) + `
+SELECT CONVERT(nvarchar(128), s.name), NULL, USER_NAME(), ` + granted("QUOTENAME(s.name)", "SCHEMA") + `
 FROM sys.schemas AS s WHERE s.name = @p1
 UNION ALL
-SELECT CONVERT(nvarchar(128), s.name), CONVERT(nvarchar(128), t.name), USER_NAME(), ` + granted("CONCAT(QUOTENAME(s.name), '.', QUOTENAME(t.name))", "OBJECT", tablePermissions) + `
+SELECT CONVERT(nvarchar(128), s.name), CONVERT(nvarchar(128), t.name), USER_NAME(), ` + granted("CONCAT(QUOTENAME(s.name), '.', QUOTENAME(t.name))", "OBJECT") + `
 FROM sys.tables AS t JOIN sys.schemas AS s ON s.schema_id = t.schema_id WHERE s.name = @p1 AND t.is_ms_shipped = 0`
 }
 
@@ -168,7 +166,7 @@ func hidden(columns []catalogueColumn, user string) (lacks []Lack) {
 
 func lacks(list []securable, schema string) []Lack {
 	var user string
-	var database, whole securable
+	var whole securable
 	var tables []securable
 	for _, s := range list {
 		user = s.User
@@ -177,29 +175,19 @@ func lacks(list []securable, schema string) []Lack {
 			tables = append(tables, s)
 		case s.Schema != nil:
 			whole = s
-		default:
-			database = s
 		}
 	}
 	var lacks []Lack
 	for _, op := range needs {
 		for _, n := range op.needs {
 			lack := func(on string) {
-				clause := " ON " + on
-				if n.on == wholeDatabase {
-					clause = ""
-				}
 				lacks = append(lacks, Lack{Operation: op.operation, Permission: n.permission, On: on,
-					Grant: fmt.Sprintf("GRANT %s%s TO %s", n.permission, clause, quote(user))})
+					Grant: fmt.Sprintf("GRANT %s ON %s TO %s", n.permission, on, quote(user))})
 			}
 			has := func(s securable) bool {
-				return s.has(tablePermissions, n.permission) || n.or != "" && s.has(tablePermissions, n.or)
+				return s.has(n.permission) || n.or != "" && s.has(n.or)
 			}
 			switch {
-			case n.on == wholeDatabase:
-				if !database.has(databasePermissions, n.permission) {
-					lack("DATABASE")
-				}
 			case n.on == wholeSchema:
 				if !has(whole) {
 					lack("SCHEMA::" + quote(schema))
