@@ -186,10 +186,9 @@ func compareScenarios() []scenario {
 			t.load(t.store, loose(rows...))
 			tr := t.compare(t.source(contact(mirror.Row{7, "x", nil})), nil).Table("contact")
 			require.Equal(t, mirror.VerdictSchemaDiffers, tr.Verdict)
-			require.Contains(t, tr.Reason, "too many different rows share the key contact_id=7")
-			require.Equal(t, counts{}, countsOf(tr), "half of a count is a wrong count")
+			require.Equal(t, counts{changed: 1, duplicate: 1199}, countsOf(tr), "what there is no room for is counted all the same")
 			require.EqualValues(t, 1200, tr.MirrorRows)
-			require.Len(t, tr.NotCompared, 3)
+			require.Empty(t, tr.NotCompared)
 		}},
 		{name: "no primary key: a multiset", run: func(t *env) {
 			t.load(t.store, keyless(mirror.Row{"b", 2.0}, mirror.Row{"a", 1.0}, mirror.Row{"a", 1.0}, mirror.Row{"c", nil}))
