@@ -110,9 +110,11 @@ func (f *file) codec(t mirror.Type) sqlstore.Codec {
 		}
 		c.Equal = func(column, param string) string { return column + " = " + param + " COLLATE BINARY" }
 	case mirror.KindDecimal:
+		c.Decode = func(v driver.Value) (driver.Value, error) { return decodeDecimal(v), nil }
 		c.Encode = func(v driver.Value) any { return fixDecimal(t, string(v.([]byte))) }
 	case mirror.KindTime, mirror.KindTimeOfDay:
 		layout := timeLayout(t)
+		c.Decode = decodeTime
 		// The driver does not guess at the layout of an expression, either.
 		c.Select = func(column string) string { return "+" + column }
 		c.Encode = func(v driver.Value) any { return v.(time.Time).Format(layout) }

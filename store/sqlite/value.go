@@ -73,6 +73,16 @@ func decode(k mirror.Kind, v driver.Value) driver.Value {
 	return v
 }
 
+// decodeTime is decode for times of every row.
+func decodeTime(v driver.Value) (driver.Value, error) {
+	if s, ok := v.(string); ok {
+		if t, ok := parseDateTime(s); ok {
+			return t, nil
+		}
+	}
+	return v, nil
+}
+
 var guidType = mirror.MustType("uniqueidentifier")
 
 const guidText = len("6F9619FF-8B86-D011-B42D-00C04FC964FF")
