@@ -18,7 +18,9 @@ type numbered interface {
 // errorClasses are the error numbers of SQL Server and Azure SQL that mean
 // something here, as sys.messages documents them.
 var errorClasses = map[int32]sqlstore.ErrorClass{
-	208: sqlstore.ErrorTableNotFound, // invalid object name
+	208:   sqlstore.ErrorTableNotFound, // invalid object name
+	15225: sqlstore.ErrorTableNotFound, // sp_rename finds no item of the name
+	15248: sqlstore.ErrorTableNotFound, // it finds none of the name and the type
 
 	220:  sqlstore.ErrorConstraint, // overflow of a small type
 	271:  sqlstore.ErrorConstraint, // the column is computed
@@ -127,7 +129,8 @@ func classifyText(text string) sqlstore.ErrorClass {
 		return sqlstore.ErrorDeadlock
 	case strings.Contains(text, "permission denied"), strings.Contains(text, "must be owner of"):
 		return sqlstore.ErrorPermission
-	case strings.Contains(text, "relation \"") && strings.Contains(text, "does not exist"):
+	case strings.Contains(text, "relation \"") && strings.Contains(text, "does not exist"),
+		strings.Contains(text, "no object with the given @objname"):
 		return sqlstore.ErrorTableNotFound
 	default:
 		return sqlstore.ErrorOther

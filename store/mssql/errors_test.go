@@ -49,6 +49,8 @@ func TestClassify(t *testing.T) {
 		{"no number", errors.New("lock timeout"), sqlstore.ErrorOther},
 		{"another server's lock timeout", other("canceling statement due to lock timeout"), sqlstore.ErrorLockTimeout},
 		{"another server's missing table", other(`relation "x" does not exist`), sqlstore.ErrorTableNotFound},
+		{"nothing to rename", number(15225), sqlstore.ErrorTableNotFound},
+		{"another server has nothing to rename", other("There is no object with the given @objname."), sqlstore.ErrorTableNotFound},
 		{"another server's missing function", other("function x() does not exist"), sqlstore.ErrorOther},
 		{"another server's permission", other("permission denied for table x"), sqlstore.ErrorPermission},
 		{"another server's deadlock", other("deadlock detected"), sqlstore.ErrorDeadlock},
