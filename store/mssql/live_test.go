@@ -307,6 +307,7 @@ func skips(t testing.TB, writes bool) []storetest.Option {
 			"write/where-datetime2":       digits,
 			"write/where-time":            digits,
 			"write/where-datetimeoffset":  digits,
+			"rename/names-in-capitals":    "Babelfish does not find a table by a name like ÆØÅ that sp_rename gave it",
 		})
 	}
 	if *record || replaying(t) {

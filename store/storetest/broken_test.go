@@ -18,8 +18,11 @@ import (
 	"time"
 	"unicode/utf16"
 
+	"github.com/jmoiron/sqlx"
+
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/store/memory"
+	"github.com/so-mirror/mirror/store/sqlite"
 )
 
 type rowSeq = iter.Seq2[[]mirror.Row, error]
@@ -37,12 +40,19 @@ type broken struct {
 	every  func(d mirror.Digester, ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error)
 	at     func(d mirror.Digester, ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error)
 
+	identity func(i mirror.Identifier, ctx context.Context) (mirror.Identity, error)
+	anyValue func(src mirror.Source) bool
+	version  func(c mirror.ChangeTracker, ctx context.Context) (mirror.LSN, error)
+	least    func(c mirror.ChangeTracker, ctx context.Context, t mirror.Table) (mirror.LSN, error)
+	changed  func(c mirror.ChangeTracker, ctx context.Context, t mirror.Table, since mirror.LSN, keys []mirror.Row) ([]bool, error)
+
 	create   func(tx mirror.Tx, ctx context.Context, t mirror.Table) error
 	drop     func(tx mirror.Tx, ctx context.Context, t mirror.Table) error
 	truncate func(tx mirror.Tx, ctx context.Context, t mirror.Table) error
 	insert   func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error
 	set      func(tx mirror.Tx, ctx context.Context, t mirror.Table, where, set []mirror.Cell) (int64, error)
 	delete   func(tx mirror.Tx, ctx context.Context, t mirror.Table, where []mirror.Cell) (int64, error)
+	rename   func(tx mirror.Tx, ctx context.Context, t mirror.Table, name string) error
 }
 
 func (b *broken) Tables(ctx context.Context) ([]mirror.Table, error) { return b.tablesOf(b.Store, ctx) }
@@ -72,6 +82,43 @@ func (b *broken) DigestAt(ctx context.Context, q mirror.Query, cuts []mirror.Row
 		return b.at(b.digester(), ctx, q, cuts)
 	}
 	return b.digester().DigestAt(ctx, q, cuts)
+}
+
+func (b *broken) Identity(ctx context.Context) (mirror.Identity, error) {
+	if b.identity != nil {
+		return b.identity(b.Store.(mirror.Identifier), ctx)
+	}
+	return b.Store.(mirror.Identifier).Identity(ctx)
+}
+
+func (b *broken) HoldsAnyValue() bool {
+	if b.anyValue != nil {
+		return b.anyValue(b.Store)
+	}
+	return holdsAnyValue(b.Store)
+}
+
+func (b *broken) tracker() mirror.ChangeTracker { return b.Store.(mirror.ChangeTracker) }
+
+func (b *broken) Version(ctx context.Context) (mirror.LSN, error) {
+	if b.version != nil {
+		return b.version(b.tracker(), ctx)
+	}
+	return b.tracker().Version(ctx)
+}
+
+func (b *broken) MinValidVersion(ctx context.Context, t mirror.Table) (mirror.LSN, error) {
+	if b.least != nil {
+		return b.least(b.tracker(), ctx, t)
+	}
+	return b.tracker().MinValidVersion(ctx, t)
+}
+
+func (b *broken) Changed(ctx context.Context, t mirror.Table, since mirror.LSN, keys []mirror.Row) ([]bool, error) {
+	if b.changed != nil {
+		return b.changed(b.tracker(), ctx, t, since, keys)
+	}
+	return b.tracker().Changed(ctx, t, since, keys)
 }
 
 func (b *broken) Update(ctx context.Context, fn func(mirror.Tx) error) error {
@@ -154,6 +201,13 @@ func (x brokenTx) Delete(ctx context.Context, t mirror.Table, where []mirror.Cel
 		return x.b.delete(x.Tx, ctx, t, where)
 	}
 	return x.Tx.Delete(ctx, t, where)
+}
+
+func (x brokenTx) Rename(ctx context.Context, t mirror.Table, name string) error {
+	if x.b.rename != nil {
+		return x.b.rename(x.Tx, ctx, t, name)
+	}
+	return rename(ctx, x.Tx, t, name)
 }
 
 // again reads all rows that q asks for, in full, and hands over in small
@@ -362,6 +416,63 @@ func (a autocommit) Delete(ctx context.Context, t mirror.Table, where []mirror.C
 		return err
 	})
 	return n, err
+}
+
+func (a autocommit) Rename(ctx context.Context, t mirror.Table, name string) error {
+	return a.Update(ctx, func(tx mirror.Tx) error { return rename(ctx, tx, t, name) })
+}
+
+// renaming is a Store with a fault in Rename.
+func renaming(rename func(tx mirror.Tx, ctx context.Context, t mirror.Table, name string) error) *broken {
+	return &broken{Store: memory.New(), rename: rename}
+}
+
+// identifying is an Identifier that changes its answers.
+func identifying(change func(id *mirror.Identity)) *broken {
+	return &broken{Store: memory.New(), identity: func(i mirror.Identifier, ctx context.Context) (mirror.Identity, error) {
+		id, err := i.Identity(ctx)
+		change(&id)
+		return id, err
+	}}
+}
+
+// tracked is a Store that tracks changes.
+func tracked() *memory.Store {
+	st := memory.New()
+	st.TrackChanges(7, 5)
+	return st
+}
+
+// tracking is a ChangeTracker with a fault in Changed.
+func tracking(changed func(c mirror.ChangeTracker, ctx context.Context, t mirror.Table, since mirror.LSN, keys []mirror.Row) ([]bool, error)) *broken {
+	return &broken{Store: tracked(), changed: changed}
+}
+
+// anyValues is a Store over an engine that holds any value in a column.
+func anyValues() mirror.Store {
+	db := sqlx.MustOpen("sqlite", ":memory:")
+	db.SetMaxOpenConns(1)
+	st, err := sqlite.New(db)
+	if err != nil {
+		panic(err)
+	}
+	return st
+}
+
+// asStored passes on what is read with Query.Verbatim in other words.
+func asStored(change func(v mirror.Verbatim) driver.Value) *broken {
+	return &broken{Store: anyValues(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+		return eachBatch(src.Rows(ctx, q), func(batch []mirror.Row) []mirror.Row {
+			for _, r := range batch {
+				for i, v := range r {
+					if as, ok := v.(mirror.Verbatim); ok {
+						r[i] = change(as)
+					}
+				}
+			}
+			return batch
+		})
+	}}
 }
 
 // digesting is a Digester that is asked for something else.
@@ -1854,6 +1965,97 @@ var brokenStores = []struct {
 		b.rows = func(_ mirror.Source, ctx context.Context, q mirror.Query) rowSeq { return b.Store.Rows(ctx, q) }
 		return b
 	}, []string{"tx/reads-own-writes", "tx/reads-in-order", "write/create-again"}},
+	{"a constraint is an error like any other", func() mirror.Store {
+		return inserting(func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+			if err := tx.Insert(ctx, t, columns, rows); err != nil {
+				return errors.New(err.Error())
+			}
+			return nil
+		})
+	}, []string{"write/constraints"}},
+	{"every error is a constraint's", func() mirror.Store {
+		return inserting(func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+			if err := tx.Insert(ctx, t, columns, rows); err != nil {
+				return fmt.Errorf("%w: %w", mirror.ErrConstraint, err)
+			}
+			return nil
+		})
+	}, []string{"write/constraints"}},
+	{"what was written before a constraint refused stays", func() mirror.Store {
+		return updating(func(st mirror.Store, ctx context.Context, fn func(mirror.Tx) error) error {
+			return fn(autocommit{st})
+		})
+	}, []string{"write/constraints", "rename/refuses", "rename/rollback"}},
+
+	// Names.
+	{"Rename makes a copy", func() mirror.Store {
+		return renaming(func(tx mirror.Tx, ctx context.Context, t mirror.Table, name string) error {
+			rows, err := collect(ctx, tx, mirror.Query{Table: t})
+			if err != nil {
+				return err
+			}
+			t.Name = name
+			return create(ctx, tx, t, rows)
+		})
+	}, []string{"rename/table", "rename/names"}},
+	{"Rename loses the key", func() mirror.Store {
+		return renaming(func(tx mirror.Tx, ctx context.Context, t mirror.Table, name string) error {
+			rows, err := collect(ctx, tx, mirror.Query{Table: t})
+			if err == nil {
+				err = tx.Drop(ctx, t)
+			}
+			if err != nil {
+				return err
+			}
+			t.Name, t.Key = name, nil
+			return create(ctx, tx, t, rows)
+		})
+	}, []string{"rename/table"}},
+	{"Rename loses the rows", func() mirror.Store {
+		return renaming(func(tx mirror.Tx, ctx context.Context, t mirror.Table, name string) error {
+			return errors.Join(tx.Truncate(ctx, t), rename(ctx, tx, t, name))
+		})
+	}, []string{"rename/table", "rename/names"}},
+	{"Rename quotes a quote in one way too few", func() mirror.Store {
+		return renaming(func(tx mirror.Tx, ctx context.Context, t mirror.Table, name string) error {
+			return rename(ctx, tx, t, strings.ReplaceAll(name, "'", "''"))
+		})
+	}, []string{"rename/names"}},
+	{"Rename takes a code page", func() mirror.Store {
+		return renaming(func(tx mirror.Tx, ctx context.Context, t mirror.Table, name string) error {
+			return rename(ctx, tx, t, strings.ReplaceAll(name, "名", "?"))
+		})
+	}, []string{"rename/names"}},
+	{"Rename lowers names", func() mirror.Store {
+		return renaming(func(tx mirror.Tx, ctx context.Context, t mirror.Table, name string) error {
+			return rename(ctx, tx, t, strings.ToLower(name))
+		})
+	}, []string{"rename/names-in-capitals"}},
+	{"Rename takes a name from another table", func() mirror.Store {
+		return renaming(func(tx mirror.Tx, ctx context.Context, t mirror.Table, name string) error {
+			if err := tx.Drop(ctx, mirror.Table{Name: name}); err != nil && !errors.Is(err, mirror.ErrTableNotFound) {
+				return err
+			}
+			return rename(ctx, tx, t, name)
+		})
+	}, []string{"rename/refuses"}},
+	{"Rename of a missing table does nothing", func() mirror.Store {
+		return renaming(func(tx mirror.Tx, ctx context.Context, t mirror.Table, name string) error {
+			if t.Name == "nobody" {
+				return nil
+			}
+			return rename(ctx, tx, t, name)
+		})
+	}, []string{"rename/missing-table"}},
+	{"a Rename that failed does not end the transaction", func() mirror.Store {
+		return renaming(func(tx mirror.Tx, ctx context.Context, t mirror.Table, name string) error {
+			if _, err := tx.Count(ctx, t); err == nil && name == "taken" {
+				return errors.New("the name is taken")
+			}
+			return rename(ctx, tx, t, name)
+		})
+	}, []string{"rename/refuses"}},
+
 	{"an update is lost", lostUpdateStore, []string{"tx/lost-updates"}},
 	{"a Tx goes on to read", func() mirror.Store {
 		b := &broken{Store: memory.New()}
@@ -1867,6 +2069,118 @@ var brokenStores = []struct {
 			return st.Update(context.WithoutCancel(ctx), fn)
 		})
 	}, []string{"tx/cancelled-before", "tx/cancelled-at-the-end"}},
+
+	// Which database it is.
+	{"each call says another database", func() mirror.Store {
+		var n int
+		return identifying(func(id *mirror.Identity) { n++; id.ID += fmt.Sprint(n) })
+	}, []string{"identity/same-database", "identity/other-database"}},
+	{"the identity is that of the tables", func() mirror.Store {
+		b := &broken{Store: memory.New()}
+		b.identity = func(i mirror.Identifier, ctx context.Context) (mirror.Identity, error) {
+			id, err := i.Identity(ctx)
+			tables, _ := b.Store.Tables(ctx)
+			id.ID += fmt.Sprint(len(tables))
+			return id, err
+		}
+		return b
+	}, []string{"identity/same-database"}},
+	{"all databases of an engine are one", func() mirror.Store {
+		return identifying(func(id *mirror.Identity) { id.ID = id.Engine })
+	}, []string{"identity/other-database"}},
+	{"the identity ignores its context", func() mirror.Store {
+		return &broken{Store: memory.New(), identity: func(i mirror.Identifier, ctx context.Context) (mirror.Identity, error) {
+			return i.Identity(context.WithoutCancel(ctx))
+		}}
+	}, []string{"identity/cancelled"}},
+
+	// Values of other types.
+	{"every value is a Verbatim", func() mirror.Store {
+		return &broken{Store: anyValues(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+			return eachBatch(src.Rows(ctx, q), func(batch []mirror.Row) []mirror.Row {
+				for _, r := range batch {
+					for i, v := range r {
+						if _, ok := v.(mirror.Verbatim); !ok && q.Verbatim {
+							r[i] = mirror.Verbatim{Value: v}
+						}
+					}
+				}
+				return batch
+			})
+		}}
+	}, []string{"verbatim/own-values", "verbatim/other-values"}},
+	{"Verbatim is not asked for", func() mirror.Store {
+		return &broken{Store: anyValues(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+			q.Verbatim = false
+			return src.Rows(ctx, q)
+		}}
+	}, []string{"verbatim/other-values"}},
+	{"a Verbatim is what text becomes of it", func() mirror.Store {
+		return asStored(func(v mirror.Verbatim) driver.Value { return mirror.Verbatim{Value: fmt.Sprint(v.Value)} })
+	}, []string{"verbatim/other-values"}},
+	{"a Verbatim is NULL", func() mirror.Store {
+		return asStored(func(mirror.Verbatim) driver.Value { return nil })
+	}, []string{"verbatim/other-values"}},
+	{"the promise of any value is not kept", func() mirror.Store {
+		return &broken{Store: memory.New(), anyValue: func(mirror.Source) bool { return true }}
+	}, []string{"verbatim/other-values"}},
+	{"nobody is told of other values", func() mirror.Store {
+		return &broken{Store: anyValues(), anyValue: func(mirror.Source) bool { return false }}
+	}, []string{"verbatim/other-values"}},
+
+	// Changes.
+	{"every row changed", func() mirror.Store {
+		return tracking(func(c mirror.ChangeTracker, ctx context.Context, t mirror.Table, since mirror.LSN, keys []mirror.Row) ([]bool, error) {
+			changed, err := c.Changed(ctx, t, since, keys)
+			for i := range changed {
+				changed[i] = true
+			}
+			return changed, err
+		})
+	}, []string{"changes/changed", "changes/rolled-back", "changes/composite-key"}},
+	{"changes of a version count as those after it", func() mirror.Store {
+		return tracking(func(c mirror.ChangeTracker, ctx context.Context, t mirror.Table, since mirror.LSN, keys []mirror.Row) ([]bool, error) {
+			least, err := c.MinValidVersion(ctx, t)
+			if err != nil {
+				return nil, err
+			}
+			return c.Changed(ctx, t, max(since-1, least), keys)
+		})
+	}, []string{"changes/changed"}},
+	{"keys are told apart by their first column", func() mirror.Store {
+		return tracking(func(c mirror.ChangeTracker, ctx context.Context, t mirror.Table, since mirror.LSN, keys []mirror.Row) ([]bool, error) {
+			changed, err := c.Changed(ctx, t, since, keys)
+			for i := range changed {
+				for j := range changed {
+					if strings.EqualFold(fmt.Sprint(keys[i][0]), fmt.Sprint(keys[j][0])) {
+						changed[i] = changed[i] || changed[j]
+					}
+				}
+			}
+			return changed, err
+		})
+	}, []string{"changes/composite-key"}},
+	{"a version that is too old knows of no change", func() mirror.Store {
+		return tracking(func(c mirror.ChangeTracker, ctx context.Context, t mirror.Table, since mirror.LSN, keys []mirror.Row) ([]bool, error) {
+			least, err := c.MinValidVersion(ctx, t)
+			if err == nil && since < least {
+				return make([]bool, len(keys)), nil
+			}
+			return c.Changed(ctx, t, since, keys)
+		})
+	}, []string{"changes/too-old"}},
+	{"a table that is not tracked is an error like any other", func() mirror.Store {
+		return &broken{Store: tracked(), least: func(c mirror.ChangeTracker, ctx context.Context, t mirror.Table) (mirror.LSN, error) {
+			v, err := c.MinValidVersion(ctx, t)
+			if err != nil {
+				err = errors.New(err.Error())
+			}
+			return v, err
+		}}
+	}, []string{"changes/no-key"}},
+	{"the version stands still", func() mirror.Store {
+		return &broken{Store: tracked(), version: func(mirror.ChangeTracker, context.Context) (mirror.LSN, error) { return 7, nil }}
+	}, []string{"changes/changed"}},
 
 	// Contexts.
 	{"contexts are ignored", func() mirror.Store {

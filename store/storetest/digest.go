@@ -52,8 +52,8 @@ func digestContracts() []contract {
 
 // noDigester says why a Source is not held to the contracts of a Digester, ""
 // if it is.
-func noDigester(src mirror.Source) string {
-	if d, ok := src.(mirror.Digester); !ok || d.DigestScheme() == "" {
+func noDigester(t *env) string {
+	if d, ok := t.src.(mirror.Digester); !ok || d.DigestScheme() == "" {
 		return "not a Digester"
 	}
 	return ""

@@ -17,11 +17,12 @@ import (
 )
 
 // env is what a check works on. It writes through st and reads through src;
-// for a Store they are one.
+// for a Store they are one. Other opens another database.
 type env struct {
 	T
-	src mirror.Source
-	st  mirror.Store
+	src   mirror.Source
+	st    mirror.Store
+	other func() mirror.Source
 }
 
 // update runs fn in a transaction that has to succeed.

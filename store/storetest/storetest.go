@@ -8,10 +8,10 @@
 // Each contract is a subtest such as "rows/limit": an area, which is a file of
 // this package that says what it demands, and a name. The suite begins with
 // everything on. What an engine does not support it declares with [Skip], one
-// contract and one reason at a time. The area "digest" is left out for an engine
-// that is no [mirror.Digester]. Run it with the race detector. A Store
-// that keeps a lock it should have let go makes it hang, and the trace of
-// go test -timeout names the check.
+// contract and one reason at a time. The areas "digest", "identity", "changes"
+// and "rename" are left out for an engine without that optional capability. Run
+// it with the race detector. A Store that keeps a lock it should have let go makes
+// it hang, and the trace of go test -timeout names the check.
 //
 // An engine that only reads passes [RunSource], and [Bench] measures reading.
 package storetest
@@ -81,10 +81,11 @@ func run(t *testing.T, as []area, open func(t testing.TB) (mirror.Source, mirror
 						t.Skip(reason)
 					}
 					src, st := open(t)
-					if reason := a.needs(src); reason != "" {
+					e := &env{T: t, src: src, st: st, other: func() mirror.Source { src, _ := open(t); return src }}
+					if reason := a.needs(e); reason != "" {
 						t.Skip(reason)
 					}
-					c.check(&env{T: t, src: src, st: st})
+					c.check(e)
 				})
 			}
 		})
@@ -115,16 +116,16 @@ func skipped(opts []Option) (map[string]string, error) {
 // area is the contracts of one file.
 type area struct {
 	name      string
-	writes    bool                           // it is about a Store, so a Source is not held to it
-	optional  func(src mirror.Source) string // why a Source is not held to it, "" if it is
+	writes    bool                // it is about a Store, so a Source is not held to it
+	optional  func(t *env) string // why an engine is not held to it, "" if it is
 	contracts []contract
 }
 
-func (a area) needs(src mirror.Source) string {
+func (a area) needs(t *env) string {
 	if a.optional == nil {
 		return ""
 	}
-	return a.optional(src)
+	return a.optional(t)
 }
 
 type contract struct {
@@ -141,8 +142,12 @@ func areas() []area {
 		{name: "cancel", contracts: cancelContracts()},
 		{name: "concurrent", contracts: concurrentContracts()},
 		{name: "digest", optional: noDigester, contracts: digestContracts()},
+		{name: "identity", optional: noIdentifier, contracts: identityContracts()},
+		{name: "verbatim", contracts: verbatimContracts()},
+		{name: "changes", optional: noTracker, contracts: changeContracts()},
 		{name: "write", writes: true, contracts: writeContracts()},
 		{name: "tx", writes: true, contracts: txContracts()},
+		{name: "rename", writes: true, optional: noRenamer, contracts: renameContracts()},
 	}
 }
 

@@ -303,6 +303,12 @@ func useAfterReturn(t *env) {
 				return err
 			},
 			"Delete": func() error { _, err := late.Delete(ctx, tab, cells(cell("id", 1))); return err },
+			"Rename": func() error {
+				if r, ok := late.(mirror.Renamer); ok {
+					return r.Rename(ctx, tab, "late")
+				}
+				return errors.ErrUnsupported
+			},
 		} {
 			require.Error(t, use(), "%s of a Tx after its %s", method, name)
 		}

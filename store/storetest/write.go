@@ -29,6 +29,7 @@ func writeContracts() []contract {
 		{"insert-wide", insertWide},
 		{"insert-refuses", insertRefuses},
 		{"duplicate-key", duplicateKey},
+		{"constraints", constraints},
 		{"wrong-values", wrongValues},
 		{"missing-table", writeMissing},
 		{"set", set},
@@ -301,6 +302,39 @@ func duplicateKey(t *env) {
 		return err
 	})
 	expect(t, t.st, mirror.Query{Table: tab, Key: tab.Key}, rows)
+}
+
+// constraints: what a table's own constraint refuses is told from all other
+// errors, and ends the transaction.
+func constraints(t *env) {
+	tab := t.load(table("strict", []string{"id"}, notNull("id", "int"), notNull("must", "int")), mirror.Row{1, 1}, mirror.Row{2, 2})
+	insert := func(row mirror.Row) func(tx mirror.Tx) error {
+		return func(tx mirror.Tx) error { return tx.Insert(t.Context(), tab, tab.ColumnNames(), []mirror.Row{row}) }
+	}
+	change := func(column string, v any) func(tx mirror.Tx) error {
+		return func(tx mirror.Tx) error {
+			_, err := tx.Set(t.Context(), tab, cells(cell("id", 1)), cells(cell(column, v)))
+			return err
+		}
+	}
+	for name, fn := range map[string]func(tx mirror.Tx) error{
+		"Insert of a key that exists": insert(mirror.Row{2, 3}),
+		"Set of a key that exists":    change("id", 2),
+		"Insert of NULL":              insert(mirror.Row{3, nil}),
+		"Set to NULL":                 change("must", nil),
+	} {
+		err := t.refused(name, func(tx mirror.Tx) error {
+			if err := insert(mirror.Row{9, 9})(tx); err != nil {
+				return fmt.Errorf("the write before: %w", err)
+			}
+			require.ErrorIs(t, fn(tx), mirror.ErrConstraint, name)
+			return nil
+		})
+		require.ErrorIs(t, err, mirror.ErrConstraint, "Update after %s, when its function makes nothing of the error", name)
+		expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, []mirror.Row{{int64(1), int64(1)}, {int64(2), int64(2)}})
+	}
+	err := t.refused("Insert of text", insert(mirror.Row{3, "x"}))
+	require.NotErrorIs(t, err, mirror.ErrConstraint, "a value of the wrong type is no matter of a constraint")
 }
 
 // wrongValues: a value that its column cannot hold is refused, not converted.
