@@ -67,8 +67,8 @@ func spelledTypes() []spelled {
 			return quoted(fmt.Sprintf("%d.50", n-1000), fmt.Sprintf("%d.5", n-1000), fmt.Sprintf("%d.500", n-1000))
 		}},
 		{"NUMERIC(10,2)", func(n int) []string { return []string{fmt.Sprintf("%d.5", n-1000), fmt.Sprintf("'%d.50'", n-1000)} }},
-		{"bigint", func(n int) []string { return []string{fmt.Sprint(9223372036854770000 + n)} }},
-		{"int", func(n int) []string { return []string{fmt.Sprint(9223372036854770000 + n)} }},
+		{"bigint", func(n int) []string { return []string{fmt.Sprint(9223372036854770000 + int64(n))} }},
+		{"int", func(n int) []string { return []string{fmt.Sprint(9223372036854770000 + int64(n))} }},
 		{"nvarchar(2)", func(n int) []string { return []string{fmt.Sprintf("CAST(x'ff%04x' AS TEXT)", 0x4000+n)} }},
 		{"BLOB", func(n int) []string { return []string{fmt.Sprintf("x'%04x'", n)} }},
 		{"any_blob", func(n int) []string { return []string{fmt.Sprint(n)} }},

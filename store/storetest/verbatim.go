@@ -30,7 +30,7 @@ func ownValues(t *env) {
 		typ     string
 		literal any
 	}{
-		{"bit", true}, {"bigint", 1 << 60}, {"float", 0.1}, {"decimal(9,2)", "-12.5"}, {"decimal(9,0)", 7}, {"money", 1},
+		{"bit", true}, {"bigint", int64(1) << 60}, {"float", 0.1}, {"decimal(9,2)", "-12.5"}, {"decimal(9,0)", 7}, {"money", 1},
 		{"nvarchar(20)", "2024-01-01 "}, {"varchar(20)", "1"}, {"varbinary(9)", []byte("1")}, {"uniqueidentifier", "6F9619FF-8B86-D011-B42D-00C04FC964FF"},
 		{"date", at("2024-02-29T00:00:00Z")}, {"time(0)", timeOfDay("12:34:56")}, {"datetime", at("2024-02-29T12:34:56.79Z")},
 		{"datetime2(3)", at("2024-02-29T12:34:56Z")}, {"smalldatetime", at("2024-02-29T12:34:00Z")}, {"datetimeoffset(3)", at("2024-02-29T12:34:56.5+01:00")},
