@@ -34,6 +34,7 @@ var (
 	_ mirror.Isolator      = (*Customer)(nil)
 	_ mirror.Identifier    = (*Customer)(nil)
 	_ mirror.Digester      = (*Customer)(nil)
+	_ mirror.AnyValuer     = (*Customer)(nil)
 	_ mirror.ChangeTracker = (*Customer)(nil)
 )
 
@@ -63,6 +64,12 @@ func (c *Customer) Identity(ctx context.Context) (mirror.Identity, error) {
 		return i.Identity(ctx)
 	}
 	return mirror.Identity{}, nil
+}
+
+// HoldsAnyValue implements mirror.AnyValuer for the database.
+func (c *Customer) HoldsAnyValue() bool {
+	a, ok := c.db.(mirror.AnyValuer)
+	return ok && a.HoldsAnyValue()
 }
 
 // Isolation implements mirror.Isolator for the database; it is "" where that

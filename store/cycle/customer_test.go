@@ -14,6 +14,7 @@ import (
 
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/store/memory"
+	"github.com/so-mirror/mirror/store/storetest"
 )
 
 func TestCustomerVersion(t *testing.T) {
@@ -46,6 +47,10 @@ func TestCustomerVersion(t *testing.T) {
 
 	w.drop(w.customer, "person")
 	require.EqualValues(t, 4, w.version())
+}
+
+func TestConformance(t *testing.T) {
+	storetest.Run(t, func(testing.TB) mirror.Store { return NewCustomer("Cust10195", memory.New()) })
 }
 
 func TestChanged(t *testing.T) {
@@ -190,6 +195,7 @@ func TestWhatCanBeReadIsLogged(t *testing.T) {
 type isolated struct{ mirror.Store }
 
 func (isolated) Isolation(context.Context) (string, error) { return "snapshot", nil }
+func (isolated) HoldsAnyValue() bool                       { return true }
 func (isolated) DigestScheme() string                      { return "scheme" }
 func (isolated) DigestEvery(context.Context, mirror.Query, int64) ([]mirror.Digest, error) {
 	return []mirror.Digest{{Sum: "every"}}, nil
@@ -206,6 +212,7 @@ func TestCapabilitiesOfTheDatabase(t *testing.T) {
 		isolation, err := c.Isolation(ctx)
 		require.NoError(t, err)
 		require.Equal(t, "snapshot", isolation)
+		require.True(t, c.HoldsAnyValue())
 		require.Equal(t, "scheme", c.DigestScheme())
 		every, err := c.DigestEvery(ctx, mirror.Query{}, 1)
 		require.NoError(t, err)
@@ -219,6 +226,7 @@ func TestCapabilitiesOfTheDatabase(t *testing.T) {
 		isolation, err := c.Isolation(ctx)
 		require.NoError(t, err)
 		require.Empty(t, isolation)
+		require.False(t, c.HoldsAnyValue())
 		require.Empty(t, c.DigestScheme())
 		_, err = c.DigestEvery(ctx, mirror.Query{}, 1)
 		require.ErrorIs(t, err, errors.ErrUnsupported)

@@ -23,6 +23,20 @@ func open(t testing.TB) mirror.Store {
 
 func TestConformance(t *testing.T) { storetest.Run(t, open) }
 
+// A Source opens the file by itself, as somebody does who only reads it.
+func TestConformanceOfSource(t *testing.T) {
+	storetest.RunSource(t, func(t testing.TB) (mirror.Source, mirror.Store) {
+		path := filepath.Join(t.TempDir(), "read.db")
+		st, err := sqlite.Create(t.Context(), path)
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, st.Close()) })
+		src, err := sqlite.OpenSource(t.Context(), path)
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, src.Close()) })
+		return src, st
+	})
+}
+
 func TestScenarios(t *testing.T) { mirrortest.Run(t, open) }
 
 func TestProperty(t *testing.T) { mirrortest.Property(t, open, 60, nil) }
