@@ -62,7 +62,7 @@ func (c *Checkpoint) check(contextID string) error {
 	if c.Version != checkpointVersion {
 		return fmt.Errorf("checkpoint has version %d, want %d: start without it", c.Version, checkpointVersion)
 	}
-	if c.ContextID != contextID {
+	if !sameCustomer(c.ContextID, contextID) {
 		return fmt.Errorf("checkpoint is of %q, not of %q", clip(c.ContextID, maxNameLength), contextID)
 	}
 	for _, t := range c.Tables {

@@ -485,13 +485,13 @@ func (c *comparison) pairs(ctx context.Context, report *Report) ([]pair, error) 
 	}
 	report.Scope.Tables = len(byName)
 	report.Warnings = append(report.Warnings, c.unusedOptions(byName)...)
-	if report.State == MirrorAwaitingFirstCycle {
+	report.Mistakes = c.mistakes(md, mir, byName, selected)
+	if report.State == MirrorAwaitingFirstCycle && report.Mistakes == nil {
 		report.Warnings = append(report.Warnings, otherCustomers(mirrorTables)...)
 		if len(mirrorTables) == 0 {
 			report.Warnings = append(report.Warnings, "the mirror: "+noTables)
 		}
 	}
-	report.Mistakes = c.mistakes(md, mir, byName, selected)
 	for i := range selected {
 		p := &selected[i]
 		p.unread = c.unread

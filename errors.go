@@ -41,6 +41,9 @@ var (
 	// ErrNoTables: the list of tables is empty. All tables are AllTables().
 	ErrNoTables = errors.New("no tables named")
 
+	// ErrNothingToDo: a plan has no step to do.
+	ErrNothingToDo = errors.New("nothing to do")
+
 	// ErrNotConfirmed: HardResetOptions.Confirm is not the context identifier.
 	ErrNotConfirmed = errors.New("not confirmed")
 

@@ -140,7 +140,8 @@ func ExampleMirror_Apply() {
 	// Plan for Cust10195, from the comparison of 2026-02-03 04:05:06 UTC
 	//   TABLE    STEP   ROWS  MB  BATCHES  CYCLES  REASON
 	//   contact  reset     3  <1        1       1  2 rows diverged
-	//   contact will be as it is until the next cycle, then empty until it is populated.
+	// Meanwhile
+	//   contact: as it is until the next cycle, then empty until it is populated
 	// reset: contact
 	// true
 }
@@ -343,7 +344,7 @@ func ExampleMirror_ResetTables() {
 		return
 	}
 	receipt, err := m.ResetTables(ctx, report.Stale(), nil)
-	if errors.Is(err, mirror.ErrNoTables) {
+	if errors.Is(err, mirror.ErrNothingToDo) {
 		fmt.Println("nothing to reset")
 		return
 	}

@@ -240,7 +240,7 @@ func (s *FleetSummary) Add(r FleetResult) {
 			s.Tables[t.Verdict]++
 		}
 	}
-	if r.Report != nil && r.Report.State == MirrorAwaitingFirstCycle {
+	if r.Report != nil && r.Report.State == MirrorAwaitingFirstCycle && r.Report.Mistakes == nil {
 		notes = append(append(notes, "there is no metadata table"), r.Report.Warnings...)
 	}
 	if r.Plan != nil && !r.Plan.Empty() {
@@ -252,6 +252,15 @@ func (s *FleetSummary) Add(r FleetResult) {
 			}
 		}
 		notes = append(notes, "to reset: "+strings.Join(tables, ", "))
+	}
+	if r.Plan != nil && r.Plan.has(StepUnknown) {
+		var tables []string
+		for _, t := range r.Plan.Tables {
+			if t.Step == StepUnknown {
+				tables = append(tables, t.Table)
+			}
+		}
+		notes = append(notes, "not known yet: "+strings.Join(tables, ", "))
 	}
 	if notes != nil {
 		s.Attention = append(s.Attention, r.ContextID+": "+strings.Join(notes, "; "))

@@ -278,7 +278,7 @@ func (h *HealReport) WriteText(w io.Writer) error {
 	if h.Healed {
 		b.WriteString("\nNothing is left to repair.\n")
 	} else {
-		fmt.Fprintf(&b, "\nNot everything is repaired: %s.\n", printable(h.Stopped))
+		fmt.Fprintf(&b, "\nNot everything is repaired: %s\n", printable(h.Stopped))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

@@ -164,8 +164,8 @@ func (r Reconciled) String() string {
 	if r.Undo {
 		doing = "undo of " + doing
 	}
-	return fmt.Sprintf("%s of %s, intended %s: %s, says the %s",
-		printable(doing), printable(r.Receipt.ContextID), r.Time.Format(time.DateTime+" MST"), r.Outcome, r.Proof)
+	return fmt.Sprintf("%s of %s, %s, intended %s: %s, says the %s",
+		printable(doing), printable(r.Receipt.ContextID), r.Receipt.what(), r.Time.Format(time.DateTime+" MST"), r.Outcome, r.Proof)
 }
 
 // Reconcile says for each operation of a journal whether it happened, in the
@@ -185,7 +185,7 @@ func (m *Mirror) Reconcile(ctx context.Context, entries []JournalEntry) ([]Recon
 		refuse := func(reason string) ([]Reconciled, error) {
 			return nil, fmt.Errorf("%s: %w: entry %d: %s", doing, ErrInvalidJournal, i+1, reason)
 		}
-		if e.ContextID != m.contextID {
+		if !sameCustomer(e.ContextID, m.contextID) {
 			continue
 		}
 		if e.Version != journalVersion {

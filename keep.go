@@ -166,7 +166,7 @@ func (m *Mirror) cannotUndo(op, table, reason string) error {
 func (m *Mirror) bringBack(ctx context.Context, tx Tx, tables []Table, receipt *Receipt) error {
 	refuse := func(reason string) error { return m.cannotUndo("undo", receipt.MetadataTable, reason) }
 	if _, err := m.findMetadata(tables); err == nil {
-		return refuse("exists again: a cycle has begun")
+		return refuse("exists again: it was undone already, or a cycle has begun")
 	}
 	t, ok := m.kept(tables)
 	if !ok {
@@ -200,7 +200,7 @@ func (m *Mirror) bringBack(ctx context.Context, tx Tx, tables []Table, receipt *
 func (m *Mirror) recreateMetadata(ctx context.Context, tx Tx, tables []Table, receipt *Receipt) error {
 	refuse := func(reason string) error { return m.cannotUndo("undo", receipt.MetadataTable, reason) }
 	if _, err := m.findMetadata(tables); err == nil {
-		return refuse("exists again: a cycle has begun")
+		return refuse("exists again: it was undone already, or a cycle has begun")
 	}
 	for _, c := range receipt.Metadata.Columns {
 		if c.Generated || c.Type.Kind() == KindOther {

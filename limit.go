@@ -49,7 +49,7 @@ func (e *LimitError) Unwrap() error { return ErrTooMuch }
 const (
 	defaultMaxShare = 0.5
 	fewRows         = 10
-	fewTables       = 4
+	fewTables       = 6
 )
 
 // measure adds a compared table to the figures. Counted says that it counts

@@ -76,11 +76,11 @@ func TestLimits(t *testing.T) {
 		{"by numbers of rows, the source has more", []mirror.TableReport{counted(100, 10)}, ""},
 		{"rows that could not be compared", []mirror.TableReport{{Verdict: mirror.VerdictIncomparable, SourceRows: 0, MirrorRows: 100}}, ""},
 		{"a table that the source lacks", []mirror.TableReport{{Verdict: mirror.VerdictExtra, MirrorRows: 100}, same}, ""},
-		{"three tables of three", []mirror.TableReport{missing, missing, missing}, ""},
-		{"four tables of four", []mirror.TableReport{missing, ahead, missing, ahead}, "tables 4 of 4"},
-		{"four tables of eight", []mirror.TableReport{ahead, ahead, ahead, ahead, same, same, same, same}, ""},
-		{"five tables of nine", []mirror.TableReport{ahead, ahead, ahead, ahead, missing, same, same, same, same}, "tables 5 of 9"},
-		{"empty tables do not count", []mirror.TableReport{ahead, ahead, ahead, ahead, same, same, same, rows(0, 0, 0, 0)}, "tables 4 of 7"},
+		{"five tables of five", []mirror.TableReport{missing, ahead, missing, missing, missing}, ""},
+		{"six tables of six", []mirror.TableReport{missing, ahead, missing, ahead, missing, ahead}, "tables 6 of 6"},
+		{"six tables of twelve", []mirror.TableReport{ahead, ahead, ahead, ahead, ahead, ahead, same, same, same, same, same, same}, ""},
+		{"six tables of eleven", []mirror.TableReport{ahead, ahead, ahead, ahead, ahead, missing, same, same, same, same, same}, "tables 6 of 11"},
+		{"empty tables do not count", []mirror.TableReport{ahead, ahead, ahead, ahead, ahead, ahead, same, same, same, same, same, rows(0, 0, 0, 0)}, "tables 6 of 11"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			report := measured(c.tables...)
@@ -101,7 +101,7 @@ func TestLimits(t *testing.T) {
 
 // What is too much is held against what is really reset, and the options.
 func TestApplyLimits(t *testing.T) {
-	names := []string{"a", "b", "c", "d", "e", "f"}
+	names := []string{"a", "b", "c", "d", "e", "f", "g", "h", "i"}
 	build := func(wrong func(table, row int) bool) (*memory.Store, *mirror.Mirror, *mirror.Plan) {
 		source, store := memory.New(), memory.New()
 		lsns := map[string]mirror.LSN{}
@@ -137,19 +137,19 @@ func TestApplyLimits(t *testing.T) {
 		opts  mirror.ApplyOptions
 		want  string
 	}{
-		{"three tables of six", oneRowOf(3), mirror.ApplyOptions{}, ""},
-		{"four tables of six", oneRowOf(4), mirror.ApplyOptions{}, "tables 4 of 6"},
-		{"four tables of six, allowed", oneRowOf(4), mirror.ApplyOptions{MaxTableShare: 0.7}, ""},
-		{"five tables of six, not allowed", oneRowOf(5), mirror.ApplyOptions{MaxTableShare: 0.7}, "tables 5 of 6"},
-		{"all tables, allowed", oneRowOf(6), mirror.ApplyOptions{MaxTableShare: 1}, ""},
-		{"three of them named", oneRowOf(6), mirror.ApplyOptions{Tables: names[:3]}, ""},
-		{"four of them named", oneRowOf(6), mirror.ApplyOptions{Tables: names[:4]}, "tables 4 of 6"},
-		{"two planned and two forced", oneRowOf(2), mirror.ApplyOptions{Tables: names[:4], Force: true}, "tables 4 of 6"},
-		{"a dry run", oneRowOf(6), mirror.ApplyOptions{DryRun: true}, "tables 6 of 6"},
-		{"most rows", mostRows, mirror.ApplyOptions{}, "rows 36 of 60"},
-		{"most rows, and one table", mostRows, mirror.ApplyOptions{Tables: names[:1]}, "rows 36 of 60"},
+		{"five tables of nine", oneRowOf(5), mirror.ApplyOptions{}, ""},
+		{"six tables of nine", oneRowOf(6), mirror.ApplyOptions{}, "tables 6 of 9"},
+		{"six tables of nine, allowed", oneRowOf(6), mirror.ApplyOptions{MaxTableShare: 0.7}, ""},
+		{"seven tables of nine, not allowed", oneRowOf(7), mirror.ApplyOptions{MaxTableShare: 0.7}, "tables 7 of 9"},
+		{"all tables, allowed", oneRowOf(9), mirror.ApplyOptions{MaxTableShare: 1}, ""},
+		{"five of them named", oneRowOf(9), mirror.ApplyOptions{Tables: names[:5]}, ""},
+		{"six of them named", oneRowOf(9), mirror.ApplyOptions{Tables: names[:6]}, "tables 6 of 9"},
+		{"three planned and three forced", oneRowOf(3), mirror.ApplyOptions{Tables: names[:6], Force: true}, "tables 6 of 9"},
+		{"a dry run", oneRowOf(9), mirror.ApplyOptions{DryRun: true}, "tables 9 of 9"},
+		{"most rows", mostRows, mirror.ApplyOptions{}, "rows 54 of 90"},
+		{"most rows, and one table", mostRows, mirror.ApplyOptions{Tables: names[:1]}, "rows 54 of 90"},
 		{"most rows, allowed", mostRows, mirror.ApplyOptions{MaxRowShare: 0.6, MaxTableShare: 1}, ""},
-		{"most rows, allowed, but not the tables", mostRows, mirror.ApplyOptions{MaxRowShare: 1}, "tables 6 of 6"},
+		{"most rows, allowed, but not the tables", mostRows, mirror.ApplyOptions{MaxRowShare: 1}, "tables 9 of 9"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			store, m, plan := build(c.wrong)
@@ -270,7 +270,7 @@ func refuses(t *testing.T, store mirror.Store, source mirror.Source, opts *mirro
 	} {
 		receipt, err := m.Apply(ctx, report.Plan(), &o)
 		require.Nil(t, receipt)
-		if !errors.Is(err, mirror.ErrNoTables) { // nothing that needs no asking
+		if !errors.Is(err, mirror.ErrNothingToDo) { // nothing that needs no asking
 			mistaken(err)
 		}
 	}

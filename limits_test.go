@@ -403,7 +403,11 @@ func TestErrOfWhatWasNotReached(t *testing.T) {
 		{Table: "c", Verdict: mirror.VerdictFailed, Reason: "disk on fire"}, {Table: "d", Verdict: mirror.VerdictIdentical},
 	}}
 	require.ErrorIs(t, report.Err(), errBoom)
-	require.ErrorContains(t, report.Err(), "3 of 4 tables were not compared: c: disk on fire\n2 unfinished: boom")
+	report.Tables[3] = mirror.TableReport{Table: "d", Verdict: mirror.VerdictUnfinished, Err: errBoom}
+	require.ErrorContains(t, report.Err(), "4 of 4 tables were not compared: c: disk on fire\na: stopped\n2 unfinished: boom")
+	report.Tables[3].Verdict = mirror.VerdictIdentical
+	report.Tables[3].Err = nil
+	require.ErrorContains(t, report.Err(), "3 of 4 tables were not compared: c: disk on fire\na: stopped\nb: boom")
 }
 
 // cutThenCancel ends the context when the table was cut into parts.

@@ -351,6 +351,10 @@ func New(contextID string, store Store, opts *Options) (*Mirror, error) {
 	return m, nil
 }
 
+// sameCustomer reports whether two context identifiers are one customer's. Tables
+// named after them have one name, so case does not count.
+func sameCustomer(a, b string) bool { return FoldName(a) == FoldName(b) }
+
 // ContextID returns the customer's context identifier.
 func (m *Mirror) ContextID() string { return m.contextID }
 

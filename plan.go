@@ -294,11 +294,7 @@ func (p *Plan) WriteText(w io.Writer) error {
 	if len(p.Tables) > 0 {
 		b.WriteString(g.text("  ", "lrrrr"))
 	}
-	for _, t := range p.Tables {
-		if t.Meanwhile != "" && t.Step != StepUnknown {
-			fmt.Fprintf(&b, "  %s will be %s.\n", printable(t.Table), printable(t.Meanwhile))
-		}
-	}
+	p.writeMeanwhile(&b)
 	if p.has(StepUnknown) {
 		b.WriteString("What is not known yet is left alone unless ApplyOptions.Unknown is set.\n")
 	}
@@ -307,6 +303,45 @@ func (p *Plan) WriteText(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// writeMeanwhile says once what tables look like meanwhile that look alike.
+func (p *Plan) writeMeanwhile(b *strings.Builder) {
+	var order []string
+	tables := map[string][]string{}
+	for _, t := range p.Tables {
+		if t.Meanwhile == "" || t.Step == StepUnknown {
+			continue
+		}
+		if tables[t.Meanwhile] == nil {
+			order = append(order, t.Meanwhile)
+		}
+		tables[t.Meanwhile] = append(tables[t.Meanwhile], t.Table)
+	}
+	if order != nil {
+		b.WriteString("Meanwhile\n")
+	}
+	for _, meanwhile := range order {
+		fmt.Fprintf(b, "  %s: %s\n", printable(strings.Join(tables[meanwhile], ", ")), printable(meanwhile))
+	}
+}
+
+// table finds a table of the plan, nil when it has none of that name.
+func (p *Plan) table(name string) *PlanTable {
+	i := slices.IndexFunc(p.Tables, func(t PlanTable) bool { return FoldName(t.Table) == FoldName(name) })
+	if i < 0 {
+		return nil
+	}
+	return &p.Tables[i]
+}
+
+// names are the names of the plan's tables.
+func (p *Plan) names() []string {
+	names := make([]string, len(p.Tables))
+	for i, t := range p.Tables {
+		names[i] = t.Table
+	}
+	return names
 }
 
 // UnmarshalJSON parses what WriteJSON writes. A field that this version does not
@@ -327,7 +362,7 @@ func (p *Plan) check(contextID string) error {
 		return fmt.Errorf("%w: it is nil", ErrInvalidPlan)
 	case p.Version != planVersion:
 		return fmt.Errorf("%w: its version is %d, this library knows %d", ErrInvalidPlan, p.Version, planVersion)
-	case p.ContextID != contextID:
+	case !sameCustomer(p.ContextID, contextID):
 		return fmt.Errorf("%w: it is of customer %q", ErrInvalidPlan, clip(p.ContextID, maxNameLength))
 	}
 	seen := map[string]bool{}
@@ -398,7 +433,7 @@ type ApplyOptions struct {
 	// mirror has more than the source. It does so, too, when more than
 	// MaxTableShare of the compared tables that have rows would really be
 	// reset, after Tables, Unknown, Force and Confirm. Fewer than 10 differing
-	// rows, missing ones included, and fewer than 4 tables never count.
+	// rows, missing ones included, and fewer than 6 tables never count.
 	// 1 or more allows everything. Default: 0.5, that is more than half, each.
 	MaxRowShare, MaxTableShare float64
 
@@ -418,7 +453,7 @@ type ApplyOptions struct {
 // version, or one that was damaged, is ErrInvalidPlan; one that was made with a
 // mistake about the databases is ErrWrongDatabase; one that would reset too much
 // a [LimitError]; hard resets alone without Confirm, or with a wrong one, are
-// ErrNotConfirmed; nothing to do is ErrNoTables.
+// ErrNotConfirmed; a plan without a step to do is ErrNothingToDo.
 func (m *Mirror) Apply(ctx context.Context, plan *Plan, opts *ApplyOptions) (*Receipt, error) {
 	var o ApplyOptions
 	if opts != nil {
@@ -456,9 +491,9 @@ func (m *Mirror) applyPlan(ctx context.Context, plan *Plan, o ApplyOptions) (*Re
 	}
 	switch {
 	case len(chosen) == 0 && plan.has(StepUnknown):
-		return nil, fmt.Errorf("%s: %w: what differs is not known yet to need a reset: Recheck after the next cycle, or set Unknown", doing, ErrNoTables)
+		return nil, fmt.Errorf("%s: %w: yet: what differs is not known to need a reset: Recheck after the next cycle, or set Unknown", doing, ErrNothingToDo)
 	case len(chosen) == 0:
-		return nil, fmt.Errorf("%s: %w: there is nothing to do", doing, ErrNoTables)
+		return nil, fmt.Errorf("%s: %w: see Plan.Empty", doing, ErrNothingToDo)
 	case len(r.left) > 0 && (resets == 0 || o.Confirm != ""):
 		return nil, fmt.Errorf("%s: %w: it has hard resets, ApplyOptions.Confirm is %q and must be %q",
 			doing, ErrNotConfirmed, clip(o.Confirm, maxNameLength), m.contextID)
@@ -504,12 +539,16 @@ func (m *Mirror) choose(plan *Plan, o ApplyOptions) (map[string]PlanTable, error
 		case name == allTables:
 			refused.Tables = append(refused.Tables, TableError{Table: "AllTables()", Reason: "stands for no table of a plan: name them, or leave Tables nil for all steps"})
 		case FoldName(name) == FoldName(m.names.table):
-			refused.Tables = append(refused.Tables, TableError{Table: name, Reason: "is the metadata table: HardReset without Tables drops it"})
+			refused.Tables = append(refused.Tables, TableError{Table: name, Reason: "is the metadata table: HardReset without Tables takes it away"})
 		case ok:
 		case !o.Force && unknown[folded] != "":
 			refused.Tables = append(refused.Tables, TableError{Table: name, Reason: unknown[folded]})
 		case !o.Force:
-			refused.Tables = append(refused.Tables, TableError{Table: name, Reason: "has no step in the plan: set Force to reset it all the same"})
+			closest := ""
+			if r := plan.table(name); r == nil {
+				closest = closestName(name, plan.names())
+			}
+			refused.Tables = append(refused.Tables, TableError{Table: name, Reason: "has no step in the plan: set Force to reset it all the same", Closest: closest})
 		default:
 			t = PlanTable{Table: name, Step: StepReset}
 		}

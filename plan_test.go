@@ -205,7 +205,7 @@ func TestApplyForce(t *testing.T) {
 	_, err = m.Apply(t.Context(), plan, &mirror.ApplyOptions{Tables: []string{"no such table"}, Force: true})
 	require.ErrorIs(t, err, mirror.ErrTableNotFound)
 	_, err = m.Apply(t.Context(), plan, &mirror.ApplyOptions{Tables: []string{}})
-	require.ErrorIs(t, err, mirror.ErrNoTables)
+	require.ErrorIs(t, err, mirror.ErrNothingToDo)
 }
 
 func TestApplyRefusesPlans(t *testing.T) {

@@ -108,7 +108,7 @@ func TestApplyUnknown(t *testing.T) {
 	require.Contains(t, plan.String(), "Nothing to do yet.")
 	before := dump(t, f.store)
 	_, err = m.Apply(t.Context(), plan, nil)
-	require.ErrorIs(t, err, mirror.ErrNoTables)
+	require.ErrorIs(t, err, mirror.ErrNothingToDo)
 	require.ErrorContains(t, err, "Recheck")
 	_, err = m.Apply(t.Context(), plan, &mirror.ApplyOptions{Tables: []string{"contact"}})
 	require.ErrorIs(t, err, mirror.ErrNotPlanned)

@@ -149,6 +149,22 @@ func (r *Receipt) WriteText(w io.Writer) error {
 	return err
 }
 
+// what names in a few words what the receipt is about.
+func (r *Receipt) what() string {
+	if r.Metadata != nil {
+		return "the whole mirror"
+	}
+	const most = 3
+	var names []string
+	for _, t := range r.Tables {
+		names = append(names, printable(t.Table))
+	}
+	if len(names) > most {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
+	}
+	return strings.Join(names, ", ")
+}
+
 // UnmarshalJSON parses what WriteJSON writes. A field that this version does not
 // know is an error.
 func (r *Receipt) UnmarshalJSON(data []byte) error {
@@ -166,7 +182,7 @@ func (m *Mirror) checkReceipt(r *Receipt) error {
 		return fmt.Errorf("%w: it is nil", ErrInvalidReceipt)
 	case r.Version != receiptVersion:
 		return fmt.Errorf("%w: its version is %d, this library knows %d", ErrInvalidReceipt, r.Version, receiptVersion)
-	case r.ContextID != m.contextID:
+	case !sameCustomer(r.ContextID, m.contextID):
 		return fmt.Errorf("%w: it is of customer %q", ErrInvalidReceipt, clip(r.ContextID, maxNameLength))
 	case r.DryRun:
 		return fmt.Errorf("%w: it is of a dry run, so there is nothing to undo", ErrInvalidReceipt)

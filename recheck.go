@@ -51,7 +51,7 @@ func (m *Mirror) Recheck(ctx context.Context, source Source, report *Report, opt
 	if source == nil || report == nil {
 		return nil, errors.New("recheck: source or report is nil: pass those of the comparison")
 	}
-	if report.ContextID != m.contextID {
+	if !sameCustomer(report.ContextID, m.contextID) {
 		return nil, fmt.Errorf("recheck: the report is of %q, not of %q", clip(report.ContextID, maxNameLength), m.contextID)
 	}
 	if report.Version != reportVersion {

@@ -454,7 +454,7 @@ func (r *Report) verdictsIdentical() bool {
 
 // Err returns an error that names every mistake about the databases (see
 // Mistakes), which is ErrWrongDatabase, and every table that could not be
-// compared; nil when there is none. It is a [LimitError] as well when so much
+// compared, or how many there are that one reason kept from it; nil when there is none. It is a [LimitError] as well when so much
 // differs that the source may be the wrong database. It wraps the errors of tables
 // that failed. Stale says nothing about such tables.
 //
@@ -484,25 +484,34 @@ func (r *Report) errOf(tooMuch error) error {
 
 // failed names the tables that could not be compared.
 func (r *Report) failed() error {
-	var errs []error
-	var stopped error
-	unfinished := 0
+	var errs, stops []error
+	stopped := map[string][]string{} // tables, by why they were not reached
 	for _, t := range r.Tables {
 		switch {
 		case t.Verdict == VerdictUnfinished:
-			unfinished++
-			if stopped = t.Err; stopped == nil {
-				stopped = errors.New(t.Reason)
+			err := t.Err
+			if err == nil {
+				err = errors.New(t.Reason)
 			}
+			if stopped[err.Error()] == nil {
+				stops = append(stops, err)
+			}
+			stopped[err.Error()] = append(stopped[err.Error()], t.Table)
 		case t.Err != nil:
 			errs = append(errs, fmt.Errorf("%s: %w", t.Table, t.Err))
 		case t.Verdict == VerdictFailed, t.Verdict == VerdictIncomparable:
 			errs = append(errs, fmt.Errorf("%s: %s", t.Table, t.Reason))
 		}
 	}
-	failed := len(errs) + unfinished
-	if unfinished > 0 {
-		errs = append(errs, fmt.Errorf("%d unfinished: %w", unfinished, stopped))
+	failed := len(errs)
+	for _, err := range stops {
+		tables := stopped[err.Error()]
+		failed += len(tables)
+		if len(tables) > 1 {
+			errs = append(errs, fmt.Errorf("%d unfinished: %w", len(tables), err))
+		} else {
+			errs = append(errs, fmt.Errorf("%s: %w", tables[0], err))
+		}
 	}
 	switch {
 	case errs != nil:
@@ -543,8 +552,9 @@ func (t *TableReport) lastLSN() *LSN {
 }
 
 // Unknown is how many rows differ of which a Recheck after the next cycles can
-// find out whether one brings them. It is 0 as well for rows of tables that are
-// reset whatever they are, because their LSN is ahead or has expired.
+// find out whether one brings them. Others have to be compared again: those of
+// tables without a key, those beyond CompareOptions.MaxKeys, and what was only
+// counted. It is 0 as well for rows of tables that are reset whatever they are.
 func (r *Report) Unknown() int64 {
 	var n int64
 	for i := range r.Tables {
@@ -554,7 +564,17 @@ func (r *Report) Unknown() int64 {
 		}
 		step, _ := r.step(i)
 		if step == StepUnknown || t.LSNState == "" && (step == StepReset || step == StepTruncate) {
-			n += t.unknown()
+			n += t.reachable()
+		}
+	}
+	return n
+}
+
+// reachable is how many rows of unknown state have a key that can be read again.
+func (t *TableReport) reachable() (n int64) {
+	for _, d := range t.Differences {
+		if d.State == DiffUnknown {
+			n += d.Rows
 		}
 	}
 	return n
@@ -597,7 +617,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	if !r.Rechecked.IsZero() {
 		fmt.Fprintf(&b, "Keys that differed were read again %s\n", r.Rechecked.Format(time.DateTime+" MST"))
 	}
-	if r.State == MirrorAwaitingFirstCycle {
+	if r.State == MirrorAwaitingFirstCycle && r.Mistakes == nil {
 		b.WriteString("There is no metadata table: the next cycle populates everything.\n")
 	}
 	for _, warning := range r.Warnings {

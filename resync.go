@@ -74,7 +74,7 @@ type HardResetOptions struct {
 	Confirm string
 
 	// Tables are the tables whose metadata rows are deleted.
-	// Default: the whole metadata table is dropped.
+	// Default: the whole metadata table is taken away.
 	Tables []string
 
 	// DropData also drops the tables named by Tables, with their rows, which
@@ -456,13 +456,13 @@ func (m *Mirror) resolve(r *resync, md *metadata) ([]Table, error) {
 		}
 		if !ok || isKept(t.Name) {
 			if t, ok = md.meant(name); !ok {
-				refused.Tables = append(refused.Tables, m.unknownTable(name, known, "HardReset without Tables drops it", "name the prefix in CompareOptions.SchemaPrefixes where only the source has it"))
+				refused.Tables = append(refused.Tables, m.unknownTable(name, known, "HardReset without Tables takes it away", "name the prefix in CompareOptions.SchemaPrefixes where only the source has it"))
 				return
 			}
 		}
 		folded := FoldName(t.Name)
 		if folded == FoldName(md.table.Name) {
-			refused.Tables = append(refused.Tables, TableError{Table: name, Reason: "is the metadata table: HardReset without Tables drops it"})
+			refused.Tables = append(refused.Tables, TableError{Table: name, Reason: "is the metadata table: HardReset without Tables takes it away"})
 			return
 		}
 		if !seen[folded] {
@@ -676,7 +676,7 @@ func checkData(ctx context.Context, tx Tx, tables []Table, rt ReceiptTable) (str
 	case err != nil:
 		return err.Error(), nil
 	case ok != rt.Present && ok:
-		return "exists now: a cycle has begun", nil
+		return "exists now: a cycle has begun, or it was undone already", nil
 	case ok != rt.Present:
 		return "no longer exists", nil
 	case !ok:
@@ -692,7 +692,7 @@ func checkData(ctx context.Context, tx Tx, tables []Table, rt ReceiptTable) (str
 		return "", err
 	}
 	if rows != rt.Rows {
-		return fmt.Sprintf("has %s rows now and had %s: a cycle has begun", formatCount(rows), formatCount(rt.Rows)), nil
+		return fmt.Sprintf("has %s rows now and had %s: a cycle has begun, or somebody else changed it", formatCount(rows), formatCount(rt.Rows)), nil
 	}
 	return "", nil
 }
@@ -756,7 +756,7 @@ func (m *Mirror) restoreRows(ctx context.Context, tx Tx, tables []Table, receipt
 			}
 		case slices.Contains(rt.Actions, ActionDeleteMetadata):
 			if len(current) > 0 {
-				refuse("has a metadata row again: a cycle has begun")
+				refuse("has a metadata row again: it was undone already, or a cycle has begun")
 				continue
 			}
 			for _, row := range rt.Metadata {

@@ -186,10 +186,6 @@ const (
 	lackingShare  = 4 // one in
 )
 
-// neverMirrored is how many tables that are never mirrored a mirror without a
-// metadata table has when it is a customer's database.
-const neverMirrored = 3
-
 // lacking returns what is to be said about a side that lacks tables of listed,
 // "" for nothing.
 func lacking(side string, listed int, lacks []string) string {
@@ -214,9 +210,9 @@ func (m *Mirror) mirrorMistakes(mir contents) []string {
 	case len(mir.others) > 0:
 		return []string{fmt.Sprintf("the mirror has no metadata table %s, but %s: is the context identifier right?",
 			shown(m.names.table), strings.Join(mir.others, ", "))}
-	case len(mir.never) >= neverMirrored && !mir.replica && mir.kept == "":
+	case len(mir.never) > 0 && !mir.replica && mir.kept == "":
 		return []string{fmt.Sprintf("the mirror has no metadata table, but tables that are never mirrored, such as %s: is it the customer's own database?",
-			strings.Join(mir.never[:neverMirrored], ", "))}
+			strings.Join(mir.never[:min(len(mir.never), 3)], ", "))}
 	default:
 		return nil
 	}

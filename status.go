@@ -115,7 +115,6 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 	case MirrorReplica:
 		seen[FoldName(replicaState)] = true
 	case MirrorAwaitingFirstCycle:
-		st.Warnings = otherCustomers(tables)
 		if len(tables) == 0 {
 			st.Warnings = append(st.Warnings, noTables)
 		}
@@ -168,6 +167,9 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 		}
 	}
 	st.Mistakes = m.mirrorMistakes(m.contentsOf(tables, func(name string) string { return name }))
+	if st.State == MirrorAwaitingFirstCycle && st.Mistakes == nil {
+		st.Warnings = append(st.Warnings, otherCustomers(tables)...)
+	}
 	var absent []string
 	listed := 0
 	for _, t := range st.Tables {
@@ -243,7 +245,7 @@ func (s *Status) WriteText(w io.Writer) error {
 		g.row(t.Table, string(t.State), formatCount(t.Rows), formatLSN(t.LSN), t.Reason)
 	}
 	note := ""
-	if s.State == MirrorAwaitingFirstCycle {
+	if s.State == MirrorAwaitingFirstCycle && s.Mistakes == nil {
 		note = fmt.Sprintf(" (no table %s: the next cycle creates it and populates everything)", printable(s.MetadataTable))
 	}
 	if s.State == MirrorReplica {

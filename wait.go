@@ -579,7 +579,11 @@ func (r *WaitReport) WriteText(w io.Writer) error {
 		return slices.ContainsFunc(r.Tables, func(t WaitTable) bool { return t.State == s })
 	}
 	if state(WaitRequested) && !state(WaitFilling) {
-		fmt.Fprintf(&b, "The next cycle is to be expected by %s.\n", r.Next.Format(time.DateTime+" MST"))
+		expected := "is to be"
+		if r.Next.Before(r.Time) {
+			expected = "was to be"
+		}
+		fmt.Fprintf(&b, "The next cycle %s expected by %s.\n", expected, r.Next.Format(time.DateTime+" MST"))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

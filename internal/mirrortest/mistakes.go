@@ -284,7 +284,7 @@ func mistakes() []mistake {
 		{"a mirror without tables", func(w *mistaken) { w.asStore, w.mirrorIsRight = seeing{w.store, nothing}, false },
 			but(but(everywhere(mirror.ErrNoMetadata, "there are no tables at all: unless the mirror is new, check the database, the schema and the login's permissions"),
 				outcome{reason: asNew}, "Status", "Compare", "Recheck", "Heal", "Fleet.Status", "Fleet.Compare"),
-				outcome{is: mirror.ErrNoTables, text: "there is nothing to do"}, "Plan", "Apply")},
+				outcome{is: mirror.ErrNothingToDo, text: "nothing to do"}, "Plan", "Apply")},
 		{"a source that sees half the tables", func(w *mistaken) { w.asSource = seeing{w.customer, half} },
 			but(sourceMistake(wrong, "the source lacks 4 of the 8 tables that the metadata table lists"),
 				outcome{is: wrong, text: "the source lacks 4 of the 8 tables that the metadata table lists"}, "Apply")},

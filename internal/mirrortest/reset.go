@@ -120,7 +120,7 @@ func resetScenarios() []scenario {
 				require.Equal(t, []mirror.TableError{
 					{Table: "persom", Closest: "person"},
 					{Table: "contact; drop table contact"},
-					{Table: "Cust10195_mirroring", Reason: "is the metadata table: HardReset without Tables drops it"},
+					{Table: "Cust10195_mirroring", Reason: "is the metadata table: HardReset without Tables takes it away"},
 				}, e.Tables)
 				require.ErrorContains(t, err, `"persom" (did you mean "person"?)`)
 			})
