@@ -6,9 +6,9 @@ import (
 	"fmt"
 )
 
-// ErrTooMuch: more of a mirror would be reset than a real incident damages, so
-// the source may be the wrong database. Nothing was changed. It comes as a
-// [LimitError].
+// ErrTooMuch says that more of a mirror would be reset than a real incident
+// damages, so the source may be the wrong database. Nothing was changed. It comes
+// as a [LimitError].
 var ErrTooMuch = errors.New("too much would be reset")
 
 // LimitError is what Apply, Heal and [Report.Err] return with ErrTooMuch. It

@@ -19,8 +19,9 @@ const ContextID = "Cust10195"
 // Open returns a Store of a database without tables that no one else uses.
 type Open func(t testing.TB) mirror.Store
 
-// Skip leaves out one scenario, named as its test is ("compare/identical"), and
-// gives the reason to whoever reads the test's output.
+// Skip leaves out one scenario, named as its test is ("compare/identical"), or
+// all scenarios of an area ("spellings"), and gives the reason to whoever reads
+// the test's output.
 type Skip struct{ Scenario, Reason string }
 
 // Run runs all scenarios but those skipped.
@@ -30,6 +31,7 @@ func Run(t *testing.T, open Open, skips ...Skip) {
 		area{"compare", compareScenarios()},
 		area{"sides", sideScenarios()},
 		area{"traps", trapScenarios()},
+		area{"spellings", scenariosOf(spellings())},
 		area{"reset", resetScenarios()},
 		area{"hard reset", hardResetScenarios()},
 		area{"undo", undoScenarios()},
@@ -54,6 +56,7 @@ type area struct {
 func run(t *testing.T, source, open Open, skips []Skip, areas ...area) {
 	known, reasons := map[string]bool{}, map[string]string{}
 	for _, a := range areas {
+		known[a.name] = true
 		for _, s := range a.scenarios {
 			known[a.name+"/"+s.name] = true
 		}
@@ -64,6 +67,9 @@ func run(t *testing.T, source, open Open, skips []Skip, areas ...area) {
 	}
 	for _, a := range areas {
 		t.Run(a.name, func(t *testing.T) {
+			if reason := reasons[a.name]; reason != "" {
+				t.Skip(reason)
+			}
 			for _, s := range a.scenarios {
 				t.Run(s.name, func(t *testing.T) {
 					if reason := reasons[a.name+"/"+s.name]; reason != "" {
@@ -151,7 +157,7 @@ func (t *env) load(store mirror.Store, tables ...table) {
 			if err := tx.Create(t.Context(), def); err != nil {
 				return err
 			}
-			if len(tb.rows) == 0 {
+			if len(tb.rows) == 0 || tb.isSpelled() {
 				continue
 			}
 			if err := tx.Insert(t.Context(), def, def.ColumnNames(), tb.rows); err != nil {
@@ -160,6 +166,11 @@ func (t *env) load(store mirror.Store, tables ...table) {
 		}
 		return nil
 	}))
+	for _, tb := range tables {
+		if tb.isSpelled() {
+			t.insertSpelled(store, tb)
+		}
+	}
 }
 
 // source returns another store with these tables.

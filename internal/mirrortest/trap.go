@@ -104,8 +104,12 @@ func (d diff) text(t *env, columns []mirror.Column) string {
 }
 
 func trapScenarios() []scenario {
+	return append(scenariosOf(traps()), changingScenarios()...)
+}
+
+func scenariosOf(traps []trap) []scenario {
 	var list []scenario
-	for _, tr := range traps() {
+	for _, tr := range traps {
 		list = append(list, scenario{name: tr.name, run: func(t *env) {
 			t.Log("a trap, because " + tr.reason)
 			for i := range tr.pairs {
@@ -123,7 +127,7 @@ func trapScenarios() []scenario {
 			}
 		}})
 	}
-	return append(list, changingScenarios()...)
+	return list
 }
 
 // check compares every pair, one way or the other.

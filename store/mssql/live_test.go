@@ -369,7 +369,8 @@ func TestScenarios(t *testing.T) {
 	}
 	skips := append(trapSkips(t),
 		mirrortest.Skip{Scenario: "compare/keys that only look alike, strings", Reason: blanks},
-		mirrortest.Skip{Scenario: "compare/keys that only look alike, bytes", Reason: zeros})
+		mirrortest.Skip{Scenario: "compare/keys that only look alike, bytes", Reason: zeros},
+		mirrortest.Skip{Scenario: "spellings", Reason: "a column of SQL Server holds values of its type alone, and each has one spelling"})
 	if isBabelfish(t) {
 		const brackets = "Babelfish does not parse ]] in a quoted name"
 		skips = append(skips, mirrortest.Skip{Scenario: "compare/keys that only look alike, GUIDs", Reason: guidOrder},

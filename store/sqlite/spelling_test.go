@@ -2,6 +2,7 @@ package sqlite_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -144,6 +145,33 @@ func TestSpellingsOfKeys(t *testing.T) {
 				require.NoError(t, err)
 				waited, err := m.Wait(t.Context(), nil, &mirror.WaitOptions{Tables: []string{"t"}, Source: source, Report: again})
 				require.ErrorIs(t, err, mirror.ErrLostReset, "%s", waited)
+
+				// Healing takes them for no less than they are, and a cycle that sends
+				// every row for all there is to do.
+				cycle := func(populate bool) *mirror.HealReport {
+					m, err := mirror.New("C1", target, &mirror.Options{Sleep: func(context.Context, time.Duration) error {
+						var lsn int64
+						if err := targetDB.Get(&lsn, "SELECT LSN FROM C1_mirroring"); err != nil {
+							return err
+						}
+						if lsn < 0 && populate {
+							s.fill(t, targetDB, picks[1], none, one)
+						}
+						_, err := targetDB.Exec("UPDATE C1_mirroring SET LSN = max(LSN, 6) + 1")
+						return err
+					}})
+					require.NoError(t, err)
+					h, err := m.Heal(t.Context(), source, &mirror.HealOptions{Rounds: 1, MaxTableShare: 1})
+					require.NoError(t, err, "%s", h)
+					return h
+				}
+				h := cycle(false)
+				require.False(t, h.Healed, "%s", h)
+				require.NotNil(t, h.Rounds[0].Receipt, "%s", h)
+				require.EqualValues(t, 2, h.Rounds[len(h.Rounds)-1].Report.Tables[0].Diverged, "%s", h)
+				h = cycle(true)
+				require.True(t, h.Healed, "%s", h)
+				require.Len(t, h.Rounds, 2, "%s", h)
 			})
 		}
 	}
