@@ -94,7 +94,10 @@ type Digester interface {
 
 	// DigestEvery cuts the rows into ranges of n rows, of which the last may
 	// have fewer, and returns their digests in key order, each with its First
-	// key. After q.Limit rows it stops, as Rows does. No rows are no digests.
+	// key. Rows whose keys CompareKeys calls equal, such as two spellings of one
+	// number, are in one range, which can then have more than n rows and those
+	// behind it fewer. After q.Limit rows it stops, as Rows does. No rows are no
+	// digests.
 	DigestEvery(ctx context.Context, q Query, n int64) ([]Digest, error)
 
 	// DigestAt cuts the rows before each of the keys cuts, which are in

@@ -115,10 +115,15 @@ func (p *part) sourceWindow(ctx context.Context, from, before Row, n, ranges int
 		return w
 	}
 	rows := digestedRows(w.source)
-	if ranges > 0 && int64(len(w.source)) > ranges {
-		w.before, w.last = w.source[ranges].First, false
-		w.source = w.source[:ranges]
-		rows--
+	if q.Limit > 0 && rows >= q.Limit { // the last range may go on
+		n := len(w.source) - 1
+		if n == 0 {
+			w.err = errNoDigest{fmt.Errorf("source: digests that contradict themselves: a range of more than %s rows", formatCount(rows))}
+			return w
+		}
+		w.before, w.last = w.source[n].First, false
+		rows -= w.source[n].Rows
+		w.source = w.source[:n]
 	}
 	w.took = r.c.m.clock().Sub(started)
 	w.err = r.c.sourcePace.wait(ctx, rows)
@@ -221,6 +226,10 @@ func (p *part) digest(ctx context.Context) error {
 // compareWindow takes over the ranges whose digests are the same. In the others
 // it looks closer when drill is true, and compares rows when not, or when most of
 // the ranges differ anyway.
+//
+// When a range turns out to have other rows than its digest counted, one of them
+// may be in a later range: one with the key that the range ends before, which the
+// source's digests cut apart. So rows are compared until the numbers agree.
 func (p *part) compareWindow(ctx context.Context, w window, drill bool) error {
 	if w.err != nil {
 		return w.err
@@ -243,15 +252,17 @@ func (p *part) compareWindow(ctx context.Context, w window, drill bool) error {
 	}
 	drill = drill && (2*differing <= len(w.source) || len(w.source) == 1)
 	piece := max(1, p.r.c.opts.DigestRows/digestBatch)
+	astray := int64(0) // rows of digests that the ranges did not have, so far
 	for i := 0; i < len(w.source); {
 		first := i
 		i++
 		switch {
-		case same(first):
+		case astray == 0 && same(first):
 			p.take(findings{SourceRows: w.source[first].Rows, MirrorRows: w.mirror[first].Rows}, end(first))
 			p.r.progress(w.source[first].Rows)
-		case drill && w.source[first].Rows > 2*piece:
+		case drill && astray == 0 && w.source[first].Rows > 2*piece:
 			closer := p.sourceWindow(ctx, p.next, end(first), piece, 0)
+			astray = w.source[first].Rows - digestedRows(closer.source)
 			p.mirrorWindow(ctx, &closer)
 			if err := p.compareWindow(ctx, closer, false); err != nil {
 				return err
@@ -260,9 +271,11 @@ func (p *part) compareWindow(ctx context.Context, w window, drill bool) error {
 			for !drill && i < len(w.source) && !same(i) {
 				i++
 			}
+			before := p.found.SourceRows
 			if err := p.stream(ctx, end(i-1), time.Time{}); err != nil {
 				return err
 			}
+			astray += digestedRows(w.source[first:i]) - (p.found.SourceRows - before)
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package mirror_test
 
 import (
 	"context"
+	"iter"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -167,5 +168,50 @@ func TestAuto(t *testing.T) {
 			require.EqualValues(t, 20, tr.Changed)
 			require.EqualValues(t, 2000, tr.SourceRows)
 		})
+	}
+}
+
+// twice is a source that has one key in two spellings, and cuts between them: the
+// first range counts the second row, which the next one begins with.
+type twice struct {
+	digester
+	key int64
+}
+
+func (s twice) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, error] {
+	return func(yield func([]mirror.Row, error) bool) {
+		for batch, err := range s.Store.Rows(ctx, q) {
+			batch = slices.Clone(batch)
+			if i := slices.IndexFunc(batch, func(r mirror.Row) bool { return r[0] == s.key }); i >= 0 {
+				batch = slices.Insert(batch, i, batch[i])
+			}
+			if !yield(batch, err) {
+				return
+			}
+		}
+	}
+}
+
+// A row that the mirror lacks is missing even when the source's digests are cut
+// between two rows that Compare cannot tell apart by their key: at every size, so
+// that rows are compared at once, and after a closer look.
+func TestDigestsCutWithinAKey(t *testing.T) {
+	for _, n := range []int64{1, 10, 320} {
+		source, store := twins(1000, func(int) bool { return false })
+		first := true
+		cut := twice{digester{source, func(d []mirror.Digest) []mirror.Digest {
+			if first && len(d) > 1 {
+				d[0].Rows++
+				d[0].Sum += "0"
+				first = false
+			}
+			return d
+		}, nil}, n}
+		report, err := newMirror(t, store, nil).Compare(t.Context(), cut, &mirror.CompareOptions{Strategy: mirror.StrategyDigest, DigestRows: n})
+		require.NoError(t, err)
+		tr := report.Table("contact")
+		require.False(t, first)
+		require.Equal(t, []int64{1, 1001, 1000}, []int64{tr.Missing, tr.SourceRows, tr.MirrorRows}, "%d rows a digest: %s", n, report)
+		require.Equal(t, mirror.StrategyDigest, tr.Strategy)
 	}
 }

@@ -32,6 +32,9 @@ func (s *Store) DigestEvery(ctx context.Context, q mirror.Query, n int64) ([]mir
 	var digests []mirror.Digest
 	for start := 0; start < len(r.rows); {
 		end := start + int(min(n, int64(len(r.rows)-start)))
+		for end < len(r.rows) && r.key.compareBound(r.rows[end], r.keyOf(r.rows[end-1])) == 0 {
+			end++
+		}
 		d := r.sum(r.rows[start:end])
 		d.First = r.keyOf(r.rows[start]).Clone()
 		digests = append(digests, d)

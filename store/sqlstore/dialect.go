@@ -185,8 +185,15 @@ type Digests struct {
 	// cancel another. It holds hash once. It is NULL or 0 for no rows.
 	Total func(hash string) string
 
+	// Repeats is true when an engine takes two spellings of one value for two
+	// keys, so that a primary key can hold keys that mirror.CompareKeys calls
+	// equal. Rows are then numbered by RANK, and First must do without its
+	// condition, which no row of a group may meet.
+	Repeats bool
+
 	// First returns the value of a column in that row of a group which meets
-	// a condition. Default: MAX(CASE WHEN condition THEN column END).
+	// a condition: the one with the least number, by which groups are ordered.
+	// Default: MAX(CASE WHEN condition THEN column END).
 	First func(t mirror.Type, condition, column string) string
 
 	// Values returns a table for FROM, of rows such as "(1, ?), (2, ?)" and

@@ -232,7 +232,8 @@ func (g *digester) run(ctx context.Context, q sqlx.QueryerContext, values mirror
 }
 
 // every writes a statement that numbers the rows and groups them by n. The
-// hash stands inside, so that what is grouped is small.
+// hash stands inside, so that what is grouped is small. Rows with one key have
+// one number where keys can repeat, so that no group ends between them.
 func (g *digester) every(q mirror.Query, n int64) error {
 	if n < 1 {
 		return fmt.Errorf("ranges of %d rows", n)
@@ -253,7 +254,11 @@ func (g *digester) every(q mirror.Query, n int64) error {
 	}
 	by := strings.Join(order, ", ")
 	head, tail := g.d.limit(q.Limit)
-	g.printf(" FROM (SELECT %sROW_NUMBER() OVER (ORDER BY %s) AS n", head, by)
+	rank := "ROW_NUMBER"
+	if g.d.Digests.Repeats {
+		rank = "RANK"
+	}
+	g.printf(" FROM (SELECT %s%s() OVER (ORDER BY %s) AS n", head, rank, by)
 	for i, c := range g.key {
 		g.printf(", %s AS k%d", c.selected(), i)
 	}
