@@ -122,7 +122,11 @@ func (r *reader) readDriver(ctx context.Context, dc any, yield func([]mirror.Row
 	if err != nil {
 		return err
 	}
-	err = r.batches(ctx, func(row mirror.Row) error { return rows.Next(row) }, yield)
+	err = r.batches(ctx, func(row mirror.Row) error {
+		err := rows.Next(row)
+		keepEmpty(row)
+		return err
+	}, yield)
 	if cerr := rows.Close(); cerr != nil {
 		r.broken = true
 		switch {
@@ -225,7 +229,21 @@ func scanRow(rows *sql.Rows, row mirror.Row, dest []any) error {
 	for i, v := range values {
 		row[i] = v
 	}
+	keepEmpty(row)
 	return nil
+}
+
+// emptyBytes is a value of no bytes.
+var emptyBytes driver.Value = []byte{}
+
+// keepEmpty makes a value of what a driver gives for no bytes. SQLite's gives a
+// nil slice, and binds that as NULL.
+func keepEmpty(row mirror.Row) {
+	for i, v := range row {
+		if b, ok := v.([]byte); ok && b == nil {
+			row[i] = emptyBytes
+		}
+	}
 }
 
 // batches fills batches from next until it returns io.EOF, the consumer stops,

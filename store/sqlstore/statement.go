@@ -146,6 +146,9 @@ func (c column) value(v any) (any, error) {
 		if !c.anyValue {
 			return nil, fmt.Errorf("column %s: this engine holds no value that is not %s: %w", c.Name, c.Type, errors.ErrUnsupported)
 		}
+		if b, ok := as.Value.([]byte); ok && b == nil {
+			return emptyBytes, nil
+		}
 		return as.Value, nil
 	}
 	n, err := mirror.Normalize(c.Type, v)

@@ -331,6 +331,25 @@ func deliveringTime(change func(x time.Time) time.Time) *broken {
 	})
 }
 
+// nilBytes reads empty bytes as a nil slice.
+func nilBytes(outside, inside bool) mirror.Store {
+	return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+		if _, ok := src.(mirror.Tx); ok && !inside || !ok && !outside {
+			return src.Rows(ctx, q)
+		}
+		return eachBatch(src.Rows(ctx, q), func(batch []mirror.Row) []mirror.Row {
+			for _, r := range batch {
+				for i, v := range r {
+					if b, ok := v.([]byte); ok && len(b) == 0 {
+						r[i] = []byte(nil)
+					}
+				}
+			}
+			return batch
+		})
+	}}
+}
+
 // eachBatch changes batches on their way. A batch that becomes nil is left out.
 func eachBatch(seq rowSeq, change func(batch []mirror.Row) []mirror.Row) rowSeq {
 	return func(yield func([]mirror.Row, error) bool) {
@@ -2093,6 +2112,11 @@ var brokenStores = []struct {
 			return i.Identity(context.WithoutCancel(ctx))
 		}}
 	}, []string{"identity/cancelled"}},
+
+	// Empty bytes.
+	{"empty bytes are a nil slice", func() mirror.Store { return nilBytes(true, true) }, []string{"values/empty-bytes"}},
+	{"empty bytes are a nil slice in a transaction", func() mirror.Store { return nilBytes(false, true) }, []string{"values/empty-bytes"}},
+	{"empty bytes are a nil slice outside of one", func() mirror.Store { return nilBytes(true, false) }, []string{"values/empty-bytes"}},
 
 	// Values of other types.
 	{"every value is a Verbatim", func() mirror.Store {

@@ -3,6 +3,7 @@ package storetest
 import (
 	"bytes"
 	"database/sql/driver"
+	"iter"
 	"math"
 	"strings"
 	"time"
@@ -23,6 +24,7 @@ func valueContracts() []contract {
 		contract{"literals", goLiterals},
 		contract{"large", largeValues},
 		contract{"null-empty-blank", nullEmptyBlank},
+		contract{"empty-bytes", emptyBytes},
 		contract{"insert-copies", insertCopies})
 }
 
@@ -264,6 +266,49 @@ func nullEmptyBlank(t *env) {
 				return err
 			})
 		}
+	}
+}
+
+// emptyBytes: no bytes are a value and not a nil slice, which is NULL to whoever
+// writes it back, wherever they are read.
+func emptyBytes(t *env) {
+	def := table("empties", []string{"id"}, notNull("id", "int"), nullable("v", "varbinary(10)"), nullable("s", "varbinary(max)"))
+	row := mirror.Row{int64(1), []byte{}, []byte{}}
+	tab := t.load(def, row)
+	var read mirror.Row
+	check := func(what string, batches iter.Seq2[[]mirror.Row, error]) {
+		t.Helper()
+		n := 0
+		for batch, err := range batches {
+			require.NoError(t, err, what)
+			for _, r := range batch {
+				n++
+				for i, v := range r[1:] {
+					b, ok := v.([]byte)
+					require.True(t, ok && b != nil && len(b) == 0, "%s: column %q is %#v", what, def.Columns[i+1].Name, v)
+				}
+				read = append(mirror.Row(nil), r...)
+			}
+		}
+		require.Equal(t, 1, n, what)
+	}
+	for _, q := range []mirror.Query{{Table: tab}, {Table: tab, Verbatim: true}} {
+		check("Source.Rows", t.src.Rows(t.Context(), q))
+		t.update(func(tx mirror.Tx) error {
+			check("Tx.Rows", tx.Rows(t.Context(), q))
+			for _, cells := range [][]mirror.Cell{cells(cell("v", read[1])), cells(cell("s", read[2]))} {
+				n, err := tx.Delete(t.Context(), tab, cells)
+				if err != nil {
+					return err
+				}
+				require.EqualValues(t, 1, n, "rows whose %q is empty", cells[0].Column)
+				if err := tx.Insert(t.Context(), tab, tab.ColumnNames(), []mirror.Row{read}); err != nil {
+					return err
+				}
+			}
+			check("Tx.Rows of what was read and inserted", tx.Rows(t.Context(), q))
+			return nil
+		})
 	}
 }
 

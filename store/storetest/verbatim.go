@@ -50,7 +50,7 @@ func otherValues(t *env) {
 	}{
 		{"bigint", "five", "five"}, {"bigint", 5.5, 5.5}, {"bigint", []byte("5"), []byte("5")}, {"bit", int64(7), int64(7)},
 		{"decimal(9,2)", "no", "no"}, {"decimal(9,2)", []byte("1.5"), []byte("\x001.5")}, {"datetime", int64(1577836800), int64(1577836800)}, {"datetime", "never", "never"},
-		{"varbinary(9)", "text", "text"},
+		{"varbinary(9)", "text", "text"}, {"bigint", []byte{}, []byte{}}, {"nvarchar(9)", []byte{}, []byte{}},
 	} {
 		what := fmt.Sprintf("%T %v in a column of type %s", c.stored, c.stored, c.typ)
 		value := mirror.Verbatim{Value: c.stored}
