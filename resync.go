@@ -45,7 +45,8 @@ type ResetOptions struct {
 // A table without a metadata row needs no reset, because the next cycle sends
 // everything anyway; it is left alone, and the Receipt says so. Without a metadata table the
 // error is ErrNoMetadata; a table with several metadata rows, one that another row
-// may mean, too, and one whose LSN a constraint does not let be -1 are ErrMetadata.
+// may mean, too, one whose LSN a constraint does not let be -1, and one where a
+// trigger changes what was written are ErrMetadata.
 // With ErrOutcomeUnknown the Receipt comes along: it records what was done if it
 // was done, and its Outcome says that this is not known.
 //
@@ -526,7 +527,7 @@ func (m *Mirror) apply(ctx context.Context, r *resync, tx Tx, receipt *Receipt) 
 		}
 	}
 	if r.dryRun {
-		return nil
+		return m.checkWritten(ctx, r, tx, receipt)
 	}
 	for _, rt := range receipt.Tables {
 		if len(rt.Actions) == 0 {
@@ -549,7 +550,64 @@ func (m *Mirror) apply(ctx context.Context, r *resync, tx Tx, receipt *Receipt) 
 			}
 		}
 	}
+	return m.checkWritten(ctx, r, tx, receipt)
+}
+
+// checkWritten reads the metadata rows once more, because a trigger may have
+// changed what was written.
+func (m *Mirror) checkWritten(ctx context.Context, r *resync, tx Tx, receipt *Receipt) error {
+	if !slices.ContainsFunc(receipt.Tables, func(rt ReceiptTable) bool { return len(rt.Actions) > 0 }) {
+		return nil
+	}
+	md, err := m.readMetadata(ctx, tx, r.tables)
+	if err != nil {
+		return err
+	}
+	refused := &Error{Op: string(r.op), ContextID: m.contextID, Err: ErrMetadata}
+	for _, rt := range receipt.Tables {
+		reason := ""
+		switch {
+		case slices.Contains(rt.Actions, ActionResetLSN):
+			reason = md.notWritten(rt.Table, m.reset(rt.Metadata))
+		case slices.Contains(rt.Actions, ActionDeleteMetadata):
+			reason = md.notWritten(rt.Table, nil)
+		}
+		if reason != "" {
+			refused.Tables = append(refused.Tables, TableError{Table: rt.Table, Reason: reason})
+		}
+	}
+	if len(refused.Tables) > 0 {
+		return refused
+	}
 	return nil
+}
+
+// notWritten says that a table does not have the number of metadata rows, or a
+// single one not the LSN, that was just written, "" when it has.
+func (md *metadata) notWritten(table string, written [][]Cell) string {
+	is := md.cellsOf(table)
+	if len(is) != len(written) {
+		return fmt.Sprintf("has %d metadata rows after a write that leaves %d: a trigger of the metadata table changes that", len(is), len(written))
+	}
+	if len(is) != 1 {
+		return ""
+	}
+	lsn := func(row []Cell) Cell {
+		i := slices.IndexFunc(row, func(c Cell) bool { return FoldName(c.Column) == FoldName(md.lsn.Name) })
+		if i < 0 {
+			return Cell{}
+		}
+		n, problem := readLSN(row[i].Value)
+		if n == nil {
+			return Cell{Value: row[i].Value, Column: problem}
+		}
+		return Cell{Value: int64(*n)}
+	}
+	now, want := lsn(is[0]), lsn(written[0])
+	if sameCells([]Cell{now}, []Cell{want}) {
+		return ""
+	}
+	return fmt.Sprintf("has LSN %s after it was set to %s: a trigger of the metadata table changes it", now.text(), want.text())
 }
 
 // deleteRows deletes all metadata rows of one table.
@@ -764,6 +822,20 @@ func (m *Mirror) restoreRows(ctx context.Context, tx Tx, tables []Table, receipt
 					return fmt.Errorf("%s: %w", shown(rt.Table), err)
 				}
 			}
+		}
+	}
+	if len(refused.Tables) > 0 {
+		return refused
+	}
+	if md, err = m.readMetadata(ctx, tx, tables); err != nil {
+		return err
+	}
+	for _, rt := range receipt.Tables {
+		if len(rt.Actions) == 0 {
+			continue
+		}
+		if reason := md.notWritten(rt.Table, rt.Metadata); reason != "" {
+			refused.Tables = append(refused.Tables, TableError{Table: rt.Table, Reason: reason})
 		}
 	}
 	if len(refused.Tables) > 0 {

@@ -204,3 +204,96 @@ func TestTypesOfLSN(t *testing.T) {
 		})
 	}
 }
+
+// What a trigger makes of a write is read before the transaction ends.
+func TestTriggersOfMetadata(t *testing.T) {
+	const (
+		reset  = "reset"
+		remove = "delete"
+		undo   = "undo"
+	)
+	for name, c := range map[string]struct{ trigger, refused, says string }{
+		"an LSN is set back": {
+			`AFTER UPDATE ON C1_mirroring WHEN new.LSN = -1 BEGIN UPDATE C1_mirroring SET LSN = old.LSN WHERE tablename = old.tablename; END`,
+			reset, `"contact" has LSN 812 after it was set to -1: a trigger of the metadata table changes it`,
+		},
+		"a row is deleted instead": {
+			`AFTER UPDATE ON C1_mirroring BEGIN DELETE FROM C1_mirroring WHERE tablename = old.tablename; END`,
+			reset, `"contact" has 0 metadata rows after a write that leaves 1: a trigger of the metadata table changes that`,
+		},
+		"a deleted row comes back": {
+			`AFTER DELETE ON C1_mirroring BEGIN INSERT INTO C1_mirroring VALUES (old.tablename, old.LSN, old.n); END`,
+			remove, `"contact" has 1 metadata rows after a write that leaves 0: a trigger of the metadata table changes that`,
+		},
+		"a truncation gives an LSN": {
+			`AFTER DELETE ON contact BEGIN UPDATE C1_mirroring SET LSN = 5 WHERE tablename = 'contact'; END`,
+			"truncate", `"contact" has LSN 5 after it was set to -1: a trigger of the metadata table changes it`,
+		},
+		"an LSN is not put back": {
+			`AFTER UPDATE ON C1_mirroring WHEN new.LSN > -1 BEGIN UPDATE C1_mirroring SET LSN = -1 WHERE tablename = old.tablename; END`,
+			undo + reset, `"contact" has LSN -1 after it was set to 812: a trigger of the metadata table changes it`,
+		},
+		"a row is put back with another LSN": {
+			`AFTER INSERT ON C1_mirroring BEGIN UPDATE C1_mirroring SET LSN = 3 WHERE tablename = new.tablename; END`,
+			undo + remove, `"contact" has LSN 3 after it was set to 812: a trigger of the metadata table changes it`,
+		},
+		"only another column changes": {`AFTER UPDATE ON C1_mirroring BEGIN UPDATE C1_mirroring SET n = n + 1 WHERE tablename = old.tablename; END`, "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, st := database(t, `
+				CREATE TABLE contact (contact_id int PRIMARY KEY);
+				INSERT INTO contact VALUES (1);
+				CREATE TABLE C1_mirroring (tablename nvarchar(128) NOT NULL, LSN bigint NOT NULL, n int);
+				INSERT INTO C1_mirroring VALUES ('contact', 812, 0);
+				CREATE TRIGGER tr `+c.trigger)
+			m := newMirror(t, st)
+			status := func() string {
+				s, err := m.Status(t.Context())
+				require.NoError(t, err)
+				return s.String()
+			}
+			for op, do := range map[string]func(dryRun bool) (*mirror.Receipt, error){
+				reset: func(dryRun bool) (*mirror.Receipt, error) {
+					return m.ResetTables(t.Context(), []string{"contact"}, &mirror.ResetOptions{DryRun: dryRun})
+				},
+				remove: func(dryRun bool) (*mirror.Receipt, error) {
+					return m.HardReset(t.Context(), &mirror.HardResetOptions{Confirm: "C1", Tables: []string{"contact"}, DryRun: dryRun})
+				},
+				"truncate": func(dryRun bool) (*mirror.Receipt, error) {
+					return m.ResetTables(t.Context(), []string{"contact"}, &mirror.ResetOptions{Truncate: true, DryRun: dryRun})
+				},
+			} {
+				if c.refused != op && c.refused != undo+op {
+					continue
+				}
+				before := status()
+				for _, dryRun := range []bool{true, false} {
+					r, err := do(dryRun)
+					if dryRun && op == "truncate" { // rows are not deleted for it
+						continue
+					}
+					if c.refused == op {
+						require.ErrorIs(t, err, mirror.ErrMetadata)
+						require.ErrorContains(t, err, c.says)
+						require.Nil(t, r)
+						require.Equal(t, before, status())
+						continue
+					}
+					require.NoError(t, err)
+					if dryRun {
+						continue
+					}
+					after := status()
+					err = m.Undo(t.Context(), r)
+					require.ErrorIs(t, err, mirror.ErrCannotUndo)
+					require.ErrorContains(t, err, c.says)
+					require.Equal(t, after, status())
+				}
+			}
+			if c.refused == "" {
+				_, err := m.ResetTables(t.Context(), []string{"contact"}, nil)
+				require.NoError(t, err)
+			}
+		})
+	}
+}
