@@ -165,6 +165,10 @@ func StoredValue(t Type, v any) (driver.Value, error) {
 			}
 			return x, nil
 		}
+	case float64:
+		if t.Kind() == KindFloat { // a real can hold more digits than its type has
+			return x, nil
+		}
 	case int64:
 		if f := float64(x); t.Kind() == KindFloat && (f >= 1<<63 || int64(f) != x) {
 			return x, nil
