@@ -266,7 +266,7 @@ func newMerge(plan tablePlan, maxSamples int) *merge {
 		case k == KindTimeOffset || isTime(ts) && ts != tm:
 			m.equal[i] = equalFunc(ts, tm)
 		}
-		if i >= plan.key || !orderImpliesEqual(ts, tm) {
+		if i >= plan.key || plan.anyValue || !orderImpliesEqual(ts, tm) {
 			m.compared = append(m.compared, i)
 		}
 	}

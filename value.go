@@ -89,14 +89,13 @@ func equalPlain(a, b driver.Value) bool {
 	}
 }
 
-// orderImpliesEqual reports whether two values of t that orderValues cannot
-// tell apart are always equal, so that a matched key need not be compared.
+// orderImpliesEqual reports whether two values of these types that orderValues
+// cannot tell apart are always equal, so that a matched key need not be compared.
+// It does not hold for values that are not of their type: 1 and 1.0.
 func orderImpliesEqual(ta, tb Type) bool {
 	switch ta.Kind() {
 	case KindFloat, KindTimeOffset, KindAny, KindOther:
 		return false
-	case KindBytes: // a BLOB column of SQLite holds 1 and 1.0, too
-		return ta.Length != MaxLength && ta.Kind() == tb.Kind()
 	default:
 		return ta.Kind() == tb.Kind()
 	}
