@@ -208,7 +208,7 @@ func (f findings) fill(t *TableReport, plan tablePlan) {
 	t.SourceRows, t.MirrorRows = f.SourceRows, f.MirrorRows
 	t.Missing, t.Extra, t.Changed, t.Duplicate = f.Missing, f.Extra, f.Changed, f.Duplicate
 	t.Pending, t.Diverged = f.Pending, f.Diverged
-	t.Samples, t.Differences = f.Samples, f.Keys
+	t.Samples, t.Differences = f.Samples, joined(f.Keys)
 	if f.Sampled > 0 {
 		t.RowBytes = f.Bytes / f.Sampled
 	}
@@ -217,6 +217,28 @@ func (f findings) fill(t *TableReport, plan tablePlan) {
 			t.ChangedColumns = append(t.ChangedColumns, ColumnCount{Column: plan.source[i].Name, Rows: n})
 		}
 	}
+}
+
+// joined makes one difference of those that nothing tells apart: of rows that
+// share a key, in two spellings or without uniqueness, and all their values.
+func joined(keys []Difference) []Difference {
+	type same struct {
+		kind  DiffKind
+		state DiffState
+		sum   string
+	}
+	seen := make(map[same]int, len(keys))
+	out := keys[:0]
+	for _, d := range keys {
+		id := same{d.Kind, d.State, d.Sum} // the sum is of the key, too
+		if i, ok := seen[id]; ok {
+			out[i].Rows += d.Rows
+			continue
+		}
+		seen[id] = len(out)
+		out = append(out, d)
+	}
+	return out
 }
 
 // writeValue writes a value so that different values are written differently.
