@@ -48,7 +48,7 @@ func everyWay() []*mirror.CompareOptions {
 // and is decided alike by every strategy.
 func TestLooseValues(t *testing.T) {
 	const create = `CREATE TABLE t (id int, d decimal_text(20,2), f float_blob, at datetime, b bit, g uniqueidentifier,
-		o datetimeoffset(3), i int, s nvarchar(2), PRIMARY KEY (id)) WITHOUT ROWID;`
+		o datetimeoffset(3), tod time(0), i int, s nvarchar(2), PRIMARY KEY (id)) WITHOUT ROWID;`
 	row := func(column, value string) string {
 		return create + "INSERT INTO t (id, " + column + ") VALUES (1, " + value + ")"
 	}
@@ -70,6 +70,9 @@ func TestLooseValues(t *testing.T) {
 		"a number and its text as float": {"f", "'1'", "1", false},
 		"a time without its fraction":    {"at", "'2026-02-03T04:05:06'", "'2026-02-03 04:05:06.000'", true},
 		"a time with its zone":           {"at", "'2026-02-03T04:05:06Z'", "'2026-02-03 04:05:06.000'", true},
+		"a time of day as datetime":      {"at", "'04:05:06'", "'0001-01-01 04:05:06'", false},
+		"a time of day with an offset":   {"o", "'04:05:06 +01:00'", "'0001-01-01 04:05:06 +01:00'", false},
+		"a date in a time of day":        {"tod", "'0001-01-01 04:05:06'", "'04:05:06'", false},
 		"a day that is not":              {"at", "'2026-02-30'", "'2026-03-02'", false},
 		"an epoch":                       {"at", "1577836800", "'2020-01-01 00:00:00.000'", false},
 		"two epochs":                     {"at", "1577836800", "1577836801", false},
@@ -104,6 +107,26 @@ func TestLooseValues(t *testing.T) {
 					require.NoError(t, err)
 					require.Equal(t, want, report.Tables[0].Verdict, "%d by %+v: %s", i, *opts, report)
 				}
+			}
+		})
+	}
+}
+
+// Two keys in one place of the order need not be equal.
+func TestLooseKeys(t *testing.T) {
+	for name, c := range map[string]struct{ source, mirror, a, b string }{
+		"the least integer and its float": {"int", "int", "-9223372036854775808", "-9223372036854775808.0"},
+		"bytes of two lengths":            {"varbinary(10)", "BLOB", "1", "1.0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			const create = "CREATE TABLE t (k %s NOT NULL PRIMARY KEY, v int); INSERT INTO t VALUES (%s, 1)"
+			_, source := database(t, fmt.Sprintf(create, c.source, c.a))
+			_, store := database(t, fmt.Sprintf(create, c.mirror, c.b))
+			for _, opts := range everyWay() {
+				opts.LooseTypes = true
+				report, err := newMirror(t, store).Compare(t.Context(), source, opts)
+				require.NoError(t, err)
+				require.EqualValues(t, 1, report.Table("t").Changed, "%+v: %s", *opts, report)
 			}
 		})
 	}

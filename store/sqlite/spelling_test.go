@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -305,6 +306,94 @@ func TestKeyInTwoSpellings(t *testing.T) {
 					require.Equal(t, []int64{1, 13, 12}, []int64{tr.Missing, tr.SourceRows, tr.MirrorRows}, "%s", report)
 				}
 			}
+		})
+	}
+}
+
+// anyStored is a value as others may have stored it: of any of SQLite's classes,
+// and often almost of the column's type.
+func anyStored(r *rand.Rand) string {
+	texts := []string{"5.", ".5", "+5", "-5", "5.0", "0.1", "00", "-0", ".", "+", "", "04:05:06", "2026-02-03", "2026-02-03 04:05:06.1234567", "0001-01-01 04:05:06",
+		"0000-02-29 23:59:59Z", "9999-12-31 23:59:59.999999999", "04:05:06 +01:00", "2026-02-03 04:05:06 +01:00", "0001-01-01 00:00:00 +14:00",
+		"9999-12-31 23:59:59 -23:59", "6F9619FF-8B86-D011-B42D-00C04FC964FF", "6f9619ff-8b86-d011-b42d-00c04fc964ff", "true", "\ufffd", "a b"}
+	switch r.IntN(6) {
+	case 0:
+		return fmt.Sprint(r.IntN(5) - 2)
+	case 1:
+		return fmt.Sprint(int64(r.Uint64()))
+	case 2:
+		return []string{"0.1", "-0.1", "0.5", "1e300", "-1e300", "1e999", "-1e999", "-9223372036854775808.0", "9223372036854775807.0", "-0.0", "3.4028236e38"}[r.IntN(11)]
+	case 3:
+		return fmt.Sprintf("%v", r.NormFloat64())
+	case 4:
+		return fmt.Sprintf("x'%X'", texts[r.IntN(len(texts))])
+	default:
+		return fmt.Sprintf("'%s'", texts[r.IntN(len(texts))])
+	}
+}
+
+// The bound that is made from a key is that key, whatever is stored: after a way
+// through JSON it finds the row again, and no range begins behind it.
+func TestBoundsAreTheKeys(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 2))
+	for _, typ := range []string{
+		"real_blob", "float_blob", "REAL", "decimal_text(19,4)", "money_text", "NUMERIC(9,2)", "int", "bigint", "bit", "nvarchar(4)", "varbinary(4)", "BLOB",
+		"uniqueidentifier", "date", "datetime", "datetime2(3)", "time(3)", "datetimeoffset(2)", "any_blob",
+	} {
+		t.Run(typ, func(t *testing.T) {
+			script := fmt.Sprintf("CREATE TABLE t (k %s NOT NULL, v int, PRIMARY KEY (k)) WITHOUT ROWID;", typ)
+			for i := range 120 {
+				script += fmt.Sprintf("INSERT OR IGNORE INTO t VALUES (%s, %d);", anyStored(r), i)
+			}
+			_, source := database(t, script)
+			changed, store := database(t, script+"UPDATE t SET v = -1; CREATE TABLE C1_mirroring (tablename nvarchar(128), LSN bigint); INSERT INTO C1_mirroring VALUES ('t', 5)")
+			var n int64
+			require.NoError(t, changed.Get(&n, "SELECT COUNT(*) FROM t"))
+			m := newMirror(t, store)
+			report, err := m.Compare(t.Context(), source, nil)
+			require.NoError(t, err)
+			require.EqualValues(t, n, report.Table("t").Changed, "%s", report)
+			report, err = m.Recheck(t.Context(), source, reportOf(t, report), &mirror.RecheckOptions{After: 1})
+			require.NoError(t, err)
+			require.Equal(t, []int64{n, 0}, []int64{report.Table("t").Diverged, report.Table("t").Pending}, "%s", report)
+
+			left, store := database(t, script+"DELETE FROM t WHERE v % 3 = 0")
+			require.NoError(t, left.Get(&n, "SELECT ? - COUNT(*) FROM t", n))
+			for _, opts := range []mirror.CompareOptions{{Strategy: mirror.StrategyDigest, DigestRows: 1}, {SplitRows: 1}} {
+				report, err := newMirror(t, store).Compare(t.Context(), source, &opts)
+				require.NoError(t, err)
+				require.Equal(t, n, report.Table("t").Missing, "%+v: %s", opts, report)
+			}
+		})
+	}
+}
+
+// Recheck takes the report of a key that repeats: two spellings of it, or a
+// mirror without uniqueness, with rows that are alike.
+func TestRecheckOfRepeatedKeys(t *testing.T) {
+	const metadata = "; CREATE TABLE C1_mirroring (tablename nvarchar(128), LSN bigint); INSERT INTO C1_mirroring VALUES ('t', 5)"
+	for name, c := range map[string]struct{ source, mirror string }{
+		"two spellings": {
+			"CREATE TABLE t (k datetime NOT NULL PRIMARY KEY, v int); INSERT INTO t VALUES ('2026-01-01', 1), ('2026-01-01 00:00:00', 1)",
+			"CREATE TABLE t (k datetime NOT NULL PRIMARY KEY, v int)",
+		},
+		"a mirror without a key": {
+			"CREATE TABLE t (k int NOT NULL PRIMARY KEY, v int); INSERT INTO t VALUES (1, 1)",
+			"CREATE TABLE t (k int NOT NULL, v int); INSERT INTO t VALUES (1, 1), (7, 1), (7, 2), (7, 1)",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, source := database(t, c.source)
+			_, store := database(t, c.mirror+metadata)
+			m := newMirror(t, store)
+			report, err := m.Compare(t.Context(), source, nil)
+			require.NoError(t, err)
+			tr := report.Table("t")
+			want := tr.Missing + tr.Extra
+			require.Equal(t, want, tr.Differences[0].Rows+int64(len(tr.Differences))-1, "%+v", tr.Differences)
+			report, err = m.Recheck(t.Context(), source, reportOf(t, report), &mirror.RecheckOptions{After: 1})
+			require.NoError(t, err)
+			require.Equal(t, []int64{want, 0}, []int64{report.Table("t").Diverged, report.Table("t").Pending}, "%s", report)
 		})
 	}
 }

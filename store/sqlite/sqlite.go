@@ -114,7 +114,7 @@ func (f *file) codec(t mirror.Type) sqlstore.Codec {
 		c.Encode = func(v driver.Value) any { return fixDecimal(t, string(v.([]byte))) }
 	case mirror.KindTime, mirror.KindTimeOfDay:
 		layout := timeLayout(t)
-		c.Decode = decodeTime
+		c.Decode = decodeTime(k)
 		// The driver does not guess at the layout of an expression, either.
 		c.Select = func(column string) string { return "+" + column }
 		c.Encode = func(v driver.Value) any { return v.(time.Time).Format(layout) }

@@ -53,7 +53,7 @@ func decode(k mirror.Kind, v driver.Value) driver.Value {
 		return decodeDecimal(v)
 	case mirror.KindTime, mirror.KindTimeOfDay:
 		if s, ok := v.(string); ok {
-			if t, ok := parseDateTime(s); ok {
+			if t, ok := parseTime(k, s); ok {
 				return t
 			}
 		}
@@ -74,13 +74,24 @@ func decode(k mirror.Kind, v driver.Value) driver.Value {
 }
 
 // decodeTime is decode for times of every row.
-func decodeTime(v driver.Value) (driver.Value, error) {
-	if s, ok := v.(string); ok {
-		if t, ok := parseDateTime(s); ok {
-			return t, nil
+func decodeTime(k mirror.Kind) func(v driver.Value) (driver.Value, error) {
+	return func(v driver.Value) (driver.Value, error) {
+		if s, ok := v.(string); ok {
+			if t, ok := parseTime(k, s); ok {
+				return t, nil
+			}
 		}
+		return v, nil
 	}
-	return v, nil
+}
+
+// parseTime is parseDateTime for a kind: a time of day is no point in time, and
+// has no date.
+func parseTime(k mirror.Kind, s string) (time.Time, bool) {
+	if dated := len(s) > 4 && s[4] == '-'; dated == (k == mirror.KindTimeOfDay) {
+		return time.Time{}, false
+	}
+	return parseDateTime(s)
 }
 
 var guidType = mirror.MustType("uniqueidentifier")
@@ -136,7 +147,7 @@ func parseTimeOffset(s string) (time.Time, bool) {
 	if i < 0 {
 		return time.Time{}, false
 	}
-	instant, ok := parseDateTime(s[:i])
+	instant, ok := parseTime(mirror.KindTimeOffset, s[:i])
 	if !ok || strings.HasSuffix(s[:i], "Z") {
 		return time.Time{}, false
 	}
@@ -265,7 +276,7 @@ func keyOf(_ *driversqlite.FunctionContext, args []driver.Value) (driver.Value, 
 	if s, ok := args[1].(string); ok {
 		switch k { // without what a value behind an interface costs
 		case mirror.KindTime, mirror.KindTimeOfDay:
-			if t, ok := parseDateTime(s); ok {
+			if t, ok := parseTime(k, s); ok {
 				buf := binary.BigEndian.AppendUint64(append(array[:0], keyTime), uint64(t.Unix())^1<<63)
 				return binary.BigEndian.AppendUint32(buf, uint32(t.Nanosecond())), nil
 			}
@@ -303,7 +314,7 @@ func appendValue(buf []byte, k mirror.Kind, v driver.Value) ([]byte, error) {
 	case string: // without what a value behind an interface costs
 		switch k {
 		case mirror.KindTime, mirror.KindTimeOfDay:
-			if t, ok := parseDateTime(s); ok {
+			if t, ok := parseTime(k, s); ok {
 				return appendTime(buf, t), nil
 			}
 		case mirror.KindDecimal:
