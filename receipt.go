@@ -1,8 +1,10 @@
 package mirror
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -48,7 +50,8 @@ type Receipt struct {
 	ContextID string    `json:"contextId"`
 	Operation Operation `json:"operation"`
 
-	// ID identifies the operation. It depends on all that the receipt records.
+	// ID identifies the operation. It depends on all that the receipt records, and
+	// a receipt that does not fit it any more is ErrInvalidReceipt.
 	ID string `json:"id,omitempty"`
 
 	// DryRun is true when nothing was done.
@@ -210,6 +213,9 @@ func (m *Mirror) checkReceipt(r *Receipt) error {
 			}
 		}
 	}
+	if r.ID != r.fingerprint() {
+		return fmt.Errorf("%w: its ID is not that of what it records: it was changed or damaged", ErrInvalidReceipt)
+	}
 	return nil
 }
 
@@ -232,20 +238,19 @@ func (m *Mirror) checkMetadataRow(t ReceiptTable, row []Cell) error {
 	return nil
 }
 
-// fingerprint identifies the receipt of one operation.
+// fingerprint identifies what a receipt records, which is all of it but what
+// became of the operation. It finds damage; who wants to can compute it anew.
 func (r *Receipt) fingerprint() string {
-	h := sha256.New()
-	fmt.Fprintf(h, "%q %q %s", r.ContextID, r.Operation, r.Time.Format(time.RFC3339Nano))
-	for _, t := range r.Tables {
-		fmt.Fprintf(h, "|%q %q %d", t.Table, t.Actions, t.Rows)
-		for _, row := range t.Metadata {
-			for _, c := range row {
-				fmt.Fprintf(h, " %q", c.Column)
-				writeValue(h, c.Value)
-			}
-		}
+	recorded := *r
+	recorded.ID, recorded.Outcome = "", ""
+	text, err := json.Marshal(recorded)
+	if err != nil {
+		text = []byte(err.Error())
 	}
-	return hex.EncodeToString(h.Sum(nil)[:8])
+	// What is no text is written so, and as itself once it was read back.
+	text = bytes.ReplaceAll(text, []byte(`\ufffd`), []byte("\ufffd"))
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:8])
 }
 
 // fingerprint identifies the columns and the key of a table.
