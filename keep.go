@@ -121,6 +121,10 @@ func (m *Mirror) losses(r *resync, md *metadata, receipt *Receipt) error {
 	if whole && !r.drop {
 		receipt.Kept = m.keptName()
 		if old, ok := m.kept(r.tables); ok {
+			if _, _, err := m.metadataColumns(old); err != nil {
+				return m.cannotUndo(string(r.op), old.Name,
+					"is in the way: the metadata table would get that name, and what has it is no metadata table: give it another one")
+			}
 			say("what the hard reset before this one kept: %s is dropped", shown(old.Name))
 		}
 		return nil
