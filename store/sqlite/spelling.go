@@ -52,7 +52,8 @@ type spellings struct {
 const maxKnown = 64
 
 // plain reports whether all times in columns of a table are stored by the one
-// layout of their type, so that they are in order as text. A table is looked
+// layout of their type, so that they are in order as text, and columns of types
+// that are no text hold none. A table is looked
 // through once for each state of the database.
 func (f *file) plain(ctx context.Context, conn *sqlx.Conn, table string, types []mirror.Type, columns []string) (bool, error) {
 	var id any
@@ -78,7 +79,12 @@ func (f *file) plain(ctx context.Context, conn *sqlx.Conn, table string, types [
 
 	conditions := make([]string, len(columns))
 	for i, c := range columns {
-		conditions[i] = fmt.Sprintf("NOT %s('%s', %s)", spelledFunction, timeLayout(types[i]), c)
+		switch types[i].Kind() {
+		case mirror.KindTime, mirror.KindTimeOfDay:
+			conditions[i] = fmt.Sprintf("NOT %s('%s', %s)", spelledFunction, timeLayout(types[i]), c)
+		default:
+			conditions[i] = fmt.Sprintf("typeof(%s) = 'text'", c)
+		}
 	}
 	var odd int
 	query := fmt.Sprintf("SELECT EXISTS (SELECT 1 FROM %s WHERE %s)", table, strings.Join(conditions, " OR "))

@@ -33,6 +33,7 @@ func dialect(db *sqlx.DB) *sqlstore.Dialect {
 	return &sqlstore.Dialect{
 		Tables:           tables,
 		Identity:         func(ctx context.Context, q sqlx.QueryerContext) (mirror.Identity, error) { return identity(ctx, q, db) },
+		Schema:           func() string { return "main" }, // a temporary table of the same name would come first
 		ColumnType:       columnType,
 		Prepare:          f.prepare,
 		Codec:            f.codec,
@@ -93,20 +94,29 @@ func (f *file) codec(t mirror.Type) sqlstore.Codec {
 	natural := func(order func(expr string) []string) {
 		c.Order, c.Bound = order, func(v driver.Value) any { return v }
 	}
+	collated := func(expr string) []string { return []string{expr + " COLLATE BINARY"} } // a column may have another one
+	// untexted is for types whose values are in SQLite's order but for text,
+	// which their columns hold as well.
+	untexted := func() {
+		if f.utf8.Load() {
+			natural(collated)
+		} else {
+			c.Plain = func(v driver.Value) any { return v }
+		}
+	}
 	switch k {
 	case mirror.KindBool, mirror.KindFloat:
 		// As an expression the column has no declared type, so the driver
 		// leaves its value alone.
 		c.Select = func(column string) string { return "+" + column }
-		natural(nil)
+		untexted()
 	case mirror.KindInt, mirror.KindBytes:
 		c.Decode = nil
-		natural(nil)
+		untexted()
 	case mirror.KindString, mirror.KindAny:
 		c.Decode = nil
 		if f.utf8.Load() { // in UTF-16 the order is another one
-			// A column may have another collation.
-			natural(func(expr string) []string { return []string{expr + " COLLATE BINARY"} })
+			natural(collated)
 		}
 		c.Equal = func(column, param string) string { return column + " = " + param + " COLLATE BINARY" }
 	case mirror.KindDecimal:
