@@ -155,7 +155,7 @@ func tables(ctx context.Context, q sqlx.QueryerContext) ([]mirror.Table, error) 
 		return nil, err
 	}
 	var virtual []string
-	err = sqlx.SelectContext(ctx, q, &virtual, "SELECT m.name FROM sqlite_schema AS m WHERE m.type = 'table' AND NOT "+plain+" ORDER BY m.name")
+	err = sqlx.SelectContext(ctx, q, &virtual, "SELECT m.name FROM main.sqlite_schema AS m WHERE m.type = 'table' AND NOT "+plain+" ORDER BY m.name")
 	if err != nil {
 		return nil, err
 	}
@@ -188,8 +188,8 @@ func tablesWhere(ctx context.Context, q sqlx.QueryerContext, condition string, a
 	err := sqlx.SelectContext(ctx, q, &columns, `
 		SELECT m.name AS table_name, c.name, c.type, c."notnull", c.dflt_value, c.pk, c.hidden,
 			c.pk > 0 AND m.sql NOT LIKE 'CREATE VIRTUAL %'
-				AND NOT EXISTS (SELECT 1 FROM pragma_index_list(m.name) AS i WHERE i.origin = 'pk') AS is_rowid
-		FROM sqlite_schema AS m, pragma_table_xinfo(m.name) AS c
+				AND NOT EXISTS (SELECT 1 FROM pragma_index_list(m.name, 'main') AS i WHERE i.origin = 'pk') AS is_rowid
+		FROM main.sqlite_schema AS m, pragma_table_xinfo(m.name, 'main') AS c
 		WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite\_%' ESCAPE '\' AND `+condition+`
 		ORDER BY m.name, c.cid`, args...)
 	if err != nil {
