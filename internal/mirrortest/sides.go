@@ -238,24 +238,24 @@ func sideScenarios() []scenario {
 		{name: "a sample has the state of its own difference", run: func(t *env) {
 			long := strings.Repeat("k", 60)
 			text := func(rows ...mirror.Row) table {
-				return table{name: "text", columns: []mirror.Column{notNull("k", "nvarchar(100)"), col("v", "int")}, key: []string{"k"}, rows: rows}
+				return table{name: "letter", columns: []mirror.Column{notNull("k", "nvarchar(100)"), col("v", "int")}, key: []string{"k"}, rows: rows}
 			}
 			first, second := long+"-the first 73", long+"-the second73"
 			require.Len(t, first, 73)
-			t.load(t.store, text(mirror.Row{first, 1}, mirror.Row{second, 1}), metadata("text", 5))
+			t.load(t.store, text(mirror.Row{first, 1}, mirror.Row{second, 1}), metadata("letter", 5))
 			source := t.source(text(mirror.Row{first, 2}, mirror.Row{second, 2}))
 			r := t.compare(source, nil)
-			require.Equal(t, r.Table("text").Samples[0].Key[0].String(), r.Table("text").Samples[1].Key[0].String(), "they print alike")
+			require.Equal(t, r.Table("letter").Samples[0].Key[0].String(), r.Table("letter").Samples[1].Key[0].String(), "they print alike")
 			e := env{T: t.T, store: t.store}
 			require.NoError(t, t.store.Update(t.Context(), func(tx mirror.Tx) error {
-				_, err := tx.Set(t.Context(), e.table("text"), []mirror.Cell{{Column: "k", Value: first}}, []mirror.Cell{{Column: "v", Value: 2}})
+				_, err := tx.Set(t.Context(), e.table("letter"), []mirror.Cell{{Column: "k", Value: first}}, []mirror.Cell{{Column: "v", Value: 2}})
 				return err
 			}))
 			for _, report := range []*mirror.Report{r, throughJSON(t, r)} {
 				again, err := t.mirror(nil).Recheck(t.Context(), source, report, nil)
 				require.NoError(t, err)
 				states := map[any]mirror.DiffState{}
-				for _, s := range again.Table("text").Samples {
+				for _, s := range again.Table("letter").Samples {
 					states[s.Key[0].Value] = s.State
 				}
 				require.Equal(t, map[any]mirror.DiffState{first: mirror.DiffArrived, second: mirror.DiffUnknown}, states)
