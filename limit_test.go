@@ -235,8 +235,8 @@ func TestAnotherCustomersDatabase(t *testing.T) {
 				for _, strategy := range []mirror.Strategy{mirror.StrategyStream, mirror.StrategyDigest} {
 					for _, tables := range [][]string{nil, {"contact"}} {
 						for _, most := range []int64{0, 30} {
-							if most > 0 && engine == "sqlite" {
-								continue // nothing of it is up to the engine
+							if engine == "sqlite" && (most > 0 || (tables == nil) != (strategy == mirror.StrategyDigest)) {
+								continue // what is refused is not up to the engine: each strategy once
 							}
 							t.Run(fmt.Sprintf("%s, %s, %v, at most %d", name, strategy, tables, most), func(t *testing.T) {
 								refuses(t, store, source, &mirror.CompareOptions{Strategy: strategy, Tables: tables, MaxDifferences: most})

@@ -109,6 +109,9 @@ func TestSpellingsOfKeys(t *testing.T) {
 			"mixed":               {func(i int) int { return i * 7 % 11 }, func(i int) int { return i * 5 % 13 }},
 			"one row of many":     {func(int) int { return 0 }, func(i int) int { return i / 513 }},
 		} {
+			if len(s.text(0)) == 1 && name != "as the store spells" {
+				continue // there is one spelling
+			}
 			t.Run(s.typ+" "+name, func(t *testing.T) {
 				t.Parallel()
 				sourceDB, source := database(t, "")
