@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 )
 
 // ErrTooMuch says that more of a mirror would be reset than a real incident
@@ -66,13 +67,17 @@ func (p *Plan) measure(t *TableReport, counted bool) {
 	if t.Reason != "" { // its rows were counted and not compared
 		return
 	}
-	rows := t.MirrorRows
-	if t.Truncated {
-		rows = t.Read
+	// Rows that were not read are taken to differ as those that were: the limit at
+	// which reading stopped must not hide how many there are.
+	of := func(n int64) int64 {
+		if !t.Truncated || t.Read == 0 || t.Read >= t.MirrorRows {
+			return n
+		}
+		return int64(math.Round(float64(n) * float64(t.MirrorRows) / float64(t.Read)))
 	}
-	p.ComparedRows += rows
-	p.DifferingRows += t.Extra + t.Changed + t.Duplicate
-	p.MissingRows += t.Missing
+	p.ComparedRows += t.MirrorRows
+	p.DifferingRows += of(t.Extra + t.Changed + t.Duplicate)
+	p.MissingRows += of(t.Missing)
 	if t.Missing+t.Extra+t.Changed+t.Duplicate == 0 { // by numbers of rows
 		p.DifferingRows += max(0, t.MirrorRows-t.SourceRows)
 		p.MissingRows += max(0, t.SourceRows-t.MirrorRows)

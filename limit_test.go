@@ -70,7 +70,8 @@ func TestLimits(t *testing.T) {
 		{"a table that was emptied", []mirror.TableReport{rows(0, 0, 0, 1000)}, ""},
 		{"a small mirror of a large source", []mirror.TableReport{rows(3, 3, 0, 1000)}, "rows 3 of 3"},
 		{"rows that changed at the source", []mirror.TableReport{pending(rows(40, 30, 0, 0))}, "rows 30 of 40"},
-		{"stopped at MaxDifferences, all differ", []mirror.TableReport{truncated(rows(1000, 20, 0, 0), 20)}, "rows 20 of 20"},
+		{"stopped at MaxDifferences, all differ", []mirror.TableReport{truncated(rows(1000, 20, 0, 0), 20)}, "rows 1000 of 1000"},
+		{"stopped at MaxDifferences before there were ten", []mirror.TableReport{truncated(rows(1000, 1, 0, 0), 1)}, "rows 1000 of 1000"},
 		{"stopped at MaxDifferences, few differ", []mirror.TableReport{truncated(rows(1000, 20, 0, 0), 900)}, ""},
 		{"by numbers of rows, the mirror has more", []mirror.TableReport{counted(10, 100)}, "rows 90 of 100"},
 		{"by numbers of rows, the source has more", []mirror.TableReport{counted(100, 10)}, ""},
@@ -318,4 +319,17 @@ func (s only) Tables(ctx context.Context) ([]mirror.Table, error) {
 		}
 	}
 	return nil, err
+}
+
+// An LSN that is ahead may be that of another customer: without rows that were
+// compared nothing says that the source is the right one.
+func TestAheadWithoutRows(t *testing.T) {
+	for depth, want := range map[mirror.Depth]mirror.Step{
+		mirror.DepthRows: mirror.StepReset, mirror.DepthCount: mirror.StepUnknown, mirror.DepthSchema: mirror.StepUnknown,
+	} {
+		report := measured(mirror.TableReport{Verdict: mirror.VerdictIdentical, LSNState: mirror.LSNAhead, SourceRows: 1, MirrorRows: 1})
+		report.Depth = depth
+		require.Equal(t, want, report.Plan().Tables[0].Step, depth)
+		require.Equal(t, want == mirror.StepReset, len(report.Stale()) == 1, depth)
+	}
 }

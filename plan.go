@@ -83,7 +83,8 @@ type Plan struct {
 	Tables []PlanTable `json:"tables"`
 }
 
-// PlanTable is what a [Plan] does to one table.
+// PlanTable is what a [Plan] does to one table. Whoever reviews a plan may change
+// the Step; what a change makes of it is theirs.
 type PlanTable struct {
 	Table  string `json:"table"`
 	Step   Step   `json:"step"`
@@ -195,6 +196,8 @@ func (r *Report) step(i int) (Step, string) {
 		return StepHardReset, fmt.Sprintf("it has %d metadata rows, and which one the Mirroring Task reads is not known", t.MetadataRows)
 	case t.Verdict == VerdictSchemaDiffers:
 		return t.schemaStep()
+	case t.LSNState == LSNAhead && (r.Depth == DepthCount || r.Depth == DepthSchema):
+		return StepUnknown, "its LSN is ahead of the source, which was restored or is another customer's: compare its rows"
 	case t.LSNState == LSNAhead:
 		return t.reset(), "its LSN is ahead of the source, which was restored"
 	case t.Verdict == VerdictMissing:
@@ -429,8 +432,8 @@ type ApplyOptions struct {
 	// so at the source: they are extra, changed or duplicate, pending ones
 	// included, whichever tables are chosen. Rows that the mirror lacks are not
 	// counted: a table that was emptied is a real incident. Of a table that was
-	// Truncated the rows that were read count; at DepthCount, those that the
-	// mirror has more than the source. It does so, too, when more than
+	// Truncated the rest is taken to differ as the rows that were read do; at
+	// DepthCount, the rows count that the mirror has more than the source. It does so, too, when more than
 	// MaxTableShare of the compared tables that have rows would really be
 	// reset, after Tables, Unknown, Force and Confirm. Fewer than 10 differing
 	// rows, missing ones included, and fewer than 6 tables never count.
