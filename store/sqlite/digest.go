@@ -49,8 +49,7 @@ func digests() *sqlstore.Digests {
 	return &sqlstore.Digests{
 		Scheme: "sqlite-sha256-2",
 		Hash:   hashExpr,
-		// A unique index goes by the text: '5' and '5.0' are two keys to it.
-		Repeats: true,
+		Ranked: true,
 		// Next to one MIN a column alone is that of the row with the minimum:
 		// https://www.sqlite.org/lang_select.html#bareagg.
 		First: func(_ mirror.Type, _, column string) string { return column },

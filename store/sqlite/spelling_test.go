@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -211,8 +212,8 @@ func TestSpellingsAndResume(t *testing.T) {
 			targetDB, target := database(t, "")
 			s.fill(t, sourceDB, func(i int) int { return i * 7 % 11 }, none, func(int) int { return 1 })
 			s.fill(t, targetDB, func(i int) int { return i * 5 % 13 }, func(i int) bool { return i%100 == 13 }, func(int) int { return 1 })
-			var clock time.Time
-			m, err := mirror.New("C1", target, &mirror.Options{Clock: func() time.Time { clock = clock.Add(time.Second); return clock }})
+			var seconds atomic.Int64 // the clock is asked from several goroutines
+			m, err := mirror.New("C1", target, &mirror.Options{Clock: func() time.Time { return time.Unix(seconds.Add(1), 0) }})
 			require.NoError(t, err)
 			var saved []*mirror.Checkpoint
 			_, err = m.Compare(t.Context(), source, &mirror.CompareOptions{

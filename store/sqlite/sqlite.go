@@ -91,6 +91,11 @@ func (f *file) codec(t mirror.Type) sqlstore.Codec {
 		Bound:  func(v driver.Value) any { return appendKey(nil, k, v) },
 		Order:  func(expr string) []string { return []string{fmt.Sprintf("%s('%c', %s)", keyFunction, letter(k), expr)} },
 	}
+	// A unique index goes by the text: '5' and '5.0' are two keys to it.
+	switch k {
+	case mirror.KindDecimal, mirror.KindTime, mirror.KindTimeOfDay, mirror.KindTimeOffset, mirror.KindGUID:
+		c.Respelled = true
+	}
 	natural := func(order func(expr string) []string) {
 		c.Order, c.Bound = order, func(v driver.Value) any { return v }
 	}

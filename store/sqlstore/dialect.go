@@ -185,11 +185,10 @@ type Digests struct {
 	// cancel another. It holds hash once. It is NULL or 0 for no rows.
 	Total func(hash string) string
 
-	// Repeats is true when an engine takes two spellings of one value for two
-	// keys, so that a primary key can hold keys that mirror.CompareKeys calls
-	// equal. Rows are then numbered by RANK, and First must do without its
-	// condition, which no row of a group may meet.
-	Repeats bool
+	// Ranked is true when rows are numbered by RANK wherever several can have
+	// one key, as in a column with Codec.Respelled. First must then do without
+	// its condition, which no row of a group may meet.
+	Ranked bool
 
 	// First returns the value of a column in that row of a group which meets
 	// a condition: the one with the least number, by which groups are ordered.
@@ -240,6 +239,11 @@ type Codec struct {
 	// Equal returns the condition under which a column is exactly the value
 	// of a parameter, which is what Param returns. Default: column = parameter.
 	Equal func(column, param string) string
+
+	// Respelled is true when the engine takes two spellings of one value for two
+	// keys, so that a primary key can hold values that mirror.CompareKeys calls
+	// equal. It does not count where Plain does.
+	Respelled bool
 
 	// Unordered is true for types that cannot be in a key.
 	Unordered bool

@@ -76,7 +76,7 @@ func (d *Dialect) keyColumns(t mirror.Table, names []string, plain bool) ([]colu
 	cols, err := d.columns(t, names)
 	for i, c := range cols {
 		if plain && c.Codec.Plain != nil {
-			cols[i].Order, cols[i].Bound = nil, c.Codec.Plain
+			cols[i].Order, cols[i].Bound, cols[i].Respelled = nil, c.Codec.Plain, false
 		}
 	}
 	return cols, err
