@@ -92,7 +92,7 @@ func hashRow(_ *driversqlite.FunctionContext, args []driver.Value) (driver.Value
 	if !ok || len(kinds) != len(args)-1 {
 		return nil, errors.New("hash a row: one letter for each value")
 	}
-	var array [1024]byte
+	var array [512]byte
 	buf := array[:0]
 	for i, v := range args[1:] {
 		var err error

@@ -258,8 +258,17 @@ func splitDecimal(s string) (neg bool, integer, fraction string) {
 		neg = s[0] == '-'
 		s = s[1:]
 	}
-	integer, fraction, _ = strings.Cut(s, ".")
-	return neg, strings.TrimLeft(integer, "0"), strings.TrimRight(fraction, "0")
+	integer = s
+	if i := strings.IndexByte(s, '.'); i >= 0 {
+		integer, fraction = s[:i], s[i+1:]
+	}
+	for integer != "" && integer[0] == '0' {
+		integer = integer[1:]
+	}
+	for fraction != "" && fraction[len(fraction)-1] == '0' {
+		fraction = fraction[:len(fraction)-1]
+	}
+	return neg, integer, fraction
 }
 
 // keyOf is the function in SQL that puts a key in order.
@@ -364,10 +373,18 @@ func appendValue(buf []byte, k mirror.Kind, v driver.Value) ([]byte, error) {
 }
 
 func hashDecimal(buf []byte, d string) []byte {
-	start := len(buf)
-	buf = appendDecimal(append(buf, 'd', 0, 0, 0, 0), d)
-	binary.LittleEndian.PutUint32(buf[start+1:], uint32(len(buf)-start-5))
-	return buf
+	if d != "" && d[0] == 0 {
+		buf = binary.AppendUvarint(append(buf, 'b'), uint64(len(d)))
+		return append(buf, d...)
+	}
+	neg, integer, fraction := splitDecimal(d)
+	sign := byte('+')
+	if neg && integer+fraction != "" {
+		sign = '-'
+	}
+	buf = binary.AppendUvarint(append(buf, 'd', sign), uint64(len(integer)))
+	buf = binary.AppendUvarint(append(buf, integer...), uint64(len(fraction)))
+	return append(buf, fraction...)
 }
 
 func appendTime(buf []byte, t time.Time) []byte {
