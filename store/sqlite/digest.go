@@ -45,10 +45,10 @@ var _ = func() struct{} {
 // names the kinds.
 const maxArgs = 1000 - 1
 
-func digests() *sqlstore.Digests {
+func (f *file) digests() *sqlstore.Digests {
 	return &sqlstore.Digests{
 		Scheme: "sqlite-sha256-2",
-		Hash:   hashExpr,
+		Hash:   f.hashExpr,
 		Ranked: true,
 		// Next to one MIN a column alone is that of the row with the minimum:
 		// https://www.sqlite.org/lang_select.html#bareagg.
@@ -70,7 +70,7 @@ func digests() *sqlstore.Digests {
 }
 
 // hashExpr hashes the values of a row, however they are spelled.
-func hashExpr(cols []mirror.Column, names []string) (string, error) {
+func (f *file) hashExpr(cols []mirror.Column, names []string) (string, error) {
 	if len(cols) > maxArgs {
 		return "", fmt.Errorf("%d columns, and SQLite hashes at most %d: %w", len(cols), maxArgs, errors.ErrUnsupported)
 	}
@@ -82,19 +82,23 @@ func hashExpr(cols []mirror.Column, names []string) (string, error) {
 		}
 		kinds[i] = letter(kind)
 	}
-	return fmt.Sprintf("%s('%s', %s)", hashFunction, kinds, strings.Join(names, ", ")), nil
+	return f.call(hashFunction, string(kinds), names...), nil
 }
 
 // hashRow hashes the values behind the first argument, which has a letter for
-// the kind of each: 1 as bit is not 1 as int.
+// the kind of each: 1 as bit is not 1 as int. See [file.call].
 func hashRow(_ *driversqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
 	kinds, ok := args[0].(string)
+	wide, kinds := cutWide(kinds)
 	if !ok || len(kinds) != len(args)-1 {
 		return nil, errors.New("hash a row: one letter for each value")
 	}
 	var array [512]byte
 	buf := array[:0]
 	for i, v := range args[1:] {
+		if wide != 0 {
+			v = wide.stored(v)
+		}
 		var err error
 		if buf, err = appendValue(append(buf, kinds[i]), kindOf(kinds[i]), v); err != nil {
 			return nil, err

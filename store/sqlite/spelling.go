@@ -15,7 +15,8 @@ import (
 // file is what is known of a database.
 type file struct {
 	asked atomic.Bool
-	utf8  atomic.Bool // text is in the order of code points
+	utf8  atomic.Bool   // text is in the order of code points
+	units atomic.Uint32 // the encoding, if it is one of 16 bits: see wide
 
 	mu    sync.Mutex
 	known map[any]*spellings // by the driver's connection
@@ -35,7 +36,10 @@ func (f *file) prepare(ctx context.Context, q sqlx.QueryerContext) error {
 	err := sqlx.GetContext(ctx, q, &text, "SELECT encoding, EXISTS (SELECT 1 FROM sqlite_schema) AS tables FROM pragma_encoding")
 	if err == nil {
 		f.utf8.Store(text.Encoding == "UTF-8")
-		f.asked.Store(text.Tables)
+		if text.Tables {
+			f.units.Store(uint32(wides[text.Encoding]))
+			f.asked.Store(true)
+		}
 	}
 	return nil
 }

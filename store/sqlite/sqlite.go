@@ -46,7 +46,7 @@ func dialect(db *sqlx.DB) *sqlstore.Dialect {
 		MaxRows:          1,                 // a prepared row binds faster than many rows at once
 		Begin:            "BEGIN IMMEDIATE", // a reader that turns writer late can fail with SQLITE_BUSY
 		CreateSuffix:     createSuffix,
-		Digests:          digests(),
+		Digests:          f.digests(),
 		DefaultFunctions: defaultFunctions(),
 		DefaultTime:      func(t mirror.Type) string { return "(" + nowExpr(t) + ")" },
 		RolledBack:       func(err error) bool { return strings.Contains(err.Error(), "no transaction is active") },
@@ -89,7 +89,7 @@ func (f *file) codec(t mirror.Type) sqlstore.Codec {
 	c := sqlstore.Codec{
 		Decode: func(v driver.Value) (driver.Value, error) { return decode(k, v), nil },
 		Bound:  func(v driver.Value) any { return appendKey(nil, k, v) },
-		Order:  func(expr string) []string { return []string{fmt.Sprintf("%s('%c', %s)", keyFunction, letter(k), expr)} },
+		Order:  func(expr string) []string { return []string{f.call(keyFunction, string(letter(k)), expr)} },
 	}
 	// A unique index goes by the text: '5' and '5.0' are two keys to it.
 	switch k {
@@ -143,6 +143,9 @@ func (f *file) codec(t mirror.Type) sqlstore.Codec {
 	case mirror.KindGUID:
 	default:
 		return sqlstore.Codec{Unordered: true}
+	}
+	if e := f.wide(); e != 0 {
+		c.Select, c.Stored, c.Check = swapped, e.stored, checkWide
 	}
 	return c
 }

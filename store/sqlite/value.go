@@ -274,15 +274,20 @@ func splitDecimal(s string) (neg bool, integer, fraction string) {
 // keyOf is the function in SQL that puts a key in order.
 func keyOf(_ *driversqlite.FunctionContext, args []driver.Value) (driver.Value, error) {
 	kind, ok := args[0].(string)
+	wide, kind := cutWide(kind)
 	if !ok || len(kind) != 1 {
 		return nil, errors.New("order a key: one letter for the kind")
 	}
-	if args[1] == nil {
+	v := args[1]
+	if v == nil {
 		return nil, nil
+	}
+	if wide != 0 {
+		v = wide.stored(v)
 	}
 	k := kindOf(kind[0])
 	var array [64]byte
-	if s, ok := args[1].(string); ok {
+	if s, ok := v.(string); ok {
 		switch k { // without what a value behind an interface costs
 		case mirror.KindTime, mirror.KindTimeOfDay:
 			if t, ok := parseTime(k, s); ok {
@@ -295,7 +300,7 @@ func keyOf(_ *driversqlite.FunctionContext, args []driver.Value) (driver.Value, 
 			}
 		}
 	}
-	return appendKey(array[:0], k, decode(k, args[1])), nil
+	return appendKey(array[:0], k, decode(k, v)), nil
 }
 
 // spelled is the function in SQL that tells by which spelling a time is stored.

@@ -248,6 +248,14 @@ type Codec struct {
 	// Unordered is true for types that cannot be in a key.
 	Unordered bool
 
+	// Stored makes the stored value of what Select delivers of it, before it is
+	// decoded. Default: Select delivers it.
+	Stored func(v driver.Value) driver.Value
+
+	// Check refuses what the engine would not store as it is bound.
+	// Default: there is nothing of that kind.
+	Check func(bound any) error
+
 	// Decode converts what the driver delivers. Default: nothing to do.
 	Decode func(v driver.Value) (driver.Value, error)
 

@@ -165,10 +165,11 @@ func (d *Dialect) newDigest(q mirror.Query, plain bool) (*digester, error) {
 	if len(key) == 0 {
 		return nil, errors.New("a digest needs a key")
 	}
-	for _, c := range key {
+	for i, c := range key {
 		if err := d.digestKey(c); err != nil {
 			return nil, fmt.Errorf("column %s: %w", c.Name, err)
 		}
+		key[i].Decode = c.restored(c.Decode)
 	}
 	g := &digester{statement: statement{d: d}, key: key, table: d.table(q.Table) + " AS " + digestTable + d.hint(q.Table, false)}
 	if len(cols) > 0 {

@@ -63,10 +63,11 @@ func newReader(d *Dialect, q mirror.Query, before, behind, hint string, exact, p
 	if err != nil {
 		return nil, err
 	}
-	if q.Verbatim && d.AnyValue {
-		for i, c := range cols {
+	for i, c := range cols {
+		if q.Verbatim && d.AnyValue {
 			cols[i].Decode = c.verbatim
 		}
+		cols[i].Decode = c.restored(cols[i].Decode)
 	}
 	r := &reader{stmt: statement{d: d}, cols: cols}
 	r.exactly(q, exact)

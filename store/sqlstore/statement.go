@@ -140,8 +140,31 @@ func (s *statement) boundParam(c column, v any) string {
 	return s.param(c, v)
 }
 
+// restored is decode for what Select delivers.
+func (c column) restored(decode func(driver.Value) (driver.Value, error)) func(driver.Value) (driver.Value, error) {
+	if c.Stored == nil {
+		return decode
+	}
+	return func(v driver.Value) (driver.Value, error) {
+		if v = c.Stored(v); decode == nil {
+			return v, nil
+		}
+		return decode(v)
+	}
+}
+
 // value normalises v for this column and converts it to what is bound.
 func (c column) value(v any) (any, error) {
+	bound, err := c.encoded(v)
+	if err == nil && c.Check != nil {
+		if err = c.Check(bound); err != nil {
+			return nil, fmt.Errorf("column %s: %w", c.Name, err)
+		}
+	}
+	return bound, err
+}
+
+func (c column) encoded(v any) (any, error) {
 	if as, ok := v.(mirror.Verbatim); ok {
 		if !c.anyValue {
 			return nil, fmt.Errorf("column %s: this engine holds no value that is not %s: %w", c.Name, c.Type, errors.ErrUnsupported)
