@@ -73,6 +73,51 @@ func TestRename(t *testing.T) {
 	require.Equal(t, before, schemaOf(t, db))
 }
 
+// What SQLite refuses to rename stays as it is, and the error says what stands in
+// the way. A hard reset keeps what has the name, and drops what has none to be kept by.
+func TestRenameRefused(t *testing.T) {
+	const plain = "CREATE TABLE C1_mirroring (tablename nvarchar(128) NOT NULL, LSN bigint NOT NULL); CREATE TABLE contact (id int NOT NULL PRIMARY KEY);"
+	for name, c := range map[string]struct {
+		script, want string
+		unsupported  bool
+	}{
+		"CHECK": {strings.Replace(plain, "bigint NOT NULL", "bigint NOT NULL CHECK (C1_mirroring.LSN >= -1)", 1), "a CHECK in its definition names the table", true},
+		"view":  {plain + "CREATE VIEW Before_Hard_Reset_C1 AS SELECT 1 AS one;", "view Before_Hard_Reset_C1 has the name", false},
+		"index": {plain + "CREATE INDEX before_hard_reset_C1 ON contact (id);", "index before_hard_reset_C1 of table contact has the name", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			db, st := database(t, c.script+"INSERT INTO C1_mirroring (tablename, LSN) VALUES ('contact', 812); INSERT INTO contact VALUES (1)")
+			before := schemaOf(t, db)
+			err := st.Update(t.Context(), func(tx mirror.Tx) error {
+				return tx.(mirror.Renamer).Rename(t.Context(), tableOf(t, tx, "C1_mirroring"), "before_hard_reset_C1")
+			})
+			require.ErrorContains(t, err, c.want)
+			require.Equal(t, c.unsupported, errors.Is(err, errors.ErrUnsupported))
+			require.Equal(t, before, schemaOf(t, db))
+			var legacy int
+			require.NoError(t, db.Get(&legacy, "PRAGMA legacy_alter_table"))
+			require.Zero(t, legacy)
+
+			receipt, err := newMirror(t, st).HardReset(t.Context(), &mirror.HardResetOptions{DryRun: true})
+			require.Equal(t, before, schemaOf(t, db))
+			if !c.unsupported {
+				require.ErrorContains(t, err, c.want)
+				_, err = newMirror(t, st).HardReset(t.Context(), &mirror.HardResetOptions{Confirm: "C1"})
+				require.ErrorContains(t, err, c.want)
+				require.Equal(t, before, schemaOf(t, db))
+				require.Equal(t, []string{"1 'contact' 812"}, dataOf(t, db, "C1_mirroring", "tablename", "LSN"))
+				return
+			}
+			require.NoError(t, err)
+			require.Contains(t, strings.Join(receipt.NotUndone, "\n"), "cannot rename it")
+			receipt, err = newMirror(t, st).HardReset(t.Context(), &mirror.HardResetOptions{Confirm: "C1"})
+			require.NoError(t, err)
+			require.Empty(t, receipt.Kept)
+			require.NotContains(t, strings.Join(schemaOf(t, db), "\n"), "mirroring")
+		})
+	}
+}
+
 // A constraint that refuses a write says which one it is.
 func TestConstraints(t *testing.T) {
 	for name, c := range map[string]struct{ column, want string }{
