@@ -9,15 +9,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 )
 
 // prepared is a store whose rows cost nothing to read.
 type prepared struct {
-	mirror.Store
-	table   mirror.Table
-	batches [][]mirror.Row
+	store.Store
+	table   store.Table
+	batches [][]store.Row
 }
 
 func prepare(rows int) prepared {
@@ -26,12 +26,12 @@ func prepare(rows int) prepared {
 		Columns: []string{"contact_id int", "name nvarchar(219)", "updated datetime", "logo varbinary(8)", "turnover decimal(19,4)"},
 		Key:     []string{"contact_id"},
 	}
-	store := memory.New(literal)
-	p := prepared{Store: store}
-	p.table, _, _ = store.Table("contact")
-	var batch []mirror.Row
+	st := memory.New(literal)
+	p := prepared{Store: st}
+	p.table, _, _ = st.Table("contact")
+	var batch []store.Row
 	for i := range rows {
-		batch = append(batch, mirror.Row{int64(i), fmt.Sprint("Company ", i), noon.Add(time.Duration(i) * time.Second), []byte{1, 2}, []byte("12.50")})
+		batch = append(batch, store.Row{int64(i), fmt.Sprint("Company ", i), noon.Add(time.Duration(i) * time.Second), []byte{1, 2}, []byte("12.50")})
 		if len(batch) == 250 {
 			p.batches = append(p.batches, batch)
 			batch = nil
@@ -40,11 +40,11 @@ func prepare(rows int) prepared {
 	return p
 }
 
-func (p prepared) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, error] {
+func (p prepared) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, error] {
 	if q.Table.Name != "contact" {
 		return p.Store.Rows(ctx, q)
 	}
-	return func(yield func([]mirror.Row, error) bool) {
+	return func(yield func([]store.Row, error) bool) {
 		for _, batch := range p.batches {
 			if !yield(batch, nil) {
 				return

@@ -8,12 +8,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 )
 
 // isolated is a store that can tell its isolation.
 type isolated struct {
-	mirror.Store
+	store.Store
 	level string
 	err   error
 }

@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/so-mirror/mirror/internal/text"
+	"github.com/so-mirror/mirror/store"
 )
 
 const checkpointVersion = 1
@@ -30,7 +33,7 @@ type TableCheckpoint struct {
 	Plan string `json:"plan"`
 
 	// LSN is the table's LSN when its comparison began.
-	LSN *LSN `json:"lsn,omitempty"`
+	LSN *store.LSN `json:"lsn,omitempty"`
 
 	// Done is the report of a table that was compared to the end.
 	Done *TableReport `json:"done,omitempty"`
@@ -43,8 +46,8 @@ type TableCheckpoint struct {
 type RangeCheckpoint struct {
 	// Next is the first key that is not compared yet, Before the key that
 	// ends the range; none is the table's own end.
-	Next   []Cell `json:"next,omitempty"`
-	Before []Cell `json:"before,omitempty"`
+	Next   []store.Cell `json:"next,omitempty"`
+	Before []store.Cell `json:"before,omitempty"`
 
 	// Ended says that all of the range is compared.
 	Ended bool `json:"ended,omitempty"`
@@ -54,7 +57,7 @@ type RangeCheckpoint struct {
 }
 
 // WriteJSON writes the checkpoint as indented JSON.
-func (c *Checkpoint) WriteJSON(w io.Writer) error { return writeJSON(w, c) }
+func (c *Checkpoint) WriteJSON(w io.Writer) error { return text.WriteJSON(w, c) }
 
 // check refuses a checkpoint that is not of this customer, or that nobody can
 // have written.
@@ -63,7 +66,7 @@ func (c *Checkpoint) check(contextID string) error {
 		return fmt.Errorf("checkpoint has version %d, want %d: start without it", c.Version, checkpointVersion)
 	}
 	if !sameCustomer(c.ContextID, contextID) {
-		return fmt.Errorf("checkpoint is of %q, not of %q", clip(c.ContextID, maxNameLength), contextID)
+		return fmt.Errorf("checkpoint is of %q, not of %q", text.Clip(c.ContextID, text.MaxName), contextID)
 	}
 	for _, t := range c.Tables {
 		if t.Done != nil {
@@ -71,16 +74,16 @@ func (c *Checkpoint) check(contextID string) error {
 			if err == nil && (t.Done.Verdict == VerdictFailed || t.Done.Verdict == VerdictUnfinished) {
 				err = errors.New("its report is not of a comparison that ended")
 			}
-			if err == nil && FoldName(t.Done.Table) != FoldName(t.Table) {
+			if err == nil && store.FoldName(t.Done.Table) != store.FoldName(t.Table) {
 				err = errors.New("its report is of another table")
 			}
 			if err != nil {
-				return fmt.Errorf("checkpoint of table %q was damaged: %w: start without it", clip(t.Table, maxNameLength), err)
+				return fmt.Errorf("checkpoint of table %q was damaged: %w: start without it", text.Clip(t.Table, text.MaxName), err)
 			}
 		}
 		for _, r := range t.Ranges {
 			if err := r.Found.check(); err != nil {
-				return fmt.Errorf("checkpoint of table %q was damaged: %w: start without it", clip(t.Table, maxNameLength), err)
+				return fmt.Errorf("checkpoint of table %q was damaged: %w: start without it", text.Clip(t.Table, text.MaxName), err)
 			}
 		}
 	}
@@ -92,7 +95,7 @@ func (c *Checkpoint) check(contextID string) error {
 func (c *comparison) planSum(p pair) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s %t %q\n", c.opts.Depth, c.opts.LooseTypes, c.opts.IgnoreColumns)
-	for _, t := range []*Table{p.source, p.mirror} {
+	for _, t := range []*store.Table{p.source, p.mirror} {
 		fmt.Fprintf(h, "%s\n", fingerprint(*t))
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
@@ -102,7 +105,7 @@ func (c *comparison) planSum(p pair) string {
 func (c *comparison) begin(r *tableRun) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.runs[FoldName(r.p.name)] = r
+	c.runs[store.FoldName(r.p.name)] = r
 }
 
 // end replaces a table's comparison by its report. A table that failed is
@@ -111,7 +114,7 @@ func (c *comparison) end(p pair, tr *TableReport) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if tr.Verdict != VerdictFailed && tr.Verdict != VerdictUnfinished {
-		delete(c.runs, FoldName(p.name))
+		delete(c.runs, store.FoldName(p.name))
 		done := *tr
 		c.ended = append(c.ended, TableCheckpoint{Table: p.name, Plan: c.planSum(p), LSN: p.lsn, Done: &done})
 	}
@@ -124,7 +127,7 @@ func (c *comparison) snapshot() *Checkpoint {
 	cp := &Checkpoint{Version: checkpointVersion, ContextID: c.m.contextID, Time: c.m.clock().UTC(), Tables: slices.Clone(c.ended)}
 	known := map[string]bool{}
 	for _, t := range cp.Tables {
-		known[FoldName(t.Table)] = true
+		known[store.FoldName(t.Table)] = true
 	}
 	for folded, r := range c.runs {
 		known[folded] = true
@@ -143,23 +146,25 @@ func (c *comparison) snapshot() *Checkpoint {
 	}
 	if c.opts.Resume != nil { // what this comparison did not come to
 		for _, t := range c.opts.Resume.Tables {
-			if !known[FoldName(t.Table)] {
+			if !known[store.FoldName(t.Table)] {
 				cp.Tables = append(cp.Tables, t)
 			}
 		}
 	}
-	slices.SortFunc(cp.Tables, func(a, b TableCheckpoint) int { return strings.Compare(FoldName(a.Table), FoldName(b.Table)) })
+	slices.SortFunc(cp.Tables, func(a, b TableCheckpoint) int {
+		return strings.Compare(store.FoldName(a.Table), store.FoldName(b.Table))
+	})
 	return cp
 }
 
 // keyCells returns a key with the names of its columns, nil for no key.
-func (p tablePlan) keyCells(key Row) []Cell {
+func (p tablePlan) keyCells(key store.Row) []store.Cell {
 	if key == nil {
 		return nil
 	}
-	cells := make([]Cell, len(key))
+	cells := make([]store.Cell, len(key))
 	for i, v := range key {
-		cells[i] = newCell(p.source[i], v)
+		cells[i] = store.NewCell(p.source[i], v)
 	}
 	return cells
 }
@@ -187,7 +192,7 @@ func (c *comparison) previous(p pair) *TableCheckpoint {
 	}
 	for i := range c.opts.Resume.Tables {
 		t := &c.opts.Resume.Tables[i]
-		if FoldName(t.Table) != FoldName(p.name) {
+		if store.FoldName(t.Table) != store.FoldName(p.name) {
 			continue
 		}
 		fell := (t.LSN == nil) != (p.lsn == nil) || t.LSN != nil && *p.lsn < *t.LSN
@@ -233,26 +238,26 @@ func (c *comparison) resume(r *tableRun) ([]*part, bool) {
 }
 
 // order is the order of the source's keys.
-func (p tablePlan) order(a, b Row) int { return CompareKeys(p.source[:p.key], a, b) }
+func (p tablePlan) order(a, b store.Row) int { return store.CompareKeys(p.source[:p.key], a, b) }
 
 var errNotAKey = errors.New("not a key of the table")
 
 // keyOf returns the key of a checkpoint.
-func (p tablePlan) keyOf(cells []Cell) (Row, error) {
+func (p tablePlan) keyOf(cells []store.Cell) (store.Row, error) {
 	if cells == nil {
 		return nil, nil
 	}
 	if len(cells) != p.key {
 		return nil, errNotAKey
 	}
-	key := make(Row, p.key)
+	key := make(store.Row, p.key)
 	for i, c := range cells {
-		if FoldName(c.Column) != FoldName(p.source[i].Name) || c.Value == nil {
+		if store.FoldName(c.Column) != store.FoldName(p.source[i].Name) || c.Value == nil {
 			return nil, errNotAKey
 		}
-		v, err := StoredValue(p.source[i].Type, c.Value)
+		v, err := store.StoredValue(p.source[i].Type, c.Value)
 		if !p.anyValue {
-			_, err = Normalize(p.source[i].Type, c.Value)
+			_, err = store.Normalize(p.source[i].Type, c.Value)
 		}
 		if err != nil {
 			return nil, errNotAKey

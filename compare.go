@@ -10,6 +10,10 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/so-mirror/mirror/internal/superoffice"
+	"github.com/so-mirror/mirror/internal/text"
+	"github.com/so-mirror/mirror/store"
 )
 
 // Depth says how far a comparison goes.
@@ -178,7 +182,7 @@ const (
 // opts.SourceIsCopy is not set, the source is the mirror of another customer, it
 // has no tables, or the two sides have none in common. A mirror without tables
 // that waits for its first cycle is no mistake.
-func (m *Mirror) Compare(ctx context.Context, source Source, opts *CompareOptions) (*Report, error) {
+func (m *Mirror) Compare(ctx context.Context, source store.Source, opts *CompareOptions) (*Report, error) {
 	if source == nil {
 		return nil, errors.New("compare: source is nil: pass the customer's database or another copy of it")
 	}
@@ -189,9 +193,9 @@ func (m *Mirror) Compare(ctx context.Context, source Source, opts *CompareOption
 	if err := o.fill(); err != nil {
 		return nil, err
 	}
-	limit, err := connectionLimit(source, m.store)
+	limit, err := store.ConnectionLimit(source, m.store)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("compare: %w", err)
 	}
 	if o.Resume != nil {
 		if err := o.Resume.check(m.contextID); err != nil {
@@ -264,7 +268,7 @@ func (m *Mirror) Compare(ctx context.Context, source Source, opts *CompareOption
 	return report, caller.Err()
 }
 
-func (m *Mirror) newComparison(source Source, o CompareOptions) *comparison {
+func (m *Mirror) newComparison(source store.Source, o CompareOptions) *comparison {
 	return &comparison{
 		m: m, source: source, opts: o, saved: m.clock(), runs: map[string]*tableRun{},
 		sourcePace: &pace{perSecond: o.MaxRowsPerSecond, clock: m.clock, sleep: m.sleep},
@@ -274,10 +278,10 @@ func (m *Mirror) newComparison(source Source, o CompareOptions) *comparison {
 
 // readIsolation notes how both sides are read.
 func (c *comparison) readIsolation(ctx context.Context, report *Report) (err error) {
-	if report.SourceIsolation, err = isolationOf(ctx, c.source); err != nil {
+	if report.SourceIsolation, err = store.IsolationOf(ctx, c.source); err != nil {
 		return fmt.Errorf("source: %w", err)
 	}
-	if report.MirrorIsolation, err = isolationOf(ctx, c.m.store); err != nil {
+	if report.MirrorIsolation, err = store.IsolationOf(ctx, c.m.store); err != nil {
 		return fmt.Errorf("mirror: %w", err)
 	}
 	return nil
@@ -286,7 +290,7 @@ func (c *comparison) readIsolation(ctx context.Context, report *Report) (err err
 // readVersion asks a source with change tracking for its version. That comes
 // after the LSNs were read, so that a valid LSN is never ahead.
 func (c *comparison) readVersion(ctx context.Context, report *Report, pairs []pair) error {
-	tracker, ok := c.source.(ChangeTracker)
+	tracker, ok := c.source.(store.ChangeTracker)
 	if !ok {
 		return nil
 	}
@@ -298,7 +302,7 @@ func (c *comparison) readVersion(ctx context.Context, report *Report, pairs []pa
 			pairs[i].version = version
 		}
 	case errors.Is(err, errors.ErrUnsupported):
-	case ctx.Err() != nil || errors.Is(err, ErrConnection):
+	case ctx.Err() != nil || errors.Is(err, store.ErrConnection):
 		return fmt.Errorf("source: %w", err)
 	default:
 		report.Warnings = append(report.Warnings, fmt.Sprintf("the source's change tracking cannot be read, so pending rows are not told from others: %v", err))
@@ -347,7 +351,7 @@ func (c *comparison) metadataNow(ctx context.Context) (*metadata, error) {
 }
 
 // lsnOf reads a table's LSN; nil when it has none.
-func (c *comparison) lsnOf(ctx context.Context, p pair) (*LSN, error) {
+func (c *comparison) lsnOf(ctx context.Context, p pair) (*store.LSN, error) {
 	md, err := c.metadataNow(ctx)
 	return md.lsnOf(p.inMirror()), err
 }
@@ -361,7 +365,7 @@ func (o *CompareOptions) fill() error {
 	o.MaxKeys = max(0, cmp.Or(o.MaxKeys, defaultMaxKeys))
 	o.CheckpointEvery = cmp.Or(o.CheckpointEvery, defaultCheckpointEvery)
 	if !slices.Contains([]Strategy{StrategyStream, StrategyDigest, StrategyAuto}, o.Strategy) {
-		return fmt.Errorf("compare: unknown strategy %q: want %q, %q or %q", shown(string(o.Strategy)), StrategyStream, StrategyDigest, StrategyAuto)
+		return fmt.Errorf("compare: unknown strategy %q: want %q, %q or %q", text.Name(string(o.Strategy)), StrategyStream, StrategyDigest, StrategyAuto)
 	}
 	for _, limit := range []struct {
 		name  string
@@ -375,7 +379,7 @@ func (o *CompareOptions) fill() error {
 		}
 	}
 	if o.Depth != DepthSchema && o.Depth != DepthCount && o.Depth != DepthRows {
-		return fmt.Errorf("compare: unknown depth %q: want %q, %q or %q", shown(string(o.Depth)), DepthSchema, DepthCount, DepthRows)
+		return fmt.Errorf("compare: unknown depth %q: want %q, %q or %q", text.Name(string(o.Depth)), DepthSchema, DepthCount, DepthRows)
 	}
 	if o.Tables != nil && len(o.Tables) == 0 {
 		return fmt.Errorf("compare: %w: name them, or leave Tables nil for all", ErrNoTables)
@@ -389,14 +393,14 @@ func (o *CompareOptions) fill() error {
 // comparison is one run of Compare.
 type comparison struct {
 	m       *Mirror
-	source  Source
+	source  store.Source
 	opts    CompareOptions
 	tables  int
-	changes ChangeTracker // of the source; nil when it has none
+	changes store.ChangeTracker // of the source; nil when it has none
 
-	metadata  *Table          // nil when there is none, or none that can be read
+	metadata  *store.Table    // nil when there is none, or none that can be read
 	unread    string          // why the one that is there cannot be read
-	catalogue []Table         // the mirror's, when the comparison began
+	catalogue []store.Table   // the mirror's, when the comparison began
 	chosen    map[string]bool // folded names of the tables that a report is about; nil: those of opts
 
 	slots                  chan struct{} // one for each range of keys that is read
@@ -415,14 +419,14 @@ type comparison struct {
 // pair is a table of either side, or of both.
 type pair struct {
 	name           string // without prefix
-	source, mirror *Table
-	lsn            *LSN
+	source, mirror *store.Table
+	lsn            *store.LSN
 	tracked        bool // the metadata table has a row for it
 	metadataRows   int
 	unread         string // why the metadata table cannot be read, or ""
 	metadataDoubt  string // why it is not known which rows are its own, or what they hold
 	metadataSum    string
-	version        LSN // of the source, read after lsn
+	version        store.LSN // of the source, read after lsn
 	state          LSNState
 	notMirrored    string // why it is not compared, or ""
 	twins          string // why it is not known which tables are meant, or ""
@@ -434,7 +438,7 @@ func (c *comparison) pairs(ctx context.Context, report *Report) ([]pair, error) 
 	if report.Source, report.Mirror, err = c.m.identify(ctx, c.source); err != nil {
 		return nil, err
 	}
-	var sourceTables, mirrorTables []Table
+	var sourceTables, mirrorTables []store.Table
 	var sourceErr, mirrorErr error
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -506,13 +510,13 @@ func (c *comparison) pairs(ctx context.Context, report *Report) ([]pair, error) 
 }
 
 // match pairs the tables of the two sides by their folded names.
-func (c *comparison) match(sourceTables, mirrorTables []Table) map[string]*pair {
+func (c *comparison) match(sourceTables, mirrorTables []store.Table) map[string]*pair {
 	byName := map[string]*pair{}
-	add := func(side string, tables []Table, field func(*pair) **Table) {
+	add := func(side string, tables []store.Table, field func(*pair) **store.Table) {
 		for i, t := range tables {
 			name := c.trimPrefix(t.Name)
-			folded := FoldName(name)
-			if folded == FoldName(c.m.names.table) || folded == FoldName(replicaState) || isKept(name) {
+			folded := store.FoldName(name)
+			if folded == store.FoldName(c.m.names.table) || folded == store.FoldName(replicaState) || isKept(name) {
 				continue
 			}
 			p := byName[folded]
@@ -524,14 +528,14 @@ func (c *comparison) match(sourceTables, mirrorTables []Table) map[string]*pair 
 				continue
 			} else if other != nil {
 				p.twins = fmt.Sprintf("the %s has two tables of one name, %s and %s: give the store one schema, or narrow SchemaPrefixes",
-					side, shown(other.String()), shown(t.String()))
+					side, text.Name(other.String()), text.Name(t.String()))
 				continue
 			}
 			*field(p) = &tables[i]
 		}
 	}
-	add("source", sourceTables, func(p *pair) **Table { return &p.source })
-	add("mirror", mirrorTables, func(p *pair) **Table { return &p.mirror })
+	add("source", sourceTables, func(p *pair) **store.Table { return &p.source })
+	add("mirror", mirrorTables, func(p *pair) **store.Table { return &p.mirror })
 	return byName
 }
 
@@ -539,12 +543,12 @@ func (c *comparison) match(sourceTables, mirrorTables []Table) map[string]*pair 
 func (c *comparison) selectPairs(byName map[string]*pair, state MirrorState) ([]pair, error) {
 	skipped := map[string]bool{}
 	for _, s := range c.opts.SkipTables {
-		skipped[FoldName(c.trimPrefix(s))] = true
+		skipped[store.FoldName(c.trimPrefix(s))] = true
 	}
 	var selected []pair
 	if !c.opts.named() {
 		for folded, p := range byName {
-			if reason, ok := blockedTables[folded]; ok {
+			if reason, ok := superoffice.BlockedReason(folded); ok {
 				p.notMirrored = "never mirrored: " + reason
 			}
 			if state == MirrorReplica && folded == "binaryobject" {
@@ -560,10 +564,10 @@ func (c *comparison) selectPairs(byName map[string]*pair, state MirrorState) ([]
 		for _, p := range byName {
 			known = append(known, p.name)
 		}
-		unknown := &Error{Op: "compare", ContextID: c.m.contextID, Err: ErrTableNotFound}
+		unknown := &Error{Op: "compare", ContextID: c.m.contextID, Err: store.ErrTableNotFound}
 		seen := map[string]bool{}
 		for _, name := range c.opts.Tables {
-			folded := FoldName(c.trimPrefix(name))
+			folded := store.FoldName(c.trimPrefix(name))
 			p := byName[folded]
 			if p == nil {
 				p = byString(byName, name)
@@ -572,11 +576,11 @@ func (c *comparison) selectPairs(byName map[string]*pair, state MirrorState) ([]
 				unknown.Tables = append(unknown.Tables, c.m.unknownTable(name, known, "no comparison looks at it", "name the prefix in CompareOptions.SchemaPrefixes"))
 				continue
 			}
-			if folded = FoldName(p.name); seen[folded] {
+			if folded = store.FoldName(p.name); seen[folded] {
 				continue
 			}
 			seen[folded] = true
-			switch reason, blocked := blockedTables[folded]; {
+			switch reason, blocked := superoffice.BlockedReason(folded); {
 			case skipped[folded]:
 				p.notMirrored = "skipped by request"
 			case blocked && p.mirror == nil:
@@ -588,7 +592,7 @@ func (c *comparison) selectPairs(byName map[string]*pair, state MirrorState) ([]
 			return nil, unknown
 		}
 	}
-	slices.SortFunc(selected, func(a, b pair) int { return strings.Compare(FoldName(a.name), FoldName(b.name)) })
+	slices.SortFunc(selected, func(a, b pair) int { return strings.Compare(store.FoldName(a.name), store.FoldName(b.name)) })
 	return selected, nil
 }
 
@@ -597,19 +601,19 @@ func (c *comparison) selectPairs(byName map[string]*pair, state MirrorState) ([]
 func (c *comparison) unusedOptions(byName map[string]*pair) []string {
 	var unused []string
 	for _, name := range c.opts.SkipTables {
-		if byName[FoldName(c.trimPrefix(name))] == nil {
-			unused = append(unused, fmt.Sprintf("SkipTables: neither side has a table %q", clip(name, maxNameLength)))
+		if byName[store.FoldName(c.trimPrefix(name))] == nil {
+			unused = append(unused, fmt.Sprintf("SkipTables: neither side has a table %q", text.Clip(name, text.MaxName)))
 		}
 	}
 	for _, name := range c.opts.IgnoreColumns {
 		used := false
 		for _, p := range byName {
-			for _, t := range []*Table{p.source, p.mirror} {
-				used = used || t != nil && slices.ContainsFunc(t.Columns, func(col Column) bool { return c.ignores(name, p.name, col.Name) })
+			for _, t := range []*store.Table{p.source, p.mirror} {
+				used = used || t != nil && slices.ContainsFunc(t.Columns, func(col store.Column) bool { return c.ignores(name, p.name, col.Name) })
 			}
 		}
 		if !used {
-			unused = append(unused, fmt.Sprintf("IgnoreColumns: neither side has a column %q", clip(name, 2*maxNameLength)))
+			unused = append(unused, fmt.Sprintf("IgnoreColumns: neither side has a column %q", text.Clip(name, 2*text.MaxName)))
 		}
 	}
 	return unused
@@ -617,7 +621,7 @@ func (c *comparison) unusedOptions(byName map[string]*pair) []string {
 
 func (c *comparison) trimPrefix(name string) string {
 	for _, prefix := range c.opts.SchemaPrefixes {
-		if n := len(prefix); n > 0 && len(name) > n && FoldName(name[:n]) == FoldName(prefix) {
+		if n := len(prefix); n > 0 && len(name) > n && store.FoldName(name[:n]) == store.FoldName(prefix) {
 			return name[n:]
 		}
 	}
@@ -715,9 +719,9 @@ func (c *comparison) refresh(ctx context.Context, p *pair) error {
 }
 
 // inMirror is the mirror's table, or its name where the mirror has none.
-func (p *pair) inMirror() Table {
+func (p *pair) inMirror() store.Table {
 	if p.mirror == nil {
-		return Table{Name: p.name}
+		return store.Table{Name: p.name}
 	}
 	return *p.mirror
 }
@@ -740,7 +744,7 @@ func (p *pair) describe(md *metadata) {
 // compareDepth compares as far as Depth goes.
 func (c *comparison) compareDepth(ctx context.Context, p pair, plan tablePlan, tr *TableReport) error {
 	switch {
-	case p.source.unreadable() || p.mirror.unreadable(): // not even its columns
+	case unreadable(*p.source) || unreadable(*p.mirror): // not even its columns
 	case c.opts.Depth == DepthSchema:
 		return nil
 	case c.opts.Depth == DepthCount && p.source.Omit == "" && p.mirror.Omit == "":
@@ -758,7 +762,7 @@ func (c *comparison) compareDepth(ctx context.Context, p pair, plan tablePlan, t
 	for _, col := range append(plan.source, plan.unread...) {
 		tr.NotCompared = append(tr.NotCompared, Omission{Column: col.Name, Reason: rowsNotCompared})
 	}
-	if p.source.unreadable() || p.mirror.unreadable() {
+	if unreadable(*p.source) || unreadable(*p.mirror) {
 		return nil
 	}
 	return c.count(ctx, p, tr)
@@ -846,13 +850,13 @@ func (c *comparison) report(o Progress) {
 
 // tablePlan says how the rows of a table are compared.
 type tablePlan struct {
-	source, mirror []Column // compared columns of either side, key first
-	key            int      // how many of them are the key
-	keyless        bool     // the key is all columns
-	ranged         bool     // a key means the same place on both sides
-	anyValue       bool     // a value need not be of its column's type
-	unread         []Column // comparable columns of an incomparable table
-	incomparable   string   // why rows cannot be compared, or ""
+	source, mirror []store.Column // compared columns of either side, key first
+	key            int            // how many of them are the key
+	keyless        bool           // the key is all columns
+	ranged         bool           // a key means the same place on both sides
+	anyValue       bool           // a value need not be of its column's type
+	unread         []store.Column // comparable columns of an incomparable table
+	incomparable   string         // why rows cannot be compared, or ""
 }
 
 // planTable compares the schemas and picks the columns to compare.
@@ -863,7 +867,7 @@ func (c *comparison) planTable(p pair, tr *TableReport) tablePlan {
 	leaveOut := func(column, reason string) {
 		tr.NotCompared = append(tr.NotCompared, Omission{Column: column, Reason: reason})
 	}
-	var source, mirror []Column
+	var source, mirror []store.Column
 	used := map[string]bool{} // columns of the mirror
 	for _, s := range p.source.Columns {
 		m, ok := p.mirror.Column(s.Name)
@@ -902,12 +906,12 @@ func (c *comparison) planTable(p pair, tr *TableReport) tablePlan {
 			differ(s.Name, "nullability", nullability(s), nullability(m))
 		}
 		switch {
-		case ks == KindOther || km == KindOther:
+		case ks == store.KindOther || km == store.KindOther:
 			leaveOut(s.Name, "type "+s.Type.String()+" cannot be compared")
 		case ks != km:
 			leaveOut(s.Name, fmt.Sprintf("%s cannot be compared with %s", s.Type, m.Type))
 		default:
-			if coarser, ok := coarserTime(s.Type, m.Type); ok {
+			if coarser, ok := store.CoarserTime(s.Type, m.Type); ok {
 				tr.warn(fmt.Sprintf("column %s is %s at the source and %s in the mirror: it is compared in steps of %s, and a smaller difference is not seen",
 					s.Name, s.Type, m.Type, coarser))
 			}
@@ -926,10 +930,10 @@ func (c *comparison) planTable(p pair, tr *TableReport) tablePlan {
 			leaveOut(m.Name, "not at the source")
 		}
 	}
-	if !slices.EqualFunc(p.source.Key, p.mirror.Key, func(a, b string) bool { return FoldName(a) == FoldName(b) }) {
+	if !slices.EqualFunc(p.source.Key, p.mirror.Key, func(a, b string) bool { return store.FoldName(a) == store.FoldName(b) }) {
 		differ("", "primary key", strings.Join(p.source.Key, ", "), strings.Join(p.mirror.Key, ", "))
 	}
-	plan := tablePlan{keyless: len(p.source.Key) == 0, anyValue: holdsAnyValue(c.source) || holdsAnyValue(c.m.store)}
+	plan := tablePlan{keyless: len(p.source.Key) == 0, anyValue: store.HoldsAnyValue(c.source) || store.HoldsAnyValue(c.m.store)}
 	if reason := hiddenRows(p); reason != "" {
 		plan.incomparable, plan.unread = reason, source
 		return plan
@@ -941,7 +945,7 @@ func (c *comparison) planTable(p pair, tr *TableReport) tablePlan {
 		}
 	} else {
 		for _, k := range p.source.Key {
-			i := slices.IndexFunc(source, func(s Column) bool { return s.Name == k })
+			i := slices.IndexFunc(source, func(s store.Column) bool { return s.Name == k })
 			if i < 0 {
 				plan.incomparable = fmt.Sprintf("key column %s is not comparable on both sides", k)
 				for _, o := range tr.NotCompared {
@@ -962,7 +966,7 @@ func (c *comparison) planTable(p pair, tr *TableReport) tablePlan {
 		tr.Key = append(tr.Key, col.Name)
 		// Rounding makes neighbours equal, and the columns behind them would
 		// then be in no common order.
-		if mir := plan.mirror[i]; plan.key > 1 && step(col.Type) != step(mir.Type) && isTime(col.Type) {
+		if mir := plan.mirror[i]; plan.key > 1 && store.TimeStep(col.Type) != store.TimeStep(mir.Type) && store.IsTime(col.Type) {
 			plan.incomparable = fmt.Sprintf("column %s of the key is %s at the source and %s in the mirror", col.Name, col.Type, mir.Type)
 		}
 	}
@@ -1003,29 +1007,29 @@ func (c *comparison) ignored(table, column string) bool {
 
 // ignores reports whether an entry of IgnoreColumns means that column.
 func (c *comparison) ignores(entry, table, column string) bool {
-	column = FoldName(column)
-	return FoldName(entry) == column || FoldName(c.trimPrefix(entry)) == FoldName(table)+"."+column
+	column = store.FoldName(column)
+	return store.FoldName(entry) == column || store.FoldName(c.trimPrefix(entry)) == store.FoldName(table)+"."+column
 }
 
-func hasColumn(t *Table, name string) bool {
-	return slices.ContainsFunc(t.Columns, func(c Column) bool { return c.Name == name })
+func hasColumn(t *store.Table, name string) bool {
+	return slices.ContainsFunc(t.Columns, func(c store.Column) bool { return c.Name == name })
 }
 
-func nullability(c Column) string {
+func nullability(c store.Column) string {
 	if c.Nullable {
 		return "null"
 	}
 	return "not null"
 }
 
-func describe(c Column) string { return c.Type.String() + " " + nullability(c) }
+func describe(c store.Column) string { return c.Type.String() + " " + nullability(c) }
 
 // bytesColumns returns the columns whose values are []byte.
-func bytesColumns(cols []Column) []int {
+func bytesColumns(cols []store.Column) []int {
 	var at []int
 	for i, c := range cols {
 		switch c.Type.Kind() {
-		case KindBytes, KindDecimal, KindGUID, KindAny:
+		case store.KindBytes, store.KindDecimal, store.KindGUID, store.KindAny:
 			at = append(at, i)
 		}
 	}
@@ -1033,10 +1037,10 @@ func bytesColumns(cols []Column) []int {
 }
 
 // query reads the rows of a side from one key to before another.
-func (r *tableRun) query(t Table, cols []Column, from, before Row) Query {
+func (r *tableRun) query(t store.Table, cols []store.Column, from, before store.Row) store.Query {
 	names := make([]string, len(cols))
 	for i, c := range cols {
 		names[i] = c.Name
 	}
-	return Query{Table: t, Columns: names, Key: names[:r.plan.key], From: from, Before: before}
+	return store.Query{Table: t, Columns: names, Key: names[:r.plan.key], From: from, Before: before}
 }

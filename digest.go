@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/so-mirror/mirror/internal/text"
+	"github.com/so-mirror/mirror/store"
 )
 
 const (
@@ -33,8 +36,8 @@ func (r *tableRun) strategy() (Strategy, string) {
 
 // noDigests says why the rows cannot be compared by digests, "" if they can.
 func (r *tableRun) noDigests() string {
-	source, ok := r.c.source.(Digester)
-	mirror, also := r.c.m.store.(Digester)
+	source, ok := r.c.source.(store.Digester)
+	mirror, also := r.c.m.store.(store.Digester)
 	switch {
 	case !ok || source.DigestScheme() == "":
 		return "the source makes no digests"
@@ -49,7 +52,7 @@ func (r *tableRun) noDigests() string {
 		m := r.plan.mirror[i]
 		switch k := s.Type.Kind(); {
 		case s.Type == m.Type:
-		case k == m.Type.Kind() && (k == KindInt || k == KindString || k == KindBytes):
+		case k == m.Type.Kind() && (k == store.KindInt || k == store.KindString || k == store.KindBytes):
 		default:
 			return fmt.Sprintf("column %s has two types, %s and %s", s.Name, s.Type, m.Type)
 		}
@@ -75,22 +78,22 @@ func (r *tableRun) choose(s Strategy, why string) {
 
 // window is a range of keys with the digests of both sides.
 type window struct {
-	from, before   Row
+	from, before   store.Row
 	last           bool // nothing of the part follows
-	source, mirror []Digest
+	source, mirror []store.Digest
 	took           time.Duration // by the side that took longer
 	err            error
 }
 
 // cutsOf returns the keys between ranges.
-func cutsOf(digests []Digest) (cuts []Row) {
+func cutsOf(digests []store.Digest) (cuts []store.Row) {
 	for _, d := range digests[min(1, len(digests)):] {
 		cuts = append(cuts, d.First)
 	}
 	return cuts
 }
 
-func digestedRows(digests []Digest) (rows int64) {
+func digestedRows(digests []store.Digest) (rows int64) {
 	for _, d := range digests {
 		rows += d.Rows
 	}
@@ -98,7 +101,7 @@ func digestedRows(digests []Digest) (rows int64) {
 }
 
 // sourceWindow has the source cut and digest the next ranges of n rows.
-func (p *part) sourceWindow(ctx context.Context, from, before Row, n, ranges int64) (w window) {
+func (p *part) sourceWindow(ctx context.Context, from, before store.Row, n, ranges int64) (w window) {
 	r := p.r
 	w.from, w.before, w.last = from, before, true
 	started := r.c.m.clock()
@@ -106,7 +109,7 @@ func (p *part) sourceWindow(ctx context.Context, from, before Row, n, ranges int
 	if ranges > 0 {
 		q.Limit = n*ranges + 1 // one more: its key is where the next window begins
 	}
-	w.source, w.err = r.c.source.(Digester).DigestEvery(ctx, q, n)
+	w.source, w.err = r.c.source.(store.Digester).DigestEvery(ctx, q, n)
 	if w.err != nil {
 		w.err = wrapError(ctx, w.err, "source")
 		return w
@@ -118,7 +121,7 @@ func (p *part) sourceWindow(ctx context.Context, from, before Row, n, ranges int
 	if q.Limit > 0 && rows >= q.Limit { // the last range may go on
 		n := len(w.source) - 1
 		if n == 0 {
-			w.err = errNoDigest{fmt.Errorf("source: digests that contradict themselves: a range of more than %s rows", formatCount(rows))}
+			w.err = errNoDigest{fmt.Errorf("source: digests that contradict themselves: a range of more than %s rows", text.Count(rows))}
 			return w
 		}
 		w.before, w.last = w.source[n].First, false
@@ -133,7 +136,7 @@ func (p *part) sourceWindow(ctx context.Context, from, before Row, n, ranges int
 // checkDigests refuses digests of the source that are not of ranges in ascending
 // order between two keys: what is compared would not be the whole table. It is an
 // errNoDigest, because rows can be compared all the same.
-func (r *tableRun) checkDigests(digests []Digest, from, before Row) error {
+func (r *tableRun) checkDigests(digests []store.Digest, from, before store.Row) error {
 	last := from
 	for i, d := range digests {
 		bad := len(d.First) != r.plan.key || d.Rows < 1 || slices.Contains(d.First, nil)
@@ -142,7 +145,7 @@ func (r *tableRun) checkDigests(digests []Digest, from, before Row) error {
 			bad = n > 0 || i > 0 && n == 0
 		}
 		if bad || before != nil && r.plan.order(d.First, before) >= 0 {
-			return errNoDigest{fmt.Errorf("source: digests that contradict themselves: %w: digest %d", ErrOrder, i+1)}
+			return errNoDigest{fmt.Errorf("source: digests that contradict themselves: %w: digest %d", store.ErrOrder, i+1)}
 		}
 		last = d.First
 	}
@@ -158,7 +161,7 @@ func (p *part) mirrorWindow(ctx context.Context, w *window) {
 	started := r.c.m.clock()
 	cuts := cutsOf(w.source)
 	q := r.query(*r.p.mirror, r.plan.mirror, w.from, w.before)
-	w.mirror, w.err = r.c.m.store.(Digester).DigestAt(ctx, q, cuts)
+	w.mirror, w.err = r.c.m.store.(store.Digester).DigestAt(ctx, q, cuts)
 	if w.err == nil && len(w.mirror) != len(cuts)+1 {
 		w.err = errNoDigest{fmt.Errorf("mirror: digests that contradict themselves: %d came for %d ranges", len(w.mirror), len(cuts)+1)}
 		return
@@ -168,7 +171,7 @@ func (p *part) mirrorWindow(ctx context.Context, w *window) {
 		return
 	}
 	if len(w.source) == 0 {
-		w.source = []Digest{{}}
+		w.source = []store.Digest{{}}
 	}
 	w.took = max(w.took, r.c.m.clock().Sub(started))
 	w.err = r.c.mirrorPace.wait(ctx, digestedRows(w.mirror))
@@ -238,7 +241,7 @@ func (p *part) compareWindow(ctx context.Context, w window, drill bool) error {
 		s, m := w.source[i], w.mirror[i]
 		return s.Rows == m.Rows && s.Sum == m.Sum
 	}
-	end := func(i int) Row {
+	end := func(i int) store.Row {
 		if i == len(w.source)-1 {
 			return w.before
 		}
@@ -307,7 +310,7 @@ func (p *part) auto(ctx context.Context) error {
 	if err := p.compareWindow(ctx, w, true); err != nil {
 		return err
 	}
-	figures := fmt.Sprintf("%s rows/s streamed, %s digested", formatCount(streamed), formatCount(digested))
+	figures := fmt.Sprintf("%s rows/s streamed, %s digested", text.Count(streamed), text.Count(digested))
 	// What differs is fetched all the same, so digests must be clearly faster.
 	if digested > 2*streamed {
 		r.choose(StrategyDigest, figures)

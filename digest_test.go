@@ -13,17 +13,18 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 )
 
 // digester is a source whose digests are tampered with.
 type digester struct {
 	*memory.Store
-	every func(d []mirror.Digest) []mirror.Digest
-	at    func(d []mirror.Digest) []mirror.Digest
+	every func(d []store.Digest) []store.Digest
+	at    func(d []store.Digest) []store.Digest
 }
 
-func (s digester) DigestEvery(ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error) {
+func (s digester) DigestEvery(ctx context.Context, q store.Query, n int64) ([]store.Digest, error) {
 	d, err := s.Store.DigestEvery(ctx, q, n)
 	if s.every != nil {
 		d = s.every(d)
@@ -31,7 +32,7 @@ func (s digester) DigestEvery(ctx context.Context, q mirror.Query, n int64) ([]m
 	return d, err
 }
 
-func (s digester) DigestAt(ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
+func (s digester) DigestAt(ctx context.Context, q store.Query, cuts []store.Row) ([]store.Digest, error) {
 	d, err := s.Store.DigestAt(ctx, q, cuts)
 	if s.at != nil {
 		d = s.at(d)
@@ -43,17 +44,17 @@ func (s digester) DigestAt(ctx context.Context, q mirror.Query, cuts []mirror.Ro
 // else: its rows are compared instead, and a side that panics fails the table.
 func TestDigestsThatCannotBe(t *testing.T) {
 	for name, c := range map[string]struct {
-		every, at func(d []mirror.Digest) []mirror.Digest
+		every, at func(d []store.Digest) []store.Digest
 	}{
-		"no first key":        {every: func(d []mirror.Digest) []mirror.Digest { d[0].First = nil; return d }},
-		"a key too long":      {every: func(d []mirror.Digest) []mirror.Digest { d[0].First = mirror.Row{int64(1), int64(2)}; return d }},
-		"a key that is NULL":  {every: func(d []mirror.Digest) []mirror.Digest { d[0].First = mirror.Row{nil}; return d }},
-		"twice":               {every: func(d []mirror.Digest) []mirror.Digest { return append(d, d...) }},
-		"backwards":           {every: func(d []mirror.Digest) []mirror.Digest { slices.Reverse(d); return d }},
-		"no rows":             {every: func(d []mirror.Digest) []mirror.Digest { d[0].Rows = 0; return d }},
-		"panic":               {every: func([]mirror.Digest) []mirror.Digest { panic("at the driver") }},
-		"one range less":      {at: func(d []mirror.Digest) []mirror.Digest { return d[1:] }},
-		"panic of the mirror": {at: func([]mirror.Digest) []mirror.Digest { panic("at the driver") }},
+		"no first key":        {every: func(d []store.Digest) []store.Digest { d[0].First = nil; return d }},
+		"a key too long":      {every: func(d []store.Digest) []store.Digest { d[0].First = store.Row{int64(1), int64(2)}; return d }},
+		"a key that is NULL":  {every: func(d []store.Digest) []store.Digest { d[0].First = store.Row{nil}; return d }},
+		"twice":               {every: func(d []store.Digest) []store.Digest { return append(d, d...) }},
+		"backwards":           {every: func(d []store.Digest) []store.Digest { slices.Reverse(d); return d }},
+		"no rows":             {every: func(d []store.Digest) []store.Digest { d[0].Rows = 0; return d }},
+		"panic":               {every: func([]store.Digest) []store.Digest { panic("at the driver") }},
+		"one range less":      {at: func(d []store.Digest) []store.Digest { return d[1:] }},
+		"panic of the mirror": {at: func([]store.Digest) []store.Digest { panic("at the driver") }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
@@ -80,17 +81,17 @@ func TestDigestsThatCannotBe(t *testing.T) {
 }
 
 func TestDigestsFallBack(t *testing.T) {
-	source, store := twins(100, every(50))
+	source, st := twins(100, every(50))
 	for name, c := range map[string]struct {
-		source mirror.Source
+		source store.Source
 		want   string
 	}{
-		"a source without digests": {struct{ mirror.Source }{source}, "the source makes no digests"},
+		"a source without digests": {struct{ store.Source }{source}, "the source makes no digests"},
 		"another scheme":           {otherScheme{source}, "cannot be compared"},
 		"no scheme":                {noScheme{source}, "the source makes no digests"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			report, err := newMirror(t, store, nil).Compare(t.Context(), c.source, &mirror.CompareOptions{Strategy: mirror.StrategyDigest})
+			report, err := newMirror(t, st, nil).Compare(t.Context(), c.source, &mirror.CompareOptions{Strategy: mirror.StrategyDigest})
 			require.NoError(t, err)
 			tr := report.Table("contact")
 			require.Equal(t, mirror.StrategyStream, tr.Strategy)
@@ -111,10 +112,10 @@ func (noScheme) DigestScheme() string { return "" }
 
 // A number of rows that nothing has leaves nothing out.
 func TestDigestRowsWithoutBounds(t *testing.T) {
-	source, store := twins(100, every(200))
-	require.NoError(t, store.Seed(five(mirror.Row{0, "Company 0"})))
+	source, st := twins(100, every(200))
+	require.NoError(t, st.Seed(five(store.Row{0, "Company 0"})))
 	for _, n := range []int64{1, 1 << 40, 1 << 59, 1<<63 - 1} {
-		report, err := newMirror(t, store, nil).Compare(t.Context(), source, &mirror.CompareOptions{Strategy: mirror.StrategyDigest, DigestRows: n})
+		report, err := newMirror(t, st, nil).Compare(t.Context(), source, &mirror.CompareOptions{Strategy: mirror.StrategyDigest, DigestRows: n})
 		require.NoError(t, err)
 		require.EqualValues(t, 99, report.Table("contact").Missing, "%d", n)
 	}
@@ -152,14 +153,14 @@ func TestAuto(t *testing.T) {
 		{"it is over before that", 0, 0, mirror.StrategyStream, "took less than 2s"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			source, store := twins(2000, every(100))
+			source, st := twins(2000, every(100))
 			var passed atomic.Int64
-			m := newMirror(t, store, &mirror.Options{
+			m := newMirror(t, st, &mirror.Options{
 				Clock:    func() time.Time { return noon.Add(time.Duration(passed.Load())) },
 				Progress: func(mirror.Progress) { passed.Add(int64(10 * c.row)) },
 			})
 			m.SmallSteps(20)
-			slow := digester{Store: source, every: func(d []mirror.Digest) []mirror.Digest { passed.Add(int64(c.digest)); return d }}
+			slow := digester{Store: source, every: func(d []store.Digest) []store.Digest { passed.Add(int64(c.digest)); return d }}
 			report, err := m.Compare(t.Context(), slow, &mirror.CompareOptions{Strategy: mirror.StrategyAuto, DigestRows: 10, Concurrency: 1})
 			require.NoError(t, err)
 			tr := report.Table("contact")
@@ -178,11 +179,11 @@ type twice struct {
 	key int64
 }
 
-func (s twice) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, error] {
-	return func(yield func([]mirror.Row, error) bool) {
+func (s twice) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, error] {
+	return func(yield func([]store.Row, error) bool) {
 		for batch, err := range s.Store.Rows(ctx, q) {
 			batch = slices.Clone(batch)
-			if i := slices.IndexFunc(batch, func(r mirror.Row) bool { return r[0] == s.key }); i >= 0 {
+			if i := slices.IndexFunc(batch, func(r store.Row) bool { return r[0] == s.key }); i >= 0 {
 				batch = slices.Insert(batch, i, batch[i])
 			}
 			if !yield(batch, err) {
@@ -197,9 +198,9 @@ func (s twice) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row,
 // that rows are compared at once, and after a closer look.
 func TestDigestsCutWithinAKey(t *testing.T) {
 	for _, n := range []int64{1, 10, 320} {
-		source, store := twins(1000, func(int) bool { return false })
+		source, st := twins(1000, func(int) bool { return false })
 		first := true
-		cut := twice{digester{source, func(d []mirror.Digest) []mirror.Digest {
+		cut := twice{digester{source, func(d []store.Digest) []store.Digest {
 			if first && len(d) > 1 {
 				d[0].Rows++
 				d[0].Sum += "0"
@@ -207,7 +208,7 @@ func TestDigestsCutWithinAKey(t *testing.T) {
 			}
 			return d
 		}, nil}, n}
-		report, err := newMirror(t, store, nil).Compare(t.Context(), cut, &mirror.CompareOptions{Strategy: mirror.StrategyDigest, DigestRows: n})
+		report, err := newMirror(t, st, nil).Compare(t.Context(), cut, &mirror.CompareOptions{Strategy: mirror.StrategyDigest, DigestRows: n})
 		require.NoError(t, err)
 		tr := report.Table("contact")
 		require.False(t, first)

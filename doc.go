@@ -21,7 +21,7 @@
 //     a reset that was lost.
 //   - [Mirror.Heal] is all of that as one call. It never makes a hard reset.
 //   - [Mirror.Reconcile] tells after a crash, from a [Journal], what happened.
-//   - [Fleet] looks at the mirrors of many customers.
+//   - [fleet.Fleet] looks at the mirrors of many customers.
 //
 // A mirror that lost rows is found and repaired like this:
 //
@@ -67,11 +67,11 @@
 //
 // # Stores
 //
-// A [Source] is a database that can be read, a [Store] one that can also be
+// A [store.Source] is a database that can be read, a [store.Store] one that can also be
 // written to. Package store/mssql is SQL Server, store/sqlite keeps mirrors in
 // files, store/memory is a fake for unit tests, and store/sqlstore makes a Store
-// of any database/sql driver and one Dialect. All of them deliver the same values ([Kind]) in the same
-// order ([CompareKeys]), which the suite in store/storetest holds them to.
+// of any database/sql driver and one Dialect. All of them deliver the same values ([store.Kind]) in the same
+// order ([store.CompareKeys]), which the suite in store/storetest holds them to.
 // Package store/cycle plays the vendor's Mirroring Task.
 //
 // # What holds

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/so-mirror/mirror/internal/text"
+	"github.com/so-mirror/mirror/store"
 )
 
 // The sentinels. Errors wrap them, so test with errors.Is. Errors of a done
@@ -30,13 +33,6 @@ var (
 	// ErrMetadata: the metadata table is not what this library may write to:
 	// a column is missing, or a table has several rows.
 	ErrMetadata = errors.New("unexpected metadata table")
-
-	// ErrConstraint: the database refused a write because of a constraint of
-	// the table, which the message names.
-	ErrConstraint = errors.New("refused by a constraint")
-
-	// ErrTableNotFound: a table that was named does not exist.
-	ErrTableNotFound = errors.New("table not found")
 
 	// ErrNoTables: the list of tables is empty. All tables are AllTables().
 	ErrNoTables = errors.New("no tables named")
@@ -79,41 +75,8 @@ var (
 	// ErrOverdue: no cycle came in the time in which one should have.
 	ErrOverdue = errors.New("no cycle came")
 
-	// ErrBusy: another operation of this library is changing the same mirror,
-	// and did not end in time. Nothing was changed.
-	ErrBusy = errors.New("another operation is changing this mirror")
-
 	// ErrTimeBudget: CompareOptions.MaxDuration is used up.
 	ErrTimeBudget = errors.New("time budget used up")
-
-	// ErrOrder: a Source delivered rows out of the order of [CompareKeys].
-	ErrOrder = errors.New("rows out of key order")
-
-	// ErrOutcomeUnknown: the connection was lost while a transaction was being
-	// committed. Read the mirror's Status before doing anything else.
-	ErrOutcomeUnknown = errors.New("outcome of the commit is unknown: read Status before doing anything else")
-)
-
-// The sentinels of stores over a database server. The messages of their errors
-// say what to do.
-var (
-	// ErrConnection: the server could not be reached or closed the connection.
-	ErrConnection = errors.New("no connection to the database")
-
-	// ErrLogin: the server refused the login, or the login may not open the
-	// database.
-	ErrLogin = errors.New("login refused")
-
-	// ErrPermission: the login lacks a permission.
-	ErrPermission = errors.New("permission denied")
-
-	// ErrLockTimeout: another transaction kept a lock for too long. Nothing
-	// was changed.
-	ErrLockTimeout = errors.New("lock timeout")
-
-	// ErrDeadlock: the server chose this transaction to end a deadlock, in
-	// every try. Nothing was changed.
-	ErrDeadlock = errors.New("deadlock")
 )
 
 // Error is what an operation returns when it refused because of particular
@@ -160,7 +123,7 @@ func (e *Error) Error() string {
 		default:
 			b.WriteString("; ")
 		}
-		fmt.Fprintf(&b, "%q", clip(t.Table, maxNameLength))
+		fmt.Fprintf(&b, "%q", text.Clip(t.Table, text.MaxName))
 		if i+1 < len(e.Tables) && t.sharesReason(e.Tables[i+1]) {
 			continue // the reason follows the last of those that share it
 		}
@@ -192,7 +155,7 @@ func wrapError(ctx context.Context, err error, doing string) error {
 		return nil
 	}
 	done := ctx.Err()
-	if done != nil && (errors.Is(err, done) || errors.Is(err, context.Canceled)) && !errors.Is(err, ErrOutcomeUnknown) {
+	if done != nil && (errors.Is(err, done) || errors.Is(err, context.Canceled)) && !errors.Is(err, store.ErrOutcomeUnknown) {
 		return done
 	}
 	return fmt.Errorf("%s: %w", doing, err)

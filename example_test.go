@@ -8,7 +8,10 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/so-mirror/mirror/fleet"
+
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/cycle"
 	"github.com/so-mirror/mirror/store/memory"
 )
@@ -17,19 +20,19 @@ import (
 // company has an old name and one is missing. In earnest they are stores of
 // SQL databases, such as those of package sqlite.
 func exampleDatabases() (customersDatabase, mirrorsDatabase *memory.Store) {
-	contact := func(rows ...mirror.Row) memory.Table {
+	contact := func(rows ...store.Row) memory.Table {
 		return memory.Table{Name: "contact", Columns: []string{"contact_id int", "name nvarchar(219)"}, Key: []string{"contact_id"}, Rows: rows}
 	}
 	person := memory.Table{Name: "person", Columns: []string{"person_id int", "lastname nvarchar(99)"}, Key: []string{"person_id"},
-		Rows: []mirror.Row{{1, "Åse"}}}
-	lsns := memory.Metadata("Cust10195", map[string]mirror.LSN{"contact": 81200, "person": 81200})
-	return memory.New(contact(mirror.Row{1, "Alfa"}, mirror.Row{2, "Beta"}, mirror.Row{3, "Gamma"}), person),
-		memory.New(contact(mirror.Row{1, "Alfa"}, mirror.Row{2, "Betta"}), person, lsns)
+		Rows: []store.Row{{1, "Åse"}}}
+	lsns := memory.Metadata("Cust10195", map[string]store.LSN{"contact": 81200, "person": 81200})
+	return memory.New(contact(store.Row{1, "Alfa"}, store.Row{2, "Beta"}, store.Row{3, "Gamma"}), person),
+		memory.New(contact(store.Row{1, "Alfa"}, store.Row{2, "Betta"}), person, lsns)
 }
 
 // tracked turns on change tracking for the customer's database. Nothing was
 // changed there after the LSNs of the example's mirror.
-func tracked(database mirror.Store) *cycle.Customer {
+func tracked(database store.Store) *cycle.Customer {
 	customer := cycle.NewCustomer("Cust10195", database)
 	customer.Restore(81200)
 	return customer
@@ -81,13 +84,13 @@ func ExampleMirror_Compare_pending() {
 	ctx := context.Background()
 	database, _ := exampleDatabases()
 	source := cycle.NewCustomer("Cust10195", database) // tracks changes
-	store := memory.New()
-	task := &cycle.Task{Customer: source, Mirror: store}
-	rename := func(s mirror.Store, id int64, name string) error {
-		return s.Update(ctx, func(tx mirror.Tx) error {
-			_, err := tx.Set(ctx, mirror.Table{Name: "contact", Columns: []mirror.Column{
-				{Name: "contact_id", Type: mirror.MustType("int")}, {Name: "name", Type: mirror.MustType("nvarchar(219)")},
-			}}, []mirror.Cell{{Column: "contact_id", Value: id}}, []mirror.Cell{{Column: "name", Value: name}})
+	st := memory.New()
+	task := &cycle.Task{Customer: source, Mirror: st}
+	rename := func(s store.Store, id int64, name string) error {
+		return s.Update(ctx, func(tx store.Tx) error {
+			_, err := tx.Set(ctx, store.Table{Name: "contact", Columns: []store.Column{
+				{Name: "contact_id", Type: store.MustType("int")}, {Name: "name", Type: store.MustType("nvarchar(219)")},
+			}}, []store.Cell{{Column: "contact_id", Value: id}}, []store.Cell{{Column: "name", Value: name}})
 			return err
 		})
 	}
@@ -95,12 +98,12 @@ func ExampleMirror_Compare_pending() {
 		fmt.Println(err)
 		return
 	}
-	if err := errors.Join(rename(source, 1, "Alfa AS"), rename(store, 2, "Betta")); err != nil {
+	if err := errors.Join(rename(source, 1, "Alfa AS"), rename(st, 2, "Betta")); err != nil {
 		fmt.Println(err)
 		return
 	}
 
-	m, _ := mirror.New("Cust10195", store, nil)
+	m, _ := mirror.New("Cust10195", st, nil)
 	report, err := m.Compare(ctx, source, nil)
 	if err != nil {
 		fmt.Println(err)
@@ -151,15 +154,15 @@ func ExampleMirror_Heal() {
 	ctx := context.Background()
 	database, _ := exampleDatabases()
 	source := cycle.NewCustomer("Cust10195", database)
-	store := memory.New()
-	task := &cycle.Task{Customer: source, Mirror: store}
+	st := memory.New()
+	task := &cycle.Task{Customer: source, Mirror: st}
 	if _, err := task.Run(ctx); err != nil {
 		fmt.Println(err)
 		return
 	}
-	err := store.Update(ctx, func(tx mirror.Tx) error {
-		contact, _, _ := store.Table("contact")
-		_, err := tx.Delete(ctx, contact, []mirror.Cell{{Column: "contact_id", Value: 2}})
+	err := st.Update(ctx, func(tx store.Tx) error {
+		contact, _, _ := st.Table("contact")
+		_, err := tx.Delete(ctx, contact, []store.Cell{{Column: "contact_id", Value: 2}})
 		return err
 	})
 	if err != nil {
@@ -168,7 +171,7 @@ func ExampleMirror_Heal() {
 	}
 
 	// In earnest cycles come by themselves. Here one comes while Heal sleeps.
-	m, _ := mirror.New("Cust10195", store, &mirror.Options{Sleep: func(ctx context.Context, _ time.Duration) error {
+	m, _ := mirror.New("Cust10195", st, &mirror.Options{Sleep: func(ctx context.Context, _ time.Duration) error {
 		_, err := task.Run(ctx)
 		return err
 	}})
@@ -191,7 +194,7 @@ func ExampleMirror_Heal() {
 // What a process that died was about to do is known from its journal.
 func ExampleMirror_Reconcile() {
 	ctx := context.Background()
-	_, store := exampleDatabases()
+	_, st := exampleDatabases()
 	path := filepath.Join(os.TempDir(), fmt.Sprintf("mirror-example-%d.jsonl", os.Getpid()))
 	defer os.Remove(path)
 	journal, err := mirror.OpenJournal(path)
@@ -200,11 +203,11 @@ func ExampleMirror_Reconcile() {
 		return
 	}
 	defer journal.Close()
-	m, _ := mirror.New("Cust10195", store, &mirror.Options{Journal: journal})
+	m, _ := mirror.New("Cust10195", st, &mirror.Options{Journal: journal})
 
-	store.FailAfterCommit(1, mirror.ErrOutcomeUnknown) // the connection breaks during the commit
+	st.FailAfterCommit(1, store.ErrOutcomeUnknown) // the connection breaks during the commit
 	_, err = m.ResetTables(ctx, []string{"contact"}, nil)
-	fmt.Println(errors.Is(err, mirror.ErrOutcomeUnknown))
+	fmt.Println(errors.Is(err, store.ErrOutcomeUnknown))
 
 	entries, err := journal.Entries()
 	if err != nil {
@@ -227,16 +230,16 @@ func ExampleMirror_Reconcile() {
 
 // One summary over the mirrors of many customers.
 func ExampleFleet() {
-	open := func(id string) mirror.Member {
-		return mirror.Member{ContextID: id, Open: func(context.Context) (*mirror.Connection, error) {
+	open := func(id string) fleet.Member {
+		return fleet.Member{ContextID: id, Open: func(context.Context) (*fleet.Connection, error) {
 			database, store := exampleDatabases()
 			m, err := mirror.New("Cust10195", store, nil)
-			return &mirror.Connection{Mirror: m, Source: tracked(database)}, err
+			return &fleet.Connection{Mirror: m, Source: tracked(database)}, err
 		}}
 	}
-	fleet := &mirror.Fleet{Members: []mirror.Member{open("Cust10195"), open("Cust10196")}}
-	var summary mirror.FleetSummary
-	for result := range fleet.Compare(context.Background(), nil) {
+	all := &fleet.Fleet{Members: []fleet.Member{open("Cust10195"), open("Cust10196")}}
+	var summary fleet.Summary
+	for result := range all.Compare(context.Background(), nil) {
 		summary.Add(result)
 	}
 	fmt.Print(&summary)
@@ -251,8 +254,8 @@ func ExampleFleet() {
 // Without change tracking, what differs is read again after each cycle.
 func ExampleMirror_Recheck() {
 	ctx := context.Background()
-	source, store := exampleDatabases()
-	m, _ := mirror.New("Cust10195", store, nil)
+	source, st := exampleDatabases()
+	m, _ := mirror.New("Cust10195", st, nil)
 	report, err := m.Compare(ctx, source, nil)
 	if err != nil {
 		fmt.Println(err)
@@ -262,8 +265,8 @@ func ExampleMirror_Recheck() {
 	// A cycle brings the company that was missing. Two moves of the LSN would
 	// be proof enough that the other difference stays; here one is.
 	missing := memory.Table{Name: "contact", Columns: []string{"contact_id int", "name nvarchar(219)"}, Key: []string{"contact_id"},
-		Rows: []mirror.Row{{1, "Alfa"}, {2, "Betta"}, {3, "Gamma"}}}
-	if err := store.Seed(missing, memory.Metadata("Cust10195", map[string]mirror.LSN{"contact": 81300, "person": 81200})); err != nil {
+		Rows: []store.Row{{1, "Alfa"}, {2, "Betta"}, {3, "Gamma"}}}
+	if err := st.Seed(missing, memory.Metadata("Cust10195", map[string]store.LSN{"contact": 81300, "person": 81200})); err != nil {
 		fmt.Println(err)
 		return
 	}
@@ -362,12 +365,12 @@ func ExampleMirror_ResetTables() {
 
 // A name that is not known changes nothing, and the error says which was meant.
 func ExampleMirror_ResetTables_unknown() {
-	_, store := exampleDatabases()
-	m, _ := mirror.New("Cust10195", store, nil)
+	_, st := exampleDatabases()
+	m, _ := mirror.New("Cust10195", st, nil)
 
 	_, err := m.ResetTables(context.Background(), []string{"contact", "persom"}, nil)
 	fmt.Println(err)
-	fmt.Println(errors.Is(err, mirror.ErrTableNotFound))
+	fmt.Println(errors.Is(err, store.ErrTableNotFound))
 
 	// Output:
 	// reset tables of Cust10195: table not found: "persom" (did you mean "person"?)

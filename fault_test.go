@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 )
 
@@ -29,37 +30,37 @@ func tables(damage int) []memory.Table {
 		if i < damage {
 			name += "?"
 		}
-		contact.Rows = append(contact.Rows, mirror.Row{i, name})
-		log.Rows = append(log.Rows, mirror.Row{name, float64(i / 3)})
+		contact.Rows = append(contact.Rows, store.Row{i, name})
+		log.Rows = append(log.Rows, store.Row{name, float64(i / 3)})
 	}
 	return []memory.Table{contact, log,
-		{Name: "person", Columns: []string{"person_id int", "lastname nvarchar(99)"}, Key: []string{"person_id"}, Rows: []mirror.Row{{1, "Åse"}}}}
+		{Name: "person", Columns: []string{"person_id int", "lastname nvarchar(99)"}, Key: []string{"person_id"}, Rows: []store.Row{{1, "Åse"}}}}
 }
 
 // world is a mirror that differs from customerDatabase: rows of contact and log
 // do, person has a table of the mirror's own beside it.
 func world() *memory.Store {
-	store := memory.New(tables(3)...)
-	metadata := memory.Metadata(customer, map[string]mirror.LSN{"contact": 812, "log": 900, "PERSON": 7})
-	own := memory.Table{Name: "own_notes", Columns: []string{"id int"}, Key: []string{"id"}, Rows: []mirror.Row{{1}}}
-	if err := store.Seed(metadata, own); err != nil {
+	st := memory.New(tables(3)...)
+	metadata := memory.Metadata(customer, map[string]store.LSN{"contact": 812, "log": 900, "PERSON": 7})
+	own := memory.Table{Name: "own_notes", Columns: []string{"id int"}, Key: []string{"id"}, Rows: []store.Row{{1}}}
+	if err := st.Seed(metadata, own); err != nil {
 		panic(err)
 	}
-	return store
+	return st
 }
 
 func customerDatabase() *memory.Store { return memory.New(tables(0)...) }
 
 // dump is everything in a store as text, by table: its definition and its rows.
-func dump(t testing.TB, store mirror.Store) map[string][]string {
+func dump(t testing.TB, st store.Store) map[string][]string {
 	t.Helper()
 	ctx := context.Background()
 	all := map[string][]string{}
-	defs, err := store.Tables(ctx)
+	defs, err := st.Tables(ctx)
 	require.NoError(t, err)
 	for _, def := range defs {
 		var rows []string
-		for batch, err := range store.Rows(ctx, mirror.Query{Table: def}) {
+		for batch, err := range st.Rows(ctx, store.Query{Table: def}) {
 			require.NoError(t, err)
 			for _, row := range batch {
 				rows = append(rows, fmt.Sprintf("%#v", []any{row}))
@@ -88,7 +89,7 @@ type stage struct {
 
 // run runs the operation through a store, which is that of the stage or wraps
 // it. What failed is either the error or the error of a table of the report.
-func (s *stage) run(ctx context.Context, t testing.TB, store mirror.Store) (*mirror.Report, error) {
+func (s *stage) run(ctx context.Context, t testing.TB, store store.Store) (*mirror.Report, error) {
 	t.Helper()
 	return s.do(ctx, newMirror(t, store, s.opts))
 }
@@ -120,7 +121,7 @@ func operations() []operation {
 		list = append(list, operation{name: w.name, changes: true, prepare: func(testing.TB) *stage {
 			return &stage{store: world(), do: func(ctx context.Context, m *mirror.Mirror) (*mirror.Report, error) {
 				receipt, err := w.do(ctx, m)
-				if (receipt != nil) != (err == nil || errors.Is(err, mirror.ErrOutcomeUnknown)) {
+				if (receipt != nil) != (err == nil || errors.Is(err, store.ErrOutcomeUnknown)) {
 					return nil, fmt.Errorf("receipt %v with error %w", receipt, err)
 				}
 				return receiptOf(err)
@@ -309,21 +310,21 @@ func TestAnswerOfTheCommitIsLost(t *testing.T) {
 				err    error
 				cancel bool
 			}{
-				"connection lost":                  {mirror.ErrOutcomeUnknown, false},
-				"connection lost and canceled":     {mirror.ErrOutcomeUnknown, true},
-				"connection lost by the canceling": {fmt.Errorf("%w: %w", mirror.ErrOutcomeUnknown, context.Canceled), true},
+				"connection lost":                  {store.ErrOutcomeUnknown, false},
+				"connection lost and canceled":     {store.ErrOutcomeUnknown, true},
+				"connection lost by the canceling": {fmt.Errorf("%w: %w", store.ErrOutcomeUnknown, context.Canceled), true},
 			} {
 				t.Run(name, func(t *testing.T) {
 					s := op.prepare(t)
 					s.store.FailAfterCommit(1, c.err)
 					ctx, cancel := context.WithCancel(t.Context())
 					defer cancel()
-					store := mirror.Store(s.store)
+					st := store.Store(s.store)
 					if c.cancel {
-						store = canceling{s.store, cancel}
+						st = canceling{s.store, cancel}
 					}
-					_, err := s.run(ctx, t, store)
-					require.ErrorIs(t, err, mirror.ErrOutcomeUnknown)
+					_, err := s.run(ctx, t, st)
+					require.ErrorIs(t, err, store.ErrOutcomeUnknown)
 					require.Equal(t, after, dump(t, s.store), "all is done, and none but the database knew")
 					faults++
 				})
@@ -345,11 +346,11 @@ func TestAnswerOfTheCommitIsLost(t *testing.T) {
 
 // canceling is a store whose caller gives up while the commit is being answered.
 type canceling struct {
-	mirror.Store
+	store.Store
 	cancel context.CancelFunc
 }
 
-func (c canceling) Update(ctx context.Context, fn func(mirror.Tx) error) error {
+func (c canceling) Update(ctx context.Context, fn func(store.Tx) error) error {
 	defer c.cancel()
 	return c.Store.Update(ctx, fn)
 }
@@ -435,10 +436,10 @@ func TestReaderThatHasReadAhead(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	log := memory.Table{Name: "log", Columns: []string{"id int"}, Key: []string{"id"}}
 	for i := range 40 {
-		log.Rows = append(log.Rows, mirror.Row{10 * i})
+		log.Rows = append(log.Rows, store.Row{10 * i})
 	}
 	extra := log
-	extra.Rows = append(slices.Clone(log.Rows), mirror.Row{141})
+	extra.Rows = append(slices.Clone(log.Rows), store.Row{141})
 	for range 50 { // whether the batch waits already is up to the scheduler
 		store := memory.New(extra)
 		store.FailAfterRows(16, errBoom)
@@ -449,8 +450,8 @@ func TestReaderThatHasReadAhead(t *testing.T) {
 }
 
 // stubborn is a source that reads on when its context is done.
-type stubborn struct{ mirror.Source }
+type stubborn struct{ store.Source }
 
-func (s stubborn) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, error] {
+func (s stubborn) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, error] {
 	return s.Source.Rows(context.WithoutCancel(ctx), q)
 }

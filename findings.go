@@ -8,6 +8,9 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"github.com/so-mirror/mirror/internal/text"
+	"github.com/so-mirror/mirror/store"
 )
 
 // DiffState says whether a difference goes away by itself.
@@ -37,7 +40,7 @@ type Difference struct {
 	State DiffState `json:"state,omitempty"`
 
 	// Key is the whole key, in the order of TableReport.Key.
-	Key []Cell `json:"key"`
+	Key []store.Cell `json:"key"`
 
 	// Rows is how many rows differ, more than 1 only where a key repeats.
 	Rows int64 `json:"rows"`
@@ -85,7 +88,7 @@ func (f *findings) different() int64 {
 
 // size is about how many bytes a sample takes.
 func (s Sample) size() int {
-	cell := func(c Cell) int { return len(c.Column) + rowSize(Row{c.Value}) }
+	cell := func(c store.Cell) int { return len(c.Column) + rowSize(store.Row{c.Value}) }
 	n := 0
 	for _, c := range s.Key {
 		n += cell(c)
@@ -169,19 +172,19 @@ func (t *TableReport) check() error {
 	var kept int64
 	seen := map[string]bool{}
 	for _, d := range t.Differences {
-		if id := string(d.Kind) + d.Sum + formatCells(d.Key); seen[id] {
-			return fmt.Errorf("the difference %s is there twice", formatCells(d.Key))
+		if id := string(d.Kind) + d.Sum + store.FormatCells(d.Key); seen[id] {
+			return fmt.Errorf("the difference %s is there twice", store.FormatCells(d.Key))
 		} else {
 			seen[id] = true
 		}
 		if d.Rows < 1 || d.Rows > maxCount || !slices.Contains([]DiffState{DiffUnknown, DiffPending, DiffArrived, DiffDiverged}, d.State) {
-			return fmt.Errorf("a difference has %d rows and the state %q", d.Rows, clip(string(d.State), maxNameLength))
+			return fmt.Errorf("a difference has %d rows and the state %q", d.Rows, text.Clip(string(d.State), text.MaxName))
 		}
 		kept += d.Rows
 	}
 	switch {
 	case !slices.Contains(verdicts, t.Verdict):
-		return fmt.Errorf("unknown verdict %q", clip(string(t.Verdict), maxNameLength))
+		return fmt.Errorf("unknown verdict %q", text.Clip(string(t.Verdict), text.MaxName))
 	case kept > t.differences(), t.Verdict == VerdictIdentical && t.differences() > 0:
 		return fmt.Errorf("its counts contradict each other")
 	default:

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 )
 
@@ -18,8 +19,8 @@ const halfPair = "\xed\xa0\x80" // U+D800 as three bytes, which is no UTF-8
 // halves is a source with half a surrogate pair for each "#".
 type halves struct{ *memory.Store }
 
-func (h halves) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, error] {
-	return func(yield func([]mirror.Row, error) bool) {
+func (h halves) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, error] {
+	return func(yield func([]store.Row, error) bool) {
 		for batch, err := range h.Store.Rows(ctx, q) {
 			for _, row := range batch {
 				for i, v := range row {
@@ -41,7 +42,7 @@ func TestHalfPairsInReports(t *testing.T) {
 	for _, n := range []int{0, 1018, 1020, 1021, 1022, 1023, 1024} {
 		long := strings.Repeat("x", n)
 		wide := func(text string) memory.Table {
-			return memory.Table{Name: "contact", Columns: []string{"contact_id int", "name nvarchar(max)"}, Key: []string{"contact_id"}, Rows: []mirror.Row{{1, text}}}
+			return memory.Table{Name: "contact", Columns: []string{"contact_id int", "name nvarchar(max)"}, Key: []string{"contact_id"}, Rows: []store.Row{{1, text}}}
 		}
 		source := halves{memory.New(wide(long + "#" + long))}
 		report, err := newMirror(t, memory.New(wide(long+"\ufffd"+long)), nil).Compare(t.Context(), source, nil)

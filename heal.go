@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/so-mirror/mirror/internal/text"
+	"github.com/so-mirror/mirror/store"
 )
 
 // HealOptions configure [Mirror.Heal]. The zero value of each field is its
@@ -74,7 +77,7 @@ type HealRound struct {
 //
 // The report comes with every error but one about the options, so what was done
 // is always known.
-func (m *Mirror) Heal(ctx context.Context, source Source, opts *HealOptions) (*HealReport, error) {
+func (m *Mirror) Heal(ctx context.Context, source store.Source, opts *HealOptions) (*HealReport, error) {
 	var o HealOptions
 	if opts != nil {
 		o = *opts
@@ -100,13 +103,13 @@ func (m *Mirror) Heal(ctx context.Context, source Source, opts *HealOptions) (*H
 	h := &HealReport{ContextID: m.contextID, Started: m.clock().UTC()}
 	err := m.heal(ctx, source, o, wait, h)
 	if err != nil {
-		h.Stopped = shownError{err}.Error()
+		h.Stopped = text.Err(err).Error()
 	}
 	h.Finished = m.clock().UTC()
 	return h, err
 }
 
-func (m *Mirror) heal(ctx context.Context, source Source, o HealOptions, wait WaitOptions, h *HealReport) error {
+func (m *Mirror) heal(ctx context.Context, source store.Source, o HealOptions, wait WaitOptions, h *HealReport) error {
 	populated := map[string]int{} // how often Heal saw a table populated after its reset, by folded name
 	for n := 0; ; n++ {
 		report, err := m.Compare(ctx, source, o.Compare)
@@ -121,7 +124,7 @@ func (m *Mirror) heal(ctx context.Context, source Source, o HealOptions, wait Wa
 			return fmt.Errorf("heal %s: %w", m.contextID, err)
 		}
 		for i := range report.Tables {
-			report.Tables[i].Populated = populated[FoldName(report.Tables[i].Table)]
+			report.Tables[i].Populated = populated[store.FoldName(report.Tables[i].Table)]
 		}
 		round.Plan = report.Plan()
 		if err := round.Plan.limit("heal", 0, o.MaxRowShare, o.MaxTableShare); err != nil {
@@ -168,7 +171,7 @@ func (m *Mirror) heal(ctx context.Context, source Source, o HealOptions, wait Wa
 		}
 		for _, t := range round.Wait.Tables {
 			if t.State == WaitPopulated {
-				populated[FoldName(t.Table)]++
+				populated[store.FoldName(t.Table)]++
 			}
 		}
 	}
@@ -196,7 +199,7 @@ func (r *Report) moved() bool {
 
 // findOut reads what nothing is known about again after each cycle, until
 // something is.
-func (m *Mirror) findOut(ctx context.Context, source Source, o HealOptions, s Schedule, round *HealRound) error {
+func (m *Mirror) findOut(ctx context.Context, source store.Source, o HealOptions, s Schedule, round *HealRound) error {
 	for range o.Rechecks {
 		if !slices.ContainsFunc(round.Report.Tables, func(t TableReport) bool { return t.waits() }) {
 			return nil
@@ -228,18 +231,18 @@ func (p *Plan) mild(unknown bool) []string {
 // unhealed says why a mirror that nothing is reset in is not healed, "" if it is.
 func (r *Report) unhealed(p *Plan, o HealOptions) string {
 	if err := r.errOf(p.limit("heal", 0, o.MaxRowShare, o.MaxTableShare)); err != nil {
-		return shownError{err}.Error()
+		return text.Err(err).Error()
 	}
-	if p.has(StepHardReset) {
+	if p.Has(StepHardReset) {
 		return "what is left needs a hard reset, which Heal leaves to you: see the last plan"
 	}
 	if asked := r.asked(); len(asked) > 0 {
-		return "the LSN of " + shown(asked[0]) + " is -1, and no cycle has populated it yet"
+		return "the LSN of " + text.Name(asked[0]) + " is -1, and no cycle has populated it yet"
 	}
 	for _, t := range r.Tables {
 		switch {
 		case t.Verdict == VerdictExtra && t.Tracked:
-			return shown(t.Table) + " has a metadata row, and is not at the source: see the last plan"
+			return text.Name(t.Table) + " has a metadata row, and is not at the source: see the last plan"
 		case t.Verdict == VerdictDifferent, t.Verdict == VerdictSchemaDiffers, t.Verdict == VerdictMissing:
 			return "what differs is not known to need a reset, or a reset would not repair it: see the last plan"
 		}
@@ -248,15 +251,15 @@ func (r *Report) unhealed(p *Plan, o HealOptions) string {
 }
 
 // String returns the text that WriteText writes.
-func (h *HealReport) String() string { return textOf(h) }
+func (h *HealReport) String() string { return text.Of(h) }
 
 // WriteJSON writes the report as indented JSON.
-func (h *HealReport) WriteJSON(w io.Writer) error { return writeJSON(w, h) }
+func (h *HealReport) WriteJSON(w io.Writer) error { return text.WriteJSON(w, h) }
 
 // WriteText writes the report for people.
 func (h *HealReport) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Healing of %s, took %s\n", printable(h.ContextID), Duration(h.Finished.Sub(h.Started)))
+	fmt.Fprintf(&b, "Healing of %s, took %s\n", text.Printable(h.ContextID), Duration(h.Finished.Sub(h.Started)))
 	for i, r := range h.Rounds {
 		fmt.Fprintf(&b, "\nRound %d\n", i+1)
 		parts := []fmt.Stringer{r.Report}
@@ -278,7 +281,7 @@ func (h *HealReport) WriteText(w io.Writer) error {
 	if h.Healed {
 		b.WriteString("\nNothing is left to repair.\n")
 	} else {
-		fmt.Fprintf(&b, "\nNot everything is repaired: %s\n", printable(h.Stopped))
+		fmt.Fprintf(&b, "\nNot everything is repaired: %s\n", text.Printable(h.Stopped))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

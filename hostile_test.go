@@ -18,9 +18,12 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/so-mirror/mirror/fleet"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 	"github.com/so-mirror/mirror/store/sqlite"
 )
@@ -84,22 +87,22 @@ func requirePlainText(t *testing.T, text fmt.Stringer) {
 }
 
 // onStores runs a test with the tables of a fake in the fake and on real SQL.
-func onStores(t *testing.T, from func() *memory.Store, run func(t *testing.T, store mirror.Store)) {
+func onStores(t *testing.T, from func() *memory.Store, run func(t *testing.T, store store.Store)) {
 	t.Helper()
 	t.Run("memory", func(t *testing.T) { run(t, from()) })
 	t.Run("sqlite", func(t *testing.T) { run(t, inSQL(t, from())) })
 }
 
 // inSQL copies a fake into an embedded database.
-func inSQL(t testing.TB, from *memory.Store) mirror.Store {
+func inSQL(t testing.TB, from *memory.Store) store.Store {
 	t.Helper()
 	ctx := context.Background()
-	store, err := sqlite.Create(ctx, filepath.Join(t.TempDir(), "mirror.db"))
+	st, err := sqlite.Create(ctx, filepath.Join(t.TempDir(), "mirror.db"))
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, store.Close()) })
+	t.Cleanup(func() { require.NoError(t, st.Close()) })
 	defs, err := from.Tables(ctx)
 	require.NoError(t, err)
-	require.NoError(t, store.Update(ctx, func(tx mirror.Tx) error {
+	require.NoError(t, st.Update(ctx, func(tx store.Tx) error {
 		for _, def := range defs {
 			_, rows, _ := from.Table(def.String())
 			if err := errors.Join(tx.Create(ctx, def), tx.Insert(ctx, def, def.ColumnNames(), rows)); err != nil {
@@ -108,7 +111,7 @@ func inSQL(t testing.TB, from *memory.Store) mirror.Store {
 		}
 		return nil
 	}))
-	return store
+	return st
 }
 
 // rushed are options of a mirror whose time passes as it is waited for.
@@ -237,11 +240,11 @@ var hostileAttempts = map[string]func(ctx context.Context, m *mirror.Mirror, nam
 		return nil, err
 	},
 	"Fleet": func(ctx context.Context, m *mirror.Mirror, name string) (fmt.Stringer, error) {
-		open := func(context.Context) (*mirror.Connection, error) { return &mirror.Connection{Mirror: m}, nil }
-		fleet := &mirror.Fleet{Members: []mirror.Member{{ContextID: name, Open: open}, {ContextID: name, Open: open}}}
-		summary := &mirror.FleetSummary{}
+		open := func(context.Context) (*fleet.Connection, error) { return &fleet.Connection{Mirror: m}, nil }
+		all := &fleet.Fleet{Members: []fleet.Member{{ContextID: name, Open: open}, {ContextID: name, Open: open}}}
+		summary := &fleet.Summary{}
 		var errs []error
-		for r := range fleet.Status(ctx) {
+		for r := range all.Status(ctx) {
 			summary.Add(r)
 			errs = append(errs, r.Err)
 		}
@@ -275,18 +278,18 @@ func hostilePlan(table string) *mirror.Plan {
 
 // hostileReceipt is of a hard reset of one table that is still there.
 func hostileReceipt(table string) *mirror.Receipt {
-	lsn := mirror.LSN(812)
+	lsn := store.LSN(812)
 	return &mirror.Receipt{Version: 1, ContextID: customer, Operation: mirror.OperationHardReset, MetadataTable: table, Lost: []string{table},
 		Tables: []mirror.ReceiptTable{{
 			Table: table, Actions: []mirror.Action{mirror.ActionDeleteMetadata}, LSN: &lsn, Note: table, Schema: table,
-			Metadata: [][]mirror.Cell{{{Column: "tablename", Value: table}, {Column: "LSN", Value: int64(812)}, {Column: table, Value: table}}},
+			Metadata: [][]store.Cell{{{Column: "tablename", Value: table}, {Column: "LSN", Value: int64(812)}, {Column: table, Value: table}}},
 		}}}
 }
 
 // Whatever name the library is given, it is refused in a short line that cannot
 // steer a terminal, and nothing happens.
 func TestHostileNames(t *testing.T) {
-	onStores(t, world, func(t *testing.T, store mirror.Store) {
+	onStores(t, world, func(t *testing.T, store store.Store) {
 		before := dump(t, store)
 		_, fake := store.(*memory.Store)
 		for _, entry := range slices.Sorted(maps.Keys(hostileAttempts)) {
@@ -318,7 +321,7 @@ func TestHostileNames(t *testing.T) {
 // Names that only choose what is left out are harmless: what fits nothing is a
 // warning.
 func TestHostileNamesThatLeaveOut(t *testing.T) {
-	onStores(t, world, func(t *testing.T, store mirror.Store) {
+	onStores(t, world, func(t *testing.T, store store.Store) {
 		before := dump(t, store)
 		source := customerDatabase()
 		m := newMirror(t, store, nil)
@@ -369,8 +372,8 @@ func TestHostileContextID(t *testing.T) {
 
 // The names in Options come from a configuration.
 func TestHostileOptions(t *testing.T) {
-	onStores(t, world, func(t *testing.T, store mirror.Store) {
-		before := dump(t, store)
+	onStores(t, world, func(t *testing.T, st store.Store) {
+		before := dump(t, st)
 		for kind, name := range hostileNames {
 			if name == "" {
 				continue // the default
@@ -379,13 +382,13 @@ func TestHostileOptions(t *testing.T) {
 				"MetadataTable": {MetadataTable: name}, "TableColumn": {TableColumn: name}, "LSNColumn": {LSNColumn: name},
 			} {
 				t.Run(field+", "+kind, func(t *testing.T) {
-					m := newMirror(t, store, o)
+					m := newMirror(t, st, o)
 					_, err := m.ResetTables(t.Context(), []string{"contact"}, nil)
 					requirePlain(t, err)
 					_, err = m.HardReset(t.Context(), &mirror.HardResetOptions{Confirm: customer})
 					requirePlain(t, err)
 					receipt := hostileReceipt("contact")
-					receipt.Metadata = &mirror.Table{Name: "Cust10195_mirroring"}
+					receipt.Metadata = &store.Table{Name: "Cust10195_mirroring"}
 					requirePlain(t, m.Undo(t.Context(), receipt))
 					if status, err := m.Status(t.Context()); err != nil {
 						requirePlain(t, err)
@@ -397,7 +400,7 @@ func TestHostileOptions(t *testing.T) {
 					} else {
 						requirePlainText(t, report)
 					}
-					require.Equal(t, before, dump(t, store))
+					require.Equal(t, before, dump(t, st))
 				})
 			}
 		}
@@ -411,19 +414,19 @@ func TestHostileTables(t *testing.T) {
 			continue // no database has such tables
 		}
 		build := func() *memory.Store {
-			store := world()
-			tb := memory.Table{Name: name, Columns: []string{"id int", "name nvarchar(20) null"}, Key: []string{"id"}, Rows: []mirror.Row{{1, "a"}, {2, nil}}}
-			md := memory.Metadata(customer, map[string]mirror.LSN{"contact": 812, "log": 900, "PERSON": 7, name: 5})
-			require.NoError(t, store.Seed(tb, md))
-			return store
+			st := world()
+			tb := memory.Table{Name: name, Columns: []string{"id int", "name nvarchar(20) null"}, Key: []string{"id"}, Rows: []store.Row{{1, "a"}, {2, nil}}}
+			md := memory.Metadata(customer, map[string]store.LSN{"contact": 812, "log": 900, "PERSON": 7, name: 5})
+			require.NoError(t, st.Seed(tb, md))
+			return st
 		}
 		t.Run(kind, func(t *testing.T) {
-			onStores(t, build, func(t *testing.T, store mirror.Store) {
-				before := dump(t, store)
-				m := newMirror(t, store, nil)
+			onStores(t, build, func(t *testing.T, st store.Store) {
+				before := dump(t, st)
+				m := newMirror(t, st, nil)
 				others := func() {
 					t.Helper()
-					now := dump(t, store)
+					now := dump(t, st)
 					for table := range before {
 						if table != name && table != "Cust10195_mirroring" {
 							require.Equal(t, before[table], now[table])
@@ -436,13 +439,13 @@ func TestHostileTables(t *testing.T) {
 				requirePlainText(t, receipt)
 				others()
 				require.NoError(t, m.Undo(t.Context(), receipt))
-				require.Equal(t, before, dump(t, store))
+				require.Equal(t, before, dump(t, st))
 
 				status, err := m.Status(t.Context())
 				require.NoError(t, err)
 				requirePlainText(t, status)
 				source := customerDatabase()
-				require.NoError(t, source.Seed(memory.Table{Name: name, Columns: []string{"id int", "name nvarchar(20) null"}, Key: []string{"id"}, Rows: []mirror.Row{{1, "b"}}}))
+				require.NoError(t, source.Seed(memory.Table{Name: name, Columns: []string{"id int", "name nvarchar(20) null"}, Key: []string{"id"}, Rows: []store.Row{{1, "b"}}}))
 				report, err := m.Compare(t.Context(), source, nil)
 				require.NoError(t, err)
 				requirePlainText(t, report)
@@ -451,17 +454,17 @@ func TestHostileTables(t *testing.T) {
 				receipt, err = m.Apply(t.Context(), report.Plan(), &mirror.ApplyOptions{Tables: []string{name}, Unknown: true})
 				require.NoError(t, err)
 				require.NoError(t, m.Undo(t.Context(), receipt))
-				require.Equal(t, before, dump(t, store))
+				require.Equal(t, before, dump(t, st))
 
 				receipt, err = m.HardReset(t.Context(), &mirror.HardResetOptions{Confirm: customer})
 				require.NoError(t, err)
 				require.NoError(t, m.Undo(t.Context(), receipt))
-				require.Equal(t, before, dump(t, store))
+				require.Equal(t, before, dump(t, st))
 
 				receipt, err = m.HardReset(t.Context(), &mirror.HardResetOptions{Confirm: customer, Tables: []string{name}, DropData: true})
 				require.NoError(t, err)
 				others()
-				require.NotContains(t, dump(t, store), name)
+				require.NotContains(t, dump(t, st), name)
 				requirePlain(t, m.Undo(t.Context(), receipt))
 			})
 		})
@@ -537,25 +540,25 @@ func edits(t testing.TB, document any) map[string][]byte {
 // parses and uses one; it returns nil when the document is taken, and then what
 // it did must be harmless.
 var hostileDocuments = map[string]struct {
-	document func(t testing.TB, store mirror.Store) any
-	use      func(ctx context.Context, store mirror.Store, m *mirror.Mirror, data []byte) error
+	document func(t testing.TB, store store.Store) any
+	use      func(ctx context.Context, store store.Store, m *mirror.Mirror, data []byte) error
 	writes   bool // a document that is taken may change the metadata table
 }{
-	"a receipt of a reset": {document: func(t testing.TB, store mirror.Store) any {
+	"a receipt of a reset": {document: func(t testing.TB, store store.Store) any {
 		receipt, err := newMirror(t, store, nil).ResetTables(t.Context(), []string{"contact", "log"}, nil)
 		require.NoError(t, err)
 		return receipt
 	}, use: useReceipt, writes: true},
-	"a receipt of a hard reset": {document: func(t testing.TB, store mirror.Store) any {
+	"a receipt of a hard reset": {document: func(t testing.TB, store store.Store) any {
 		receipt, err := newMirror(t, store, nil).HardReset(t.Context(), &mirror.HardResetOptions{Confirm: customer})
 		require.NoError(t, err)
 		return receipt
 	}, use: useReceipt, writes: true},
-	"a plan": {document: func(t testing.TB, store mirror.Store) any {
+	"a plan": {document: func(t testing.TB, store store.Store) any {
 		report, err := newMirror(t, store, nil).Compare(t.Context(), customerDatabase(), nil)
 		require.NoError(t, err)
 		return report.Plan()
-	}, use: func(ctx context.Context, _ mirror.Store, m *mirror.Mirror, data []byte) error {
+	}, use: func(ctx context.Context, _ store.Store, m *mirror.Mirror, data []byte) error {
 		var plan mirror.Plan
 		if err := json.Unmarshal(data, &plan); err != nil {
 			return err
@@ -566,11 +569,11 @@ var hostileDocuments = map[string]struct {
 		_, err := m.Apply(ctx, &plan, &mirror.ApplyOptions{Confirm: customer, DryRun: true})
 		return err
 	}},
-	"a report": {document: func(t testing.TB, store mirror.Store) any {
+	"a report": {document: func(t testing.TB, store store.Store) any {
 		report, err := newMirror(t, store, nil).Compare(t.Context(), customerDatabase(), nil)
 		require.NoError(t, err)
 		return report
-	}, use: func(ctx context.Context, _ mirror.Store, m *mirror.Mirror, data []byte) error {
+	}, use: func(ctx context.Context, _ store.Store, m *mirror.Mirror, data []byte) error {
 		var report mirror.Report
 		if err := readByJSON(json.Unmarshal(data, &report)); err != nil {
 			return err
@@ -584,8 +587,8 @@ var hostileDocuments = map[string]struct {
 		}
 		return nil
 	}},
-	"a checkpoint": {document: func(t testing.TB, store mirror.Store) any { return checkpointOf(t, store) },
-		use: func(ctx context.Context, _ mirror.Store, m *mirror.Mirror, data []byte) error {
+	"a checkpoint": {document: func(t testing.TB, store store.Store) any { return checkpointOf(t, store) },
+		use: func(ctx context.Context, _ store.Store, m *mirror.Mirror, data []byte) error {
 			var cp mirror.Checkpoint
 			if err := readByJSON(json.Unmarshal(data, &cp)); err != nil {
 				return err
@@ -599,12 +602,12 @@ var hostileDocuments = map[string]struct {
 			}
 			return nil
 		}},
-	"a journal's entries": {document: func(t testing.TB, store mirror.Store) any {
+	"a journal's entries": {document: func(t testing.TB, store store.Store) any {
 		journal := &notes{}
 		_, err := newMirror(t, store, &mirror.Options{Journal: journal}).ResetTables(t.Context(), []string{"contact"}, nil)
 		require.NoError(t, err)
 		return journal.entries
-	}, use: func(ctx context.Context, _ mirror.Store, m *mirror.Mirror, data []byte) error {
+	}, use: func(ctx context.Context, _ store.Store, m *mirror.Mirror, data []byte) error {
 		var entries []mirror.JournalEntry
 		if err := readByJSON(json.Unmarshal(data, &entries)); err != nil {
 			return err
@@ -612,11 +615,11 @@ var hostileDocuments = map[string]struct {
 		_, err := m.Reconcile(ctx, entries)
 		return err
 	}},
-	"a receipt that is waited for": {document: func(t testing.TB, store mirror.Store) any {
+	"a receipt that is waited for": {document: func(t testing.TB, store store.Store) any {
 		receipt, err := newMirror(t, store, nil).ResetTables(t.Context(), []string{"contact"}, nil)
 		require.NoError(t, err)
 		return receipt
-	}, use: func(ctx context.Context, _ mirror.Store, m *mirror.Mirror, data []byte) error {
+	}, use: func(ctx context.Context, _ store.Store, m *mirror.Mirror, data []byte) error {
 		var receipt mirror.Receipt
 		if err := json.Unmarshal(data, &receipt); err != nil {
 			return err
@@ -629,7 +632,7 @@ var hostileDocuments = map[string]struct {
 	}},
 }
 
-func useReceipt(ctx context.Context, _ mirror.Store, m *mirror.Mirror, data []byte) error {
+func useReceipt(ctx context.Context, _ store.Store, m *mirror.Mirror, data []byte) error {
 	var receipt mirror.Receipt
 	if err := json.Unmarshal(data, &receipt); err != nil {
 		return err
@@ -642,7 +645,7 @@ func useReceipt(ctx context.Context, _ mirror.Store, m *mirror.Mirror, data []by
 
 // checkpointOf is one of a comparison that was stopped in the middle of contact,
 // when it was through with another table.
-func checkpointOf(t testing.TB, store mirror.Store) *mirror.Checkpoint {
+func checkpointOf(t testing.TB, store store.Store) *mirror.Checkpoint {
 	t.Helper()
 	m := newMirror(t, store, nil)
 	m.SmallSteps(3)
@@ -670,7 +673,7 @@ func checkpointOf(t testing.TB, store mirror.Store) *mirror.Checkpoint {
 // or it is harmless.
 func TestHostileDocuments(t *testing.T) {
 	const metadata, kept = "Cust10195_mirroring", "before_hard_reset_Cust10195"
-	onEach := func(t *testing.T, name string, build func(t *testing.T) mirror.Store) {
+	onEach := func(t *testing.T, name string, build func(t *testing.T) store.Store) {
 		t.Helper()
 		d := hostileDocuments[name]
 		store := build(t)
@@ -724,12 +727,12 @@ func TestHostileDocuments(t *testing.T) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(hostileDocuments)) {
 		t.Run(name, func(t *testing.T) {
-			onEach(t, name, func(*testing.T) mirror.Store { return world() })
+			onEach(t, name, func(*testing.T) store.Store { return world() })
 		})
 	}
 	// What can reach SQL.
 	t.Run("a receipt of a hard reset, on real SQL", func(t *testing.T) {
-		onEach(t, "a receipt of a hard reset", func(t *testing.T) mirror.Store { return inSQL(t, world()) })
+		onEach(t, "a receipt of a hard reset", func(t *testing.T) store.Store { return inSQL(t, world()) })
 	})
 }
 

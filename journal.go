@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/so-mirror/mirror/internal/text"
+	"github.com/so-mirror/mirror/store"
 )
 
 const journalVersion = 1
@@ -109,7 +112,7 @@ func (j *journaled) end(ctx context.Context, err error) error {
 			return fmt.Errorf("%w: %w", errUnrecorded, err)
 		}
 		return nil
-	case errors.Is(err, ErrOutcomeUnknown):
+	case errors.Is(err, store.ErrOutcomeUnknown):
 		return err // the intent stays open
 	default:
 		// An intent that stays open is found not to have happened.
@@ -165,7 +168,7 @@ func (r Reconciled) String() string {
 		doing = "undo of " + doing
 	}
 	return fmt.Sprintf("%s of %s, %s, intended %s: %s, says the %s",
-		printable(doing), printable(r.Receipt.ContextID), r.Receipt.what(), r.Time.Format(time.DateTime+" MST"), r.Outcome, r.Proof)
+		text.Printable(doing), text.Printable(r.Receipt.ContextID), r.Receipt.what(), r.Time.Format(time.DateTime+" MST"), r.Outcome, r.Proof)
 }
 
 // Reconcile says for each operation of a journal whether it happened, in the
@@ -212,7 +215,7 @@ func (m *Mirror) Reconcile(ctx context.Context, entries []JournalEntry) ([]Recon
 				all[at].Outcome = OutcomeNotDone
 			}
 		default:
-			return refuse(fmt.Sprintf("unknown event %q", clip(string(e.Event), maxNameLength)))
+			return refuse(fmt.Sprintf("unknown event %q", text.Clip(string(e.Event), text.MaxName)))
 		}
 	}
 	defer func() {
@@ -261,18 +264,18 @@ func (m *Mirror) outcomeBy(r Reconciled, later []Reconciled) Outcome {
 		saw := *r.Receipt
 		saw.Tables = nil
 		for _, rt := range r.Receipt.Tables {
-			i := slices.IndexFunc(l.Receipt.Tables, func(o ReceiptTable) bool { return FoldName(o.Table) == FoldName(rt.Table) })
+			i := slices.IndexFunc(l.Receipt.Tables, func(o ReceiptTable) bool { return store.FoldName(o.Table) == store.FoldName(rt.Table) })
 			if i < 0 {
 				continue
 			}
 			saw.Tables = append(saw.Tables, rt)
 			for _, row := range l.Receipt.Tables[i].Metadata {
-				var values Row
+				var values store.Row
 				md.columns = nil
 				for _, c := range row {
-					md.columns, values = append(md.columns, Column{Name: c.Column}), append(values, c.Value)
+					md.columns, values = append(md.columns, store.Column{Name: c.Column}), append(values, c.Value)
 				}
-				md.byTable[FoldName(rt.Table)] = append(md.byTable[FoldName(rt.Table)], len(md.rows))
+				md.byTable[store.FoldName(rt.Table)] = append(md.byTable[store.FoldName(rt.Table)], len(md.rows))
 				md.rows = append(md.rows, metadataRow{table: rt.Table, values: values})
 			}
 		}
@@ -307,7 +310,7 @@ func (m *Mirror) evidence(md *metadata, receipt *Receipt) (before, after bool) {
 		if md == nil {
 			return false, true
 		}
-		var was, is [][]Cell
+		var was, is [][]store.Cell
 		for _, rt := range receipt.Tables {
 			was = append(was, rt.Metadata...)
 		}
@@ -340,13 +343,13 @@ func (m *Mirror) evidence(md *metadata, receipt *Receipt) (before, after bool) {
 }
 
 // reset returns metadata rows with an LSN of -1.
-func (m *Mirror) reset(rows [][]Cell) [][]Cell {
-	var out [][]Cell
+func (m *Mirror) reset(rows [][]store.Cell) [][]store.Cell {
+	var out [][]store.Cell
 	for _, row := range rows {
 		row = slices.Clone(row)
 		for i, c := range row {
-			if FoldName(c.Column) == FoldName(m.names.lsnColumn) {
-				row[i].Value = int64(ResendAll)
+			if store.FoldName(c.Column) == store.FoldName(m.names.lsnColumn) {
+				row[i].Value = int64(store.ResendAll)
 			}
 		}
 		out = append(out, row)
@@ -356,10 +359,10 @@ func (m *Mirror) reset(rows [][]Cell) [][]Cell {
 
 // plainLSN returns a metadata row with its LSN as a number, however the column
 // holds it.
-func (m *Mirror) plainLSN(row []Cell) []Cell {
+func (m *Mirror) plainLSN(row []store.Cell) []store.Cell {
 	row = slices.Clone(row)
 	for i, c := range row {
-		if FoldName(c.Column) != FoldName(m.names.lsnColumn) {
+		if store.FoldName(c.Column) != store.FoldName(m.names.lsnColumn) {
 			continue
 		}
 		if lsn, _ := readLSN(c.Value); lsn != nil {
@@ -370,22 +373,22 @@ func (m *Mirror) plainLSN(row []Cell) []Cell {
 }
 
 // cellsOf returns the metadata rows of a table.
-func (md *metadata) cellsOf(name string) [][]Cell {
-	var rows [][]Cell
-	for _, i := range md.rowsOf(Table{Name: name}) {
+func (md *metadata) cellsOf(name string) [][]store.Cell {
+	var rows [][]store.Cell
+	for _, i := range md.rowsOf(store.Table{Name: name}) {
 		rows = append(rows, md.cells(&md.rows[i]))
 	}
 	return rows
 }
 
 // sameRows compares metadata rows in any order.
-func (m *Mirror) sameRows(a, b [][]Cell) bool {
+func (m *Mirror) sameRows(a, b [][]store.Cell) bool {
 	if len(a) != len(b) {
 		return false
 	}
 	b = slices.Clone(b)
 	for _, row := range a {
-		i := slices.IndexFunc(b, func(other []Cell) bool { return sameCells(m.plainLSN(row), m.plainLSN(other)) })
+		i := slices.IndexFunc(b, func(other []store.Cell) bool { return sameCells(m.plainLSN(row), m.plainLSN(other)) })
 		if i < 0 {
 			return false
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 )
 
@@ -100,16 +101,16 @@ func TestJournalThatFails(t *testing.T) {
 
 func TestJournalOfFailures(t *testing.T) {
 	journal := &notes{}
-	store := world()
-	m := newMirror(t, store, &mirror.Options{Journal: journal})
-	store.FailAt(memory.Commit, 1, errBoom)
+	st := world()
+	m := newMirror(t, st, &mirror.Options{Journal: journal})
+	st.FailAt(memory.Commit, 1, errBoom)
 	_, err := m.ResetTables(t.Context(), []string{"contact"}, nil)
 	require.ErrorIs(t, err, errBoom)
 	require.Equal(t, "intent failed", journal.events())
 
-	store.FailAfterCommit(1, mirror.ErrOutcomeUnknown)
+	st.FailAfterCommit(1, store.ErrOutcomeUnknown)
 	_, err = m.ResetTables(t.Context(), []string{"contact"}, nil)
-	require.ErrorIs(t, err, mirror.ErrOutcomeUnknown)
+	require.ErrorIs(t, err, store.ErrOutcomeUnknown)
 	require.Equal(t, "intent failed intent", journal.events(), "nobody knows yet")
 	found, err := m.Reconcile(t.Context(), journal.entries)
 	require.NoError(t, err)
@@ -156,11 +157,11 @@ func TestReconcileEveryOperation(t *testing.T) {
 
 func TestReconcileOvertaken(t *testing.T) {
 	journal := &notes{}
-	store := world()
-	m := newMirror(t, store, &mirror.Options{Journal: journal})
+	st := world()
+	m := newMirror(t, st, &mirror.Options{Journal: journal})
 	_, err := m.ResetTables(t.Context(), []string{"contact"}, nil)
 	require.NoError(t, err)
-	require.NoError(t, store.Seed(memory.Metadata(customer, map[string]mirror.LSN{"contact": 1000, "log": 900, "PERSON": 7})))
+	require.NoError(t, st.Seed(memory.Metadata(customer, map[string]store.LSN{"contact": 1000, "log": 900, "PERSON": 7})))
 	found, err := m.Reconcile(t.Context(), journal.entries[:1])
 	require.NoError(t, err)
 	require.Equal(t, mirror.OutcomeOvertaken, found[0].Outcome)
@@ -339,14 +340,14 @@ func FuzzPlan(f *testing.F) {
 // A plan that left a table alone saw its metadata row all the same.
 func TestReconcileByAPlanThatSkipped(t *testing.T) {
 	journal := &notes{}
-	store := world()
-	m := newMirror(t, store, &mirror.Options{Journal: journal})
+	st := world()
+	m := newMirror(t, st, &mirror.Options{Journal: journal})
 	report, err := m.Compare(t.Context(), customerDatabase(), nil)
 	require.NoError(t, err)
-	store.FailAt(memory.Commit, 1, mirror.ErrOutcomeUnknown) // and nothing is done
+	st.FailAt(memory.Commit, 1, store.ErrOutcomeUnknown) // and nothing is done
 	_, err = m.HardReset(t.Context(), &mirror.HardResetOptions{Confirm: customer, Tables: []string{"contact"}})
-	require.ErrorIs(t, err, mirror.ErrOutcomeUnknown)
-	require.NoError(t, store.Seed(memory.Metadata(customer, map[string]mirror.LSN{"contact": 950, "log": 900, "PERSON": 7})))
+	require.ErrorIs(t, err, store.ErrOutcomeUnknown)
+	require.NoError(t, st.Seed(memory.Metadata(customer, map[string]store.LSN{"contact": 950, "log": 900, "PERSON": 7})))
 	_, err = m.Apply(t.Context(), report.Plan(), &mirror.ApplyOptions{SkipMoved: true, Unknown: true})
 	require.NoError(t, err)
 	found, err := m.Reconcile(t.Context(), journal.entries)

@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/so-mirror/mirror/internal/text"
+	"github.com/so-mirror/mirror/store"
 )
 
 // keptPrefix begins the name of what a hard reset made of the metadata table.
@@ -16,39 +19,39 @@ import (
 const keptPrefix = "before_hard_reset_"
 
 // isKept reports whether a table is a metadata table that a hard reset kept.
-func isKept(table string) bool { return strings.HasPrefix(FoldName(table), keptPrefix) }
+func isKept(table string) bool { return strings.HasPrefix(store.FoldName(table), keptPrefix) }
 
 // keptName is the name that a hard reset gives to the metadata table.
 func (m *Mirror) keptName() string {
 	name := keptPrefix + m.contextID
-	if len(name) > maxNameLength {
-		sum := sha256.Sum256([]byte(FoldName(m.contextID)))
+	if len(name) > text.MaxName {
+		sum := sha256.Sum256([]byte(store.FoldName(m.contextID)))
 		end := "_" + hex.EncodeToString(sum[:8])
-		name = name[:maxNameLength-len(end)] + end
+		name = name[:text.MaxName-len(end)] + end
 	}
 	return name
 }
 
 // kept finds what a hard reset of this mirror kept.
-func (m *Mirror) kept(tables []Table) (Table, bool) {
-	folded := FoldName(m.keptName())
-	i := slices.IndexFunc(tables, func(t Table) bool { return FoldName(t.Name) == folded })
+func (m *Mirror) kept(tables []store.Table) (store.Table, bool) {
+	folded := store.FoldName(m.keptName())
+	i := slices.IndexFunc(tables, func(t store.Table) bool { return store.FoldName(t.Name) == folded })
 	if i < 0 {
-		return Table{}, false
+		return store.Table{}, false
 	}
 	return tables[i], true
 }
 
 // takeAway renames the metadata table, or drops it. What an earlier hard reset
 // kept makes room.
-func (m *Mirror) takeAway(ctx context.Context, r *resync, tx Tx, t Table, receipt *Receipt) error {
+func (m *Mirror) takeAway(ctx context.Context, r *resync, tx store.Tx, t store.Table, receipt *Receipt) error {
 	if r.drop {
 		if r.dryRun {
 			return nil
 		}
 		return tx.Drop(ctx, t)
 	}
-	renamer, ok := tx.(Renamer)
+	renamer, ok := tx.(store.Renamer)
 	if !ok {
 		return errNoRename
 	}
@@ -76,7 +79,7 @@ func (m *Mirror) tryCreate(ctx context.Context, r *resync) (reason string, err e
 		t.Name += "_"
 	}
 	created := false
-	err = m.store.Update(ctx, func(tx Tx) error {
+	err = m.store.Update(ctx, func(tx store.Tx) error {
 		created = false
 		err := tx.Create(ctx, t)
 		created = err == nil
@@ -88,7 +91,7 @@ func (m *Mirror) tryCreate(ctx context.Context, r *resync) (reason string, err e
 	case err == nil || ctx.Err() != nil || passing(err):
 		return "", err
 	default:
-		return shownError{err}.Error(), nil
+		return text.Err(err).Error(), nil
 	}
 }
 
@@ -112,10 +115,10 @@ func (m *Mirror) losses(r *resync, md *metadata, receipt *Receipt) error {
 		receipt.NotUndone = append(receipt.NotUndone, fmt.Sprintf(format, args...))
 	}
 	if truncated > 0 {
-		say("%s of the truncated tables: the next cycle sends them", formatRows(rows))
+		say("%s of the truncated tables: the next cycle sends them", text.Rows(rows))
 	}
 	if dropped > 0 {
-		say("the dropped tables with %s, indexes, foreign keys, triggers and permissions: the next cycle creates columns, key and rows", formatRows(rows))
+		say("the dropped tables with %s, indexes, foreign keys, triggers and permissions: the next cycle creates columns, key and rows", text.Rows(rows))
 	}
 	whole := receipt.Metadata != nil
 	if whole && !r.drop {
@@ -125,7 +128,7 @@ func (m *Mirror) losses(r *resync, md *metadata, receipt *Receipt) error {
 				return m.cannotUndo(string(r.op), old.Name,
 					"is in the way: the metadata table would get that name, and what has it is no metadata table: give it another one")
 			}
-			say("what the hard reset before this one kept: %s is dropped", shown(old.Name))
+			say("what the hard reset before this one kept: %s is dropped", text.Name(old.Name))
 		}
 		return nil
 	}
@@ -135,13 +138,13 @@ func (m *Mirror) losses(r *resync, md *metadata, receipt *Receipt) error {
 	receipt.Lost = md.lost
 	var never []string
 	for _, c := range md.table.Columns {
-		name := shown(c.Name)
+		name := text.Name(c.Name)
 		switch {
 		case c.Type.Name == "rowversion" && !whole:
 			say("the value of column %s of the metadata rows, which the database makes anew", name)
 		case slices.Contains(md.lost, c.Name):
-			never = append(never, fmt.Sprintf("column %s is %s, whose values are not read", name, shown(c.Type.String())))
-		case whole && (c.Generated || c.Type.Kind() == KindOther):
+			never = append(never, fmt.Sprintf("column %s is %s, whose values are not read", name, text.Name(c.Type.String())))
+		case whole && (c.Generated || c.Type.Kind() == store.KindOther):
 			never = append(never, fmt.Sprintf("column %s is made by the database, and how is not known", name))
 		}
 	}
@@ -167,7 +170,7 @@ func (m *Mirror) cannotUndo(op, table, reason string) error {
 }
 
 // bringBack gives the metadata table that a hard reset kept its name again.
-func (m *Mirror) bringBack(ctx context.Context, tx Tx, tables []Table, receipt *Receipt) error {
+func (m *Mirror) bringBack(ctx context.Context, tx store.Tx, tables []store.Table, receipt *Receipt) error {
 	refuse := func(reason string) error { return m.cannotUndo("undo", receipt.MetadataTable, reason) }
 	if _, err := m.findMetadata(tables); err == nil {
 		return refuse("exists again: it was undone already, or a cycle has begun")
@@ -180,7 +183,7 @@ func (m *Mirror) bringBack(ctx context.Context, tx Tx, tables []Table, receipt *
 	if err != nil {
 		return err
 	}
-	var was, is [][]Cell
+	var was, is [][]store.Cell
 	for _, rt := range receipt.Tables {
 		was = append(was, rt.Metadata...)
 	}
@@ -190,7 +193,7 @@ func (m *Mirror) bringBack(ctx context.Context, tx Tx, tables []Table, receipt *
 	if !m.sameRows(was, is) {
 		return refuse(fmt.Sprintf("has other rows now, as %s: that is of another hard reset, or was written to", m.keptName()))
 	}
-	renamer, ok := tx.(Renamer)
+	renamer, ok := tx.(store.Renamer)
 	if !ok {
 		return refuse("cannot be renamed with this store: rename " + m.keptName() + " by hand")
 	}
@@ -201,14 +204,14 @@ func (m *Mirror) bringBack(ctx context.Context, tx Tx, tables []Table, receipt *
 }
 
 // recreateMetadata puts a dropped metadata table back.
-func (m *Mirror) recreateMetadata(ctx context.Context, tx Tx, tables []Table, receipt *Receipt) error {
+func (m *Mirror) recreateMetadata(ctx context.Context, tx store.Tx, tables []store.Table, receipt *Receipt) error {
 	refuse := func(reason string) error { return m.cannotUndo("undo", receipt.MetadataTable, reason) }
 	if _, err := m.findMetadata(tables); err == nil {
 		return refuse("exists again: it was undone already, or a cycle has begun")
 	}
 	for _, c := range receipt.Metadata.Columns {
-		if c.Generated || c.Type.Kind() == KindOther {
-			return refuse(fmt.Sprintf("had a column %s that cannot be put back", shown(c.Name)))
+		if c.Generated || c.Type.Kind() == store.KindOther {
+			return refuse(fmt.Sprintf("had a column %s that cannot be put back", text.Name(c.Name)))
 		}
 	}
 	if err := tx.Create(ctx, *receipt.Metadata); err != nil {
@@ -217,7 +220,7 @@ func (m *Mirror) recreateMetadata(ctx context.Context, tx Tx, tables []Table, re
 	for _, rt := range receipt.Tables {
 		for _, row := range rt.Metadata {
 			if err := insertCells(ctx, tx, *receipt.Metadata, row); err != nil {
-				return fmt.Errorf("%s: %w", shown(rt.Table), err)
+				return fmt.Errorf("%s: %w", text.Name(rt.Table), err)
 			}
 		}
 	}
@@ -225,7 +228,7 @@ func (m *Mirror) recreateMetadata(ctx context.Context, tx Tx, tables []Table, re
 }
 
 // checkBack demands that a metadata table which was put back is one.
-func (m *Mirror) checkBack(ctx context.Context, tx Tx) error {
+func (m *Mirror) checkBack(ctx context.Context, tx store.Tx) error {
 	if tables, err := tx.Tables(ctx); err != nil {
 		return err
 	} else if _, err = m.readMetadata(ctx, tx, tables); err != nil {

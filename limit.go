@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"github.com/so-mirror/mirror/internal/text"
 )
 
 // ErrTooMuch says that more of a mirror would be reset than a real incident
@@ -39,7 +41,7 @@ func (e *LimitError) Error() string {
 		what, option = "tables would be reset", "MaxTableShare"
 	}
 	return fmt.Sprintf("%s of %s: %v: %s of %s %s, more than %.4g %%: is the source the right database? If it is, %s of ApplyOptions or HealOptions allows it",
-		e.Op, e.ContextID, ErrTooMuch, formatCount(e.Count), formatCount(e.Of), what, 100*e.Limit, option)
+		e.Op, e.ContextID, ErrTooMuch, text.Count(e.Count), text.Count(e.Of), what, 100*e.Limit, option)
 }
 
 // Unwrap returns ErrTooMuch.
@@ -107,7 +109,7 @@ func over(n, of int64, share float64) bool { return share < 1 && float64(n) > sh
 func (p *Plan) suspicion() error {
 	resets := int64(0)
 	for _, t := range p.Tables {
-		if t.Step.acts() {
+		if t.Step.Acts() {
 			resets++
 		}
 	}

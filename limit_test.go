@@ -10,10 +10,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/so-mirror/mirror/fleet"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/internal/crm"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/cycle"
 	"github.com/so-mirror/mirror/store/memory"
 	"github.com/so-mirror/mirror/store/sqlite"
@@ -22,7 +25,7 @@ import (
 // measured is a report of as many tables as there are pairs of verdict and
 // numbers of rows.
 func measured(tables ...mirror.TableReport) *mirror.Report {
-	lsn := mirror.LSN(5)
+	lsn := store.LSN(5)
 	r := &mirror.Report{Version: 1, ContextID: customer, Depth: mirror.DepthRows, Tables: tables, Finished: noon}
 	for i := range r.Tables {
 		t := &r.Tables[i]
@@ -104,31 +107,31 @@ func TestLimits(t *testing.T) {
 func TestApplyLimits(t *testing.T) {
 	names := []string{"a", "b", "c", "d", "e", "f", "g", "h", "i"}
 	build := func(wrong func(table, row int) bool) (*memory.Store, *mirror.Mirror, *mirror.Plan) {
-		source, store := memory.New(), memory.New()
-		lsns := map[string]mirror.LSN{}
+		source, st := memory.New(), memory.New()
+		lsns := map[string]store.LSN{}
 		for i, name := range names {
-			for _, s := range []*memory.Store{source, store} {
+			for _, s := range []*memory.Store{source, st} {
 				tb := memory.Table{Name: name, Columns: []string{"id int", "v nvarchar(9)"}, Key: []string{"id"}}
 				for n := range 10 {
 					v := "right"
-					if s == store && wrong(i, n) {
+					if s == st && wrong(i, n) {
 						v = "wrong"
 					}
-					tb.Rows = append(tb.Rows, mirror.Row{n, v})
+					tb.Rows = append(tb.Rows, store.Row{n, v})
 				}
 				require.NoError(t, s.Seed(tb))
 			}
 			lsns[name] = 5
 		}
-		require.NoError(t, store.Seed(memory.Metadata(customer, lsns)))
-		m := newMirror(t, store, nil)
+		require.NoError(t, st.Seed(memory.Metadata(customer, lsns)))
+		m := newMirror(t, st, nil)
 		report, err := m.Compare(t.Context(), still{source}, nil)
 		require.NoError(t, err)
 		data, err := json.Marshal(report.Plan())
 		require.NoError(t, err)
 		var plan *mirror.Plan
 		require.NoError(t, json.Unmarshal(data, &plan))
-		return store, m, plan
+		return st, m, plan
 	}
 	oneRowOf := func(tables int) func(int, int) bool { return func(i, n int) bool { return i < tables && n == 0 } }
 	mostRows := func(i, n int) bool { return n > 3 }
@@ -202,9 +205,9 @@ var crmTables = []string{"contact", "person", "appointment", "sale", "project", 
 // error, and nothing is changed.
 func TestAnotherCustomersDatabase(t *testing.T) {
 	ctx := t.Context()
-	stores := map[string]func(t *testing.T) mirror.Store{
-		"memory": func(*testing.T) mirror.Store { return memory.New() },
-		"sqlite": func(t *testing.T) mirror.Store {
+	stores := map[string]func(t *testing.T) store.Store{
+		"memory": func(*testing.T) store.Store { return memory.New() },
+		"sqlite": func(t *testing.T) store.Store {
 			st, err := sqlite.Create(ctx, filepath.Join(t.TempDir(), "a.db"))
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, st.Close()) })
@@ -213,16 +216,16 @@ func TestAnotherCustomersDatabase(t *testing.T) {
 	}
 	for engine, open := range stores {
 		t.Run(engine, func(t *testing.T) {
-			right, wrong, store := open(t), open(t), open(t)
+			right, wrong, st := open(t), open(t), open(t)
 			require.NoError(t, crm.Load(t.Context(), right, crm.Options{Contacts: 20, Seed: 1}, crmTables...))
 			customers := cycle.NewCustomer(customer, right)
-			_, err := (&cycle.Task{Customer: customers, Mirror: store}).Run(t.Context())
+			_, err := (&cycle.Task{Customer: customers, Mirror: st}).Run(t.Context())
 			require.NoError(t, err)
 			// Where the other customer's changes are tracked from its first row on,
 			// they all came after the mirror's LSN, so they look pending.
 			later := cycle.NewCustomer(customer, wrong)
 			require.NoError(t, crm.Load(t.Context(), later, crm.Options{Contacts: 20, Seed: 2}, crmTables...))
-			sources := map[string]mirror.Source{
+			sources := map[string]store.Source{
 				"no change tracking":  through{wrong},
 				"nothing changed":     still{wrong},
 				"the LSN is ahead":    cycle.NewCustomer(customer, wrong),
@@ -231,7 +234,7 @@ func TestAnotherCustomersDatabase(t *testing.T) {
 				"changes are refused": &tracker{Customer: later, err: errBoom},
 				"one table in common": only{still{wrong}, "contact"},
 			}
-			before := dump(t, store)
+			before := dump(t, st)
 			for name, source := range sources {
 				for _, strategy := range []mirror.Strategy{mirror.StrategyStream, mirror.StrategyDigest} {
 					for _, tables := range [][]string{nil, {"contact"}} {
@@ -240,8 +243,8 @@ func TestAnotherCustomersDatabase(t *testing.T) {
 								continue // what is refused is not up to the engine: each strategy once
 							}
 							t.Run(fmt.Sprintf("%s, %s, %v, at most %d", name, strategy, tables, most), func(t *testing.T) {
-								refuses(t, store, source, &mirror.CompareOptions{Strategy: strategy, Tables: tables, MaxDifferences: most})
-								require.Equal(t, before, dump(t, store))
+								refuses(t, st, source, &mirror.CompareOptions{Strategy: strategy, Tables: tables, MaxDifferences: most})
+								require.Equal(t, before, dump(t, st))
 							})
 						}
 					}
@@ -252,7 +255,7 @@ func TestAnotherCustomersDatabase(t *testing.T) {
 }
 
 // refuses demands that every operation ends in an error.
-func refuses(t *testing.T, store mirror.Store, source mirror.Source, opts *mirror.CompareOptions) {
+func refuses(t *testing.T, store store.Store, source store.Source, opts *mirror.CompareOptions) {
 	t.Helper()
 	ctx := t.Context()
 	clock := &clockwork{t: t, now: noon}
@@ -287,8 +290,8 @@ func refuses(t *testing.T, store mirror.Store, source mirror.Source, opts *mirro
 	mistaken(err)
 	require.False(t, h.Healed)
 	require.Equal(t, noon, clock.now, "at once")
-	fleet := &mirror.Fleet{Members: []mirror.Member{{ContextID: customer, Open: func(context.Context) (*mirror.Connection, error) {
-		return &mirror.Connection{Mirror: m, Source: source}, nil
+	fleet := &fleet.Fleet{Members: []fleet.Member{{ContextID: customer, Open: func(context.Context) (*fleet.Connection, error) {
+		return &fleet.Connection{Mirror: m, Source: source}, nil
 	}}}}
 	for r := range fleet.Compare(ctx, opts) {
 		mistaken(r.Err)
@@ -296,12 +299,12 @@ func refuses(t *testing.T, store mirror.Store, source mirror.Source, opts *mirro
 }
 
 // through hides everything of a store but that it can be read.
-type through struct{ mirror.Source }
+type through struct{ store.Source }
 
 // expired is a source that has forgotten all changes.
 type expired struct{ still }
 
-func (expired) MinValidVersion(context.Context, mirror.Table) (mirror.LSN, error) {
+func (expired) MinValidVersion(context.Context, store.Table) (store.LSN, error) {
 	return math.MaxInt64, nil
 }
 
@@ -311,11 +314,11 @@ type only struct {
 	table string
 }
 
-func (s only) Tables(ctx context.Context) ([]mirror.Table, error) {
+func (s only) Tables(ctx context.Context) ([]store.Table, error) {
 	all, err := s.still.Tables(ctx)
 	for _, t := range all {
 		if t.Name == s.table {
-			return []mirror.Table{t}, err
+			return []store.Table{t}, err
 		}
 	}
 	return nil, err

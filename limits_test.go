@@ -12,11 +12,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 )
 
 // twins are a source and a mirror of n contacts of which some differ.
-func twins(n int, differ func(i int) bool) (source, store *memory.Store) {
+func twins(n int, differ func(i int) bool) (source, st *memory.Store) {
 	names := func(changed bool) memory.Table {
 		t := five()
 		for i := range n {
@@ -24,15 +25,15 @@ func twins(n int, differ func(i int) bool) (source, store *memory.Store) {
 			if changed && differ(i) {
 				name += "!"
 			}
-			t.Rows = append(t.Rows, mirror.Row{i, name})
+			t.Rows = append(t.Rows, store.Row{i, name})
 		}
 		return t
 	}
-	store = memory.New(names(true))
-	if err := store.Seed(memory.Metadata(customer, map[string]mirror.LSN{"contact": 812})); err != nil {
+	st = memory.New(names(true))
+	if err := st.Seed(memory.Metadata(customer, map[string]store.LSN{"contact": 812})); err != nil {
 		panic(err)
 	}
-	return memory.New(names(false)), store
+	return memory.New(names(false)), st
 }
 
 func every(n int) func(int) bool { return func(i int) bool { return i%n == 0 } }
@@ -184,7 +185,7 @@ func text(t *testing.T, v any) string {
 	return string(data)
 }
 
-func compareTwins(ctx context.Context, t *testing.T, source mirror.Source, store mirror.Store, opts mirror.CompareOptions, progress func()) *mirror.Report {
+func compareTwins(ctx context.Context, t *testing.T, source store.Source, store store.Store, opts mirror.CompareOptions, progress func()) *mirror.Report {
 	t.Helper()
 	mo := &mirror.Options{}
 	if progress != nil {
@@ -263,8 +264,8 @@ func TestResumeStartsAnew(t *testing.T) {
 	}
 }
 
-func seedLSN(store *memory.Store, lsn mirror.LSN) {
-	if err := store.Seed(memory.Metadata(customer, map[string]mirror.LSN{"contact": lsn})); err != nil {
+func seedLSN(st *memory.Store, lsn store.LSN) {
+	if err := st.Seed(memory.Metadata(customer, map[string]store.LSN{"contact": lsn})); err != nil {
 		panic(err)
 	}
 }
@@ -416,7 +417,7 @@ type cutThenCancel struct {
 	cancel func()
 }
 
-func (s cutThenCancel) DigestEvery(ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error) {
+func (s cutThenCancel) DigestEvery(ctx context.Context, q store.Query, n int64) ([]store.Digest, error) {
 	defer s.cancel()
 	return s.Store.DigestEvery(ctx, q, n)
 }
@@ -455,7 +456,7 @@ func TestCheckpointIsCarriedOver(t *testing.T) {
 
 // What was done by other options, or of other columns, is done again.
 func TestResumeOfWhatIsDone(t *testing.T) {
-	source, store := twins(40, every(3))
+	source, st := twins(40, every(3))
 	run := func(opts mirror.CompareOptions) (*mirror.Report, *mirror.Checkpoint) {
 		var last *mirror.Checkpoint
 		opts.CheckpointEvery, opts.OnCheckpoint = 1, func(c *mirror.Checkpoint) {
@@ -464,9 +465,9 @@ func TestResumeOfWhatIsDone(t *testing.T) {
 			}
 		}
 		opts.Concurrency = 1
-		require.NoError(t, store.Seed(memory.Table{Name: "zz", Columns: []string{"id int"}, Key: []string{"id"}, Rows: []mirror.Row{{1}}}))
-		require.NoError(t, source.Seed(memory.Table{Name: "zz", Columns: []string{"id int"}, Key: []string{"id"}, Rows: []mirror.Row{{1}}}))
-		m := newMirror(t, store, nil)
+		require.NoError(t, st.Seed(memory.Table{Name: "zz", Columns: []string{"id int"}, Key: []string{"id"}, Rows: []store.Row{{1}}}))
+		require.NoError(t, source.Seed(memory.Table{Name: "zz", Columns: []string{"id int"}, Key: []string{"id"}, Rows: []store.Row{{1}}}))
+		m := newMirror(t, st, nil)
 		m.SmallSteps(1)
 		report, err := m.Compare(t.Context(), source, &opts)
 		require.NoError(t, err)

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+
+	"github.com/so-mirror/mirror/internal/text"
+	"github.com/so-mirror/mirror/store"
 )
 
 // logChange writes the record of an attempt to change the mirror: done, refused
@@ -17,7 +20,7 @@ func (m *Mirror) logChange(ctx context.Context, operation string, dryRun bool, r
 	level, outcome := slog.LevelInfo, "done"
 	switch {
 	case err == nil:
-	case errors.Is(err, ErrOutcomeUnknown):
+	case errors.Is(err, store.ErrOutcomeUnknown):
 		level, outcome = slog.LevelError, "unknown"
 	case errors.Is(err, errUnrecorded):
 		level = slog.LevelWarn
@@ -28,10 +31,10 @@ func (m *Mirror) logChange(ctx context.Context, operation string, dryRun bool, r
 	}
 	attrs := []slog.Attr{slog.String("context_id", m.contextID), slog.String("outcome", outcome)}
 	if receipt != nil {
-		attrs = append(attrs, slog.String("receipt", clip(receipt.ID, maxNameLength)), slog.Int("tables", len(receipt.Tables)), slog.Bool("metadata_dropped", receipt.Metadata != nil))
+		attrs = append(attrs, slog.String("receipt", text.Clip(receipt.ID, text.MaxName)), slog.Int("tables", len(receipt.Tables)), slog.Bool("metadata_dropped", receipt.Metadata != nil))
 	}
 	if err != nil {
-		attrs = append(attrs, slog.String("error", shownError{err}.Error()))
+		attrs = append(attrs, slog.String("error", text.Err(err).Error()))
 	}
 	m.log.LogAttrs(context.WithoutCancel(ctx), level, operation, attrs...)
 }

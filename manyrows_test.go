@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 )
 
@@ -17,9 +18,9 @@ func manyRows(n int, keyed bool) memory.Table {
 	if keyed {
 		t.Key = []string{"id"}
 	}
-	t.Rows = append(t.Rows, mirror.Row{1, 1}, mirror.Row{9, 9})
+	t.Rows = append(t.Rows, store.Row{1, 1}, store.Row{9, 9})
 	for i := range n {
-		t.Rows = append(t.Rows, mirror.Row{7, i})
+		t.Rows = append(t.Rows, store.Row{7, i})
 	}
 	return t
 }
@@ -86,9 +87,9 @@ func TestManyRowsOfOneKey(t *testing.T) {
 }
 
 // keyed says of a table without a key that it has one.
-type keyed struct{ mirror.Source }
+type keyed struct{ store.Source }
 
-func (k keyed) Tables(ctx context.Context) ([]mirror.Table, error) {
+func (k keyed) Tables(ctx context.Context) ([]store.Table, error) {
 	tables, err := k.Source.Tables(ctx)
 	for i := range tables {
 		tables[i].Key = []string{"id"}

@@ -5,6 +5,9 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/so-mirror/mirror/internal/text"
+	"github.com/so-mirror/mirror/store"
 )
 
 // match finds the table that each metadata row means. A row that names a table
@@ -13,15 +16,15 @@ import (
 // before it is the source's, which is not mirrored. That holds when there is one
 // such table, and no row of another spelling for it; otherwise nobody knows which
 // row the Mirroring Task goes by.
-func (md *metadata) match(tables []Table) {
+func (md *metadata) match(tables []store.Table) {
 	md.byTable, md.doubts = map[string][]int{}, map[string][]int{}
-	byBare := map[string][]Table{}
+	byBare := map[string][]store.Table{}
 	for _, t := range tables {
 		if isKept(t.Name) {
 			continue
 		}
-		md.byTable[FoldName(t.Name)] = nil
-		bare := FoldName(bareName(t.Name))
+		md.byTable[store.FoldName(t.Name)] = nil
+		bare := store.FoldName(bareName(t.Name))
 		byBare[bare] = append(byBare[bare], t)
 	}
 	loose := map[string][]int{} // by the table's folded name
@@ -31,36 +34,36 @@ func (md *metadata) match(tables []Table) {
 			continue
 		}
 		parts := nameParts(row.table)
-		bare := FoldName(bareName(row.table))
+		bare := store.FoldName(bareName(row.table))
 		candidates := byBare[bare]
-		own := slices.IndexFunc(candidates, func(t Table) bool { return t.isNamed(row.table, parts) })
+		own := slices.IndexFunc(candidates, func(t store.Table) bool { return isNamed(t, row.table, parts) })
 		switch {
 		case own >= 0:
 			md.bind(i, candidates[own])
 		case len(candidates) == 1:
-			folded := FoldName(candidates[0].Name)
+			folded := store.FoldName(candidates[0].Name)
 			row.means = candidates[0]
 			loose[folded] = append(loose[folded], i)
-		case len(candidates) == 0 && FoldName(row.table) == bare:
-			md.bind(i, Table{Name: row.table})
+		case len(candidates) == 0 && store.FoldName(row.table) == bare:
+			md.bind(i, store.Table{Name: row.table})
 		case len(candidates) == 0:
-			row.means = Table{Name: bareName(row.table)}
+			row.means = store.Table{Name: bareName(row.table)}
 			loose[bare] = append(loose[bare], i)
 		default:
 			for _, t := range candidates {
-				md.doubts[FoldName(t.Name)] = append(md.doubts[FoldName(t.Name)], i)
+				md.doubts[store.FoldName(t.Name)] = append(md.doubts[store.FoldName(t.Name)], i)
 			}
 		}
 	}
 	for folded, rows := range loose {
-		first := FoldName(md.rows[rows[0]].table)
+		first := store.FoldName(md.rows[rows[0]].table)
 		alone := len(md.byTable[folded]) == 0 && len(md.doubts[folded]) == 0 &&
-			!slices.ContainsFunc(rows, func(i int) bool { return FoldName(md.rows[i].table) != first })
+			!slices.ContainsFunc(rows, func(i int) bool { return store.FoldName(md.rows[i].table) != first })
 		for _, i := range rows {
 			if alone {
 				md.bind(i, md.rows[i].means)
 			} else {
-				md.rows[i].means = Table{}
+				md.rows[i].means = store.Table{}
 				md.doubts[folded] = append(md.doubts[folded], i)
 			}
 		}
@@ -69,37 +72,37 @@ func (md *metadata) match(tables []Table) {
 
 // meant finds the table that a metadata row of exactly that name means, or one
 // that is absent.
-func (md *metadata) meant(name string) (Table, bool) {
-	folded := FoldName(name)
+func (md *metadata) meant(name string) (store.Table, bool) {
+	folded := store.FoldName(name)
 	i := slices.IndexFunc(md.rows, func(r metadataRow) bool {
-		return r.means.Name != "" && (FoldName(r.table) == folded || r.means.Columns == nil && FoldName(r.means.Name) == folded)
+		return r.means.Name != "" && (store.FoldName(r.table) == folded || r.means.Columns == nil && store.FoldName(r.means.Name) == folded)
 	})
 	if i < 0 {
-		return Table{}, false
+		return store.Table{}, false
 	}
 	return md.rows[i].means, true
 }
 
-func (md *metadata) bind(i int, t Table) {
+func (md *metadata) bind(i int, t store.Table) {
 	md.rows[i].means = t
-	folded := FoldName(t.Name)
+	folded := store.FoldName(t.Name)
 	md.byTable[folded] = append(md.byTable[folded], i)
 }
 
 // isNamed reports whether a name is the table's own, with its schema or without.
 // Parts are those of the name.
-func (t Table) isNamed(name string, parts []string) bool {
-	folded := FoldName(name)
-	if folded == FoldName(t.Name) || t.Schema != "" && folded == FoldName(t.String()) {
+func isNamed(t store.Table, name string, parts []string) bool {
+	folded := store.FoldName(name)
+	if folded == store.FoldName(t.Name) || t.Schema != "" && folded == store.FoldName(t.String()) {
 		return true
 	}
 	n := len(parts)
-	return n > 1 && t.Schema != "" && FoldName(parts[n-1]) == FoldName(t.Name) && FoldName(parts[n-2]) == FoldName(t.Schema)
+	return n > 1 && t.Schema != "" && store.FoldName(parts[n-1]) == store.FoldName(t.Name) && store.FoldName(parts[n-2]) == store.FoldName(t.Schema)
 }
 
 // doubt says why it is not known which metadata rows are a table's, "" when it
 // is known.
-func (md *metadata) doubt(t Table) string {
+func (md *metadata) doubt(t store.Table) string {
 	if md == nil {
 		return ""
 	}
@@ -128,12 +131,12 @@ func (md *metadata) doubt(t Table) string {
 		strings.Join(names, ", "))
 }
 
-// shown returns the name of a row as a message may show it.
+// Name returns the name of a row as a message may show it.
 func (r *metadataRow) shown() string {
 	if r.unread {
 		return r.table
 	}
-	return fmt.Sprintf("%q", shown(r.table))
+	return fmt.Sprintf("%q", text.Name(r.table))
 }
 
 // lone says what is wrong with a row that is no table's.
@@ -144,7 +147,7 @@ func (md *metadata) lone(i int) string {
 	var names []string
 	for folded, rows := range md.doubts {
 		if slices.Contains(rows, i) {
-			names = append(names, shown(folded))
+			names = append(names, text.Name(folded))
 		}
 	}
 	slices.Sort(names)
@@ -216,17 +219,30 @@ func bareName(name string) string {
 
 // sameTable reports whether a metadata row of that name can be the table's.
 func sameTable(row, table string) bool {
-	return FoldName(row) == FoldName(table) || FoldName(bareName(row)) == FoldName(bareName(table))
+	return store.FoldName(row) == store.FoldName(table) || store.FoldName(bareName(row)) == store.FoldName(bareName(table))
 }
 
 // looksLike reports whether a name that is no table's has the words of a table's
 // name at its end.
 func looksLike(row, table string) bool {
 	words := func(s string) []string {
-		return strings.FieldsFunc(FoldName(s), func(r rune) bool {
+		return strings.FieldsFunc(store.FoldName(s), func(r rune) bool {
 			return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '_'
 		})
 	}
 	have, want := words(row), words(table)
 	return len(want) > 0 && len(have) >= len(want) && slices.Equal(have[len(have)-len(want):], want)
+}
+
+// closestName returns the known name that is most like name, or "" when none is
+// close enough to be meant.
+func closestName(name string, known []string) string {
+	folded := []rune(store.FoldName(text.Clip(name, text.MaxName)))
+	best, bestDistance := "", len(folded)/3+2
+	for _, k := range known {
+		if d := text.EditDistance(folded, []rune(store.FoldName(k))); d < bestDistance || d == bestDistance && best != "" && k < best {
+			best, bestDistance = k, d
+		}
+	}
+	return best
 }

@@ -9,15 +9,20 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
+	"unicode/utf8"
+
+	"github.com/so-mirror/mirror/internal/text"
+	"github.com/so-mirror/mirror/store"
 )
 
 // cursor reads one side of a comparison, row by row. Its own goroutine reads
 // ahead by a few batches, so that neither side waits for the other or for the
 // comparing.
 type cursor struct {
-	key     []Column
-	order   func(a, b Row) int
+	key     []store.Column
+	order   func(a, b store.Row) int
 	bytes   []int                                       // columns whose values are []byte
 	onBatch func(ctx context.Context, rows int64) error // of each batch that was read; nil: nobody asks
 
@@ -27,7 +32,7 @@ type cursor struct {
 	batch, ahead *batch // ahead is the batch after batch, once it was needed
 	at           int    // where in batch the row after row is
 	ended        bool   // there is no batch after batch and ahead
-	row          Row
+	row          store.Row
 	ok           bool // row is one
 	repeats      bool // the row after it has the same key
 	rows         int64
@@ -41,16 +46,16 @@ const readAhead = 3
 // becomes a *[]byte, which an interface holds without an allocation; nothing
 // but a merge sees it (see unboxed).
 type batch struct {
-	rows   []Row
-	values Row
+	rows   []store.Row
+	values store.Row
 	bytes  []byte
 	heads  [][]byte
 }
 
-func (b *batch) fill(rows []Row, bytes []int) {
+func (b *batch) fill(rows []store.Row, bytes []int) {
 	width := len(rows[0])
 	if need := len(rows) * width; cap(b.values) < need {
-		b.values = make(Row, need)
+		b.values = make(store.Row, need)
 	}
 	if need := len(rows) * len(bytes); cap(b.heads) < need {
 		b.heads = make([][]byte, 0, need)
@@ -101,11 +106,11 @@ func unbox(v driver.Value) driver.Value {
 
 // unboxed returns a row of a batch as a Source delivers it. Its bytes are still
 // those of the batch.
-func unboxed(r Row) Row {
+func unboxed(r store.Row) store.Row {
 	if r == nil {
 		return nil
 	}
-	plain := make(Row, len(r))
+	plain := make(store.Row, len(r))
 	for i, v := range r {
 		plain[i] = unbox(v)
 	}
@@ -113,7 +118,7 @@ func unboxed(r Row) Row {
 }
 
 // start begins reading and returns when the first row is there.
-func (c *cursor) start(ctx context.Context, readers *sync.WaitGroup, src Source, q Query) error {
+func (c *cursor) start(ctx context.Context, readers *sync.WaitGroup, src store.Source, q store.Query) error {
 	c.full = make(chan *batch, readAhead)
 	c.free = make(chan *batch, readAhead)
 	for range readAhead {
@@ -132,8 +137,8 @@ func (c *cursor) start(ctx context.Context, readers *sync.WaitGroup, src Source,
 	return c.advance()
 }
 
-func (c *cursor) read(ctx context.Context, src Source, q Query) error {
-	keeps := keepsBatches(src)
+func (c *cursor) read(ctx context.Context, src store.Source, q store.Query) error {
+	keeps := store.KeepsBatches(src, readAhead)
 	for rows, err := range src.Rows(ctx, q) {
 		if err != nil {
 			return err
@@ -141,7 +146,7 @@ func (c *cursor) read(ctx context.Context, src Source, q Query) error {
 		if len(rows) == 0 || len(rows[0]) != len(q.Columns) {
 			return fmt.Errorf("a batch has no rows, or rows without the %d columns asked for", len(q.Columns))
 		}
-		if i := slices.IndexFunc(rows, func(r Row) bool { return len(r) != len(rows[0]) }); i >= 0 {
+		if i := slices.IndexFunc(rows, func(r store.Row) bool { return len(r) != len(rows[0]) }); i >= 0 {
 			return fmt.Errorf("row %d of a batch has %d values, not %d", i+1, len(rows[i]), len(rows[0]))
 		}
 		if c.onBatch != nil {
@@ -165,7 +170,7 @@ func (c *cursor) read(ctx context.Context, src Source, q Query) error {
 }
 
 // peek returns the row after the current one, nil at the end.
-func (c *cursor) peek() (Row, error) {
+func (c *cursor) peek() (store.Row, error) {
 	if c.batch != nil && c.at < len(c.batch.rows) {
 		return c.batch.rows[c.at], nil
 	}
@@ -207,19 +212,19 @@ func (c *cursor) advance() error {
 	}
 	n := c.order(row, next)
 	if n > 0 {
-		return fmt.Errorf("%w: row %d: %s after %s", ErrOrder, c.rows+1, c.cells(next), c.cells(row))
+		return fmt.Errorf("%w: row %d: %s after %s", store.ErrOrder, c.rows+1, c.cells(next), c.cells(row))
 	}
 	c.repeats = n == 0
 	return nil
 }
 
 // cells returns the key of a row for people.
-func (c *cursor) cells(row Row) string {
-	cells := make([]Cell, min(len(c.key), len(row)))
+func (c *cursor) cells(row store.Row) string {
+	cells := make([]store.Cell, min(len(c.key), len(row)))
 	for i := range cells {
-		cells[i] = newCell(c.key[i], unbox(row[i]))
+		cells[i] = store.NewCell(c.key[i], unbox(row[i]))
 	}
-	return formatCells(cells)
+	return store.FormatCells(cells)
 }
 
 // merge walks two cursors in key order and counts what differs.
@@ -233,7 +238,7 @@ type merge struct {
 	// stop is asked before each key whether to end there. The key that
 	// the walk would have gone on with is then next.
 	stop func(rows int64) bool
-	next Row
+	next store.Row
 
 	classifies bool
 	open       []openDifference // to be classified
@@ -242,13 +247,13 @@ type merge struct {
 	compared []int                          // columns to compare in rows with equal keys
 	equal    []func(a, b driver.Value) bool // by column; nil is equalPlain
 
-	orderSource, orderMirror, orderBoth func(a, b Row) int
+	orderSource, orderMirror, orderBoth func(a, b store.Row) int
 }
 
 // openDifference is a difference whose state is not known yet.
 type openDifference struct {
 	kind   DiffKind
-	key    Row
+	key    store.Row
 	rows   int64
 	sample int // index in findings.Samples, or -1
 	kept   int // index in findings.Keys, or -1
@@ -261,12 +266,12 @@ func newMerge(plan tablePlan, maxSamples int) *merge {
 	for i := range plan.source {
 		ts, tm := plan.source[i].Type, plan.mirror[i].Type
 		switch k := ts.Kind(); {
-		case k == KindDecimal || k == KindGUID || k == KindBytes || k == KindAny:
+		case k == store.KindDecimal || k == store.KindGUID || k == store.KindBytes || k == store.KindAny:
 			m.equal[i] = equalBoxed(k)
-		case k == KindTimeOffset || isTime(ts) && ts != tm:
-			m.equal[i] = equalFunc(ts, tm)
+		case k == store.KindTimeOffset || store.IsTime(ts) && ts != tm:
+			m.equal[i] = store.EqualFunc(ts, tm)
 		}
-		if i >= plan.key || plan.anyValue || !orderImpliesEqual(ts, tm) {
+		if i >= plan.key || plan.anyValue || !store.OrderDecides(ts, tm) {
 			m.compared = append(m.compared, i)
 		}
 	}
@@ -277,8 +282,8 @@ func newMerge(plan tablePlan, maxSamples int) *merge {
 
 // keyOrder returns the order of keys of two sides. Nearly all of SuperOffice's
 // keys are one integer.
-func keyOrder(a, b []Column) func(x, y Row) int {
-	general := func(x, y Row) int {
+func keyOrder(a, b []store.Column) func(x, y store.Row) int {
+	general := func(x, y store.Row) int {
 		for i := range a {
 			if n := orderBoxed(a[i].Type, b[i].Type, x[i], y[i]); n != 0 {
 				return n
@@ -286,10 +291,10 @@ func keyOrder(a, b []Column) func(x, y Row) int {
 		}
 		return 0
 	}
-	if len(a) != 1 || a[0].Type.Kind() != KindInt {
+	if len(a) != 1 || a[0].Type.Kind() != store.KindInt {
 		return general
 	}
-	return func(x, y Row) int {
+	return func(x, y store.Row) int {
 		i, ok := x[0].(int64)
 		j, also := y[0].(int64)
 		if ok && also {
@@ -300,37 +305,37 @@ func keyOrder(a, b []Column) func(x, y Row) int {
 }
 
 // orderBoxed is orderValues for values of batches.
-func orderBoxed(ta, tb Type, a, b driver.Value) int {
+func orderBoxed(ta, tb store.Type, a, b driver.Value) int {
 	x, ok := boxedBytes(a)
 	y, also := boxedBytes(b)
 	if ok && also {
-		return orderBytes(ta.Kind(), x, y)
+		return store.CompareBytes(ta.Kind(), x, y)
 	}
-	return orderValues(ta, tb, unbox(a), unbox(b))
+	return store.CompareValues(ta, tb, unbox(a), unbox(b))
 }
 
 // equalBoxed is the equality of the kinds whose values are []byte, for values of
 // batches.
-func equalBoxed(k Kind) func(a, b driver.Value) bool {
+func equalBoxed(k store.Kind) func(a, b driver.Value) bool {
 	return func(a, b driver.Value) bool {
 		x, ok := bytesOf(a)
 		y, also := bytesOf(b)
 		if ok && also {
-			return orderBytes(k, x, y) == 0
+			return store.CompareBytes(k, x, y) == 0
 		}
-		return !ok && !also && equalPlain(a, b)
+		return !ok && !also && store.SameValue(a, b)
 	}
 }
 
 // sameValue compares one column of two rows.
-func (m *merge) sameValue(i int, a, b Row) bool {
+func (m *merge) sameValue(i int, a, b store.Row) bool {
 	if eq := m.equal[i]; eq != nil {
 		return eq(a[i], b[i])
 	}
-	return equalPlain(a[i], b[i])
+	return store.SameValue(a[i], b[i])
 }
 
-func (m *merge) sameRow(a, b Row) bool {
+func (m *merge) sameRow(a, b store.Row) bool {
 	for _, i := range m.compared {
 		// Most values are numbers and texts, and equal.
 		switch x := a[i].(type) {
@@ -404,7 +409,7 @@ func (m *merge) run(source, mirror *cursor) error {
 
 // nextKey returns a copy of the lesser of the current keys, the first by which
 // nothing is decided yet.
-func (m *merge) nextKey(source, mirror *cursor) Row {
+func (m *merge) nextKey(source, mirror *cursor) store.Row {
 	if !source.ok || mirror.ok && m.orderBoth(source.row, mirror.row) > 0 {
 		return unboxed(mirror.row[:m.plan.key]).Clone()
 	}
@@ -452,7 +457,7 @@ const (
 
 // variant is a distinct row of a group and how often either side has it.
 type variant struct {
-	row            Row
+	row            store.Row
 	source, mirror int64
 }
 
@@ -461,7 +466,7 @@ type variant struct {
 func (m *merge) group(source, mirror *cursor) error {
 	var variants []variant
 	size, last := 0, 0
-	find := func(row Row) *variant {
+	find := func(row store.Row) *variant {
 		if last < len(variants) && m.sameRow(variants[last].row, row) {
 			return &variants[last]
 		}
@@ -481,7 +486,7 @@ func (m *merge) group(source, mirror *cursor) error {
 		return &variants[last]
 	}
 	var more rest
-	take := func(c *cursor, side string, count func(row Row) error) error {
+	take := func(c *cursor, side string, count func(row store.Row) error) error {
 		for again := true; again; {
 			if err := count(c.row); err != nil {
 				return err
@@ -493,17 +498,17 @@ func (m *merge) group(source, mirror *cursor) error {
 		}
 		return nil
 	}
-	err := take(source, "source", func(row Row) error {
+	err := take(source, "source", func(row store.Row) error {
 		v := find(row)
 		if v == nil {
 			return unsupported(fmt.Sprintf("too many different rows of the source share the key %s: more than %s, or %d MiB",
-				formatCells(m.cells(m.plan.source, unboxed(row), m.plan.key)), formatCount(maxVariants), maxVariantBytes>>20))
+				store.FormatCells(m.cells(m.plan.source, unboxed(row), m.plan.key)), text.Count(maxVariants), maxVariantBytes>>20))
 		}
 		v.source++
 		return nil
 	})
 	if err == nil {
-		err = take(mirror, "mirror", func(row Row) error {
+		err = take(mirror, "mirror", func(row store.Row) error {
 			if v := find(row); v != nil {
 				v.mirror++
 			} else {
@@ -520,12 +525,12 @@ func (m *merge) group(source, mirror *cursor) error {
 
 // rest are rows of the mirror that a group had no room for.
 type rest struct {
-	row  Row // one of them
+	row  store.Row // one of them
 	rows int64
 	sum  [16]byte // of all, in any order
 }
 
-func (r *rest) add(m *merge, row Row) {
+func (r *rest) add(m *merge, row store.Row) {
 	row = unboxed(row)
 	sum, _ := hex.DecodeString(m.sum(DiffDuplicate, nil, row))
 	carry := uint16(0)
@@ -600,7 +605,7 @@ func (m *merge) match(variants []variant, more *rest) {
 
 // differ counts n differing rows: source is nil for rows of the mirror alone,
 // mirror for rows of the source alone.
-func (m *merge) differ(kind DiffKind, source, mirror Row, n int64) {
+func (m *merge) differ(kind DiffKind, source, mirror store.Row, n int64) {
 	cols, row := m.plan.source, source
 	if source == nil {
 		cols, row = m.plan.mirror, mirror
@@ -617,8 +622,8 @@ func (m *merge) differ(kind DiffKind, source, mirror Row, n int64) {
 			if wanted {
 				columns = append(columns, ChangedColumn{
 					Column: m.plan.source[i].Name,
-					Source: newCell(m.plan.source[i], unbox(source[i])).cut(),
-					Mirror: newCell(m.plan.mirror[i], unbox(mirror[i])).cut(),
+					Source: cut(store.NewCell(m.plan.source[i], unbox(source[i]))),
+					Mirror: cut(store.NewCell(m.plan.mirror[i], unbox(mirror[i]))),
 				})
 			}
 		}
@@ -648,9 +653,9 @@ func (m *merge) differ(kind DiffKind, source, mirror Row, n int64) {
 	case m.keep == nil:
 	case m.room(rowSize(row[:m.plan.key])) && m.keep():
 		open.kept = len(m.found.Keys)
-		key := make([]Cell, m.plan.key)
+		key := make([]store.Cell, m.plan.key)
 		for i := range key {
-			key[i] = newCell(cols[i], row[i]).copied()
+			key[i] = copied(store.NewCell(cols[i], row[i]))
 		}
 		m.found.Keys = append(m.found.Keys, Difference{Kind: kind, Key: key, Rows: n, Sum: sum})
 	default:
@@ -664,10 +669,10 @@ func (m *merge) differ(kind DiffKind, source, mirror Row, n int64) {
 }
 
 // sum identifies a difference by the values of both rows.
-func (m *merge) sum(kind DiffKind, source, mirror Row) string {
+func (m *merge) sum(kind DiffKind, source, mirror store.Row) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s", kind)
-	for i, row := range []Row{source, mirror} {
+	for i, row := range []store.Row{source, mirror} {
 		fmt.Fprintf(h, "|%d", i)
 		for _, v := range row {
 			writeValue(h, v)
@@ -677,15 +682,15 @@ func (m *merge) sum(kind DiffKind, source, mirror Row) string {
 }
 
 // cells returns the first n values of a row, cut to what a sample may hold.
-func (m *merge) cells(cols []Column, row Row, n int) []Cell {
-	cells := make([]Cell, n)
+func (m *merge) cells(cols []store.Column, row store.Row, n int) []store.Cell {
+	cells := make([]store.Cell, n)
 	for i := range cells {
-		cells[i] = newCell(cols[i], row[i]).cut()
+		cells[i] = cut(store.NewCell(cols[i], row[i]))
 	}
 	return cells
 }
 
-func rowSize(row Row) int {
+func rowSize(row store.Row) int {
 	size := 16 * len(row)
 	for _, v := range row {
 		switch v := v.(type) {
@@ -698,4 +703,39 @@ func rowSize(row Row) int {
 		}
 	}
 	return size
+}
+
+// maxSampleValue bounds what a sample keeps of a value, in bytes.
+const maxSampleValue = 1024
+
+// cut returns the cell with a copy of its value that a sample may keep.
+func cut(c store.Cell) store.Cell {
+	switch v := c.Value.(type) {
+	case string:
+		if len(v) > maxSampleValue {
+			// Half a surrogate pair is no UTF-8, and the difference may be there.
+			n := maxSampleValue
+			for n > maxSampleValue-utf8.UTFMax && !utf8.RuneStart(v[n]) {
+				n--
+			}
+			c.Value, c.Size = strings.Clone(v[:n]), len(v)
+		}
+	case []byte:
+		if len(v) > maxSampleValue {
+			c.Size = len(v)
+		}
+		c.Value = slices.Clone(v[:min(len(v), maxSampleValue)])
+		if len(v) == 0 {
+			c.Value = []byte{}
+		}
+	}
+	return c
+}
+
+// copied returns the cell with a copy of its value.
+func copied(c store.Cell) store.Cell {
+	if b, ok := c.Value.([]byte); ok {
+		c.Value = append(make([]byte, 0, len(b)), b...)
+	}
+	return c
 }

@@ -15,6 +15,10 @@ import (
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/so-mirror/mirror/internal/superoffice"
+	"github.com/so-mirror/mirror/internal/text"
+	"github.com/so-mirror/mirror/store"
 )
 
 // metadataNames are the names of the metadata table and of the two columns
@@ -23,9 +27,9 @@ type metadataNames struct{ table, tableColumn, lsnColumn string }
 
 // metadata is the content of the metadata table.
 type metadata struct {
-	table     Table
-	name, lsn Column
-	columns   []Column // in the order of metadataRow.values
+	table     store.Table
+	name, lsn store.Column
+	columns   []store.Column // in the order of metadataRow.values
 	rows      []metadataRow
 	lost      []string // columns whose values cannot be put back
 
@@ -37,34 +41,34 @@ type metadata struct {
 
 // metadataRow is one row of the metadata table, kept whole.
 type metadataRow struct {
-	table   string // as the row spells it, "" for none
-	means   Table  // the table that it is of; it has no name when that is not known
-	unread  bool   // the name is no text
-	lsn     *LSN   // nil for NULL, and with a problem
-	problem string // what is wrong with the LSN, "" for nothing
-	values  Row
+	table   string      // as the row spells it, "" for none
+	means   store.Table // the table that it is of; it has no name when that is not known
+	unread  bool        // the name is no text
+	lsn     *store.LSN  // nil for NULL, and with a problem
+	problem string      // what is wrong with the LSN, "" for nothing
+	values  store.Row
 }
 
 // findMetadata returns the metadata table among tables.
-func (m *Mirror) findMetadata(tables []Table) (Table, error) {
-	folded := FoldName(m.names.table)
+func (m *Mirror) findMetadata(tables []store.Table) (store.Table, error) {
+	folded := store.FoldName(m.names.table)
 	for _, t := range tables {
-		if FoldName(t.Name) == folded {
+		if store.FoldName(t.Name) == folded {
 			return t, nil
 		}
 	}
 	if isReplica(tables) {
-		return Table{}, fmt.Errorf("%w: it has no LSN to set; use its own program: %s",
+		return store.Table{}, fmt.Errorf("%w: it has no LSN to set; use its own program: %s",
 			ErrReplica, resyncCommand(m.contextID, nil))
 	}
 	if len(tables) == 0 {
-		return Table{}, fmt.Errorf("%w %q: %s", ErrNoMetadata, shown(m.names.table), noTables)
+		return store.Table{}, fmt.Errorf("%w %q: %s", ErrNoMetadata, text.Name(m.names.table), noTables)
 	}
 	if err := wrong(m.mirrorMistakes(m.contentsOf(tables, func(name string) string { return name }))); err != nil {
-		return Table{}, fmt.Errorf("%w %q: %w", ErrNoMetadata, shown(m.names.table), err)
+		return store.Table{}, fmt.Errorf("%w %q: %w", ErrNoMetadata, text.Name(m.names.table), err)
 	}
-	return Table{}, fmt.Errorf("%w %q: the next cycle of the Mirroring Task creates it and populates every table",
-		ErrNoMetadata, shown(m.names.table))
+	return store.Table{}, fmt.Errorf("%w %q: the next cycle of the Mirroring Task creates it and populates every table",
+		ErrNoMetadata, text.Name(m.names.table))
 }
 
 // noTables is said of a mirror in which nothing is to be seen.
@@ -72,10 +76,10 @@ const noTables = "there are no tables at all: unless the mirror is new, check th
 
 // otherCustomers warns of metadata tables of other customers, which suggest
 // that the context identifier is wrong.
-func otherCustomers(tables []Table) []string {
+func otherCustomers(tables []store.Table) []string {
 	var warnings []string
 	for _, t := range tables {
-		if strings.HasSuffix(FoldName(t.Name), metadataSuffix) {
+		if strings.HasSuffix(store.FoldName(t.Name), superoffice.MetadataSuffix) {
 			warnings = append(warnings, fmt.Sprintf("there is a table %s: is the context identifier right?", t.Name))
 		}
 	}
@@ -87,8 +91,8 @@ func otherCustomers(tables []Table) []string {
 const replicaState = "_ReplicationState"
 
 // isReplica reports whether the newer client keeps these tables.
-func isReplica(tables []Table) bool {
-	return slices.ContainsFunc(tables, func(t Table) bool { return FoldName(t.Name) == FoldName(replicaState) })
+func isReplica(tables []store.Table) bool {
+	return slices.ContainsFunc(tables, func(t store.Table) bool { return store.FoldName(t.Name) == store.FoldName(replicaState) })
 }
 
 // resyncCommand says how the newer client repairs tables.
@@ -103,7 +107,7 @@ func resyncCommand(contextID string, tables []string) string {
 
 // readMetadata reads the whole metadata table through src, which is the store
 // or a transaction of it. Its rows are matched with tables, the catalogue.
-func (m *Mirror) readMetadata(ctx context.Context, src Source, tables []Table) (*metadata, error) {
+func (m *Mirror) readMetadata(ctx context.Context, src store.Source, tables []store.Table) (*metadata, error) {
 	t, err := m.findMetadata(tables)
 	if err != nil {
 		return nil, err
@@ -111,7 +115,7 @@ func (m *Mirror) readMetadata(ctx context.Context, src Source, tables []Table) (
 	return m.readMetadataFrom(ctx, src, t, tables)
 }
 
-func (m *Mirror) readMetadataFrom(ctx context.Context, src Source, t Table, tables []Table) (*metadata, error) {
+func (m *Mirror) readMetadataFrom(ctx context.Context, src store.Source, t store.Table, tables []store.Table) (*metadata, error) {
 	md := &metadata{table: t}
 	var err error
 	if md.name, md.lsn, err = m.metadataColumns(t); err != nil {
@@ -120,7 +124,7 @@ func (m *Mirror) readMetadataFrom(ctx context.Context, src Source, t Table, tabl
 	var names []string
 	var nameAt, lsnAt int
 	for _, c := range t.Columns {
-		if c.Generated || c.Type.Kind() == KindOther {
+		if c.Generated || c.Type.Kind() == store.KindOther {
 			if !c.Generated && c.Type.Name != "rowversion" { // these the database makes itself
 				md.lost = append(md.lost, c.Name)
 			}
@@ -134,8 +138,8 @@ func (m *Mirror) readMetadataFrom(ctx context.Context, src Source, t Table, tabl
 		}
 		md.columns, names = append(md.columns, c), append(names, c.Name)
 	}
-	for batch, err := range src.Rows(ctx, Query{Table: t, Columns: names, Verbatim: true}) {
-		if errors.Is(err, ErrTableNotFound) {
+	for batch, err := range src.Rows(ctx, store.Query{Table: t, Columns: names, Verbatim: true}) {
+		if errors.Is(err, store.ErrTableNotFound) {
 			_, err = m.findMetadata(nil)
 		}
 		if err != nil {
@@ -153,27 +157,27 @@ func (m *Mirror) readMetadataFrom(ctx context.Context, src Source, t Table, tabl
 }
 
 // metadataColumns finds the two columns that the vendor documents.
-func (m *Mirror) metadataColumns(t Table) (name, lsn Column, err error) {
-	name, err = metadataColumn(t, m.names.tableColumn, "text", func(typ Type) bool {
-		return typ.Kind() == KindString || typ.Kind() == KindBytes || typ.Kind() == KindAny
+func (m *Mirror) metadataColumns(t store.Table) (name, lsn store.Column, err error) {
+	name, err = metadataColumn(t, m.names.tableColumn, "text", func(typ store.Type) bool {
+		return typ.Kind() == store.KindString || typ.Kind() == store.KindBytes || typ.Kind() == store.KindAny
 	})
 	if err == nil {
-		lsn, err = metadataColumn(t, m.names.lsnColumn, "an integer", func(typ Type) bool {
-			return typ.Kind() == KindInt || typ.Kind() == KindAny || typ.Name == "decimal" && typ.Scale == 0
+		lsn, err = metadataColumn(t, m.names.lsnColumn, "an integer", func(typ store.Type) bool {
+			return typ.Kind() == store.KindInt || typ.Kind() == store.KindAny || typ.Name == "decimal" && typ.Scale == 0
 		})
 	}
 	return name, lsn, err
 }
 
-func metadataColumn(t Table, name, want string, ok func(Type) bool) (Column, error) {
+func metadataColumn(t store.Table, name, want string, ok func(store.Type) bool) (store.Column, error) {
 	c, found := t.Column(name)
 	if !found {
 		return c, fmt.Errorf("%w %q: no column %q among %s: name the right one in Options",
-			ErrMetadata, shown(t.Name), shown(name), clip(printable(strings.Join(t.ColumnNames(), ", ")), 4*maxNameLength))
+			ErrMetadata, text.Name(t.Name), text.Name(name), text.Clip(text.Printable(strings.Join(t.ColumnNames(), ", ")), 4*text.MaxName))
 	}
 	if !ok(c.Type) {
 		return c, fmt.Errorf("%w %q: column %q is %s, not %s: name the right one in Options",
-			ErrMetadata, shown(t.Name), shown(c.Name), shown(c.Type.String()), want)
+			ErrMetadata, text.Name(t.Name), text.Name(c.Name), text.Name(c.Type.String()), want)
 	}
 	return c, nil
 }
@@ -181,7 +185,7 @@ func metadataColumn(t Table, name, want string, ok func(Type) bool) (Column, err
 // readName returns a table's name as a metadata row has it. Bytes are a name when
 // they are text; otherwise what is returned is for people.
 func readName(v driver.Value) (name string, unread bool) {
-	if as, ok := v.(Verbatim); ok {
+	if as, ok := v.(store.Verbatim); ok {
 		v = as.Value
 	}
 	switch v := v.(type) {
@@ -196,9 +200,9 @@ func readName(v driver.Value) (name string, unread bool) {
 		if text, ok := fromUTF16(v); ok {
 			return text, false
 		}
-		return Cell{Value: v}.text(), true
+		return store.Cell{Value: v}.Text(), true
 	default:
-		return Cell{Value: v}.text(), true
+		return store.Cell{Value: v}.Text(), true
 	}
 }
 
@@ -222,8 +226,8 @@ func fromUTF16(b []byte) (string, bool) {
 
 // readLSN returns an LSN, nil for NULL, and what is wrong with one that is no
 // integer of 64 bits.
-func readLSN(v driver.Value) (lsn *LSN, problem string) {
-	as, verbatim := v.(Verbatim)
+func readLSN(v driver.Value) (lsn *store.LSN, problem string) {
+	as, verbatim := v.(store.Verbatim)
 	if verbatim {
 		v = as.Value
 	}
@@ -235,22 +239,22 @@ func readLSN(v driver.Value) (lsn *LSN, problem string) {
 		n = x
 	case []byte:
 		if verbatim { // and so no decimal
-			return nil, "its LSN is stored as bytes, " + Cell{Value: x}.text() + ", and not as an integer"
+			return nil, "its LSN is stored as bytes, " + store.Cell{Value: x}.Text() + ", and not as an integer"
 		}
 		var err error
 		if n, err = strconv.ParseInt(string(x), 10, 64); err != nil {
-			return nil, "its LSN is " + clip(printable(string(x)), 64) + ", which 64 bits cannot hold"
+			return nil, "its LSN is " + text.Clip(text.Printable(string(x)), 64) + ", which 64 bits cannot hold"
 		}
 	case string:
-		return nil, "its LSN is text, " + Cell{Value: x}.text() + ", and not an integer"
+		return nil, "its LSN is text, " + store.Cell{Value: x}.Text() + ", and not an integer"
 	default:
-		return nil, "its LSN is " + Cell{Value: x}.text() + ", which is no integer"
+		return nil, "its LSN is " + store.Cell{Value: x}.Text() + ", which is no integer"
 	}
-	return (*LSN)(&n), ""
+	return (*store.LSN)(&n), ""
 }
 
 // rowsOf returns the indexes of the rows of a table.
-func (md *metadata) rowsOf(t Table) []int {
+func (md *metadata) rowsOf(t store.Table) []int {
 	if md == nil {
 		return nil
 	}
@@ -259,17 +263,17 @@ func (md *metadata) rowsOf(t Table) []int {
 
 // key is the folded name of a table in byTable: its own, or for one that the
 // catalogue does not have the bare one.
-func (md *metadata) key(t Table) string {
-	folded := FoldName(t.Name)
+func (md *metadata) key(t store.Table) string {
+	folded := store.FoldName(t.Name)
 	if _, known := md.byTable[folded]; known {
 		return folded
 	}
-	return FoldName(bareName(t.Name))
+	return store.FoldName(bareName(t.Name))
 }
 
 // row returns the row of a table. Several rows are an error, because which one
 // the Mirroring Task reads is not known.
-func (md *metadata) row(t Table) (*metadataRow, error) {
+func (md *metadata) row(t store.Table) (*metadataRow, error) {
 	switch at := md.rowsOf(t); len(at) {
 	case 0:
 		return nil, nil
@@ -281,7 +285,7 @@ func (md *metadata) row(t Table) (*metadataRow, error) {
 }
 
 // lsnOf returns the LSN of a table, nil when it has none or several.
-func (md *metadata) lsnOf(t Table) *LSN {
+func (md *metadata) lsnOf(t store.Table) *store.LSN {
 	if at := md.rowsOf(t); len(at) == 1 { // none, when md is nil
 		return md.rows[at[0]].lsn
 	}
@@ -289,7 +293,7 @@ func (md *metadata) lsnOf(t Table) *LSN {
 }
 
 // fingerprint identifies the metadata rows of a table.
-func (md *metadata) fingerprint(t Table) string {
+func (md *metadata) fingerprint(t store.Table) string {
 	h := sha256.New()
 	for _, i := range md.rowsOf(t) {
 		fmt.Fprintf(h, "row")
@@ -302,12 +306,12 @@ func (md *metadata) fingerprint(t Table) string {
 }
 
 // cells returns a row with the names of its columns.
-func (md *metadata) cells(r *metadataRow) []Cell {
-	cells := make([]Cell, len(md.columns))
+func (md *metadata) cells(r *metadataRow) []store.Cell {
+	cells := make([]store.Cell, len(md.columns))
 	for i, c := range md.columns {
-		cells[i] = Cell{Column: c.Name, Value: r.values[i]}
+		cells[i] = store.Cell{Column: c.Name, Value: r.values[i]}
 		if c.Name == md.lsn.Name {
-			cells[i] = newCell(c, r.values[i])
+			cells[i] = store.NewCell(c, r.values[i])
 		}
 	}
 	return cells

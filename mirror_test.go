@@ -12,13 +12,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 )
 
 const customer = "Cust10195"
 
 // newMirror returns the mirror of customer in a store.
-func newMirror(t testing.TB, store mirror.Store, opts *mirror.Options) *mirror.Mirror {
+var (
+	noon = time.Date(2026, 2, 3, 12, 0, 0, 0, time.UTC)
+	oslo = time.FixedZone("", 3600)
+)
+
+func newMirror(t testing.TB, store store.Store, opts *mirror.Options) *mirror.Mirror {
 	t.Helper()
 	m, err := mirror.New(customer, store, opts)
 	require.NoError(t, err)
@@ -128,8 +134,8 @@ func TestNew(t *testing.T) {
 
 	t.Run("one log record for each attempt to change the mirror", func(t *testing.T) {
 		var log bytes.Buffer
-		store := world()
-		m := newMirror(t, store, &mirror.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		st := world()
+		m := newMirror(t, st, &mirror.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		logged := func() string {
 			text := log.String()
 			log.Reset()
@@ -146,7 +152,7 @@ func TestNew(t *testing.T) {
 		require.NoError(t, err)
 		require.Empty(t, logged(), "reading and dry runs change nothing")
 		_, err = m.ResetTables(ctx, []string{"nothing"}, nil)
-		require.ErrorIs(t, err, mirror.ErrTableNotFound)
+		require.ErrorIs(t, err, store.ErrTableNotFound)
 		require.Equal(t, `WARN msg="reset tables" context_id=Cust10195 outcome=refused error="reset tables of Cust10195: table not found: \"nothing\""`, logged())
 		_, err = m.HardReset(ctx, nil)
 		require.ErrorIs(t, err, mirror.ErrNotConfirmed)
@@ -156,13 +162,13 @@ func TestNew(t *testing.T) {
 		require.Contains(t, logged(), `WARN msg="apply plan" context_id=Cust10195 outcome=refused error=`)
 		require.ErrorIs(t, m.Undo(ctx, nil), mirror.ErrInvalidReceipt)
 		require.Contains(t, logged(), `WARN msg=undo context_id=Cust10195 outcome=refused error=`)
-		store.FailAt(memory.Commit, 1, errBoom)
+		st.FailAt(memory.Commit, 1, errBoom)
 		_, err = m.ResetTables(ctx, mirror.AllTables(), nil)
 		require.ErrorIs(t, err, errBoom)
 		require.Equal(t, `ERROR msg="reset tables" context_id=Cust10195 outcome=failed error="reset tables of Cust10195: boom"`, logged())
-		store.FailAfterCommit(1, mirror.ErrOutcomeUnknown)
+		st.FailAfterCommit(1, store.ErrOutcomeUnknown)
 		receipt, err := m.ResetTables(ctx, mirror.AllTables(), nil)
-		require.ErrorIs(t, err, mirror.ErrOutcomeUnknown)
+		require.ErrorIs(t, err, store.ErrOutcomeUnknown)
 		require.Contains(t, logged(), `ERROR msg="reset tables" context_id=Cust10195 outcome=unknown receipt=`+receipt.ID+` tables=3`)
 		require.NoError(t, m.Undo(ctx, receipt))
 		logged()

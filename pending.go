@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+
+	"github.com/so-mirror/mirror/store"
 )
 
 // tracking tells the differences of one table that wait for the next cycle from
@@ -19,7 +21,7 @@ import (
 // LSN that is in the end the same: so keys that seem to stay are read again, too.
 type tracking struct {
 	r       *tableRun
-	changes ChangeTracker
+	changes store.ChangeTracker
 
 	mu        sync.Mutex
 	rereads   int   // how many keys may still be read again
@@ -50,7 +52,7 @@ func (c *comparison) trackingOf(r *tableRun, tr *TableReport) *tracking {
 }
 
 // requested reports whether the LSN asks the next cycle for the whole table.
-func (p *pair) requested() bool { return p.lsn != nil && *p.lsn == ResendAll }
+func (p *pair) requested() bool { return p.lsn != nil && *p.lsn == store.ResendAll }
 
 // lsnState asks the change tracking what it makes of a table's LSN.
 func (c *comparison) lsnState(ctx context.Context, p pair) (LSNState, error) {
@@ -107,7 +109,7 @@ func (k *tracking) round(ctx context.Context, p *part, m *merge, open []openDiff
 	if k.given() {
 		return nil, nil
 	}
-	keys := make([]Row, len(open))
+	keys := make([]store.Row, len(open))
 	for i, d := range open {
 		keys[i] = d.key
 	}
@@ -192,7 +194,7 @@ func (k *tracking) given() bool {
 
 // lose gives up: because the changes since the LSN are no longer known, or for
 // another reason.
-func (k *tracking) lose(ctx context.Context, since LSN, err error) {
+func (k *tracking) lose(ctx context.Context, since store.LSN, err error) {
 	least, merr := k.changes.MinValidVersion(ctx, *k.r.p.source)
 	k.mu.Lock()
 	defer k.mu.Unlock()

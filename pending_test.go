@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/cycle"
 	"github.com/so-mirror/mirror/store/memory"
 )
@@ -30,13 +31,13 @@ type follower struct {
 
 func follow(t *testing.T) *follower {
 	t.Helper()
-	var rows []mirror.Row
+	var rows []store.Row
 	for i := range 10 {
-		rows = append(rows, mirror.Row{i, fmt.Sprint("Company ", i)})
+		rows = append(rows, store.Row{i, fmt.Sprint("Company ", i)})
 	}
 	f := &follower{t: t, store: memory.New()}
 	f.customer = cycle.NewCustomer(customer, memory.New(five(rows...),
-		memory.Table{Name: "person", Columns: []string{"person_id int", "lastname nvarchar(99)"}, Key: []string{"person_id"}, Rows: []mirror.Row{{1, "Åse"}}}))
+		memory.Table{Name: "person", Columns: []string{"person_id int", "lastname nvarchar(99)"}, Key: []string{"person_id"}, Rows: []store.Row{{1, "Åse"}}}))
 	f.task = &cycle.Task{Customer: f.customer, Mirror: f.store}
 	f.cycle()
 	return f
@@ -50,32 +51,32 @@ func (f *follower) cycle() {
 
 // touch changes a row of a store: a person's name at the source makes the LSN of
 // person move, for instance.
-func (f *follower) touch(store mirror.Store, table string, id int, name string) {
+func (f *follower) touch(st store.Store, table string, id int, name string) {
 	f.t.Helper()
-	require.NoError(f.t, store.Update(f.t.Context(), func(tx mirror.Tx) error {
+	require.NoError(f.t, st.Update(f.t.Context(), func(tx store.Tx) error {
 		def := definition(f.t, tx, table)
-		_, err := tx.Set(f.t.Context(), def, []mirror.Cell{{Column: def.Columns[0].Name, Value: int64(id)}}, []mirror.Cell{{Column: def.Columns[1].Name, Value: name}})
+		_, err := tx.Set(f.t.Context(), def, []store.Cell{{Column: def.Columns[0].Name, Value: int64(id)}}, []store.Cell{{Column: def.Columns[1].Name, Value: name}})
 		return err
 	}))
 }
 
-func (f *follower) insert(store mirror.Store, rows ...mirror.Row) {
+func (f *follower) insert(st store.Store, rows ...store.Row) {
 	f.t.Helper()
-	require.NoError(f.t, store.Update(f.t.Context(), func(tx mirror.Tx) error {
+	require.NoError(f.t, st.Update(f.t.Context(), func(tx store.Tx) error {
 		def := definition(f.t, tx, "contact")
 		return tx.Insert(f.t.Context(), def, def.ColumnNames(), rows)
 	}))
 }
 
-func (f *follower) remove(store mirror.Store, id int) {
+func (f *follower) remove(st store.Store, id int) {
 	f.t.Helper()
-	require.NoError(f.t, store.Update(f.t.Context(), func(tx mirror.Tx) error {
-		_, err := tx.Delete(f.t.Context(), definition(f.t, tx, "contact"), []mirror.Cell{{Column: "contact_id", Value: int64(id)}})
+	require.NoError(f.t, st.Update(f.t.Context(), func(tx store.Tx) error {
+		_, err := tx.Delete(f.t.Context(), definition(f.t, tx, "contact"), []store.Cell{{Column: "contact_id", Value: int64(id)}})
 		return err
 	}))
 }
 
-func definition(t *testing.T, src mirror.Source, name string) mirror.Table {
+func definition(t *testing.T, src store.Source, name string) store.Table {
 	t.Helper()
 	tables, err := src.Tables(t.Context())
 	require.NoError(t, err)
@@ -85,19 +86,19 @@ func definition(t *testing.T, src mirror.Source, name string) mirror.Table {
 		}
 	}
 	require.Fail(t, "no table "+name)
-	return mirror.Table{}
+	return store.Table{}
 }
 
 // lsn sets the LSN of contact; nil deletes its metadata row.
 func (f *follower) lsn(v any) {
 	f.t.Helper()
-	require.NoError(f.t, f.store.Update(f.t.Context(), func(tx mirror.Tx) (err error) {
+	require.NoError(f.t, f.store.Update(f.t.Context(), func(tx store.Tx) (err error) {
 		metadata := definition(f.t, tx, mirror.MetadataTableName(customer))
-		row := []mirror.Cell{{Column: "tablename", Value: "contact"}}
+		row := []store.Cell{{Column: "tablename", Value: "contact"}}
 		if v == nil {
 			_, err = tx.Delete(f.t.Context(), metadata, row)
 		} else {
-			_, err = tx.Set(f.t.Context(), metadata, row, []mirror.Cell{{Column: "LSN", Value: v}})
+			_, err = tx.Set(f.t.Context(), metadata, row, []store.Cell{{Column: "LSN", Value: v}})
 		}
 		return err
 	}))
@@ -112,7 +113,7 @@ type tracker struct {
 	asked         int
 }
 
-func (k *tracker) Changed(ctx context.Context, t mirror.Table, since mirror.LSN, keys []mirror.Row) ([]bool, error) {
+func (k *tracker) Changed(ctx context.Context, t store.Table, since store.LSN, keys []store.Row) ([]bool, error) {
 	k.asked++
 	if k.before != nil {
 		k.before(k.asked)
@@ -130,7 +131,7 @@ func (k *tracker) Changed(ctx context.Context, t mirror.Table, since mirror.LSN,
 func TestPending(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		do   func(f *follower) mirror.Source // what happens, and what to compare with
+		do   func(f *follower) store.Source // what happens, and what to compare with
 
 		verdict                    mirror.Verdict
 		differing, pending, stayed int64
@@ -139,35 +140,35 @@ func TestPending(t *testing.T) {
 		unknown                    bool // it is not known yet whether it needs a reset
 		warning                    string
 	}{
-		{name: "nothing happens", verdict: mirror.VerdictIdentical, do: func(*follower) mirror.Source { return nil }},
-		{name: "rows change at the source", verdict: mirror.VerdictPending, differing: 3, pending: 3, do: func(f *follower) mirror.Source {
+		{name: "nothing happens", verdict: mirror.VerdictIdentical, do: func(*follower) store.Source { return nil }},
+		{name: "rows change at the source", verdict: mirror.VerdictPending, differing: 3, pending: 3, do: func(f *follower) store.Source {
 			f.touch(f.customer, "contact", 3, "renamed")
-			f.insert(f.customer, mirror.Row{77, "new"})
+			f.insert(f.customer, store.Row{77, "new"})
 			f.remove(f.customer, 5)
 			return nil
 		}},
-		{name: "a row changes in the mirror", verdict: mirror.VerdictDifferent, differing: 1, stayed: 1, stale: true, do: func(f *follower) mirror.Source {
+		{name: "a row changes in the mirror", verdict: mirror.VerdictDifferent, differing: 1, stayed: 1, stale: true, do: func(f *follower) store.Source {
 			f.touch(f.store, "contact", 3, "tampered")
 			return nil
 		}},
-		{name: "a row is lost and one added in the mirror", verdict: mirror.VerdictDifferent, differing: 2, stayed: 2, stale: true, do: func(f *follower) mirror.Source {
+		{name: "a row is lost and one added in the mirror", verdict: mirror.VerdictDifferent, differing: 2, stayed: 2, stale: true, do: func(f *follower) store.Source {
 			f.remove(f.store, 0)
-			f.insert(f.store, mirror.Row{99, "own"})
+			f.insert(f.store, store.Row{99, "own"})
 			return nil
 		}},
-		{name: "some pending and some not", verdict: mirror.VerdictDifferent, differing: 4, pending: 2, stayed: 2, stale: true, do: func(f *follower) mirror.Source {
+		{name: "some pending and some not", verdict: mirror.VerdictDifferent, differing: 4, pending: 2, stayed: 2, stale: true, do: func(f *follower) store.Source {
 			f.touch(f.customer, "contact", 1, "renamed")
 			f.touch(f.customer, "contact", 8, "renamed")
 			f.touch(f.store, "contact", 2, "tampered")
 			f.touch(f.store, "contact", 9, "tampered")
 			return nil
 		}},
-		{name: "a tampered row that is sent anyway", verdict: mirror.VerdictPending, differing: 1, pending: 1, do: func(f *follower) mirror.Source {
+		{name: "a tampered row that is sent anyway", verdict: mirror.VerdictPending, differing: 1, pending: 1, do: func(f *follower) store.Source {
 			f.touch(f.store, "contact", 2, "tampered")
 			f.touch(f.customer, "contact", 2, "renamed")
 			return nil
 		}},
-		{name: "a cycle ends before the LSN is read again", verdict: mirror.VerdictPending, differing: 1, pending: 1, do: func(f *follower) mirror.Source {
+		{name: "a cycle ends before the LSN is read again", verdict: mirror.VerdictPending, differing: 1, pending: 1, do: func(f *follower) store.Source {
 			f.touch(f.customer, "contact", 2, "renamed")
 			return &tracker{Customer: f.customer, after: func(n int) {
 				if n == 1 {
@@ -175,7 +176,7 @@ func TestPending(t *testing.T) {
 				}
 			}}
 		}},
-		{name: "a cycle ends, and the row changes again", verdict: mirror.VerdictPending, differing: 1, pending: 1, do: func(f *follower) mirror.Source {
+		{name: "a cycle ends, and the row changes again", verdict: mirror.VerdictPending, differing: 1, pending: 1, do: func(f *follower) store.Source {
 			f.touch(f.customer, "contact", 2, "renamed")
 			return &tracker{Customer: f.customer, before: func(n int) {
 				if n == 1 {
@@ -184,7 +185,7 @@ func TestPending(t *testing.T) {
 				}
 			}}
 		}},
-		{name: "a cycle sent the row, and then it was tampered with", verdict: mirror.VerdictDifferent, differing: 1, stayed: 1, stale: true, do: func(f *follower) mirror.Source {
+		{name: "a cycle sent the row, and then it was tampered with", verdict: mirror.VerdictDifferent, differing: 1, stayed: 1, stale: true, do: func(f *follower) store.Source {
 			f.touch(f.customer, "contact", 2, "renamed")
 			return &tracker{Customer: f.customer, before: func(n int) {
 				if n == 1 {
@@ -193,7 +194,7 @@ func TestPending(t *testing.T) {
 				}
 			}}
 		}},
-		{name: "cycles end again and again", verdict: mirror.VerdictDifferent, differing: 1, unknown: true, do: func(f *follower) mirror.Source {
+		{name: "cycles end again and again", verdict: mirror.VerdictDifferent, differing: 1, unknown: true, do: func(f *follower) store.Source {
 			f.touch(f.customer, "contact", 2, "renamed")
 			return &tracker{Customer: f.customer, before: func(n int) {
 				f.cycle()
@@ -201,41 +202,41 @@ func TestPending(t *testing.T) {
 				f.task.Mirror = tampering{f.store, f}
 			}}
 		}},
-		{name: "the metadata row vanishes meanwhile", verdict: mirror.VerdictDifferent, differing: 1, do: func(f *follower) mirror.Source {
+		{name: "the metadata row vanishes meanwhile", verdict: mirror.VerdictDifferent, differing: 1, do: func(f *follower) store.Source {
 			f.touch(f.customer, "contact", 2, "renamed")
 			return &tracker{Customer: f.customer, after: func(int) { f.lsn(nil) }}
 		}},
-		{name: "the table is populated anew meanwhile, with the same LSN", verdict: mirror.VerdictIdentical, do: func(f *follower) mirror.Source {
+		{name: "the table is populated anew meanwhile, with the same LSN", verdict: mirror.VerdictIdentical, do: func(f *follower) store.Source {
 			f.remove(f.store, 4) // as a cycle that is not through yet would show it
 			return &tracker{Customer: f.customer, before: func(n int) {
 				if n == 1 {
-					f.insert(f.store, mirror.Row{4, "Company 4"})
+					f.insert(f.store, store.Row{4, "Company 4"})
 				}
 			}}
 		}},
-		{name: "the table is populated anew all the time", verdict: mirror.VerdictFailed, do: func(f *follower) mirror.Source {
+		{name: "the table is populated anew all the time", verdict: mirror.VerdictFailed, do: func(f *follower) store.Source {
 			f.remove(f.store, 4)
 			return &tracker{Customer: f.customer,
-				before: func(int) { f.insert(f.store, mirror.Row{4, "Company 4"}) },
+				before: func(int) { f.insert(f.store, store.Row{4, "Company 4"}) },
 				after:  func(int) {},
 			}
 		}},
-		{name: "the changes were forgotten", verdict: mirror.VerdictDifferent, differing: 1, state: mirror.LSNExpired, stale: true, do: func(f *follower) mirror.Source {
+		{name: "the changes were forgotten", verdict: mirror.VerdictDifferent, differing: 1, state: mirror.LSNExpired, stale: true, do: func(f *follower) store.Source {
 			f.touch(f.customer, "contact", 2, "renamed")
 			f.forget()
 			return nil
 		}},
-		{name: "the changes are forgotten meanwhile", verdict: mirror.VerdictDifferent, differing: 2, state: mirror.LSNExpired, stale: true, do: func(f *follower) mirror.Source {
+		{name: "the changes are forgotten meanwhile", verdict: mirror.VerdictDifferent, differing: 2, state: mirror.LSNExpired, stale: true, do: func(f *follower) store.Source {
 			f.touch(f.customer, "contact", 2, "renamed")
 			f.touch(f.store, "contact", 3, "tampered")
 			return &tracker{Customer: f.customer, before: func(int) { f.forget() }}
 		}},
-		{name: "an expired LSN and equal rows", verdict: mirror.VerdictIdentical, state: mirror.LSNExpired, do: func(f *follower) mirror.Source {
+		{name: "an expired LSN and equal rows", verdict: mirror.VerdictIdentical, state: mirror.LSNExpired, do: func(f *follower) store.Source {
 			f.touch(f.customer, "person", 1, "renamed")
 			f.forget()
 			return nil
 		}},
-		{name: "the source was restored", verdict: mirror.VerdictDifferent, differing: 1, state: mirror.LSNAhead, stale: true, do: func(f *follower) mirror.Source {
+		{name: "the source was restored", verdict: mirror.VerdictDifferent, differing: 1, state: mirror.LSNAhead, stale: true, do: func(f *follower) store.Source {
 			f.touch(f.customer, "contact", 2, "renamed")
 			f.cycle()
 			v, err := f.customer.Version(f.t.Context())
@@ -244,25 +245,25 @@ func TestPending(t *testing.T) {
 			f.touch(f.store, "contact", 2, "lost by it")
 			return nil
 		}},
-		{name: "the source was restored, and the rows are equal", verdict: mirror.VerdictIdentical, state: mirror.LSNAhead, stale: true, do: func(f *follower) mirror.Source {
+		{name: "the source was restored, and the rows are equal", verdict: mirror.VerdictIdentical, state: mirror.LSNAhead, stale: true, do: func(f *follower) store.Source {
 			f.lsn(int64(1000))
 			return nil
 		}},
-		{name: "a reset was requested", verdict: mirror.VerdictPending, differing: 1, pending: 1, do: func(f *follower) mirror.Source {
+		{name: "a reset was requested", verdict: mirror.VerdictPending, differing: 1, pending: 1, do: func(f *follower) store.Source {
 			f.touch(f.store, "contact", 3, "tampered")
 			f.lsn(int64(-1))
 			return nil
 		}},
-		{name: "a reset is requested meanwhile", verdict: mirror.VerdictPending, differing: 1, pending: 1, do: func(f *follower) mirror.Source {
+		{name: "a reset is requested meanwhile", verdict: mirror.VerdictPending, differing: 1, pending: 1, do: func(f *follower) store.Source {
 			f.touch(f.store, "contact", 2, "tampered")
 			return &tracker{Customer: f.customer, after: func(int) { f.lsn(int64(-1)) }}
 		}},
-		{name: "no metadata row", verdict: mirror.VerdictDifferent, differing: 1, do: func(f *follower) mirror.Source {
+		{name: "no metadata row", verdict: mirror.VerdictDifferent, differing: 1, do: func(f *follower) store.Source {
 			f.touch(f.customer, "contact", 3, "renamed")
 			f.lsn(nil)
 			return nil
 		}},
-		{name: "the changes cannot be read", verdict: mirror.VerdictDifferent, differing: 1, unknown: true, warning: "boom", do: func(f *follower) mirror.Source {
+		{name: "the changes cannot be read", verdict: mirror.VerdictDifferent, differing: 1, unknown: true, warning: "boom", do: func(f *follower) store.Source {
 			f.touch(f.customer, "contact", 3, "renamed")
 			return &tracker{Customer: f.customer, err: errBoom}
 		}},
@@ -338,7 +339,7 @@ type tampering struct {
 	f *follower
 }
 
-func (s tampering) Update(ctx context.Context, fn func(mirror.Tx) error) error {
+func (s tampering) Update(ctx context.Context, fn func(store.Tx) error) error {
 	err := s.Store.Update(ctx, fn)
 	s.f.touch(s.Store, "contact", 2, "tampered")
 	return err
@@ -350,7 +351,7 @@ type gap struct {
 	f *follower
 }
 
-func (s gap) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, error] {
+func (s gap) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, error] {
 	if q.Table.Name == "contact" && q.From == nil {
 		s.f.remove(s.Store, 4)
 	}
@@ -361,7 +362,7 @@ func TestPendingDuplicates(t *testing.T) {
 	f := follow(t)
 	require.NoError(t, f.store.Seed(memory.Table{
 		Name: "contact", Columns: []string{"contact_id int not null", "name nvarchar(20) not null"},
-		Rows: []mirror.Row{{1, "Company 1"}, {1, "Company 1"}},
+		Rows: []store.Row{{1, "Company 1"}, {1, "Company 1"}},
 	}))
 	f.touch(f.customer, "contact", 1, "Company 1")
 	report, err := newMirror(t, f.store, nil).Compare(t.Context(), f.customer, nil)
@@ -391,23 +392,23 @@ func TestPendingWithoutTracking(t *testing.T) {
 
 type noTracking struct{ *cycle.Customer }
 
-func (noTracking) Version(context.Context) (mirror.LSN, error) { return 0, errors.ErrUnsupported }
+func (noTracking) Version(context.Context) (store.LSN, error) { return 0, errors.ErrUnsupported }
 
 // still is a source that tracks changes, and in which none came after any LSN:
 // what differs has diverged.
-type still struct{ mirror.Source }
+type still struct{ store.Source }
 
-func (still) Version(context.Context) (mirror.LSN, error) { return math.MaxInt64, nil }
+func (still) Version(context.Context) (store.LSN, error) { return math.MaxInt64, nil }
 
-func (still) MinValidVersion(context.Context, mirror.Table) (mirror.LSN, error) { return 0, nil }
+func (still) MinValidVersion(context.Context, store.Table) (store.LSN, error) { return 0, nil }
 
-func (still) Changed(_ context.Context, _ mirror.Table, _ mirror.LSN, keys []mirror.Row) ([]bool, error) {
+func (still) Changed(_ context.Context, _ store.Table, _ store.LSN, keys []store.Row) ([]bool, error) {
 	return make([]bool, len(keys)), nil
 }
 
 type deniedTracking struct{ *cycle.Customer }
 
-func (deniedTracking) Version(context.Context) (mirror.LSN, error) {
+func (deniedTracking) Version(context.Context) (store.LSN, error) {
 	return 0, errors.New("no VIEW CHANGE TRACKING")
 }
 
@@ -540,7 +541,7 @@ func TestRecheckRefuses(t *testing.T) {
 	report, err := m.Compare(t.Context(), f.customer, nil)
 	require.NoError(t, err)
 	for name, c := range map[string]struct {
-		source mirror.Source
+		source store.Source
 		report *mirror.Report
 		opts   *mirror.RecheckOptions
 		want   string
@@ -629,10 +630,10 @@ func TestPlanOfATableThatWasPopulatedSince(t *testing.T) {
 }
 
 func TestStaleWithASchemaInTheMetadata(t *testing.T) {
-	contact := five(mirror.Row{1, "a"})
+	contact := five(store.Row{1, "a"})
 	source := memory.New(contact)
-	contact.Rows, contact.Schema = []mirror.Row{{1, "b"}}, "dbo"
-	store := memory.New(contact, memory.Metadata(customer, map[string]mirror.LSN{"dbo.contact": 812}))
+	contact.Rows, contact.Schema = []store.Row{{1, "b"}}, "dbo"
+	store := memory.New(contact, memory.Metadata(customer, map[string]store.LSN{"dbo.contact": 812}))
 	m := newMirror(t, store, nil)
 	report, err := m.Compare(t.Context(), still{source}, nil)
 	require.NoError(t, err)
@@ -673,9 +674,9 @@ func TestRecheckCountsNoResets(t *testing.T) {
 }
 
 func TestRecheckAKeyThatRepeats(t *testing.T) {
-	source := memory.New(five(mirror.Row{1, "a"}))
+	source := memory.New(five(store.Row{1, "a"}))
 	store := memory.New(memory.Table{Name: "contact", Columns: []string{"contact_id int not null", "name nvarchar(20) not null"},
-		Rows: []mirror.Row{{1, "b"}, {1, "c"}}}, memory.Metadata(customer, map[string]mirror.LSN{"contact": 812}))
+		Rows: []store.Row{{1, "b"}, {1, "c"}}}, memory.Metadata(customer, map[string]store.LSN{"contact": 812}))
 	m := newMirror(t, store, nil)
 	report, err := m.Compare(t.Context(), source, nil)
 	require.NoError(t, err)
@@ -695,7 +696,7 @@ func TestRecheckOfATableThatIsPopulated(t *testing.T) {
 	require.NoError(t, err)
 	source := &tracker{Customer: f.customer, before: func(n int) {
 		if n == 1 {
-			f.insert(f.store, mirror.Row{4, "Company 4"})
+			f.insert(f.store, store.Row{4, "Company 4"})
 		}
 	}}
 	report, err = m.Recheck(t.Context(), source, report, nil)
@@ -707,12 +708,12 @@ func TestRecheckOfATableThatIsPopulated(t *testing.T) {
 // A table that is about to be sent, or was taken in hand while its keys were
 // read, has the same difference and has not diverged.
 func TestRecheckOfATableInSomebodysHands(t *testing.T) {
-	for name, do := range map[string]func(f *follower, m *mirror.Mirror) mirror.Source{
-		"its metadata row is gone": func(f *follower, _ *mirror.Mirror) mirror.Source {
+	for name, do := range map[string]func(f *follower, m *mirror.Mirror) store.Source{
+		"its metadata row is gone": func(f *follower, _ *mirror.Mirror) store.Source {
 			f.lsn(nil)
 			return noTracking{f.customer}
 		},
-		"it is reset while its keys are read": func(f *follower, _ *mirror.Mirror) mirror.Source {
+		"it is reset while its keys are read": func(f *follower, _ *mirror.Mirror) store.Source {
 			return reading{noTracking{f.customer}, func() { f.lsn(int64(-1)) }}
 		},
 	} {
@@ -735,7 +736,7 @@ type reading struct {
 	do func()
 }
 
-func (s reading) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, error] {
+func (s reading) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, error] {
 	if q.Table.Name == "contact" {
 		s.do()
 	}

@@ -10,6 +10,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/so-mirror/mirror/internal/text"
+	"github.com/so-mirror/mirror/store"
 )
 
 const planVersion = 1
@@ -103,8 +106,8 @@ type PlanTable struct {
 	// LSN is for people. Metadata is a fingerprint of the metadata rows that
 	// the comparison saw, LSN included: Apply leaves a table alone that has
 	// others now.
-	LSN      *LSN   `json:"lsn"`
-	Metadata string `json:"metadata,omitempty"`
+	LSN      *store.LSN `json:"lsn"`
+	Metadata string     `json:"metadata,omitempty"`
 
 	// Rows is how many rows the next cycle sends, Bytes about how much that
 	// is, from the rows that were read, and Batches in how many batches of
@@ -162,7 +165,7 @@ func (r *Report) Plan() *Plan {
 	return p
 }
 
-// step decides what repairs a table, "" for one that needs no word. The policy
+// TimeStep decides what repairs a table, "" for one that needs no word. The policy
 // stands in the package comment.
 func (r *Report) step(i int) (Step, string) {
 	t := &r.Tables[i]
@@ -203,11 +206,11 @@ func (r *Report) step(i int) (Step, string) {
 	case t.Verdict == VerdictMissing:
 		return t.reset(), "it has a metadata row, and the mirror does not have it"
 	case t.LSNState == LSNExpired:
-		return t.reset(), formatRows(t.differences()-t.Pending) + " differing, and its LSN has expired: only a reset makes sure that the next cycle sends it"
+		return t.reset(), text.Rows(t.differences()-t.Pending) + " differing, and its LSN has expired: only a reset makes sure that the next cycle sends it"
 	case t.Diverged > 0:
-		return t.reset(), formatRows(t.Diverged) + " diverged"
+		return t.reset(), text.Rows(t.Diverged) + " diverged"
 	default:
-		return StepUnknown, formatRows(t.unknown()) + " differing: " + t.findOut(r.Depth)
+		return StepUnknown, text.Rows(t.unknown()) + " differing: " + t.findOut(r.Depth)
 	}
 }
 
@@ -245,41 +248,41 @@ func (t *TableReport) reset() Step {
 	return StepReset
 }
 
-// acts reports whether Apply does the step without being asked for more than
+// Acts reports whether Apply does the step without being asked for more than
 // Confirm.
-func (s Step) acts() bool { return s == StepReset || s == StepTruncate || s == StepHardReset }
+func (s Step) Acts() bool { return s == StepReset || s == StepTruncate || s == StepHardReset }
 
 // Empty reports whether there is nothing to do, as far as it is known.
 func (p *Plan) Empty() bool {
-	return !slices.ContainsFunc(p.Tables, func(t PlanTable) bool { return t.Step.acts() })
+	return !slices.ContainsFunc(p.Tables, func(t PlanTable) bool { return t.Step.Acts() })
 }
 
-// has reports whether a table has that step.
-func (p *Plan) has(s Step) bool {
+// Has reports whether a table has that step.
+func (p *Plan) Has(s Step) bool {
 	return slices.ContainsFunc(p.Tables, func(t PlanTable) bool { return t.Step == s })
 }
 
 // String returns the text that WriteText writes.
-func (p *Plan) String() string { return textOf(p) }
+func (p *Plan) String() string { return text.Of(p) }
 
 // WriteJSON writes the plan as indented JSON.
-func (p *Plan) WriteJSON(w io.Writer) error { return writeJSON(w, p) }
+func (p *Plan) WriteJSON(w io.Writer) error { return text.WriteJSON(w, p) }
 
 // WriteText writes the plan for people.
 func (p *Plan) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Plan for %s, from the comparison of %s\n", printable(p.ContextID), p.Time.Format(time.DateTime+" MST"))
+	fmt.Fprintf(&b, "Plan for %s, from the comparison of %s\n", text.Printable(p.ContextID), p.Time.Format(time.DateTime+" MST"))
 	for _, mistake := range p.Mistakes {
-		fmt.Fprintf(&b, "Wrong database: %s\n", printable(mistake))
+		fmt.Fprintf(&b, "Wrong database: %s\n", text.Printable(mistake))
 	}
 	switch {
-	case p.Empty() && p.has(StepUnknown):
+	case p.Empty() && p.Has(StepUnknown):
 		b.WriteString("Nothing to do yet.\n")
 	case p.Empty():
 		b.WriteString("Nothing to do.\n")
 	}
-	var g grid
-	g.row("TABLE", "STEP", "ROWS", "MB", "BATCHES", "CYCLES", "REASON")
+	var g text.Grid
+	g.Row("TABLE", "STEP", "ROWS", "MB", "BATCHES", "CYCLES", "REASON")
 	for _, t := range p.Tables {
 		step := string(t.Step)
 		if t.Drop {
@@ -292,16 +295,16 @@ func (p *Plan) WriteText(w io.Writer) error {
 		case t.Bytes > 0 && t.Bytes < batchSize/2:
 			size = "<1"
 		}
-		g.row(t.Table, step, dash(t.Rows), size, batches, dash(int64(t.Cycles)), t.Reason)
+		g.Row(t.Table, step, dash(t.Rows), size, batches, dash(int64(t.Cycles)), t.Reason)
 	}
 	if len(p.Tables) > 0 {
-		b.WriteString(g.text("  ", "lrrrr"))
+		b.WriteString(g.Text("  ", "lrrrr"))
 	}
 	p.writeMeanwhile(&b)
-	if p.has(StepUnknown) {
+	if p.Has(StepUnknown) {
 		b.WriteString("What is not known yet is left alone unless ApplyOptions.Unknown is set.\n")
 	}
-	if p.has(StepHardReset) {
+	if p.Has(StepHardReset) {
 		b.WriteString("The hard resets need ApplyOptions.Confirm. What is dropped or truncated cannot be undone.\n")
 	}
 	_, err := io.WriteString(w, b.String())
@@ -325,13 +328,13 @@ func (p *Plan) writeMeanwhile(b *strings.Builder) {
 		b.WriteString("Meanwhile\n")
 	}
 	for _, meanwhile := range order {
-		fmt.Fprintf(b, "  %s: %s\n", printable(strings.Join(tables[meanwhile], ", ")), printable(meanwhile))
+		fmt.Fprintf(b, "  %s: %s\n", text.Printable(strings.Join(tables[meanwhile], ", ")), text.Printable(meanwhile))
 	}
 }
 
 // table finds a table of the plan, nil when it has none of that name.
 func (p *Plan) table(name string) *PlanTable {
-	i := slices.IndexFunc(p.Tables, func(t PlanTable) bool { return FoldName(t.Table) == FoldName(name) })
+	i := slices.IndexFunc(p.Tables, func(t PlanTable) bool { return store.FoldName(t.Table) == store.FoldName(name) })
 	if i < 0 {
 		return nil
 	}
@@ -366,20 +369,20 @@ func (p *Plan) check(contextID string) error {
 	case p.Version != planVersion:
 		return fmt.Errorf("%w: its version is %d, this library knows %d", ErrInvalidPlan, p.Version, planVersion)
 	case !sameCustomer(p.ContextID, contextID):
-		return fmt.Errorf("%w: it is of customer %q", ErrInvalidPlan, clip(p.ContextID, maxNameLength))
+		return fmt.Errorf("%w: it is of customer %q", ErrInvalidPlan, text.Clip(p.ContextID, text.MaxName))
 	}
 	seen := map[string]bool{}
 	for _, t := range p.Tables {
-		folded := FoldName(t.Table)
+		folded := store.FoldName(t.Table)
 		switch {
 		case !slices.Contains([]Step{StepNone, StepUnknown, StepReset, StepTruncate, StepHardReset}, t.Step):
-			return fmt.Errorf("%w: unknown step %q", ErrInvalidPlan, clip(string(t.Step), maxNameLength))
+			return fmt.Errorf("%w: unknown step %q", ErrInvalidPlan, text.Clip(string(t.Step), text.MaxName))
 		case folded == "" || seen[folded]:
-			return fmt.Errorf("%w: table %q is there twice, or has no name", ErrInvalidPlan, clip(t.Table, maxNameLength))
-		case t.Step.acts() && t.Metadata == "":
-			return fmt.Errorf("%w: the fingerprint of the metadata row of %q is missing", ErrInvalidPlan, clip(t.Table, maxNameLength))
+			return fmt.Errorf("%w: table %q is there twice, or has no name", ErrInvalidPlan, text.Clip(t.Table, text.MaxName))
+		case t.Step.Acts() && t.Metadata == "":
+			return fmt.Errorf("%w: the fingerprint of the metadata row of %q is missing", ErrInvalidPlan, text.Clip(t.Table, text.MaxName))
 		case t.Drop && t.Step != StepHardReset:
-			return fmt.Errorf("%w: only a hard reset drops %q", ErrInvalidPlan, clip(t.Table, maxNameLength))
+			return fmt.Errorf("%w: only a hard reset drops %q", ErrInvalidPlan, text.Clip(t.Table, text.MaxName))
 		}
 		seen[folded] = true
 	}
@@ -400,13 +403,13 @@ func (p *Plan) fingerprint() string {
 // default.
 type ApplyOptions struct {
 	// Tables are the tables to take from the plan. One that the plan has no
-	// step for is refused, unless Force is set.
+	// TimeStep for is refused, unless Force is set.
 	// Default: every table that the plan has a step for.
 	Tables []string
 
 	// Unknown also resets the tables of StepUnknown, but for those of which it
 	// is not known which metadata rows are their own. Those of Tables whose
-	// step it is need it, too.
+	// TimeStep it is need it, too.
 	Unknown bool
 
 	// Force resets tables of Tables that the plan has no step for: because
@@ -493,18 +496,18 @@ func (m *Mirror) applyPlan(ctx context.Context, plan *Plan, o ApplyOptions) (*Re
 		r.left[folded] = fmt.Sprintf("left alone: a hard reset needs ApplyOptions.Confirm %q", m.contextID)
 	}
 	switch {
-	case len(chosen) == 0 && plan.has(StepUnknown):
+	case len(chosen) == 0 && plan.Has(StepUnknown):
 		return nil, fmt.Errorf("%s: %w: yet: what differs is not known to need a reset: Recheck after the next cycle, or set Unknown", doing, ErrNothingToDo)
 	case len(chosen) == 0:
 		return nil, fmt.Errorf("%s: %w: see Plan.Empty", doing, ErrNothingToDo)
 	case len(r.left) > 0 && (resets == 0 || o.Confirm != ""):
 		return nil, fmt.Errorf("%s: %w: it has hard resets, ApplyOptions.Confirm is %q and must be %q",
-			doing, ErrNotConfirmed, clip(o.Confirm, maxNameLength), m.contextID)
+			doing, ErrNotConfirmed, text.Clip(o.Confirm, text.MaxName), m.contextID)
 	}
 	if err := plan.limit("apply plan", resets, o.MaxRowShare, o.MaxTableShare); err != nil {
 		return nil, err
 	}
-	slices.SortFunc(r.names, func(a, b string) int { return cmp.Compare(FoldName(a), FoldName(b)) })
+	slices.SortFunc(r.names, func(a, b string) int { return cmp.Compare(store.FoldName(a), store.FoldName(b)) })
 	return m.resync(ctx, r)
 }
 
@@ -513,7 +516,7 @@ func (m *Mirror) applyPlan(ctx context.Context, plan *Plan, o ApplyOptions) (*Re
 func (m *Mirror) choose(plan *Plan, o ApplyOptions) (map[string]PlanTable, error) {
 	steps, unknown := map[string]PlanTable{}, map[string]string{} // and why not
 	for _, t := range plan.Tables {
-		folded := FoldName(t.Table)
+		folded := store.FoldName(t.Table)
 		switch {
 		case t.Step == StepUnknown && t.Metadata == "": // which rows are its own nobody knows
 			unknown[folded] = "cannot be reset by a plan: " + t.Reason
@@ -536,12 +539,12 @@ func (m *Mirror) choose(plan *Plan, o ApplyOptions) (map[string]PlanTable, error
 	chosen := map[string]PlanTable{}
 	refused := &Error{Op: "apply plan", ContextID: m.contextID, Err: ErrNotPlanned}
 	for _, name := range o.Tables {
-		folded := FoldName(name)
+		folded := store.FoldName(name)
 		t, ok := steps[folded]
 		switch {
 		case name == allTables:
 			refused.Tables = append(refused.Tables, TableError{Table: "AllTables()", Reason: "stands for no table of a plan: name them, or leave Tables nil for all steps"})
-		case FoldName(name) == FoldName(m.names.table):
+		case store.FoldName(name) == store.FoldName(m.names.table):
 			refused.Tables = append(refused.Tables, TableError{Table: name, Reason: "is the metadata table: HardReset without Tables takes it away"})
 		case ok:
 		case !o.Force && unknown[folded] != "":

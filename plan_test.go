@@ -9,31 +9,32 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 )
 
 // planned is a report whose tables need every kind of step.
 func planned(t *testing.T) (*memory.Store, *mirror.Mirror, *mirror.Report) {
 	t.Helper()
-	table := func(name string, rows ...mirror.Row) memory.Table {
+	table := func(name string, rows ...store.Row) memory.Table {
 		return memory.Table{Name: name, Columns: []string{"id int", "name nvarchar(20)"}, Key: []string{"id"}, Rows: rows}
 	}
-	wider := table("wider", mirror.Row{1, "a"})
+	wider := table("wider", store.Row{1, "a"})
 	wider.Columns[1] = "name nvarchar(30)"
-	source := memory.New(table("different", mirror.Row{1, "a"}, mirror.Row{2, "b"}), table("requested", mirror.Row{1, "a"}),
-		table("same", mirror.Row{1, "a"}), table("untracked", mirror.Row{1, "a"}), table("missing", mirror.Row{1, "a"}), wider, table("twice", mirror.Row{1, "a"}))
-	store := memory.New(table("different", mirror.Row{1, "x"}), table("requested"), table("same", mirror.Row{1, "a"}),
-		table("untracked"), table("extra", mirror.Row{1, "a"}), table("wider", mirror.Row{1, "a"}), table("twice", mirror.Row{1, "b"}))
-	md := memory.Metadata(customer, map[string]mirror.LSN{
+	source := memory.New(table("different", store.Row{1, "a"}, store.Row{2, "b"}), table("requested", store.Row{1, "a"}),
+		table("same", store.Row{1, "a"}), table("untracked", store.Row{1, "a"}), table("missing", store.Row{1, "a"}), wider, table("twice", store.Row{1, "a"}))
+	st := memory.New(table("different", store.Row{1, "x"}), table("requested"), table("same", store.Row{1, "a"}),
+		table("untracked"), table("extra", store.Row{1, "a"}), table("wider", store.Row{1, "a"}), table("twice", store.Row{1, "b"}))
+	md := memory.Metadata(customer, map[string]store.LSN{
 		"different": 812, "requested": -1, "same": 813, "missing": 5, "wider": 6, "twice": 7,
 	})
 	md.Key = nil
-	md.Rows = append(md.Rows, mirror.Row{"TWICE", 8, nil})
-	require.NoError(t, store.Seed(md))
-	m := newMirror(t, store, nil)
+	md.Rows = append(md.Rows, store.Row{"TWICE", 8, nil})
+	require.NoError(t, st.Seed(md))
+	m := newMirror(t, st, nil)
 	report, err := m.Compare(t.Context(), still{source}, nil)
 	require.NoError(t, err)
-	return store, m, report
+	return st, m, report
 }
 
 func TestPlan(t *testing.T) {
@@ -58,14 +59,14 @@ func TestPlan(t *testing.T) {
 // The table is large enough for a truncation, or just not.
 func TestPlanTruncates(t *testing.T) {
 	for rows, want := range map[int64]mirror.Step{999_999: mirror.StepReset, 1_000_000: mirror.StepTruncate} {
-		lsn := mirror.LSN(1)
+		lsn := store.LSN(1)
 		r := &mirror.Report{Tables: []mirror.TableReport{{Table: "t", Verdict: mirror.VerdictDifferent, Tracked: true, LSN: &lsn, MirrorRows: rows, Changed: 1, Diverged: 1}}}
 		require.Equal(t, want, r.Plan().Tables[0].Step)
 	}
 }
 
 func TestPlanOfStates(t *testing.T) {
-	lsn := mirror.LSN(1)
+	lsn := store.LSN(1)
 	for name, c := range map[string]struct {
 		report mirror.Report
 		table  mirror.TableReport
@@ -105,14 +106,14 @@ func TestPlanOfStates(t *testing.T) {
 }
 
 func TestApply(t *testing.T) {
-	store, m, report := planned(t)
+	st, m, report := planned(t)
 	var plan *mirror.Plan
 	data, err := json.Marshal(report.Plan())
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(data, &plan))
 	require.Equal(t, report.Plan().String(), plan.String())
 
-	before := dump(t, store)
+	before := dump(t, st)
 	_, err = m.Apply(t.Context(), plan, &mirror.ApplyOptions{Confirm: "Cust2"})
 	require.ErrorIs(t, err, mirror.ErrNotConfirmed, "it has hard resets")
 	_, err = m.Apply(t.Context(), plan, &mirror.ApplyOptions{Tables: []string{"twice"}})
@@ -120,7 +121,7 @@ func TestApply(t *testing.T) {
 	dry, err := m.Apply(t.Context(), plan, &mirror.ApplyOptions{DryRun: true})
 	require.NoError(t, err)
 	require.True(t, dry.DryRun)
-	require.Equal(t, before, dump(t, store))
+	require.Equal(t, before, dump(t, st))
 
 	// The hard reset that nobody confirmed does not stop the rest.
 	partly, err := m.Apply(t.Context(), plan, nil)
@@ -131,7 +132,7 @@ func TestApply(t *testing.T) {
 	require.Len(t, partly.Tables, 3)
 	require.Equal(t, []mirror.Action{mirror.ActionResetLSN}, partly.Tables[0].Actions)
 	require.NoError(t, m.Undo(t.Context(), partly))
-	require.Equal(t, before, dump(t, store))
+	require.Equal(t, before, dump(t, st))
 
 	receipt, err := m.Apply(t.Context(), plan, &mirror.ApplyOptions{Confirm: customer, HardReset: true, MaxTableShare: 1})
 	require.NoError(t, err)
@@ -140,13 +141,13 @@ func TestApply(t *testing.T) {
 		got = append(got, fmt.Sprint(rt.Table, rt.Actions))
 	}
 	require.Equal(t, []string{"different[reset-lsn]", "missing[reset-lsn]", "twice[delete-metadata]", "wider[delete-metadata drop]"}, got)
-	lsn, _ := store.LSN(customer, "different")
-	require.Equal(t, mirror.ResendAll, lsn)
-	lsn, _ = store.LSN(customer, "same")
+	lsn, _ := st.LSN(customer, "different")
+	require.Equal(t, store.ResendAll, lsn)
+	lsn, _ = st.LSN(customer, "same")
 	require.EqualValues(t, 813, lsn)
-	_, _, ok := store.Table("wider")
+	_, _, ok := st.Table("wider")
 	require.False(t, ok)
-	_, rows, _ := store.Table("twice")
+	_, rows, _ := st.Table("twice")
 	require.Len(t, rows, 1, "its data stays")
 
 	_, err = m.Apply(t.Context(), plan, &mirror.ApplyOptions{Confirm: customer})
@@ -154,25 +155,25 @@ func TestApply(t *testing.T) {
 }
 
 func TestApplyOnlyWhatThePlanSaw(t *testing.T) {
-	for name, move := range map[string]mirror.Row{
+	for name, move := range map[string]store.Row{
 		"the LSN moved":        {"different", 900},
 		"it was reset already": {"different", -1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			store, m, report := planned(t)
+			st, m, report := planned(t)
 			plan := report.Plan()
-			require.NoError(t, store.Update(t.Context(), func(tx mirror.Tx) error {
+			require.NoError(t, st.Update(t.Context(), func(tx store.Tx) error {
 				_, err := tx.Set(t.Context(), definition(t, tx, mirror.MetadataTableName(customer)),
-					[]mirror.Cell{{Column: "tablename", Value: move[0]}}, []mirror.Cell{{Column: "LSN", Value: move[1]}})
+					[]store.Cell{{Column: "tablename", Value: move[0]}}, []store.Cell{{Column: "LSN", Value: move[1]}})
 				return err
 			}))
-			before := dump(t, store)
+			before := dump(t, st)
 			tables := []string{"different", "missing"}
 			_, err := m.Apply(t.Context(), plan, &mirror.ApplyOptions{Tables: tables})
 			require.ErrorIs(t, err, mirror.ErrMoved)
 			require.ErrorContains(t, err, `"different"`)
 			require.NotContains(t, err.Error(), `"missing"`)
-			require.Equal(t, before, dump(t, store), "nothing else is changed either")
+			require.Equal(t, before, dump(t, st), "nothing else is changed either")
 
 			receipt, err := m.Apply(t.Context(), plan, &mirror.ApplyOptions{Tables: tables, SkipMoved: true})
 			require.NoError(t, err)
@@ -180,7 +181,7 @@ func TestApplyOnlyWhatThePlanSaw(t *testing.T) {
 			require.Contains(t, receipt.Tables[0].Note, "left alone")
 			require.Equal(t, []mirror.Action{mirror.ActionResetLSN}, receipt.Tables[1].Actions)
 			require.NoError(t, m.Undo(t.Context(), receipt))
-			require.Equal(t, before, dump(t, store))
+			require.Equal(t, before, dump(t, st))
 
 			_, err = m.Apply(t.Context(), plan, &mirror.ApplyOptions{Tables: tables[:1], SkipMoved: true})
 			require.ErrorIs(t, err, mirror.ErrMoved, "nothing is left to do")
@@ -189,21 +190,21 @@ func TestApplyOnlyWhatThePlanSaw(t *testing.T) {
 }
 
 func TestApplyForce(t *testing.T) {
-	store, m, report := planned(t)
+	st, m, report := planned(t)
 	plan := report.Plan()
-	before := dump(t, store)
+	before := dump(t, st)
 	_, err := m.Apply(t.Context(), plan, &mirror.ApplyOptions{Tables: []string{"same", "untracked"}})
 	require.ErrorIs(t, err, mirror.ErrNotPlanned)
 	require.ErrorContains(t, err, "Force")
-	require.Equal(t, before, dump(t, store))
+	require.Equal(t, before, dump(t, st))
 
 	_, err = m.Apply(t.Context(), plan, &mirror.ApplyOptions{Tables: []string{"SAME"}, Force: true})
 	require.NoError(t, err)
-	lsn, _ := store.LSN(customer, "same")
-	require.Equal(t, mirror.ResendAll, lsn)
+	lsn, _ := st.LSN(customer, "same")
+	require.Equal(t, store.ResendAll, lsn)
 
 	_, err = m.Apply(t.Context(), plan, &mirror.ApplyOptions{Tables: []string{"no such table"}, Force: true})
-	require.ErrorIs(t, err, mirror.ErrTableNotFound)
+	require.ErrorIs(t, err, store.ErrTableNotFound)
 	_, err = m.Apply(t.Context(), plan, &mirror.ApplyOptions{Tables: []string{}})
 	require.ErrorIs(t, err, mirror.ErrNothingToDo)
 }

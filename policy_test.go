@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 )
 
@@ -19,17 +20,17 @@ func TestReceiptOfAnUnknownOutcome(t *testing.T) {
 		want mirror.Outcome
 		text string
 	}{
-		"it was done":     {func(s *memory.Store) { s.FailAfterCommit(1, mirror.ErrOutcomeUnknown) }, mirror.OutcomeDone, ": done, "},
-		"it was not done": {func(s *memory.Store) { s.FailAt(memory.Commit, 1, mirror.ErrOutcomeUnknown) }, mirror.OutcomeNotDone, ": not done, "},
+		"it was done":     {func(s *memory.Store) { s.FailAfterCommit(1, store.ErrOutcomeUnknown) }, mirror.OutcomeDone, ": done, "},
+		"it was not done": {func(s *memory.Store) { s.FailAt(memory.Commit, 1, store.ErrOutcomeUnknown) }, mirror.OutcomeNotDone, ": not done, "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			journal := &notes{}
-			store := world()
-			m := newMirror(t, store, &mirror.Options{Journal: journal})
-			before := dump(t, store)
-			c.fail(store)
+			st := world()
+			m := newMirror(t, st, &mirror.Options{Journal: journal})
+			before := dump(t, st)
+			c.fail(st)
 			receipt, err := m.ResetTables(t.Context(), []string{"contact"}, nil)
-			require.ErrorIs(t, err, mirror.ErrOutcomeUnknown)
+			require.ErrorIs(t, err, store.ErrOutcomeUnknown)
 			require.Equal(t, mirror.OutcomeUnknown, receipt.Outcome)
 			require.Contains(t, receipt.String(), ": not known whether it was done, ")
 			data, err := json.Marshal(receipt)
@@ -50,7 +51,7 @@ func TestReceiptOfAnUnknownOutcome(t *testing.T) {
 			} else {
 				require.ErrorIs(t, err, mirror.ErrCannotUndo)
 			}
-			require.Equal(t, before, dump(t, store))
+			require.Equal(t, before, dump(t, st))
 
 			kept.Outcome = "perhaps"
 			require.ErrorIs(t, m.Undo(t.Context(), &kept), mirror.ErrInvalidReceipt)
@@ -65,9 +66,9 @@ func TestReceiptOfAnUnknownOutcome(t *testing.T) {
 // A -1 promises that all rows come. When a running cycle writes its LSN over it,
 // the promise is gone.
 func TestRecheckOfAResetThatWasOverwritten(t *testing.T) {
-	for name, source := range map[string]func(f *follower) mirror.Source{
-		"with change tracking":    func(f *follower) mirror.Source { return f.customer },
-		"without change tracking": func(f *follower) mirror.Source { return noTracking{f.customer} },
+	for name, source := range map[string]func(f *follower) store.Source{
+		"with change tracking":    func(f *follower) store.Source { return f.customer },
+		"without change tracking": func(f *follower) store.Source { return noTracking{f.customer} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := follow(t)
@@ -117,13 +118,13 @@ func TestApplyUnknown(t *testing.T) {
 	_, err = m.Apply(t.Context(), plan, &mirror.ApplyOptions{Unknown: true})
 	require.NoError(t, err)
 	lsn, _ := f.store.LSN(customer, "contact")
-	require.Equal(t, mirror.ResendAll, lsn)
+	require.Equal(t, store.ResendAll, lsn)
 }
 
 // A table of which nobody knows which metadata row is its own does not keep the
 // rest of a plan from being applied, and is never reset by it.
 func TestApplyBesideADoubt(t *testing.T) {
-	lsn := mirror.LSN(812)
+	lsn := store.LSN(812)
 	store := world()
 	m := newMirror(t, store, nil)
 	report, err := m.Compare(t.Context(), still{customerDatabase()}, &mirror.CompareOptions{Tables: []string{"contact"}})

@@ -10,6 +10,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/so-mirror/mirror/internal/text"
+	"github.com/so-mirror/mirror/store"
 )
 
 // Operation is what a [Receipt] records.
@@ -69,8 +72,8 @@ type Receipt struct {
 	// Metadata is the definition of the metadata table when the whole of it was
 	// taken away, otherwise nil. Kept is the name that it has since then, "" when
 	// it was dropped.
-	Metadata *Table `json:"metadata,omitempty"`
-	Kept     string `json:"kept,omitempty"`
+	Metadata *store.Table `json:"metadata,omitempty"`
+	Kept     string       `json:"kept,omitempty"`
 
 	// NotUndone says what Undo does not bring back, a sentence each.
 	NotUndone []string `json:"notUndone,omitempty"`
@@ -92,7 +95,7 @@ type ReceiptTable struct {
 	Note    string   `json:"note,omitempty"`
 
 	// LSN is the previous LSN, nil when it was NULL or there was no row.
-	LSN *LSN `json:"lsn"`
+	LSN *store.LSN `json:"lsn"`
 
 	// Present says whether the table existed, Rows how many rows it had and
 	// Schema is a fingerprint of its columns and key.
@@ -101,14 +104,14 @@ type ReceiptTable struct {
 	Schema  string `json:"schema,omitempty"`
 
 	// Metadata are the whole previous metadata rows, normally one.
-	Metadata [][]Cell `json:"metadata,omitempty"`
+	Metadata [][]store.Cell `json:"metadata,omitempty"`
 }
 
 // String returns the text that WriteText writes.
-func (r *Receipt) String() string { return textOf(r) }
+func (r *Receipt) String() string { return text.Of(r) }
 
 // WriteJSON writes the receipt as indented JSON.
-func (r *Receipt) WriteJSON(w io.Writer) error { return writeJSON(w, r) }
+func (r *Receipt) WriteJSON(w io.Writer) error { return text.WriteJSON(w, r) }
 
 // WriteText writes the receipt for people.
 func (r *Receipt) WriteText(w io.Writer) error {
@@ -124,29 +127,29 @@ func (r *Receipt) WriteText(w io.Writer) error {
 	case r.Outcome == OutcomeOvertaken:
 		verb = "not known whether it was done, because a cycle has written since"
 	}
-	fmt.Fprintf(&b, "%s of %s: %s, %s\n", printable(string(r.Operation)), printable(r.ContextID), verb, r.Time.Format(time.DateTime+" MST"))
+	fmt.Fprintf(&b, "%s of %s: %s, %s\n", text.Printable(string(r.Operation)), text.Printable(r.ContextID), verb, r.Time.Format(time.DateTime+" MST"))
 	if r.Metadata != nil {
-		taken := "drop " + printable(r.MetadataTable)
+		taken := "drop " + text.Printable(r.MetadataTable)
 		if r.Kept != "" {
-			taken = fmt.Sprintf("rename %s to %s", printable(r.MetadataTable), printable(r.Kept))
+			taken = fmt.Sprintf("rename %s to %s", text.Printable(r.MetadataTable), text.Printable(r.Kept))
 		}
 		fmt.Fprintf(&b, "  %s: the next cycle creates it anew and populates everything\n", taken)
 	}
-	var g grid
-	g.row("TABLE", "ACTIONS", "ROWS", "PREVIOUS LSN", "")
+	var g text.Grid
+	g.Row("TABLE", "ACTIONS", "ROWS", "PREVIOUS LSN", "")
 	for _, t := range r.Tables {
 		actions := make([]string, len(t.Actions))
 		for i, a := range t.Actions {
 			actions[i] = string(a)
 		}
-		g.row(t.Table, strings.Join(actions, ", "), formatCount(t.Rows), formatLSN(t.LSN), t.Note)
+		g.Row(t.Table, strings.Join(actions, ", "), text.Count(t.Rows), formatLSN(t.LSN), t.Note)
 	}
-	b.WriteString(g.text("  ", "lrr"))
+	b.WriteString(g.Text("  ", "lrr"))
 	if len(r.NotUndone) > 0 {
 		b.WriteString("Undo does not bring back\n")
 	}
 	for _, loss := range r.NotUndone {
-		fmt.Fprintf(&b, "  - %s.\n", printable(loss))
+		fmt.Fprintf(&b, "  - %s.\n", text.Printable(loss))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -160,7 +163,7 @@ func (r *Receipt) what() string {
 	const most = 3
 	var names []string
 	for _, t := range r.Tables {
-		names = append(names, printable(t.Table))
+		names = append(names, text.Printable(t.Table))
 	}
 	if len(names) > most {
 		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), len(names)-most)
@@ -186,25 +189,25 @@ func (m *Mirror) checkReceipt(r *Receipt) error {
 	case r.Version != receiptVersion:
 		return fmt.Errorf("%w: its version is %d, this library knows %d", ErrInvalidReceipt, r.Version, receiptVersion)
 	case !sameCustomer(r.ContextID, m.contextID):
-		return fmt.Errorf("%w: it is of customer %q", ErrInvalidReceipt, clip(r.ContextID, maxNameLength))
+		return fmt.Errorf("%w: it is of customer %q", ErrInvalidReceipt, text.Clip(r.ContextID, text.MaxName))
 	case r.DryRun:
 		return fmt.Errorf("%w: it is of a dry run, so there is nothing to undo", ErrInvalidReceipt)
 	case !slices.Contains([]Outcome{"", OutcomeDone, OutcomeNotDone, OutcomeOvertaken, OutcomeUnknown}, r.Outcome):
-		return fmt.Errorf("%w: unknown outcome %q", ErrInvalidReceipt, clip(string(r.Outcome), maxNameLength))
+		return fmt.Errorf("%w: unknown outcome %q", ErrInvalidReceipt, text.Clip(string(r.Outcome), text.MaxName))
 	case r.Operation != OperationReset && r.Operation != OperationHardReset && r.Operation != OperationApply:
-		return fmt.Errorf("%w: unknown operation %q", ErrInvalidReceipt, clip(string(r.Operation), maxNameLength))
-	case r.Metadata != nil && FoldName(r.Metadata.Name) != FoldName(m.names.table):
-		return fmt.Errorf("%w: its metadata table is %q, not %q", ErrInvalidReceipt, clip(r.Metadata.Name, maxNameLength), shown(m.names.table))
-	case r.Kept != "" && (r.Metadata == nil || FoldName(r.Kept) != FoldName(m.keptName()) || FoldName(r.MetadataTable) != FoldName(m.names.table)):
-		return fmt.Errorf("%w: it kept %q as %q, which no hard reset does", ErrInvalidReceipt, shown(r.MetadataTable), shown(r.Kept))
+		return fmt.Errorf("%w: unknown operation %q", ErrInvalidReceipt, text.Clip(string(r.Operation), text.MaxName))
+	case r.Metadata != nil && store.FoldName(r.Metadata.Name) != store.FoldName(m.names.table):
+		return fmt.Errorf("%w: its metadata table is %q, not %q", ErrInvalidReceipt, text.Clip(r.Metadata.Name, text.MaxName), text.Name(m.names.table))
+	case r.Kept != "" && (r.Metadata == nil || store.FoldName(r.Kept) != store.FoldName(m.keptName()) || store.FoldName(r.MetadataTable) != store.FoldName(m.names.table)):
+		return fmt.Errorf("%w: it kept %q as %q, which no hard reset does", ErrInvalidReceipt, text.Name(r.MetadataTable), text.Name(r.Kept))
 	}
 	for _, t := range r.Tables {
 		for _, a := range t.Actions {
 			switch {
 			case a != ActionResetLSN && a != ActionTruncate && a != ActionDeleteMetadata && a != ActionDrop:
-				return fmt.Errorf("%w: unknown action %q", ErrInvalidReceipt, clip(string(a), maxNameLength))
+				return fmt.Errorf("%w: unknown action %q", ErrInvalidReceipt, text.Clip(string(a), text.MaxName))
 			case a == ActionResetLSN && len(t.Metadata) != 1, a == ActionDeleteMetadata && len(t.Metadata) == 0:
-				return fmt.Errorf("%w: the metadata row of %q is missing", ErrInvalidReceipt, clip(t.Table, maxNameLength))
+				return fmt.Errorf("%w: the metadata row of %q is missing", ErrInvalidReceipt, text.Clip(t.Table, text.MaxName))
 			}
 		}
 		for _, row := range t.Metadata {
@@ -220,20 +223,20 @@ func (m *Mirror) checkReceipt(r *Receipt) error {
 }
 
 // checkMetadataRow refuses a metadata row that is not of the receipt's table.
-func (m *Mirror) checkMetadataRow(t ReceiptTable, row []Cell) error {
+func (m *Mirror) checkMetadataRow(t ReceiptTable, row []store.Cell) error {
 	var name, lsn bool
 	for _, c := range row {
-		switch FoldName(c.Column) {
-		case FoldName(m.names.tableColumn):
+		switch store.FoldName(c.Column) {
+		case store.FoldName(m.names.tableColumn):
 			s, unread := readName(c.Value)
 			name = s == t.Table || !unread && sameTable(s, t.Table)
-		case FoldName(m.names.lsnColumn):
+		case store.FoldName(m.names.lsnColumn):
 			n, _ := readLSN(c.Value)
 			lsn = t.LSN == nil && (n == nil || len(t.Metadata) > 1) || n != nil && t.LSN != nil && *n == *t.LSN
 		}
 	}
 	if !name || !lsn {
-		return fmt.Errorf("%w: the metadata row of %q does not fit it", ErrInvalidReceipt, clip(t.Table, maxNameLength))
+		return fmt.Errorf("%w: the metadata row of %q does not fit it", ErrInvalidReceipt, text.Clip(t.Table, text.MaxName))
 	}
 	return nil
 }
@@ -254,10 +257,10 @@ func (r *Receipt) fingerprint() string {
 }
 
 // fingerprint identifies the columns and the key of a table.
-func fingerprint(t Table) string {
+func fingerprint(t store.Table) string {
 	h := sha256.New()
 	for _, c := range t.Columns {
-		fmt.Fprintf(h, "%q %s %t %t\n", FoldName(c.Name), c.Type, c.Nullable, c.Generated)
+		fmt.Fprintf(h, "%q %s %t %t\n", store.FoldName(c.Name), c.Type, c.Nullable, c.Generated)
 	}
 	fmt.Fprintf(h, "%q", t.Key)
 	return "sha256:" + hex.EncodeToString(h.Sum(nil)[:16])

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 )
 
@@ -69,9 +70,9 @@ func TestDamagedReceipt(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			st := memory.New(memory.Table{Name: "contact", Columns: []string{"contact_id int"}, Key: []string{"contact_id"}, Rows: []mirror.Row{{1}}},
+			st := memory.New(memory.Table{Name: "contact", Columns: []string{"contact_id int"}, Key: []string{"contact_id"}, Rows: []store.Row{{1}}},
 				memory.Table{Name: "C1_mirroring", Columns: []string{"tablename nvarchar(128)", "LSN bigint", "hash varbinary(9) null"},
-					Rows: []mirror.Row{{"contact", 812, []byte("x\xff")}, {"lost \ufffd", 3, nil}}})
+					Rows: []store.Row{{"contact", 812, []byte("x\xff")}, {"lost \ufffd", 3, nil}}})
 			m, err := mirror.New("C1", st, nil)
 			require.NoError(t, err)
 			receipt, err := do(m)

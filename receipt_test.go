@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 )
 
@@ -86,10 +87,10 @@ func FuzzReceipt(f *testing.F) {
 		if err := json.Unmarshal(text, &receipt); err != nil {
 			t.Skip("no receipt")
 		}
-		store, _ := afterOperation(t, int(state)%len(undoable()))
-		before := dump(t, store)
-		err := newMirror(t, store, nil).Undo(t.Context(), &receipt)
-		after := dump(t, store)
+		st, _ := afterOperation(t, int(state)%len(undoable()))
+		before := dump(t, st)
+		err := newMirror(t, st, nil).Undo(t.Context(), &receipt)
+		after := dump(t, st)
 		if err != nil {
 			require.Equal(t, before, after, "refused with %v", err)
 			return
@@ -102,7 +103,7 @@ func FuzzReceipt(f *testing.F) {
 			switch {
 			case !existed:
 				require.NotNil(t, receipt.Metadata, "%s was created", name)
-				require.Equal(t, mirror.FoldName(receipt.Metadata.String()), mirror.FoldName(name))
+				require.Equal(t, store.FoldName(receipt.Metadata.String()), store.FoldName(name))
 			case name != metadata:
 				require.Equal(t, old, after[name], "the data of %s", name)
 			default:
@@ -117,7 +118,7 @@ func FuzzReceipt(f *testing.F) {
 			require.Contains(t, after, name, "nothing is dropped")
 		}
 		for _, rt := range receipt.Tables {
-			lsn, ok := store.LSN(customer, rt.Table)
+			lsn, ok := st.LSN(customer, rt.Table)
 			if slices.Contains(rt.Actions, mirror.ActionResetLSN) && rt.LSN != nil {
 				require.True(t, ok)
 				require.Equal(t, *rt.LSN, lsn, "the LSN of %s is that of the receipt", rt.Table)

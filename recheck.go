@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/so-mirror/mirror/internal/text"
+	"github.com/so-mirror/mirror/store"
 )
 
 // RecheckOptions configure [Mirror.Recheck]. The zero value of each field is its
@@ -46,13 +49,13 @@ const defaultCycles = 2
 // again. What was pending because the LSN was -1 is unknown again as soon as the
 // LSN is another, whoever wrote that. A report of another customer is an error.
 // Source must be the one that the report is about; another one, as far as it is
-// an [Identifier], is ErrWrongDatabase, and so is what Compare refuses.
-func (m *Mirror) Recheck(ctx context.Context, source Source, report *Report, opts *RecheckOptions) (*Report, error) {
+// an [store.Identifier], is ErrWrongDatabase, and so is what Compare refuses.
+func (m *Mirror) Recheck(ctx context.Context, source store.Source, report *Report, opts *RecheckOptions) (*Report, error) {
 	if source == nil || report == nil {
 		return nil, errors.New("recheck: source or report is nil: pass those of the comparison")
 	}
 	if !sameCustomer(report.ContextID, m.contextID) {
-		return nil, fmt.Errorf("recheck: the report is of %q, not of %q", clip(report.ContextID, maxNameLength), m.contextID)
+		return nil, fmt.Errorf("recheck: the report is of %q, not of %q", text.Clip(report.ContextID, text.MaxName), m.contextID)
 	}
 	if report.Version != reportVersion {
 		return nil, fmt.Errorf("recheck: the report has version %d, want %d: compare again", report.Version, reportVersion)
@@ -60,13 +63,13 @@ func (m *Mirror) Recheck(ctx context.Context, source Source, report *Report, opt
 	seen := map[string]bool{}
 	for i := range report.Tables {
 		err := report.Tables[i].check()
-		if folded := FoldName(report.Tables[i].Table); err == nil && seen[folded] {
+		if folded := store.FoldName(report.Tables[i].Table); err == nil && seen[folded] {
 			err = errors.New("it is there twice")
 		} else {
 			seen[folded] = true
 		}
 		if err != nil {
-			return nil, fmt.Errorf("recheck: the report of table %q was damaged: %w: compare again", clip(report.Tables[i].Table, maxNameLength), err)
+			return nil, fmt.Errorf("recheck: the report of table %q was damaged: %w: compare again", text.Clip(report.Tables[i].Table, text.MaxName), err)
 		}
 	}
 	var o RecheckOptions
@@ -79,8 +82,8 @@ func (m *Mirror) Recheck(ctx context.Context, source Source, report *Report, opt
 	if o.Cycles == 0 {
 		o.Cycles = defaultCycles
 	}
-	if _, err := connectionLimit(source, m.store); err != nil {
-		return nil, err
+	if _, err := store.ConnectionLimit(source, m.store); err != nil {
+		return nil, fmt.Errorf("recheck: %w", err)
 	}
 	out := report.clone()
 	c, pairs, now, err := m.revisit(ctx, source, report)
@@ -125,14 +128,14 @@ func (m *Mirror) Recheck(ctx context.Context, source Source, report *Report, opt
 
 // revisit begins a comparison with the options of report, of which single keys
 // are read again. Now is what is known before the first row is read.
-func (m *Mirror) revisit(ctx context.Context, source Source, report *Report) (c *comparison, pairs []pair, now Report, err error) {
+func (m *Mirror) revisit(ctx context.Context, source store.Source, report *Report) (c *comparison, pairs []pair, now Report, err error) {
 	c = m.newComparison(source, CompareOptions{
 		IgnoreColumns: report.IgnoreColumns, SchemaPrefixes: report.SchemaPrefixes, LooseTypes: report.LooseTypes,
 		SourceIsCopy: report.SourceIsCopy,
 	})
 	c.chosen = map[string]bool{}
 	for _, t := range report.Tables {
-		c.chosen[FoldName(c.trimPrefix(t.Table))] = t.Verdict != VerdictNotMirrored
+		c.chosen[store.FoldName(c.trimPrefix(t.Table))] = t.Verdict != VerdictNotMirrored
 	}
 	if pairs, err = c.pairs(ctx, &now); err == nil {
 		err = report.sameSides(now.Source, now.Mirror)
@@ -142,8 +145,8 @@ func (m *Mirror) revisit(ctx context.Context, source Source, report *Report) (c 
 
 // pairOf finds the pair of a table's report.
 func (c *comparison) pairOf(pairs []pair, t *TableReport) (pair, bool) {
-	folded := FoldName(c.trimPrefix(t.Table))
-	i := slices.IndexFunc(pairs, func(p pair) bool { return FoldName(p.name) == folded })
+	folded := store.FoldName(c.trimPrefix(t.Table))
+	i := slices.IndexFunc(pairs, func(p pair) bool { return store.FoldName(p.name) == folded })
 	if i < 0 {
 		return pair{}, false
 	}
@@ -163,7 +166,7 @@ func (c *comparison) runOf(p pair) *tableRun {
 
 // again reads a key that differed once more: whether it differs by now, and
 // whether it does as before. The key is nil when the table has another one now.
-func (r *tableRun) again(ctx context.Context, d *Difference) (key Row, differs, same bool, err error) {
+func (r *tableRun) again(ctx context.Context, d *Difference) (key store.Row, differs, same bool, err error) {
 	key, err = r.plan.keyOf(d.Key)
 	if err != nil || key == nil {
 		return nil, false, false, nil //nolint:nilerr // it is no error that a key changed
@@ -196,16 +199,16 @@ func (r *Report) clone() *Report {
 // that comes from -1, or goes there, tells of a reset and not of a cycle that
 // came by itself. What the -1 promised is unknown again when it is gone: a cycle
 // may have populated the table, or written its own LSN over it.
-func (t *TableReport) look(now *LSN) {
+func (t *TableReport) look(now *store.LSN) {
 	was := t.LastLSN
 	t.LastLSN = now
 	switch {
 	case was == nil || now == nil:
 	case *was >= 0 && *now > *was:
 		t.Moves++
-	case *was >= 0 && *now == ResendAll:
+	case *was >= 0 && *now == store.ResendAll:
 		t.ResetFrom = was
-	case *was == ResendAll && *now >= 0:
+	case *was == store.ResendAll && *now >= 0:
 		if t.ResetFrom != nil && *now > *t.ResetFrom { // not by an Undo
 			t.Populated++
 		}

@@ -11,6 +11,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/so-mirror/mirror/internal/text"
+	"github.com/so-mirror/mirror/store"
 )
 
 // Verdict is what Compare found about one table.
@@ -156,7 +159,7 @@ type Scope struct {
 
 // Side is one side of a comparison.
 type Side struct {
-	Identity
+	store.Identity
 
 	// Role is what the side was found to be by its tables: "customer" for a
 	// customer's database, "mirror" for the mirror of ContextID, "replica" for a
@@ -195,23 +198,23 @@ type TableReport struct {
 
 	// LSN is the table's LSN before its rows were last read; nil when it has
 	// none.
-	LSN *LSN `json:"lsn,omitempty"`
+	LSN *store.LSN `json:"lsn,omitempty"`
 
 	// LSNState says what the source's change tracking makes of the LSN.
 	LSNState LSNState `json:"lsnState,omitempty"`
 
 	// LastLSN is the LSN when it was last looked at, and Moves how often it
 	// was seen to change since the rows were compared (see Recheck).
-	LastLSN *LSN `json:"lastLsn,omitempty"`
-	Moves   int  `json:"moves,omitempty"`
+	LastLSN *store.LSN `json:"lastLsn,omitempty"`
+	Moves   int        `json:"moves,omitempty"`
 
 	// Stayed says that the columns or the key still differ after so many
 	// cycles that one must have tried to mend them, Populated how often a cycle
 	// was seen to populate the table after its LSN was -1 (see Recheck and
 	// Heal), and ResetFrom is the LSN before it was last seen to be -1.
-	Stayed    bool `json:"stayed,omitempty"`
-	Populated int  `json:"populated,omitempty"`
-	ResetFrom *LSN `json:"resetFrom,omitempty"`
+	Stayed    bool       `json:"stayed,omitempty"`
+	Populated int        `json:"populated,omitempty"`
+	ResetFrom *store.LSN `json:"resetFrom,omitempty"`
 
 	// Tracked says whether the metadata table has a row for the table.
 	Tracked bool `json:"tracked"`
@@ -337,9 +340,9 @@ const (
 
 // Sample is one differing row.
 type Sample struct {
-	Kind  DiffKind  `json:"kind"`
-	State DiffState `json:"state,omitempty"`
-	Key   []Cell    `json:"key"`
+	Kind  DiffKind     `json:"kind"`
+	State DiffState    `json:"state,omitempty"`
+	Key   []store.Cell `json:"key"`
 
 	// Rows is how many such rows there are, more than 1 only where a key
 	// repeats.
@@ -354,9 +357,9 @@ type Sample struct {
 
 // ChangedColumn is a column with its values on both sides.
 type ChangedColumn struct {
-	Column string `json:"column"`
-	Source Cell   `json:"source"`
-	Mirror Cell   `json:"mirror"`
+	Column string     `json:"column"`
+	Source store.Cell `json:"source"`
+	Mirror store.Cell `json:"mirror"`
 }
 
 // Duration is a time.Duration whose JSON form is seconds.
@@ -540,11 +543,11 @@ func (r *Report) Stale() []string {
 // requested reports whether the next cycle repopulates the table anyway.
 func (t *TableReport) requested() bool {
 	lsn := t.lastLSN()
-	return lsn != nil && *lsn == ResendAll
+	return lsn != nil && *lsn == store.ResendAll
 }
 
 // lastLSN is the LSN as far as it is known.
-func (t *TableReport) lastLSN() *LSN {
+func (t *TableReport) lastLSN() *store.LSN {
 	if t.LastLSN != nil {
 		return t.LastLSN
 	}
@@ -586,7 +589,7 @@ func (t *TableReport) unknown() int64 { return t.differences() - t.Pending - t.D
 // Table returns the report of a table, found as FoldName folds names, or nil.
 func (r *Report) Table(name string) *TableReport {
 	for i := range r.Tables {
-		if FoldName(r.Tables[i].Table) == FoldName(name) {
+		if store.FoldName(r.Tables[i].Table) == store.FoldName(name) {
 			return &r.Tables[i]
 		}
 	}
@@ -594,25 +597,25 @@ func (r *Report) Table(name string) *TableReport {
 }
 
 // String returns the text that WriteText writes.
-func (r *Report) String() string { return textOf(r) }
+func (r *Report) String() string { return text.Of(r) }
 
 // WriteJSON writes the report as indented JSON.
-func (r *Report) WriteJSON(w io.Writer) error { return writeJSON(w, r) }
+func (r *Report) WriteJSON(w io.Writer) error { return text.WriteJSON(w, r) }
 
 // WriteText writes the report for people: a line for each table, then what
 // differs in detail.
 func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Comparison of %s by %s, %s, took %s\n",
-		printable(r.ContextID), r.means(), r.Started.Format(time.DateTime+" MST"), Duration(r.Finished.Sub(r.Started)))
+		text.Printable(r.ContextID), r.means(), r.Started.Format(time.DateTime+" MST"), Duration(r.Finished.Sub(r.Started)))
 	fmt.Fprintf(&b, "Source: %s\nMirror: %s\n", r.Source.text(), r.Mirror.text())
 	for _, mistake := range r.Mistakes {
-		fmt.Fprintf(&b, "Wrong database: %s\n", printable(mistake))
+		fmt.Fprintf(&b, "Wrong database: %s\n", text.Printable(mistake))
 	}
 	fmt.Fprintf(&b, "Scope: %s\n", r.scope())
 	if r.SourceIsolation+r.MirrorIsolation != "" {
 		fmt.Fprintf(&b, "Read under: source %s, mirror %s\n",
-			printable(cmp.Or(r.SourceIsolation, "unknown")), printable(cmp.Or(r.MirrorIsolation, "unknown")))
+			text.Printable(cmp.Or(r.SourceIsolation, "unknown")), text.Printable(cmp.Or(r.MirrorIsolation, "unknown")))
 	}
 	if !r.Rechecked.IsZero() {
 		fmt.Fprintf(&b, "Keys that differed were read again %s\n", r.Rechecked.Format(time.DateTime+" MST"))
@@ -621,7 +624,7 @@ func (r *Report) WriteText(w io.Writer) error {
 		b.WriteString("There is no metadata table: the next cycle populates everything.\n")
 	}
 	for _, warning := range r.Warnings {
-		fmt.Fprintf(&b, "Warning: %s\n", printable(warning))
+		fmt.Fprintf(&b, "Warning: %s\n", text.Printable(warning))
 	}
 	if r.Incomplete {
 		b.WriteString("Incomplete: it was stopped before every table was compared.")
@@ -630,8 +633,8 @@ func (r *Report) WriteText(w io.Writer) error {
 		}
 		b.WriteString("\n")
 	}
-	var g grid
-	g.row("TABLE", "VERDICT", "SOURCE", "MIRROR", "MISSING", "EXTRA", "CHANGED", "DUPLICATE", "TIME", "")
+	var g text.Grid
+	g.Row("TABLE", "VERDICT", "SOURCE", "MIRROR", "MISSING", "EXTRA", "CHANGED", "DUPLICATE", "TIME", "")
 	var hidden groups
 	for _, t := range r.Tables {
 		if t.Verdict == VerdictNotMirrored {
@@ -639,7 +642,7 @@ func (r *Report) WriteText(w io.Writer) error {
 			hidden.add(why, t.Table)
 			continue
 		}
-		source, mirror := formatCount(t.SourceRows), formatCount(t.MirrorRows)
+		source, mirror := text.Count(t.SourceRows), text.Count(t.MirrorRows)
 		if t.Verdict == VerdictFailed || t.Verdict == VerdictUnfinished || r.Depth == DepthSchema {
 			source, mirror = "-", "-"
 		}
@@ -649,16 +652,16 @@ func (r *Report) WriteText(w io.Writer) error {
 		if t.Verdict == VerdictExtra {
 			source = "-"
 		}
-		g.row(t.Table, string(t.Verdict), source, mirror,
+		g.Row(t.Table, string(t.Verdict), source, mirror,
 			dash(t.Missing), dash(t.Extra), dash(t.Changed), dash(t.Duplicate), t.Elapsed.String(), strings.Join(t.notes(r.Strategy), "; "))
 	}
 	const align = "lrrrrrrr"
-	dropped := g.drop(4, 8, "-") // kinds of differences that no table has
-	if len(g.rows) > 1 {
-		b.WriteString(g.text("  ", align[:len(align)-dropped]))
+	dropped := g.Drop(4, 8, "-") // kinds of differences that no table has
+	if g.Len() > 1 {
+		b.WriteString(g.Text("  ", align[:len(align)-dropped]))
 	}
 	for _, h := range hidden {
-		fmt.Fprintf(&b, "  %s: %s\n", printable(h.name), printable(strings.Join(h.members, ", ")))
+		fmt.Fprintf(&b, "  %s: %s\n", text.Printable(h.name), text.Printable(strings.Join(h.members, ", ")))
 	}
 	r.writeOmissions(&b)
 	for i := range r.Tables {
@@ -674,7 +677,7 @@ func (r *Report) WriteText(w io.Writer) error {
 		fmt.Fprintf(&b, "That is not all: %s left out that nobody asked to leave out (see IgnoreColumns).\n", plural(n, "column was", "columns were"))
 	}
 	if n := r.Unknown(); n > 0 {
-		fmt.Fprintf(&b, "Whether %s that differ wait for the next cycle is not known: see Recheck.\n", formatRows(n))
+		fmt.Fprintf(&b, "Whether %s that differ wait for the next cycle is not known: see Recheck.\n", text.Rows(n))
 	}
 	if command := r.replicaCommand(); command != "" {
 		fmt.Fprintf(&b, "The newer client repairs its replica by itself: %s\n", command)
@@ -721,7 +724,7 @@ func (r *Report) writeOmissions(b *strings.Builder) {
 			if reason.name == rowsNotCompared {
 				columns = "its other columns"
 			}
-			parts = append(parts, fmt.Sprintf("%s (%s)", printable(columns), printable(reason.name)))
+			parts = append(parts, fmt.Sprintf("%s (%s)", text.Printable(columns), text.Printable(reason.name)))
 		}
 		if parts != nil {
 			lines.add(strings.Join(parts, "; "), t.Table)
@@ -731,7 +734,7 @@ func (r *Report) writeOmissions(b *strings.Builder) {
 		b.WriteString("  Columns that were not compared:\n")
 	}
 	for _, line := range lines {
-		fmt.Fprintf(b, "    %s: %s\n", printable(strings.Join(line.members, ", ")), line.name)
+		fmt.Fprintf(b, "    %s: %s\n", text.Printable(strings.Join(line.members, ", ")), line.name)
 	}
 }
 
@@ -761,29 +764,29 @@ func (r *Report) scope() string {
 	if r.Depth == DepthRows {
 		asked = columns - r.leftOut()
 	}
-	text := fmt.Sprintf("%d of %s compared", r.Scope.Compared, plural(r.Scope.Tables, "table", "tables"))
+	txt := fmt.Sprintf("%d of %s compared", r.Scope.Compared, plural(r.Scope.Tables, "table", "tables"))
 	var parts []string
 	for _, reason := range slices.Sorted(maps.Keys(why)) {
 		if n := why[reason]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, printable(reason)))
+			parts = append(parts, fmt.Sprintf("%d %s", n, text.Printable(reason)))
 		}
 	}
 	if parts != nil {
-		text += " (" + strings.Join(parts, ", ") + ")"
+		txt += " (" + strings.Join(parts, ", ") + ")"
 	}
 	switch {
 	case r.Depth == DepthSchema:
-		return text + ", no row of them"
+		return txt + ", no row of them"
 	case r.Depth == DepthCount:
-		return text + ", no value of them"
+		return txt + ", no value of them"
 	case r.Scope.Compared == 0:
-		return text
+		return txt
 	case columns == 0:
-		return text + ", with all columns"
+		return txt + ", with all columns"
 	case asked == 0:
-		return text + fmt.Sprintf(", without %s of %s", plural(columns, "column", "columns"), plural(tables, "table", "tables"))
+		return txt + fmt.Sprintf(", without %s of %s", plural(columns, "column", "columns"), plural(tables, "table", "tables"))
 	default:
-		return text + fmt.Sprintf(", without %s of %s, %d of them by request", plural(columns, "column", "columns"), plural(tables, "table", "tables"), asked)
+		return txt + fmt.Sprintf(", without %s of %s, %d of them by request", plural(columns, "column", "columns"), plural(tables, "table", "tables"), asked)
 	}
 }
 
@@ -792,7 +795,7 @@ func plural(n int, one, more string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return formatCount(int64(n)) + " " + more
+	return text.Count(int64(n)) + " " + more
 }
 
 // means says what was compared.
@@ -841,7 +844,7 @@ func (t *TableReport) notes(asked Strategy) []string {
 			what string
 		}{{t.Diverged, "diverged"}, {t.Pending, "pending"}, {t.unknown(), "unknown"}} {
 			if c.rows > 0 {
-				parts = append(parts, formatCount(c.rows)+" "+c.what)
+				parts = append(parts, text.Count(c.rows)+" "+c.what)
 			}
 		}
 		notes = append(notes, strings.Join(parts, ", "))
@@ -860,13 +863,13 @@ func (r *Report) replicaCommand() string {
 	var names []string
 	for _, t := range r.Tables {
 		if t.Verdict == VerdictDifferent || t.Verdict == VerdictSchemaDiffers {
-			names = append(names, printable(t.MirrorName))
+			names = append(names, text.Printable(t.MirrorName))
 		}
 	}
 	if r.State != MirrorReplica || names == nil {
 		return ""
 	}
-	return resyncCommand(printable(r.ContextID), names)
+	return resyncCommand(text.Printable(r.ContextID), names)
 }
 
 // Summary returns one line: how many tables have which verdict.
@@ -875,11 +878,11 @@ func (r *Report) Summary() string {
 	for _, t := range r.Tables {
 		counts[t.Verdict]++
 	}
-	return summarize(counts)
+	return SummarizeVerdicts(counts)
 }
 
-// summarize names verdicts with their numbers.
-func summarize(counts map[Verdict]int) string {
+// SummarizeVerdicts names verdicts with their numbers.
+func SummarizeVerdicts(counts map[Verdict]int) string {
 	var parts []string
 	for _, v := range verdicts {
 		if n := counts[v]; n > 0 {
@@ -896,39 +899,39 @@ func (t *TableReport) writeDetail(b *strings.Builder) {
 	if !t.detailed() {
 		return
 	}
-	fmt.Fprintf(b, "\n%s\n", printable(t.Table))
+	fmt.Fprintf(b, "\n%s\n", text.Printable(t.Table))
 	for _, d := range t.Schema {
-		fmt.Fprintf(b, "  schema: %s", strings.TrimRight(printable(d.What+" "+d.Column), " "))
+		fmt.Fprintf(b, "  schema: %s", strings.TrimRight(text.Printable(d.What+" "+d.Column), " "))
 		if d.Source != "" {
-			fmt.Fprintf(b, ", source %s", printable(d.Source))
+			fmt.Fprintf(b, ", source %s", text.Printable(d.Source))
 		}
 		if d.Mirror != "" {
-			fmt.Fprintf(b, ", mirror %s", printable(d.Mirror))
+			fmt.Fprintf(b, ", mirror %s", text.Printable(d.Mirror))
 		}
 		b.WriteString("\n")
 	}
 	if len(t.ChangedColumns) > 0 {
 		b.WriteString("  columns:")
 		for i, c := range t.ChangedColumns {
-			fmt.Fprintf(b, "%s %s in %s", [...]string{"", ","}[min(i, 1)], printable(c.Column), formatRows(c.Rows))
+			fmt.Fprintf(b, "%s %s in %s", [...]string{"", ","}[min(i, 1)], text.Printable(c.Column), text.Rows(c.Rows))
 		}
 		b.WriteString("\n")
 	}
 	for _, s := range t.Samples {
-		fmt.Fprintf(b, "  %-9s %s", printable(string(s.Kind)), formatCells(s.Key))
+		fmt.Fprintf(b, "  %-9s %s", text.Printable(string(s.Kind)), store.FormatCells(s.Key))
 		if s.State != DiffUnknown {
-			fmt.Fprintf(b, " [%s]", printable(string(s.State)))
+			fmt.Fprintf(b, " [%s]", text.Printable(string(s.State)))
 		}
 		if s.Rows > 1 {
-			fmt.Fprintf(b, " (%s rows)", formatCount(s.Rows))
+			fmt.Fprintf(b, " (%s rows)", text.Count(s.Rows))
 		}
 		b.WriteString("\n")
 		for _, c := range s.Columns {
-			fmt.Fprintf(b, "            %s: source %s, mirror %s\n", printable(c.Column), c.Source.text(), c.Mirror.text())
+			fmt.Fprintf(b, "            %s: source %s, mirror %s\n", text.Printable(c.Column), c.Source.Text(), c.Mirror.Text())
 		}
 	}
 	if more := t.Missing + t.Extra + t.Changed + t.Duplicate - sampled(t.Samples); more > 0 {
-		fmt.Fprintf(b, "  and %s more\n", formatCount(more))
+		fmt.Fprintf(b, "  and %s more\n", text.Count(more))
 	}
 }
 
@@ -943,5 +946,5 @@ func dash(n int64) string {
 	if n == 0 {
 		return "-"
 	}
-	return formatCount(n)
+	return text.Count(n)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 )
 
@@ -74,42 +75,42 @@ func fullReport(t *testing.T, mark string) *mirror.Report {
 	only := func(name string, ids ...int) memory.Table {
 		tb := memory.Table{Name: name + mark, Columns: []string{id}, Key: []string{"id" + mark}}
 		for _, n := range ids {
-			tb.Rows = append(tb.Rows, mirror.Row{n})
+			tb.Rows = append(tb.Rows, store.Row{n})
 		}
 		return tb
 	}
-	contact := func(rows ...mirror.Row) memory.Table {
+	contact := func(rows ...store.Row) memory.Table {
 		return memory.Table{Name: "contact" + mark, Key: []string{"id" + mark}, Rows: rows, Columns: []string{id,
 			column("name", "nvarchar(max)"), column("active", "bit"), column("weight", "float"), column("turnover", "decimal(38,4)"),
 			column("guid", "uniqueidentifier"), column("updated", "datetime2(7)"), column("sent", "datetimeoffset(0)"),
 			column("opens", "time(0)"), column("logo", "varbinary(max)")}}
 	}
-	log := func(rows ...mirror.Row) memory.Table {
+	log := func(rows ...store.Row) memory.Table {
 		return memory.Table{Name: "log" + mark, Columns: []string{column("what", "nvarchar(20)")}, Rows: rows}
 	}
-	basket := memory.Table{Name: "basket" + mark, Columns: []string{column("id", "sql_variant")}, Key: []string{"id" + mark}, Rows: []mirror.Row{{int64(1)}}}
+	basket := memory.Table{Name: "basket" + mark, Columns: []string{column("id", "sql_variant")}, Key: []string{"id" + mark}, Rows: []store.Row{{int64(1)}}}
 	text, logo := strings.Repeat("ø", 700), bytes.Repeat([]byte{0xab}, 2000)
 	source := memory.New(
 		only("appointment", 1, 2, 3), basket,
-		contact(mirror.Row{1, "Alfa" + mark, true, 1.5, "12345678901234567890.5", "6F9619FF-8B86-D011-B42D-00C04FC964FF", noon, noon, noon, []byte{1, 2}},
-			mirror.Row{2, "same", nil, nil, nil, nil, nil, nil, nil, nil}, mirror.Row{3, "only here", nil, nil, nil, nil, nil, nil, nil, nil},
-			mirror.Row{4, text, nil, nil, nil, nil, nil, nil, nil, logo}),
+		contact(store.Row{1, "Alfa" + mark, true, 1.5, "12345678901234567890.5", "6F9619FF-8B86-D011-B42D-00C04FC964FF", noon, noon, noon, []byte{1, 2}},
+			store.Row{2, "same", nil, nil, nil, nil, nil, nil, nil, nil}, store.Row{3, "only here", nil, nil, nil, nil, nil, nil, nil, nil},
+			store.Row{4, text, nil, nil, nil, nil, nil, nil, nil, logo}),
 		only("document", 1, 2), only("email", 1), only("phone", 1, 2), only("sale", 1), only("text"),
-		log(mirror.Row{"twice" + mark}, mirror.Row{"twice" + mark}, mirror.Row{"once"}),
-		memory.Table{Name: "person" + mark, Key: []string{"id" + mark}, Rows: []mirror.Row{{1, "a", 1, 2, nil, nil, 3}},
+		log(store.Row{"twice" + mark}, store.Row{"twice" + mark}, store.Row{"once"}),
+		memory.Table{Name: "person" + mark, Key: []string{"id" + mark}, Rows: []store.Row{{1, "a", 1, 2, nil, nil, 3}},
 			Columns: []string{id, column("name", "nvarchar(99) not null"), column("fax", "int"), column("sum", "int generated"),
 				column("version", "rowversion"), column("variant", "sql_variant"), column("secret", "int")}},
 		memory.Table{Name: "registry", Columns: []string{id}})
 	store := memory.New(
 		memory.Table{Name: "appointment" + mark, Columns: []string{column("note", "int")}}, basket,
-		contact(mirror.Row{1, "alfa" + mark, false, -1.5, "12345678901234567890.25", "6F9619FF-8B86-D011-B42D-00C04FC964FE", noon.Add(100), noon.In(oslo), noon.Add(time.Second), []byte{}},
-			mirror.Row{2, "same", nil, nil, nil, nil, nil, nil, nil, nil}, mirror.Row{4, nil, nil, nil, nil, nil, nil, nil, nil, nil},
-			mirror.Row{1234567, "only there", nil, nil, nil, nil, nil, nil, nil, nil}),
+		contact(store.Row{1, "alfa" + mark, false, -1.5, "12345678901234567890.25", "6F9619FF-8B86-D011-B42D-00C04FC964FE", noon.Add(100), noon.In(oslo), noon.Add(time.Second), []byte{}},
+			store.Row{2, "same", nil, nil, nil, nil, nil, nil, nil, nil}, store.Row{4, nil, nil, nil, nil, nil, nil, nil, nil, nil},
+			store.Row{1234567, "only there", nil, nil, nil, nil, nil, nil, nil, nil}),
 		only("document", 1, 2), only("phone", 1, 2), only("project", 1, 2), only("text", 1),
-		log(mirror.Row{"twice" + mark}, mirror.Row{"never" + mark}, mirror.Row{"never" + mark}, mirror.Row{nil}),
-		memory.Table{Name: "person" + mark, Rows: []mirror.Row{{1, "a", "5", nil}, {1, "a", "5", 1}, {1, "b", "5", 1}},
+		log(store.Row{"twice" + mark}, store.Row{"never" + mark}, store.Row{"never" + mark}, store.Row{nil}),
+		memory.Table{Name: "person" + mark, Rows: []store.Row{{1, "a", "5", nil}, {1, "a", "5", 1}, {1, "b", "5", 1}},
 			Columns: []string{id + " not null", column("name", "nvarchar(99) null"), column("fax", "nvarchar(9)"), column("own", "int")}},
-		memory.Metadata(customer, map[string]mirror.LSN{"contact" + mark: 1234567, "text" + mark: mirror.ResendAll, "document" + mark: 5, "sale" + mark: 6,
+		memory.Metadata(customer, map[string]store.LSN{"contact" + mark: 1234567, "text" + mark: store.ResendAll, "document" + mark: 5, "sale" + mark: 6,
 			"log" + mark: 7, "LOG" + mark: 8, "person" + mark: 9}))
 	source.FailAt(memory.Rows, 2, errors.New("disk on fire"+mark))
 	report, err := newMirror(t, store, &mirror.Options{Clock: ticking(130 * time.Millisecond)}).Compare(t.Context(), source,
@@ -147,12 +148,12 @@ func TestReportGolden(t *testing.T) {
 // row of every sort. mark is part of every name.
 func receiptWorld(mark string) *memory.Store {
 	return memory.New(
-		memory.Table{Name: "contact" + mark, Columns: []string{"contact_id int"}, Key: []string{"contact_id"}, Rows: []mirror.Row{{1}, {2}}},
+		memory.Table{Name: "contact" + mark, Columns: []string{"contact_id int"}, Key: []string{"contact_id"}, Rows: []store.Row{{1}, {2}}},
 		memory.Table{Name: "log" + mark, Columns: []string{"what nvarchar(20)"}},
-		memory.Table{Name: "own_notes" + mark, Columns: []string{"id int"}, Rows: []mirror.Row{{1}}},
+		memory.Table{Name: "own_notes" + mark, Columns: []string{"id int"}, Rows: []store.Row{{1}}},
 		memory.Table{Name: "Cust10195_mirroring", Columns: []string{"tablename nvarchar(128) not null", "LSN bigint null",
 			"schemahash varbinary(32)", "share decimal(9,2) default ((0.5))", "id uniqueidentifier", "checked datetimeoffset(0)", "quick bit", "weight float"},
-			Rows: []mirror.Row{
+			Rows: []store.Row{
 				{"contact" + mark, 1234567, []byte{0xff, 0}, "0.50", "6F9619FF-8B86-D011-B42D-00C04FC964FF", noon.In(oslo), true, -1.5},
 				{"LOG" + mark, nil, nil, nil, nil, nil, nil, nil},
 				{"sale" + mark, -1, []byte{}, "-12.00", nil, noon, false, 0.0},
@@ -183,16 +184,16 @@ func TestReceiptGolden(t *testing.T) {
 
 func TestStatusGolden(t *testing.T) {
 	clock := func() time.Time { return noon }
-	only := func(name string, rows ...mirror.Row) memory.Table {
+	only := func(name string, rows ...store.Row) memory.Table {
 		return memory.Table{Name: name, Columns: []string{"id int"}, Rows: rows}
 	}
 	many := only("contact")
 	for i := range 1234 {
-		many.Rows = append(many.Rows, mirror.Row{i})
+		many.Rows = append(many.Rows, store.Row{i})
 	}
-	metadata := memory.Metadata(customer, map[string]mirror.LSN{"contact": 1234567, "person": -1, "sale": -1, "document": 5, "phone": -7, "text": 1, "TEXT": 2})
-	metadata.Rows = append(metadata.Rows, mirror.Row{"email", nil, nil})
-	status, err := newMirror(t, memory.New(many, only("person"), only("sale", mirror.Row{1}), only("own_notes"), only("phone"), only("text"), only("email"), metadata),
+	metadata := memory.Metadata(customer, map[string]store.LSN{"contact": 1234567, "person": -1, "sale": -1, "document": 5, "phone": -7, "text": 1, "TEXT": 2})
+	metadata.Rows = append(metadata.Rows, store.Row{"email", nil, nil})
+	status, err := newMirror(t, memory.New(many, only("person"), only("sale", store.Row{1}), only("own_notes"), only("phone"), only("text"), only("email"), metadata),
 		&mirror.Options{Clock: clock}).Status(t.Context())
 	require.NoError(t, err)
 	states := map[mirror.TableState]bool{}
@@ -276,7 +277,7 @@ func TestHostileNamesStayOutOfTheText(t *testing.T) {
 
 	t.Run("errors", func(t *testing.T) {
 		_, err := newMirror(t, receiptWorld(mark), nil).ResetTables(t.Context(), []string{"contakt" + mark, hostile}, nil)
-		require.ErrorIs(t, err, mirror.ErrTableNotFound)
+		require.ErrorIs(t, err, store.ErrTableNotFound)
 		requireTame(t, func(w io.Writer) error { _, e := io.WriteString(w, err.Error()); return e }, 0)
 	})
 }

@@ -8,6 +8,9 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/so-mirror/mirror/internal/text"
+	"github.com/so-mirror/mirror/store"
 )
 
 // allTables stands for all tables. No table can have such a name: SQL Server
@@ -120,7 +123,7 @@ func (m *Mirror) HardReset(ctx context.Context, opts *HardResetOptions) (receipt
 	defer func() { m.logChange(ctx, string(OperationHardReset), o.DryRun, receipt, err) }()
 	if !o.DryRun && o.Confirm != m.contextID {
 		return nil, fmt.Errorf("hard reset of %s: %w: HardResetOptions.Confirm is %q and must be %q",
-			m.contextID, ErrNotConfirmed, clip(o.Confirm, maxNameLength), m.contextID)
+			m.contextID, ErrNotConfirmed, text.Clip(o.Confirm, text.MaxName), m.contextID)
 	}
 	if o.Tables == nil {
 		if o.DropData {
@@ -157,7 +160,7 @@ type resync struct {
 	left      map[string]string // why Apply leaves tables alone, by folded name
 
 	twins  []ReceiptTable    // of all tables those whose names fold alike, which nobody can tell apart
-	tables []Table           // the catalogue when the operation began
+	tables []store.Table     // the catalogue when the operation began
 	counts map[string]int64  // rows by folded name, once counted
 	seen   map[string]string // and the metadata rows at that time
 }
@@ -212,7 +215,7 @@ func (m *Mirror) resyncOnce(ctx context.Context, r *resync) (*Receipt, error) {
 		return nil, err
 	}
 	journal := journaled{m: m}
-	err = m.store.Update(ctx, func(tx Tx) error {
+	err = m.store.Update(ctx, func(tx store.Tx) error {
 		// What was read outside may be old by now; the counts alone stay.
 		if receipt, err = m.plan(ctx, r, tx); err != nil {
 			return err
@@ -232,7 +235,7 @@ func (m *Mirror) resyncOnce(ctx context.Context, r *resync) (*Receipt, error) {
 	done := err == nil
 	err = journal.end(ctx, err)
 	switch {
-	case errors.Is(err, ErrOutcomeUnknown):
+	case errors.Is(err, store.ErrOutcomeUnknown):
 		unknown := *receipt // the journal has the other one
 		unknown.Outcome = OutcomeUnknown
 		receipt = &unknown
@@ -244,7 +247,7 @@ func (m *Mirror) resyncOnce(ctx context.Context, r *resync) (*Receipt, error) {
 
 // plan writes the receipt of what the operation is about to do, as src shows
 // the metadata table: the store, or the transaction that will do it.
-func (m *Mirror) plan(ctx context.Context, r *resync, src Source) (*Receipt, error) {
+func (m *Mirror) plan(ctx context.Context, r *resync, src store.Source) (*Receipt, error) {
 	md, err := m.readMetadata(ctx, src, r.tables)
 	if err != nil {
 		return nil, err
@@ -257,8 +260,8 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src Source) (*Receipt, err
 		receipt.Metadata = &md.table
 		for i := range md.rows {
 			row := &md.rows[i]
-			rt := ReceiptTable{Table: row.table, LSN: row.lsn, Metadata: [][]Cell{md.cells(row)}, Actions: []Action{ActionDeleteMetadata}, Note: row.problem}
-			if row.means.Name != "" && FoldName(row.means.Name) != FoldName(row.table) {
+			rt := ReceiptTable{Table: row.table, LSN: row.lsn, Metadata: [][]store.Cell{md.cells(row)}, Actions: []Action{ActionDeleteMetadata}, Note: row.problem}
+			if row.means.Name != "" && store.FoldName(row.means.Name) != store.FoldName(row.table) {
 				rt.Table = row.means.Name
 			}
 			if err := describeTable(ctx, r, src, md, rt.Table, &rt); err != nil {
@@ -302,7 +305,7 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src Source) (*Receipt, err
 		actions := r.actions
 		if r.steps != nil {
 			step := r.stepOf(target)
-			rt.Note = r.left[FoldName(step.Table)]
+			rt.Note = r.left[store.FoldName(step.Table)]
 			if actions = step.Step.actions(step.Drop); rt.Note == "" && step.Metadata != "" && step.Metadata != md.fingerprint(target) {
 				moved.Tables = append(moved.Tables, TableError{Table: target.Name, Reason: "has another metadata row than the plan saw: compare again"})
 				rt.Note = "left alone: its metadata row is not the one that the plan saw"
@@ -334,9 +337,9 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src Source) (*Receipt, err
 		for _, i := range rows {
 			rt.Metadata = append(rt.Metadata, md.cells(&md.rows[i]))
 		}
-		if _, err := Normalize(md.lsn.Type, int64(ResendAll)); err != nil && len(rows) > 0 && slices.Contains(actions, ActionResetLSN) {
+		if _, err := store.Normalize(md.lsn.Type, int64(store.ResendAll)); err != nil && len(rows) > 0 && slices.Contains(actions, ActionResetLSN) {
 			refused.Tables = append(refused.Tables, TableError{Table: target.Name, Reason: fmt.Sprintf(
-				"cannot get LSN -1, because column %q is %s: HardReset of that table deletes its metadata row instead", shown(md.lsn.Name), md.lsn.Type)})
+				"cannot get LSN -1, because column %q is %s: HardReset of that table deletes its metadata row instead", text.Name(md.lsn.Name), md.lsn.Type)})
 			continue
 		}
 		for _, a := range actions {
@@ -365,7 +368,7 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src Source) (*Receipt, err
 func (r *resync) markGone(unknown *Error) bool {
 	gone := map[string]bool{}
 	for _, t := range unknown.Tables {
-		if step, ok := r.steps[FoldName(t.Table)]; !ok || step.Metadata == "" || t.Reason != "" {
+		if step, ok := r.steps[store.FoldName(t.Table)]; !ok || step.Metadata == "" || t.Reason != "" {
 			return false
 		}
 		gone[t.Table] = true
@@ -375,15 +378,15 @@ func (r *resync) markGone(unknown *Error) bool {
 }
 
 // stepOf returns the plan's step for a table.
-func (r *resync) stepOf(t Table) PlanTable {
-	if step, ok := r.steps[FoldName(t.Name)]; ok {
+func (r *resync) stepOf(t store.Table) PlanTable {
+	if step, ok := r.steps[store.FoldName(t.Name)]; ok {
 		return step
 	}
-	return r.steps[FoldName(t.String())]
+	return r.steps[store.FoldName(t.String())]
 }
 
 // describeTable notes what the table is before the operation.
-func describeTable(ctx context.Context, r *resync, src Source, md *metadata, name string, rt *ReceiptTable) error {
+func describeTable(ctx context.Context, r *resync, src store.Source, md *metadata, name string, rt *ReceiptTable) error {
 	t, ok, err := findTable(r.tables, name)
 	if err != nil && r.names == nil { // the whole metadata table goes, whichever of the two it is
 		rt.Note, err = cmp.Or(rt.Note, "it "+err.Error()), nil
@@ -391,13 +394,13 @@ func describeTable(ctx context.Context, r *resync, src Source, md *metadata, nam
 	if err != nil || !ok {
 		return err
 	}
-	folded := FoldName(t.Name)
+	folded := store.FoldName(t.Name)
 	rows, counted := r.counts[folded]
 	// A number of rows from before a cycle or a reset would let Undo put an LSN
 	// back whose rows are gone.
 	if sum := md.fingerprint(t); !counted || r.seen[folded] != sum {
 		r.seen[folded] = sum
-		if rows, err = src.Count(ctx, t); err != nil && !t.unreadable() {
+		if rows, err = src.Count(ctx, t); err != nil && !unreadable(t) {
 			return err
 		}
 		r.counts[folded] = rows
@@ -408,20 +411,20 @@ func describeTable(ctx context.Context, r *resync, src Source, md *metadata, nam
 
 // findTable finds a table by its name with or without its schema. Two tables
 // of one name are an error, because the metadata table does not tell them apart.
-func findTable(tables []Table, name string) (Table, bool, error) {
-	folded := FoldName(name)
-	var found []Table
+func findTable(tables []store.Table, name string) (store.Table, bool, error) {
+	folded := store.FoldName(name)
+	var found []store.Table
 	for _, t := range tables {
-		if FoldName(t.Name) == folded || t.Schema != "" && FoldName(t.String()) == folded {
+		if store.FoldName(t.Name) == folded || t.Schema != "" && store.FoldName(t.String()) == folded {
 			found = append(found, t)
 		}
 	}
 	if len(found) == 0 {
-		return Table{}, false, nil
+		return store.Table{}, false, nil
 	}
 	for _, t := range tables {
-		if t.String() != found[0].String() && FoldName(t.Name) == FoldName(found[0].Name) {
-			return Table{}, false, fmt.Errorf("stands for both %s and %s: give the store one schema", found[0], t)
+		if t.String() != found[0].String() && store.FoldName(t.Name) == store.FoldName(found[0].Name) {
+			return store.Table{}, false, fmt.Errorf("stands for both %s and %s: give the store one schema", found[0], t)
 		}
 	}
 	return found[0], true, nil
@@ -429,10 +432,10 @@ func findTable(tables []Table, name string) (Table, bool, error) {
 
 // resolve turns the caller's names into tables, each once. One that does not
 // exist but has a metadata row has nothing but its name.
-func (m *Mirror) resolve(r *resync, md *metadata) ([]Table, error) {
+func (m *Mirror) resolve(r *resync, md *metadata) ([]store.Table, error) {
 	var known []string
 	for _, t := range r.tables {
-		if FoldName(t.Name) != FoldName(md.table.Name) && !isKept(t.Name) {
+		if store.FoldName(t.Name) != store.FoldName(md.table.Name) && !isKept(t.Name) {
 			known = append(known, t.Name)
 		}
 	}
@@ -441,9 +444,9 @@ func (m *Mirror) resolve(r *resync, md *metadata) ([]Table, error) {
 			known = append(known, row.means.Name)
 		}
 	}
-	var targets []Table
+	var targets []store.Table
 	seen := map[string]bool{}
-	refused := &Error{Op: string(r.op), ContextID: m.contextID, Err: ErrTableNotFound}
+	refused := &Error{Op: string(r.op), ContextID: m.contextID, Err: store.ErrTableNotFound}
 	r.twins = nil
 	add := func(name string, named bool) {
 		t, ok, err := findTable(r.tables, name)
@@ -461,8 +464,8 @@ func (m *Mirror) resolve(r *resync, md *metadata) ([]Table, error) {
 				return
 			}
 		}
-		folded := FoldName(t.Name)
-		if folded == FoldName(md.table.Name) {
+		folded := store.FoldName(t.Name)
+		if folded == store.FoldName(md.table.Name) {
 			refused.Tables = append(refused.Tables, TableError{Table: name, Reason: "is the metadata table: HardReset without Tables takes it away"})
 			return
 		}
@@ -480,7 +483,7 @@ func (m *Mirror) resolve(r *resync, md *metadata) ([]Table, error) {
 			continue
 		}
 		for _, row := range md.rows {
-			if row.means.Name != "" && FoldName(row.means.Name) != FoldName(md.table.Name) { // a row about itself
+			if row.means.Name != "" && store.FoldName(row.means.Name) != store.FoldName(md.table.Name) { // a row about itself
 				add(row.means.Name, false)
 			}
 		}
@@ -492,7 +495,7 @@ func (m *Mirror) resolve(r *resync, md *metadata) ([]Table, error) {
 }
 
 // apply carries out what the receipt says.
-func (m *Mirror) apply(ctx context.Context, r *resync, tx Tx, receipt *Receipt) error {
+func (m *Mirror) apply(ctx context.Context, r *resync, tx store.Tx, receipt *Receipt) error {
 	t, err := m.findMetadata(r.tables)
 	if err != nil {
 		return err
@@ -511,18 +514,18 @@ func (m *Mirror) apply(ctx context.Context, r *resync, tx Tx, receipt *Receipt) 
 			refused := ""
 			switch a {
 			case ActionResetLSN:
-				err = changeOne(tx.Set(ctx, t, keyCells(rt.Metadata[0], name, lsn), []Cell{{Column: lsn.Name, Value: int64(ResendAll)}}))
+				err = changeOne(tx.Set(ctx, t, keyCells(rt.Metadata[0], name, lsn), []store.Cell{{Column: lsn.Name, Value: int64(store.ResendAll)}}))
 				refused = "cannot get LSN -1: %v: HardReset of that table deletes its metadata row instead, and the next cycle sends all of it"
 			case ActionDeleteMetadata:
 				err = m.deleteRows(ctx, tx, t, rt.Metadata, name, lsn)
 				refused = "cannot lose its metadata row: %v: HardReset of the whole mirror takes the metadata table away instead"
 			}
-			if errors.Is(err, ErrConstraint) {
+			if errors.Is(err, store.ErrConstraint) {
 				return &Error{Op: string(r.op), ContextID: m.contextID, Err: ErrMetadata,
-					Tables: []TableError{{Table: rt.Table, Reason: fmt.Sprintf(refused, shownError{err})}}}
+					Tables: []TableError{{Table: rt.Table, Reason: fmt.Sprintf(refused, text.Err(err))}}}
 			}
 			if err != nil {
-				return fmt.Errorf("%s: %w", shown(rt.Table), err)
+				return fmt.Errorf("%s: %w", text.Name(rt.Table), err)
 			}
 		}
 	}
@@ -546,7 +549,7 @@ func (m *Mirror) apply(ctx context.Context, r *resync, tx Tx, receipt *Receipt) 
 				err = tx.Drop(ctx, data)
 			}
 			if err != nil {
-				return fmt.Errorf("%s: %w", shown(rt.Table), err)
+				return fmt.Errorf("%s: %w", text.Name(rt.Table), err)
 			}
 		}
 	}
@@ -555,7 +558,7 @@ func (m *Mirror) apply(ctx context.Context, r *resync, tx Tx, receipt *Receipt) 
 
 // checkWritten reads the metadata rows once more, because a trigger may have
 // changed what was written.
-func (m *Mirror) checkWritten(ctx context.Context, r *resync, tx Tx, receipt *Receipt) error {
+func (m *Mirror) checkWritten(ctx context.Context, r *resync, tx store.Tx, receipt *Receipt) error {
 	if !slices.ContainsFunc(receipt.Tables, func(rt ReceiptTable) bool { return len(rt.Actions) > 0 }) {
 		return nil
 	}
@@ -584,7 +587,7 @@ func (m *Mirror) checkWritten(ctx context.Context, r *resync, tx Tx, receipt *Re
 
 // notWritten says that a table does not have the number of metadata rows, or a
 // single one not the LSN, that was just written, "" when it has.
-func (md *metadata) notWritten(table string, written [][]Cell) string {
+func (md *metadata) notWritten(table string, written [][]store.Cell) string {
 	is := md.cellsOf(table)
 	if len(is) != len(written) {
 		return fmt.Sprintf("has %d metadata rows after a write that leaves %d: a trigger of the metadata table changes that", len(is), len(written))
@@ -592,30 +595,30 @@ func (md *metadata) notWritten(table string, written [][]Cell) string {
 	if len(is) != 1 {
 		return ""
 	}
-	lsn := func(row []Cell) Cell {
-		i := slices.IndexFunc(row, func(c Cell) bool { return FoldName(c.Column) == FoldName(md.lsn.Name) })
+	lsn := func(row []store.Cell) store.Cell {
+		i := slices.IndexFunc(row, func(c store.Cell) bool { return store.FoldName(c.Column) == store.FoldName(md.lsn.Name) })
 		if i < 0 {
-			return Cell{}
+			return store.Cell{}
 		}
 		n, problem := readLSN(row[i].Value)
 		if n == nil {
-			return Cell{Value: row[i].Value, Column: problem}
+			return store.Cell{Value: row[i].Value, Column: problem}
 		}
-		return Cell{Value: int64(*n)}
+		return store.Cell{Value: int64(*n)}
 	}
 	now, want := lsn(is[0]), lsn(written[0])
-	if sameCells([]Cell{now}, []Cell{want}) {
+	if sameCells([]store.Cell{now}, []store.Cell{want}) {
 		return ""
 	}
-	return fmt.Sprintf("has LSN %s after it was set to %s: a trigger of the metadata table changes it", now.text(), want.text())
+	return fmt.Sprintf("has LSN %s after it was set to %s: a trigger of the metadata table changes it", now.Text(), want.Text())
 }
 
 // deleteRows deletes all metadata rows of one table.
-func (m *Mirror) deleteRows(ctx context.Context, tx Tx, t Table, rows [][]Cell, name, lsn Column) error {
+func (m *Mirror) deleteRows(ctx context.Context, tx store.Tx, t store.Table, rows [][]store.Cell, name, lsn store.Column) error {
 	var deleted int64
 	for i, row := range rows {
 		where := keyCells(row, name, lsn)
-		twin := func(other []Cell) bool { return sameCells(where, keyCells(other, name, lsn)) }
+		twin := func(other []store.Cell) bool { return sameCells(where, keyCells(other, name, lsn)) }
 		if slices.ContainsFunc(rows[:i], twin) {
 			continue // deleted together with its twin
 		}
@@ -633,8 +636,8 @@ func (m *Mirror) deleteRows(ctx context.Context, tx Tx, t Table, rows [][]Cell, 
 
 // keyCells returns the cells of a metadata row that find it as long as its LSN
 // has not moved.
-func keyCells(row []Cell, name, lsn Column) []Cell {
-	var cells []Cell
+func keyCells(row []store.Cell, name, lsn store.Column) []store.Cell {
+	var cells []store.Cell
 	for _, c := range row {
 		if c.Column == name.Name || c.Column == lsn.Name {
 			cells = append(cells, c)
@@ -670,7 +673,7 @@ func (m *Mirror) Undo(ctx context.Context, receipt *Receipt) (err error) {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	journal := journaled{m: m, undo: true}
-	err = m.store.Update(ctx, func(tx Tx) error {
+	err = m.store.Update(ctx, func(tx store.Tx) error {
 		if err := m.undo(ctx, tx, receipt); err != nil {
 			return err
 		}
@@ -685,7 +688,7 @@ func (m *Mirror) Undo(ctx context.Context, receipt *Receipt) (err error) {
 }
 
 // undo checks and writes in one transaction, so that no cycle comes between.
-func (m *Mirror) undo(ctx context.Context, tx Tx, receipt *Receipt) error {
+func (m *Mirror) undo(ctx context.Context, tx store.Tx, receipt *Receipt) error {
 	tables, err := tx.Tables(ctx)
 	if err != nil {
 		return err
@@ -697,7 +700,7 @@ func (m *Mirror) undo(ctx context.Context, tx Tx, receipt *Receipt) error {
 			return err
 		}
 		if reason == "" && len(receipt.Lost) > 0 && len(rt.Metadata) > 0 && !slices.Contains(rt.Actions, ActionResetLSN) {
-			reason = "had values that cannot be put back in " + shown(strings.Join(receipt.Lost, ", "))
+			reason = "had values that cannot be put back in " + text.Name(strings.Join(receipt.Lost, ", "))
 		}
 		if reason != "" {
 			refused.Tables = append(refused.Tables, TableError{Table: rt.Table, Reason: reason})
@@ -716,7 +719,7 @@ func (m *Mirror) undo(ctx context.Context, tx Tx, receipt *Receipt) error {
 }
 
 // checkData returns why a table is no longer what it was before the operation.
-func checkData(ctx context.Context, tx Tx, tables []Table, rt ReceiptTable) (string, error) {
+func checkData(ctx context.Context, tx store.Tx, tables []store.Table, rt ReceiptTable) (string, error) {
 	if slices.Contains(rt.Actions, ActionTruncate) {
 		return "was truncated: its rows come back with the next cycle", nil
 	}
@@ -742,7 +745,7 @@ func checkData(ctx context.Context, tx Tx, tables []Table, rt ReceiptTable) (str
 	case fingerprint(t) != rt.Schema:
 		return "has other columns now", nil
 	}
-	if t.unreadable() { // it was not counted
+	if unreadable(t) { // it was not counted
 		return "", nil
 	}
 	rows, err := tx.Count(ctx, t)
@@ -750,22 +753,22 @@ func checkData(ctx context.Context, tx Tx, tables []Table, rt ReceiptTable) (str
 		return "", err
 	}
 	if rows != rt.Rows {
-		return fmt.Sprintf("has %s rows now and had %s: a cycle has begun, or somebody else changed it", formatCount(rows), formatCount(rt.Rows)), nil
+		return fmt.Sprintf("has %s rows now and had %s: a cycle has begun, or somebody else changed it", text.Count(rows), text.Count(rt.Rows)), nil
 	}
 	return "", nil
 }
 
-func insertCells(ctx context.Context, tx Tx, t Table, cells []Cell) error {
+func insertCells(ctx context.Context, tx store.Tx, t store.Table, cells []store.Cell) error {
 	columns := make([]string, len(cells))
-	values := make(Row, len(cells))
+	values := make(store.Row, len(cells))
 	for i, c := range cells {
 		columns[i], values[i] = c.Column, c.Value
 	}
-	return tx.Insert(ctx, t, columns, []Row{values})
+	return tx.Insert(ctx, t, columns, []store.Row{values})
 }
 
 // restoreRows puts LSNs and metadata rows back.
-func (m *Mirror) restoreRows(ctx context.Context, tx Tx, tables []Table, receipt *Receipt) error {
+func (m *Mirror) restoreRows(ctx context.Context, tx store.Tx, tables []store.Table, receipt *Receipt) error {
 	md, err := m.readMetadata(ctx, tx, tables)
 	if err != nil {
 		return err
@@ -780,7 +783,7 @@ func (m *Mirror) restoreRows(ctx context.Context, tx Tx, tables []Table, receipt
 			return err
 		}
 		if !ok {
-			t = Table{Name: rt.Table}
+			t = store.Table{Name: rt.Table}
 		}
 		current := md.rowsOf(t)
 		switch {
@@ -790,27 +793,27 @@ func (m *Mirror) restoreRows(ctx context.Context, tx Tx, tables []Table, receipt
 				continue
 			}
 			row := &md.rows[current[0]]
-			if sameCells(rt.Metadata[0], md.cells(row)) && (row.lsn == nil || *row.lsn != ResendAll) {
+			if sameCells(rt.Metadata[0], md.cells(row)) && (row.lsn == nil || *row.lsn != store.ResendAll) {
 				refuse(fmt.Sprintf("has its previous LSN %s: there is nothing to undo", formatLSN(row.lsn)))
 				continue
 			}
-			if row.lsn == nil || *row.lsn != ResendAll {
+			if row.lsn == nil || *row.lsn != store.ResendAll {
 				refuse(fmt.Sprintf("has LSN %s now: a cycle has run, or it was written otherwise", formatLSN(row.lsn)))
 				continue
 			}
-			var was Cell
+			var was store.Cell
 			previous := slices.Clone(rt.Metadata[0])
 			for i, c := range previous {
 				if c.Column == md.lsn.Name {
-					was, previous[i].Value = c, int64(ResendAll)
+					was, previous[i].Value = c, int64(store.ResendAll)
 				}
 			}
 			if !sameCells(m.plainLSN(previous), m.plainLSN(md.cells(row))) {
 				refuse("has another metadata row now")
 				continue
 			}
-			if err := changeOne(tx.Set(ctx, md.table, keyCells(md.cells(row), md.name, md.lsn), []Cell{was})); err != nil {
-				return fmt.Errorf("%s: %w", shown(rt.Table), err)
+			if err := changeOne(tx.Set(ctx, md.table, keyCells(md.cells(row), md.name, md.lsn), []store.Cell{was})); err != nil {
+				return fmt.Errorf("%s: %w", text.Name(rt.Table), err)
 			}
 		case slices.Contains(rt.Actions, ActionDeleteMetadata):
 			if len(current) > 0 {
@@ -819,7 +822,7 @@ func (m *Mirror) restoreRows(ctx context.Context, tx Tx, tables []Table, receipt
 			}
 			for _, row := range rt.Metadata {
 				if err := insertCells(ctx, tx, md.table, row); err != nil {
-					return fmt.Errorf("%s: %w", shown(rt.Table), err)
+					return fmt.Errorf("%s: %w", text.Name(rt.Table), err)
 				}
 			}
 		}
@@ -845,8 +848,8 @@ func (m *Mirror) restoreRows(ctx context.Context, tx Tx, tables []Table, receipt
 }
 
 // sameCells compares two metadata rows by column.
-func sameCells(a, b []Cell) bool {
-	return slices.EqualFunc(a, b, func(x, y Cell) bool {
-		return strings.EqualFold(x.Column, y.Column) && (equalPlain(x.Value, y.Value) || reflect.DeepEqual(x.Value, y.Value))
+func sameCells(a, b []store.Cell) bool {
+	return slices.EqualFunc(a, b, func(x, y store.Cell) bool {
+		return strings.EqualFold(x.Column, y.Column) && (store.SameValue(x.Value, y.Value) || reflect.DeepEqual(x.Value, y.Value))
 	})
 }

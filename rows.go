@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/so-mirror/mirror/store"
 )
 
 // tableRun is the comparison of one table's rows, in one or several ranges of
@@ -21,7 +23,7 @@ type tableRun struct {
 	started  time.Time
 	rows     atomic.Int64 // of the source, compared so far
 
-	lastKey   Row // that was read again, and what was found
+	lastKey   store.Row // that was read again, and what was found
 	lastFound findings
 
 	mu     sync.Mutex
@@ -37,11 +39,11 @@ type part struct {
 
 	// The rest of the range, and what was found before it. All of it is
 	// guarded by r.mu, and changed together: it is what a checkpoint holds.
-	next, before Row
+	next, before store.Row
 	ended        bool
 	found        findings
 
-	since LSN // with tracking: an LSN read before the rest of the range is
+	since store.LSN // with tracking: an LSN read before the rest of the range is
 }
 
 // errEnough ends a comparison that has found MaxDifferences.
@@ -162,7 +164,7 @@ func (p *part) compare(ctx context.Context) error {
 }
 
 // take adds what was found up to the key next, nil for the end of the table.
-func (p *part) take(f findings, next Row) {
+func (p *part) take(f findings, next store.Row) {
 	p.r.mu.Lock()
 	defer p.r.mu.Unlock()
 	p.found.add(f, p.r.c.opts.MaxSamples)
@@ -188,7 +190,7 @@ func defaultTuning() tuning {
 
 // stream compares the rows from p.next up to the key before, or until a point in
 // time. It leaves p.next at what is not compared yet.
-func (p *part) stream(ctx context.Context, before Row, until time.Time) error {
+func (p *part) stream(ctx context.Context, before store.Row, until time.Time) error {
 	for {
 		m, err := p.segment(ctx, before, until)
 		if err != nil {
@@ -235,7 +237,7 @@ func (r *tableRun) enough(f findings) bool {
 
 // segment walks from p.next to the key before, as far as it comes without
 // classifying.
-func (p *part) segment(ctx context.Context, before Row, until time.Time) (*merge, error) {
+func (p *part) segment(ctx context.Context, before store.Row, until time.Time) (*merge, error) {
 	r, tune := p.r, p.r.c.m.tuning
 	m := newMerge(r.plan, max(0, r.c.opts.MaxSamples-len(p.found.Samples)))
 	m.keep, m.room, m.classifies = r.keep, r.c.room, r.tracking != nil
@@ -296,7 +298,7 @@ func (r *tableRun) cursors(m *merge) (source, mirror *cursor) {
 }
 
 // walk merges the rows of both sides from one key to before another.
-func (r *tableRun) walk(ctx context.Context, m *merge, src, mir *cursor, source, mirror Source, from, before Row) error {
+func (r *tableRun) walk(ctx context.Context, m *merge, src, mir *cursor, source, mirror store.Source, from, before store.Row) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var readers sync.WaitGroup
 	defer readers.Wait()
@@ -313,7 +315,7 @@ func (r *tableRun) walk(ctx context.Context, m *merge, src, mir *cursor, source,
 	// connections in one order keeps comparisons that share two small pools
 	// from waiting for each other.
 	first, second := startSource, startMirror
-	if poolOrder(r.c.m.store) < poolOrder(r.c.source) {
+	if store.PoolOrder(r.c.m.store) < store.PoolOrder(r.c.source) {
 		first, second = second, first
 	}
 	err := first()
@@ -367,7 +369,7 @@ func (r *tableRun) progress(rows int64) {
 // or one for the whole table.
 func (r *tableRun) cut(ctx context.Context) error {
 	opts := r.c.opts
-	since := ResendAll
+	since := store.ResendAll
 	if r.p.lsn != nil {
 		since = *r.p.lsn
 	}
@@ -380,8 +382,8 @@ func (r *tableRun) cut(ctx context.Context) error {
 		}
 		return nil
 	}
-	digester, ok := r.c.source.(Digester)
-	var cuts []Row
+	digester, ok := r.c.source.(store.Digester)
+	var cuts []store.Row
 	if opts.SplitRows > 0 && ok && r.plan.ranged {
 		q := r.query(*r.p.source, r.plan.source, nil, nil)
 		q.Columns = []string{}
@@ -396,7 +398,7 @@ func (r *tableRun) cut(ctx context.Context) error {
 			cuts = cutsOf(digests)
 		}
 	}
-	var from Row
+	var from store.Row
 	for _, key := range append(cuts, nil) {
 		r.parts = append(r.parts, &part{r: r, next: from, before: key, since: since})
 		from = key
@@ -406,17 +408,17 @@ func (r *tableRun) cut(ctx context.Context) error {
 
 // single reads the rows of one key.
 type single struct {
-	Source
-	order func(a, b Row) int
-	key   Row
+	store.Source
+	order func(a, b store.Row) int
+	key   store.Row
 }
 
 // Rows implements Source. Two rows are enough to see that the key does not
 // repeat, and spare the server a query that is broken off.
-func (s single) Rows(ctx context.Context, q Query) iter.Seq2[[]Row, error] {
-	return func(yield func([]Row, error) bool) {
+func (s single) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, error] {
+	return func(yield func([]store.Row, error) bool) {
 		q.From, q.Limit = s.key, 2
-		var rows []Row
+		var rows []store.Row
 		for batch, err := range s.Source.Rows(ctx, q) {
 			if err != nil {
 				yield(nil, err)
@@ -453,7 +455,7 @@ func (s single) Rows(ctx context.Context, q Query) iter.Seq2[[]Row, error] {
 }
 
 // compareKey reads the rows of one key again, on both sides.
-func (r *tableRun) compareKey(ctx context.Context, key Row) (findings, error) {
+func (r *tableRun) compareKey(ctx context.Context, key store.Row) (findings, error) {
 	m := newMerge(r.plan, 0)
 	m.keep, m.room = func() bool { return true }, func(int) bool { return true }
 	src, mir := r.cursors(m)

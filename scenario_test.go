@@ -5,22 +5,23 @@ import (
 
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/internal/mirrortest"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 )
 
 func TestScenarios(t *testing.T) {
-	mirrortest.Run(t, func(testing.TB) mirror.Store { return memory.New() },
+	mirrortest.Run(t, func(testing.TB) store.Store { return memory.New() },
 		mirrortest.Skip{Scenario: "spellings", Reason: "the fake holds values, and each has one spelling"})
 }
 
 func TestProperty(t *testing.T) {
-	mirrortest.Property(t, func(testing.TB) mirror.Store { return memory.New() }, 400, (*mirror.Mirror).SmallSteps)
+	mirrortest.Property(t, func(testing.TB) store.Store { return memory.New() }, 400, (*mirror.Mirror).SmallSteps)
 }
 
 func TestFaults(t *testing.T) {
-	mirrortest.Faults(t, func(testing.TB) mirror.Store { return memory.New() })
+	mirrortest.Faults(t, func(testing.TB) store.Store { return memory.New() })
 }
 
 func TestMistakes(t *testing.T) {
-	mirrortest.Mistakes(t, func(testing.TB) mirror.Store { return memory.New() })
+	mirrortest.Mistakes(t, func(testing.TB) store.Store { return memory.New() })
 }

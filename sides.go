@@ -8,6 +8,10 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/so-mirror/mirror/internal/superoffice"
+	"github.com/so-mirror/mirror/internal/text"
+	"github.com/so-mirror/mirror/store"
 )
 
 // The roles of a Side.
@@ -20,7 +24,7 @@ const (
 
 // identify asks both sides which database they serve, and refuses one database
 // on both sides.
-func (m *Mirror) identify(ctx context.Context, source Source) (src, mir Side, err error) {
+func (m *Mirror) identify(ctx context.Context, source store.Source) (src, mir Side, err error) {
 	if src.Identity, err = identityOf(ctx, source); err != nil {
 		return src, mir, fmt.Errorf("source: %w", err)
 	}
@@ -40,20 +44,20 @@ func errSameDatabase(mir Side) error {
 
 // identityOf returns what a source tells about its database, nothing when it
 // cannot.
-func identityOf(ctx context.Context, s Source) (Identity, error) {
-	i, ok := s.(Identifier)
+func identityOf(ctx context.Context, s store.Source) (store.Identity, error) {
+	i, ok := s.(store.Identifier)
 	if !ok {
-		return Identity{}, nil
+		return store.Identity{}, nil
 	}
 	id, err := i.Identity(ctx)
 	if errors.Is(err, errors.ErrUnsupported) {
-		return Identity{}, nil
+		return store.Identity{}, nil
 	}
 	return id, err
 }
 
 // sameValue reports whether two Sources are one and the same.
-func sameValue(a, b Source) bool {
+func sameValue(a, b store.Source) bool {
 	return reflect.TypeOf(a) == reflect.TypeOf(b) && reflect.ValueOf(a).Comparable() && a == b
 }
 
@@ -71,51 +75,51 @@ func wrong(mistakes []string) error {
 
 // isMetadata reports whether a table is a metadata table, and whose: the
 // mirror's own by its name, any other one by its name and its columns.
-func (m *Mirror) isMetadata(t Table) (contextID string, own, ok bool) {
-	name := FoldName(t.Name)
-	if name == FoldName(m.names.table) || name == FoldName(MetadataTableName(m.contextID)) {
+func (m *Mirror) isMetadata(t store.Table) (contextID string, own, ok bool) {
+	name := store.FoldName(t.Name)
+	if name == store.FoldName(m.names.table) || name == store.FoldName(MetadataTableName(m.contextID)) {
 		return m.contextID, true, true
 	}
 	_, hasName := t.Column(m.names.tableColumn)
 	_, hasLSN := t.Column(m.names.lsnColumn)
-	if !strings.HasSuffix(name, metadataSuffix) || !hasName || !hasLSN {
+	if !strings.HasSuffix(name, superoffice.MetadataSuffix) || !hasName || !hasLSN {
 		return "", false, false
 	}
 	id := strings.TrimRight(t.Name, " ")
-	return id[:len(id)-len(metadataSuffix)], false, true
+	return id[:len(id)-len(superoffice.MetadataSuffix)], false, true
 }
 
 // contents is what the names of a database's tables tell about it.
 type contents struct {
-	own     *Table   // the metadata table of this mirror
-	others  []string // the metadata tables of other customers, and
-	ids     []string // their context identifiers
-	kept    string   // a metadata table that a hard reset kept
-	replica bool     // it has _ReplicationState
-	never   []string // tables that are never mirrored
-	tables  int      // without all of these that a cycle does not send
+	own     *store.Table // the metadata table of this mirror
+	others  []string     // the metadata tables of other customers, and
+	ids     []string     // their context identifiers
+	kept    string       // a metadata table that a hard reset kept
+	replica bool         // it has _ReplicationState
+	never   []string     // tables that are never mirrored
+	tables  int          // without all of these that a cycle does not send
 }
 
-func (m *Mirror) contentsOf(tables []Table, trim func(string) string) contents {
+func (m *Mirror) contentsOf(tables []store.Table, trim func(string) string) contents {
 	var c contents
 	for i, t := range tables {
 		t.Name = trim(t.Name)
 		id, own, ok := m.isMetadata(t)
-		folded := FoldName(t.Name)
-		_, never := blockedTables[folded]
+		folded := store.FoldName(t.Name)
+		_, never := superoffice.BlockedReason(folded)
 		switch {
 		case own:
 			c.own = &tables[i]
 		case ok:
-			c.others, c.ids = append(c.others, shown(tables[i].Name)), append(c.ids, id)
+			c.others, c.ids = append(c.others, text.Name(tables[i].Name)), append(c.ids, id)
 		case isKept(t.Name):
-			c.kept = shown(tables[i].Name)
-		case folded == FoldName(replicaState):
+			c.kept = text.Name(tables[i].Name)
+		case folded == store.FoldName(replicaState):
 			c.replica = true
 		default:
 			c.tables++
 			if never {
-				c.never = append(c.never, shown(tables[i].Name))
+				c.never = append(c.never, text.Name(tables[i].Name))
 			}
 		}
 	}
@@ -140,14 +144,14 @@ func (c *contents) describe(s *Side, contextID string) {
 
 // samePool reports whether two Sources that cannot tell which database they serve
 // read the same tables through one pool of connections.
-func samePool(source, mirror Source, sourceTables, mirrorTables []Table) bool {
-	pool, _ := poolLimit(source)
-	other, _ := poolLimit(mirror)
+func samePool(source, mirror store.Source, sourceTables, mirrorTables []store.Table) bool {
+	pool, _ := store.PoolLimit(source)
+	other, _ := store.PoolLimit(mirror)
 	if pool == nil || pool != other {
 		return false
 	}
-	return slices.ContainsFunc(sourceTables, func(s Table) bool {
-		return slices.ContainsFunc(mirrorTables, func(m Table) bool { return s.Schema == m.Schema && s.Name == m.Name })
+	return slices.ContainsFunc(sourceTables, func(s store.Table) bool {
+		return slices.ContainsFunc(mirrorTables, func(m store.Table) bool { return s.Schema == m.Schema && s.Name == m.Name })
 	})
 }
 
@@ -157,7 +161,7 @@ func (m *Mirror) checkSource(src, mir contents, isCopy bool) error {
 	what := ""
 	switch {
 	case src.own != nil:
-		what = "the metadata table " + shown(src.own.Name)
+		what = "the metadata table " + text.Name(src.own.Name)
 	case len(src.others) > 0:
 		return wrongDatabase("the source has the metadata table %s, so it is the mirror of another customer than %s", src.others[0], m.contextID)
 	case src.kept != "":
@@ -195,7 +199,7 @@ func lacking(side string, listed int, lacks []string) string {
 	slices.Sort(lacks)
 	some := make([]string, 0, lackingTables)
 	for _, name := range lacks[:lackingTables] {
-		some = append(some, shown(name))
+		some = append(some, text.Name(name))
 	}
 	return fmt.Sprintf("the %s lacks %d of the %d tables that the metadata table lists, such as %s: is it the right database, and may the login see all tables?",
 		side, len(lacks), listed, strings.Join(some, ", "))
@@ -209,7 +213,7 @@ func (m *Mirror) mirrorMistakes(mir contents) []string {
 		return nil
 	case len(mir.others) > 0:
 		return []string{fmt.Sprintf("the mirror has no metadata table %s, but %s: is the context identifier right?",
-			shown(m.names.table), strings.Join(mir.others, ", "))}
+			text.Name(m.names.table), strings.Join(mir.others, ", "))}
 	case len(mir.never) > 0 && !mir.replica && mir.kept == "":
 		return []string{fmt.Sprintf("the mirror has no metadata table, but tables that are never mirrored, such as %s: is it the customer's own database?",
 			strings.Join(mir.never[:min(len(mir.never), 3)], ", "))}
@@ -229,7 +233,7 @@ func (c *comparison) mistakes(md *metadata, mir contents, byName map[string]*pai
 	if chosen == nil {
 		chosen = map[string]bool{}
 		for _, p := range selected {
-			chosen[FoldName(p.name)] = p.notMirrored == ""
+			chosen[store.FoldName(p.name)] = p.notMirrored == ""
 		}
 	}
 	listed := 0
@@ -261,11 +265,11 @@ func (o *CompareOptions) named() bool {
 
 // byString finds the one pair of which a side has that name with its schema.
 func byString(byName map[string]*pair, name string) *pair {
-	folded := FoldName(name)
+	folded := store.FoldName(name)
 	var found *pair
 	for _, p := range byName {
-		for _, t := range []*Table{p.source, p.mirror} {
-			if t == nil || t.Schema == "" || FoldName(t.String()) != folded || p == found {
+		for _, t := range []*store.Table{p.source, p.mirror} {
+			if t == nil || t.Schema == "" || store.FoldName(t.String()) != folded || p == found {
 				continue
 			}
 			if found != nil {
@@ -294,7 +298,7 @@ func (c *comparison) inCommon(byName map[string]*pair, mir contents) error {
 			side = 2
 		}
 		prefix, name, ok := cutPrefix(p.name)
-		if bare[FoldName(name)] |= side; ok {
+		if bare[store.FoldName(name)] |= side; ok {
 			prefixes[prefix] = true
 		}
 	}
@@ -335,14 +339,14 @@ func (s Side) where(lead string) string {
 	var parts []string
 	for _, part := range []string{s.Server, s.Database, s.Schema} {
 		if part != "" {
-			parts = append(parts, shown(part))
+			parts = append(parts, text.Name(part))
 		}
 	}
-	text := strings.TrimSpace(shown(s.Engine) + " " + strings.Join(parts, ", "))
-	if text == "" {
+	line := strings.TrimSpace(text.Name(s.Engine) + " " + strings.Join(parts, ", "))
+	if line == "" {
 		return ""
 	}
-	return lead + text
+	return lead + line
 }
 
 // text says for people what a side is.
@@ -352,15 +356,15 @@ func (s Side) text() string {
 	case roleCustomer:
 		role = "a customer's database"
 	case roleMirror:
-		role = "the mirror of " + shown(s.ContextID)
+		role = "the mirror of " + text.Name(s.ContextID)
 	case roleReplica:
 		role = "a replica of the newer client"
 	}
-	engine := strings.TrimSpace(shown(s.Engine) + " " + shown(s.Version))
+	engine := strings.TrimSpace(text.Name(s.Engine) + " " + text.Name(s.Version))
 	var parts []string
 	for _, part := range []struct{ what, name string }{{"", engine}, {"server ", s.Server}, {"", s.Database}, {"schema ", s.Schema}} {
 		if part.name != "" {
-			parts = append(parts, part.what+shown(part.name))
+			parts = append(parts, part.what+text.Name(part.name))
 		}
 	}
 	if parts == nil {
@@ -374,10 +378,10 @@ func (s Side) text() string {
 func (m *Mirror) unknownTable(name string, known []string, loses, prefixed string) TableError {
 	e := TableError{Table: name, Closest: closestName(name, known)}
 	_, bare, _ := cutPrefix(name)
-	switch i := slices.IndexFunc(known, func(k string) bool { return FoldName(k) == FoldName(bare) }); {
+	switch i := slices.IndexFunc(known, func(k string) bool { return store.FoldName(k) == store.FoldName(bare) }); {
 	case name == allTables:
 		e.Table, e.Closest, e.Reason = "AllTables()", "", "stands for no table here: name them"
-	case FoldName(name) == FoldName(m.names.table), FoldName(bare) == FoldName(m.names.table):
+	case store.FoldName(name) == store.FoldName(m.names.table), store.FoldName(bare) == store.FoldName(m.names.table):
 		e.Closest, e.Reason = "", "is the metadata table: "+loses
 	case i >= 0 && bare != name:
 		e.Closest, e.Reason = known[i], "has a schema or a prefix: leave it out, or "+prefixed

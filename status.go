@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/so-mirror/mirror/internal/text"
+	"github.com/so-mirror/mirror/store"
 )
 
 // MirrorState is the state of a mirror as a whole.
@@ -92,7 +95,7 @@ type TableStatus struct {
 	Table  string     `json:"table"`
 	State  TableState `json:"state"`
 	Rows   int64      `json:"rows"`
-	LSN    *LSN       `json:"lsn"` // nil for NULL and for no metadata row
+	LSN    *store.LSN `json:"lsn"` // nil for NULL and for no metadata row
 	Reason string     `json:"reason,omitempty"`
 }
 
@@ -110,25 +113,25 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 	if st.State, err = stateWithout(err); err != nil {
 		return nil, wrapError(ctx, err, "status of "+m.contextID)
 	}
-	seen := map[string]bool{FoldName(m.names.table): true}
+	seen := map[string]bool{store.FoldName(m.names.table): true}
 	switch st.State {
 	case MirrorReplica:
-		seen[FoldName(replicaState)] = true
+		seen[store.FoldName(replicaState)] = true
 	case MirrorAwaitingFirstCycle:
 		if len(tables) == 0 {
 			st.Warnings = append(st.Warnings, noTables)
 		}
 	}
 	for _, t := range tables {
-		if seen[FoldName(t.Name)] {
+		if seen[store.FoldName(t.Name)] {
 			continue
 		}
 		if isKept(t.Name) {
-			st.Warnings = append(st.Warnings, fmt.Sprintf("%s is a metadata table that a hard reset kept for Undo: it can be dropped once a cycle has run", shown(t.Name)))
+			st.Warnings = append(st.Warnings, fmt.Sprintf("%s is a metadata table that a hard reset kept for Undo: it can be dropped once a cycle has run", text.Name(t.Name)))
 			continue
 		}
 		rows, err := m.store.Count(ctx, t)
-		if err != nil && !t.unreadable() {
+		if err != nil && !unreadable(t) {
 			return nil, wrapError(ctx, err, "status of "+m.contextID)
 		}
 		ts := tableStatus(md, t, rows)
@@ -146,7 +149,7 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 	if md != nil {
 		for i := range md.rows {
 			r := &md.rows[i]
-			name, folded := r.means.Name, FoldName(r.means.Name)
+			name, folded := r.means.Name, store.FoldName(r.means.Name)
 			switch {
 			case name == "" && r.table == "" || r.means.Columns != nil:
 				continue
@@ -185,12 +188,12 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 	if s := lacking("mirror", listed, absent); s != "" {
 		st.Mistakes = append(st.Mistakes, s)
 	}
-	slices.SortFunc(st.Tables, func(a, b TableStatus) int { return strings.Compare(FoldName(a.Table), FoldName(b.Table)) })
+	slices.SortFunc(st.Tables, func(a, b TableStatus) int { return strings.Compare(store.FoldName(a.Table), store.FoldName(b.Table)) })
 	return st, nil
 }
 
 // tableStatus decides the state of a table that exists.
-func tableStatus(md *metadata, t Table, rows int64) TableStatus {
+func tableStatus(md *metadata, t store.Table, rows int64) TableStatus {
 	ts := TableStatus{Table: t.Name, Rows: rows}
 	r, err := md.row(t)
 	switch {
@@ -207,9 +210,9 @@ func tableStatus(md *metadata, t Table, rows int64) TableStatus {
 		ts.State, ts.Reason = TableInvalid, r.problem+": reset it"
 	case r.lsn == nil:
 		ts.State, ts.Reason = TableInvalid, "its LSN is NULL: reset it"
-	case *r.lsn < ResendAll:
+	case *r.lsn < store.ResendAll:
 		ts.State, ts.Reason = TableInvalid, "its LSN is neither -1 nor a version: reset it"
-	case *r.lsn != ResendAll:
+	case *r.lsn != store.ResendAll:
 		ts.State = TableSynced
 	case rows > 0:
 		ts.State = TablePopulating
@@ -232,37 +235,37 @@ func (s *Status) Err() error {
 }
 
 // String returns the text that WriteText writes.
-func (s *Status) String() string { return textOf(s) }
+func (s *Status) String() string { return text.Of(s) }
 
 // WriteJSON writes the status as indented JSON.
-func (s *Status) WriteJSON(w io.Writer) error { return writeJSON(w, s) }
+func (s *Status) WriteJSON(w io.Writer) error { return text.WriteJSON(w, s) }
 
 // WriteText writes the status as aligned text.
 func (s *Status) WriteText(w io.Writer) error {
-	var g grid
-	g.row("TABLE", "STATE", "ROWS", "LSN", "")
+	var g text.Grid
+	g.Row("TABLE", "STATE", "ROWS", "LSN", "")
 	for _, t := range s.Tables {
-		g.row(t.Table, string(t.State), formatCount(t.Rows), formatLSN(t.LSN), t.Reason)
+		g.Row(t.Table, string(t.State), text.Count(t.Rows), formatLSN(t.LSN), t.Reason)
 	}
 	note := ""
 	if s.State == MirrorAwaitingFirstCycle && s.Mistakes == nil {
-		note = fmt.Sprintf(" (no table %s: the next cycle creates it and populates everything)", printable(s.MetadataTable))
+		note = fmt.Sprintf(" (no table %s: the next cycle creates it and populates everything)", text.Printable(s.MetadataTable))
 	}
 	if s.State == MirrorReplica {
 		note = " of the newer client (no LSN: its own program re-synchronizes tables)"
 	}
 	warnings := ""
 	for _, mistake := range s.Mistakes {
-		warnings += "Wrong database: " + printable(mistake) + "\n"
+		warnings += "Wrong database: " + text.Printable(mistake) + "\n"
 	}
 	for _, warning := range s.Warnings {
-		warnings += "Warning: " + printable(warning) + "\n"
+		warnings += "Warning: " + text.Printable(warning) + "\n"
 	}
-	_, err := fmt.Fprintf(w, "Mirror of %s: %s%s\n%s%s", printable(s.ContextID), printable(string(s.State)), note, warnings, g.text("  ", "lrr"))
+	_, err := fmt.Fprintf(w, "Mirror of %s: %s%s\n%s%s", text.Printable(s.ContextID), text.Printable(string(s.State)), note, warnings, g.Text("  ", "lrr"))
 	return err
 }
 
-func formatLSN(lsn *LSN) string {
+func formatLSN(lsn *store.LSN) string {
 	if lsn == nil {
 		return "-"
 	}

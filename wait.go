@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/so-mirror/mirror/internal/text"
+	"github.com/so-mirror/mirror/store"
 )
 
 // WaitState is how far a table has come after a reset.
@@ -39,7 +42,7 @@ type WaitOptions struct {
 	// Source is the customer's database. With it the expected numbers of rows
 	// are those of the source, and a lost reset is found by Report. Default:
 	// the numbers are those of the receipt.
-	Source Source
+	Source store.Source
 
 	// Report is the comparison that led to the reset: keys that had diverged
 	// and still have the same difference prove that a reset was lost.
@@ -80,9 +83,9 @@ type WaitReport struct {
 
 // WaitTable is one table of a [WaitReport].
 type WaitTable struct {
-	Table string    `json:"table"`
-	State WaitState `json:"state"`
-	LSN   *LSN      `json:"lsn"`
+	Table string     `json:"table"`
+	State WaitState  `json:"state"`
+	LSN   *store.LSN `json:"lsn"`
 
 	// Rows of Expected are there; Expected is 0 when it is not known.
 	Rows     int64 `json:"rows"`
@@ -179,7 +182,7 @@ func (o *WaitOptions) check() error {
 
 // passing reports whether an error is one that a later look may not meet.
 func passing(err error) bool {
-	return errors.Is(err, ErrConnection) || errors.Is(err, ErrLockTimeout) || errors.Is(err, ErrDeadlock) || errors.Is(err, ErrBusy)
+	return errors.Is(err, store.ErrConnection) || errors.Is(err, store.ErrLockTimeout) || errors.Is(err, store.ErrDeadlock) || errors.Is(err, store.ErrBusy)
 }
 
 // waiting is one run of Wait.
@@ -188,8 +191,8 @@ type waiting struct {
 	o      WaitOptions
 	tables []*waited
 	report *WaitReport
-	last   time.Time // when anything was last seen to change
-	source []Table   // the source's catalogue, read once a look; nil before that
+	last   time.Time     // when anything was last seen to change
+	source []store.Table // the source's catalogue, read once a look; nil before that
 
 	checked bool // the source is not another database than it should be
 }
@@ -198,14 +201,14 @@ type waiting struct {
 func (w *waiting) add(receipt *Receipt) {
 	wanted := map[string]bool{}
 	for _, name := range w.o.Tables {
-		wanted[FoldName(name)] = true
+		wanted[store.FoldName(name)] = true
 	}
 	if receipt != nil {
 		for _, rt := range receipt.Tables {
-			if len(rt.Actions) == 0 || w.o.Tables != nil && !wanted[FoldName(rt.Table)] {
+			if len(rt.Actions) == 0 || w.o.Tables != nil && !wanted[store.FoldName(rt.Table)] {
 				continue
 			}
-			delete(wanted, FoldName(rt.Table))
+			delete(wanted, store.FoldName(rt.Table))
 			w.tables = append(w.tables, &waited{
 				WaitTable: WaitTable{Table: rt.Table, State: WaitRequested, Expected: rt.Rows}, first: -1,
 				truncated: slices.Contains(rt.Actions, ActionTruncate) || slices.Contains(rt.Actions, ActionDrop),
@@ -213,8 +216,8 @@ func (w *waiting) add(receipt *Receipt) {
 		}
 	}
 	for _, name := range w.o.Tables {
-		if wanted[FoldName(name)] {
-			delete(wanted, FoldName(name))
+		if wanted[store.FoldName(name)] {
+			delete(wanted, store.FoldName(name))
 			w.tables = append(w.tables, &waited{WaitTable: WaitTable{Table: name, State: WaitRequested}, first: -1})
 		}
 	}
@@ -290,7 +293,7 @@ func (w *waiting) look(ctx context.Context) error {
 		before := t.WaitTable
 		first := t.first < 0
 		if err := w.lookAt(ctx, t, tables, md); err != nil {
-			err = fmt.Errorf("%s: %w", shown(t.Table), err)
+			err = fmt.Errorf("%s: %w", text.Name(t.Table), err)
 			if !passing(err) {
 				return err
 			}
@@ -306,9 +309,9 @@ func (w *waiting) look(ctx context.Context) error {
 
 // names refuses what is no name of a table that a cycle populates.
 func (w *waiting) names() error {
-	refused := &Error{Op: "wait", ContextID: w.m.contextID, Err: ErrTableNotFound}
+	refused := &Error{Op: "wait", ContextID: w.m.contextID, Err: store.ErrTableNotFound}
 	for _, t := range w.tables {
-		if FoldName(t.Table) == FoldName(w.m.names.table) || t.Table == allTables {
+		if store.FoldName(t.Table) == store.FoldName(w.m.names.table) || t.Table == allTables {
 			refused.Tables = append(refused.Tables, w.m.unknownTable(t.Table, nil, "no cycle populates it", ""))
 		}
 	}
@@ -323,7 +326,7 @@ func (w *waiting) known(ctx context.Context) error {
 	if w.o.Source == nil {
 		return nil
 	}
-	refused := &Error{Op: "wait", ContextID: w.m.contextID, Err: ErrTableNotFound}
+	refused := &Error{Op: "wait", ContextID: w.m.contextID, Err: store.ErrTableNotFound}
 	for _, t := range w.tables {
 		_, ok, err := w.sourceTable(ctx, t.Table)
 		if err != nil {
@@ -350,7 +353,7 @@ func (w *waiting) matching() *comparison {
 
 // checkSource refuses a source with these tables that Compare would refuse. Once
 // is enough.
-func (w *waiting) checkSource(ctx context.Context, tables []Table) error {
+func (w *waiting) checkSource(ctx context.Context, tables []store.Table) error {
 	if w.checked {
 		return nil
 	}
@@ -374,27 +377,27 @@ func (w *waiting) checkSource(ctx context.Context, tables []Table) error {
 }
 
 // sourceTable finds a table of the mirror at the source, whatever its schema.
-func (w *waiting) sourceTable(ctx context.Context, name string) (Table, bool, error) {
+func (w *waiting) sourceTable(ctx context.Context, name string) (store.Table, bool, error) {
 	if w.source == nil {
 		tables, err := w.o.Source.Tables(ctx)
 		if err != nil {
-			return Table{}, false, fmt.Errorf("source: %w", err)
+			return store.Table{}, false, fmt.Errorf("source: %w", err)
 		}
 		if err := w.checkSource(ctx, tables); err != nil {
-			return Table{}, false, err
+			return store.Table{}, false, err
 		}
 		w.source = tables
 	}
 	c := w.matching()
 	for _, t := range w.source {
-		if FoldName(c.trimPrefix(t.Name)) == FoldName(c.trimPrefix(name)) || FoldName(t.String()) == FoldName(name) {
+		if store.FoldName(c.trimPrefix(t.Name)) == store.FoldName(c.trimPrefix(name)) || store.FoldName(t.String()) == store.FoldName(name) {
 			return t, true, nil
 		}
 	}
-	return Table{}, false, nil
+	return store.Table{}, false, nil
 }
 
-func (w *waiting) lookAt(ctx context.Context, t *waited, tables []Table, md *metadata) error {
+func (w *waiting) lookAt(ctx context.Context, t *waited, tables []store.Table, md *metadata) error {
 	now := w.m.clock()
 	def, present, err := findTable(tables, t.Table)
 	if err != nil {
@@ -403,13 +406,13 @@ func (w *waiting) lookAt(ctx context.Context, t *waited, tables []Table, md *met
 	rows := int64(0)
 	if present {
 		rows, err = w.m.store.Count(ctx, def)
-		present = !errors.Is(err, ErrTableNotFound) // dropped since the catalogue was read
+		present = !errors.Is(err, store.ErrTableNotFound) // dropped since the catalogue was read
 		if err != nil && present {
 			return err
 		}
 	}
 	if !present {
-		def = Table{Name: t.Table}
+		def = store.Table{Name: t.Table}
 	}
 	if err := w.expect(ctx, t); err != nil {
 		return err
@@ -487,10 +490,10 @@ func (w *waiting) settle(ctx context.Context, t *waited) error {
 	}
 	switch {
 	case same > 0:
-		t.State, t.Proof = WaitLost, fmt.Sprintf("%d of %s that differed as before", same, formatRows(int64(checked)))
+		t.State, t.Proof = WaitLost, fmt.Sprintf("%d of %s that differed as before", same, text.Rows(int64(checked)))
 		return nil
 	case checked > 0:
-		t.Proof = formatRows(int64(checked)) + " that differed changed"
+		t.Proof = text.Rows(int64(checked)) + " that differed changed"
 		return nil
 	case !t.truncated:
 		return nil
@@ -501,7 +504,7 @@ func (w *waiting) settle(ctx context.Context, t *waited) error {
 		t.State = WaitRequested
 		return err
 	case 2*t.Rows < t.Expected:
-		t.State, t.Proof = WaitLost, fmt.Sprintf("it was emptied and has %s of %s", formatRows(t.Rows), formatCount(t.Expected))
+		t.State, t.Proof = WaitLost, fmt.Sprintf("it was emptied and has %s of %s", text.Rows(t.Rows), text.Count(t.Expected))
 	case t.Expected > 0 && t.Rows == t.Expected && (counted || w.o.Source == nil):
 		t.Proof = "it was emptied and is full again"
 	}
@@ -553,17 +556,17 @@ func (w *waiting) sameDifferences(ctx context.Context, table string) (checked, s
 }
 
 // String returns the text that WriteText writes.
-func (r *WaitReport) String() string { return textOf(r) }
+func (r *WaitReport) String() string { return text.Of(r) }
 
 // WriteJSON writes the report as indented JSON.
-func (r *WaitReport) WriteJSON(w io.Writer) error { return writeJSON(w, r) }
+func (r *WaitReport) WriteJSON(w io.Writer) error { return text.WriteJSON(w, r) }
 
 // WriteText writes the report for people.
 func (r *WaitReport) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Waiting for %s since %s, %s\n", printable(r.ContextID), r.Started.Format(time.DateTime+" MST"), Duration(r.Time.Sub(r.Started)))
-	var g grid
-	g.row("TABLE", "STATE", "ROWS", "EXPECTED", "LSN", "")
+	fmt.Fprintf(&b, "Waiting for %s since %s, %s\n", text.Printable(r.ContextID), r.Started.Format(time.DateTime+" MST"), Duration(r.Time.Sub(r.Started)))
+	var g text.Grid
+	g.Row("TABLE", "STATE", "ROWS", "EXPECTED", "LSN", "")
 	for _, t := range r.Tables {
 		note := t.Proof
 		if t.Remaining > 0 {
@@ -572,9 +575,9 @@ func (r *WaitReport) WriteText(w io.Writer) error {
 		if t.Resets > 0 {
 			note = strings.TrimPrefix(note+fmt.Sprintf("; reset again: %d", t.Resets), "; ")
 		}
-		g.row(t.Table, string(t.State), formatCount(t.Rows), dash(t.Expected), formatLSN(t.LSN), note)
+		g.Row(t.Table, string(t.State), text.Count(t.Rows), dash(t.Expected), formatLSN(t.LSN), note)
 	}
-	b.WriteString(g.text("  ", "lrrr"))
+	b.WriteString(g.Text("  ", "lrrr"))
 	state := func(s WaitState) bool {
 		return slices.ContainsFunc(r.Tables, func(t WaitTable) bool { return t.State == s })
 	}

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/cycle"
 	"github.com/so-mirror/mirror/store/memory"
 )
@@ -99,7 +100,7 @@ func (c *clockwork) after(d time.Duration, do func()) {
 
 // steps has a cycle populate contact in steps, so that each is seen: it is
 // wiped, filled with so many rows at a time, and gets its LSN last.
-func (f *follower) steps(c *clockwork, from time.Duration, lsn mirror.LSN, counts ...int) {
+func (f *follower) steps(c *clockwork, from time.Duration, lsn store.LSN, counts ...int) {
 	_, all, _ := f.store.Table("contact")
 	for i, n := range counts {
 		c.after(from+time.Duration(i)*time.Minute, func() { require.NoError(f.t, f.store.Seed(five(all[:n]...))) })
@@ -133,7 +134,7 @@ func TestWait(t *testing.T) {
 			c.after(10*time.Minute, f.cycle)
 		}, want: "populated 10 it was emptied and is full again", after: 10 * time.Minute},
 		{name: "a cycle that was running writes its LSN", truncate: true, do: func(f *follower, c *clockwork) {
-			c.after(time.Minute, func() { f.insert(f.store, mirror.Row{3, "c"}); f.lsn(int64(850)) })
+			c.after(time.Minute, func() { f.insert(f.store, store.Row{3, "c"}); f.lsn(int64(850)) })
 		}, want: "lost 1 it was emptied and has 1 row of 10", err: mirror.ErrLostReset, after: time.Minute},
 		{name: "a cycle that was running writes its LSN, and nothing was emptied", do: func(f *follower, c *clockwork) {
 			c.after(time.Minute, func() { f.lsn(int64(850)) })
@@ -160,7 +161,7 @@ func TestWait(t *testing.T) {
 		{name: "it was emptied in the middle of being filled", truncate: true, do: func(f *follower, c *clockwork) {
 			c.after(time.Minute, func() {
 				for i := range 7 {
-					f.insert(f.store, mirror.Row{i, "late"})
+					f.insert(f.store, store.Row{i, "late"})
 				}
 				f.lsn(int64(850))
 			})
@@ -190,7 +191,7 @@ func TestWait(t *testing.T) {
 		{name: "the connection is lost for a while", do: func(f *follower, c *clockwork) {
 			c.after(time.Minute, func() {
 				for n := range 8 {
-					f.store.FailAt(memory.Count, n+1, mirror.ErrConnection)
+					f.store.FailAt(memory.Count, n+1, store.ErrConnection)
 				}
 			})
 			c.after(10*time.Minute, f.cycle)
@@ -268,7 +269,7 @@ func TestWaitRefuses(t *testing.T) {
 		})
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	require.NoError(t, f.store.Seed(memory.Metadata(customer, map[string]mirror.LSN{"contact": -1})))
+	require.NoError(t, f.store.Seed(memory.Metadata(customer, map[string]store.LSN{"contact": -1})))
 	clock := &clockwork{t: t, now: noon}
 	clock.after(time.Minute, cancel)
 	report, err := newMirror(t, f.store, clock.options(mirror.Options{})).Wait(ctx, nil, &mirror.WaitOptions{Tables: []string{"Contact"}})
@@ -281,7 +282,7 @@ func TestHeal(t *testing.T) {
 		name    string
 		damage  func(f *follower, c *clockwork)
 		opts    *mirror.HealOptions
-		source  func(f *follower) mirror.Source
+		source  func(f *follower) store.Source
 		healed  bool
 		rounds  int
 		resets  int
@@ -364,7 +365,7 @@ func TestHeal(t *testing.T) {
 			for i := range 9 { // no cycle sees the -1
 				c.after(time.Duration(i+1)*10*time.Minute, func() { f.lsn(int64(2)) })
 			}
-		}, opts: &mirror.HealOptions{Rounds: 1}, rounds: 2, source: func(f *follower) mirror.Source {
+		}, opts: &mirror.HealOptions{Rounds: 1}, rounds: 2, source: func(f *follower) store.Source {
 			return reading{noTracking{f.customer}, func() { f.lsn(int64(-1)) }}
 		}, inspect: func(t *testing.T, _ *follower, h *mirror.HealReport) {
 			require.Contains(t, h.Stopped, "the LSN of contact is -1, and no cycle has populated it yet")
@@ -374,11 +375,11 @@ func TestHeal(t *testing.T) {
 			f.lsn(int64(-1))
 		}, rounds: 1, err: mirror.ErrOverdue},
 		{name: "a table that the source lacks", damage: func(f *follower, _ *clockwork) {
-			require.NoError(f.t, f.store.Seed(memory.Table{Name: "more", Columns: []string{"id int"}}, memory.Metadata(customer, map[string]mirror.LSN{"contact": 1, "person": 1, "more": 1})))
+			require.NoError(f.t, f.store.Seed(memory.Table{Name: "more", Columns: []string{"id int"}}, memory.Metadata(customer, map[string]store.LSN{"contact": 1, "person": 1, "more": 1})))
 		}, rounds: 1, inspect: func(t *testing.T, _ *follower, h *mirror.HealReport) {
 			require.Contains(t, h.Stopped, "more has a metadata row, and is not at the source")
 		}},
-		{name: "without change tracking", source: func(f *follower) mirror.Source { return noTracking{f.customer} }, damage: func(f *follower, c *clockwork) {
+		{name: "without change tracking", source: func(f *follower) store.Source { return noTracking{f.customer} }, damage: func(f *follower, c *clockwork) {
 			f.touch(f.store, "contact", 3, "tampered")
 			for i := range 6 {
 				c.after(time.Duration(i)*20*time.Minute+time.Minute, func() {
@@ -396,7 +397,7 @@ func TestHeal(t *testing.T) {
 			f := follow(t)
 			clock := &clockwork{t: t, now: noon}
 			c.damage(f, clock)
-			source := mirror.Source(f.customer)
+			source := store.Source(f.customer)
 			if c.source != nil {
 				source = c.source(f)
 			}
@@ -447,7 +448,7 @@ func TestHealRefuses(t *testing.T) {
 	require.False(t, h.Healed)
 }
 
-var _ mirror.ChangeTracker = (*cycle.Customer)(nil)
+var _ store.ChangeTracker = (*cycle.Customer)(nil)
 
 // A cycle that takes long with one table is not overdue for the next.
 func TestWaitForATableBehindALongOne(t *testing.T) {
@@ -473,7 +474,7 @@ func TestWaitForWhatTheSourceDoesNotHave(t *testing.T) {
 	clock := &clockwork{t: t, now: noon}
 	m := newMirror(t, f.store, clock.options(mirror.Options{}))
 	_, err := m.Wait(t.Context(), nil, &mirror.WaitOptions{Tables: []string{"nothing"}, Source: f.customer})
-	require.ErrorIs(t, err, mirror.ErrTableNotFound)
+	require.ErrorIs(t, err, store.ErrTableNotFound)
 	require.Equal(t, noon, clock.now, "at once")
 }
 
@@ -497,7 +498,7 @@ func TestWaitAsksWhatHasDiverged(t *testing.T) {
 		f.touch(f.customer, "contact", i, "renamed")
 	}
 	for i := range 20 {
-		f.insert(f.customer, mirror.Row{-1 - i, "new"})
+		f.insert(f.customer, store.Row{-1 - i, "new"})
 	}
 	f.touch(f.store, "contact", 9, "tampered")
 	clock := &clockwork{t: t, now: noon}
@@ -521,30 +522,30 @@ func TestWaitSaysWhyItCouldNotLook(t *testing.T) {
 	m := newMirror(t, f.store, clock.options(mirror.Options{}))
 	receipt, err := m.ResetTables(t.Context(), []string{"contact"}, nil)
 	require.NoError(t, err)
-	f.store.FailTable(memory.Count, "contact", mirror.ErrConnection)
+	f.store.FailTable(memory.Count, "contact", store.ErrConnection)
 	_, err = m.Wait(t.Context(), receipt, &mirror.WaitOptions{MaxCycles: 1})
 	require.ErrorIs(t, err, mirror.ErrOverdue)
-	require.ErrorIs(t, err, mirror.ErrConnection)
+	require.ErrorIs(t, err, store.ErrConnection)
 }
 
 // Heal touches nothing of which it is not known that it diverged.
 func TestHealLeavesTheUnknownAlone(t *testing.T) {
-	keyless := func(rows ...mirror.Row) memory.Table {
+	keyless := func(rows ...store.Row) memory.Table {
 		return memory.Table{Name: "log", Columns: []string{"what nvarchar(20)"}, Rows: rows}
 	}
-	for name, store := range map[string]*memory.Store{
-		"a table without a key":  memory.New(keyless(mirror.Row{"a"}), memory.Metadata(customer, map[string]mirror.LSN{"log": 1})),
-		"a replica":              memory.New(keyless(mirror.Row{"a"}), memory.Table{Name: "_ReplicationState", Columns: []string{"id int"}, Key: []string{"id"}}),
-		"before the first cycle": memory.New(keyless(mirror.Row{"a"})),
+	for name, st := range map[string]*memory.Store{
+		"a table without a key":  memory.New(keyless(store.Row{"a"}), memory.Metadata(customer, map[string]store.LSN{"log": 1})),
+		"a replica":              memory.New(keyless(store.Row{"a"}), memory.Table{Name: "_ReplicationState", Columns: []string{"id int"}, Key: []string{"id"}}),
+		"before the first cycle": memory.New(keyless(store.Row{"a"})),
 	} {
 		t.Run(name, func(t *testing.T) {
 			clock := &clockwork{t: t, now: noon}
-			before := dump(t, store)
-			h, err := newMirror(t, store, clock.options(mirror.Options{})).Heal(t.Context(), memory.New(keyless(mirror.Row{"a"}, mirror.Row{"b"})), nil)
+			before := dump(t, st)
+			h, err := newMirror(t, st, clock.options(mirror.Options{})).Heal(t.Context(), memory.New(keyless(store.Row{"a"}, store.Row{"b"})), nil)
 			require.NoError(t, err)
 			require.False(t, h.Healed, "%s", h)
 			require.NotEmpty(t, h.Stopped)
-			require.Equal(t, before, dump(t, store))
+			require.Equal(t, before, dump(t, st))
 		})
 	}
 	t.Run("a row that changes between any two cycles", func(t *testing.T) {

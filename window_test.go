@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/cycle"
 	"github.com/so-mirror/mirror/store/memory"
 )
@@ -14,24 +15,24 @@ import (
 // window is a store in which something else commits right before each Update:
 // what a cycle does that runs at the same time.
 type window struct {
-	mirror.Store
+	store.Store
 	before func()
 }
 
-func (w window) Update(ctx context.Context, fn func(mirror.Tx) error) error {
+func (w window) Update(ctx context.Context, fn func(store.Tx) error) error {
 	w.before()
 	return w.Store.Update(ctx, fn)
 }
 
-func five(rows ...mirror.Row) memory.Table {
+func five(rows ...store.Row) memory.Table {
 	return memory.Table{Name: "contact", Columns: []string{"contact_id int", "name nvarchar(20)"}, Key: []string{"contact_id"}, Rows: rows}
 }
 
 // A cycle begins to wipe the table between Undo's call and its transaction.
 func TestUndoSeesACycleThatJustBegan(t *testing.T) {
-	store := memory.New()
-	customer := cycle.NewCustomer("C1", memory.New(five(mirror.Row{1, "a"}, mirror.Row{2, "b"}, mirror.Row{3, "c"})))
-	task := &cycle.Task{Customer: customer, Mirror: store, BatchSize: 1}
+	st := memory.New()
+	customer := cycle.NewCustomer("C1", memory.New(five(store.Row{1, "a"}, store.Row{2, "b"}, store.Row{3, "c"})))
+	task := &cycle.Task{Customer: customer, Mirror: st, BatchSize: 1}
 	_, err := task.Run(t.Context())
 	require.NoError(t, err)
 
@@ -43,11 +44,11 @@ func TestUndoSeesACycleThatJustBegan(t *testing.T) {
 			return m.HardReset(t.Context(), &mirror.HardResetOptions{Confirm: "C1", Tables: []string{"contact"}})
 		},
 	} {
-		m, err := mirror.New("C1", store, nil)
+		m, err := mirror.New("C1", st, nil)
 		require.NoError(t, err)
 		receipt, err := reset(m)
 		require.NoError(t, err)
-		racing, err := mirror.New("C1", window{store, func() {
+		racing, err := mirror.New("C1", window{st, func() {
 			broken := *task
 			broken.FailAfterBatches = 1
 			_, err := broken.Run(t.Context())
@@ -65,29 +66,29 @@ func TestUndoSeesACycleThatJustBegan(t *testing.T) {
 
 // A cycle fills an empty table between the counting and the truncation.
 func TestUndoNeverTakesBackATruncation(t *testing.T) {
-	store := memory.New(five(), memory.Metadata("C1", map[string]mirror.LSN{"contact": 5}))
-	racing, err := mirror.New("C1", window{store, func() {
-		require.NoError(t, store.Seed(five(mirror.Row{1, "a"})))
+	st := memory.New(five(), memory.Metadata("C1", map[string]store.LSN{"contact": 5}))
+	racing, err := mirror.New("C1", window{st, func() {
+		require.NoError(t, st.Seed(five(store.Row{1, "a"})))
 	}}, nil)
 	require.NoError(t, err)
 	receipt, err := racing.ResetTables(t.Context(), []string{"contact"}, &mirror.ResetOptions{Truncate: true})
 	require.NoError(t, err)
 	require.Zero(t, receipt.Tables[0].Rows, "it was empty when it was counted")
-	m, err := mirror.New("C1", store, nil)
+	m, err := mirror.New("C1", st, nil)
 	require.NoError(t, err)
 	require.ErrorIs(t, m.Undo(t.Context(), receipt), mirror.ErrCannotUndo)
-	lsn, _ := store.LSN("C1", "contact")
-	require.Equal(t, mirror.ResendAll, lsn)
+	lsn, _ := st.LSN("C1", "contact")
+	require.Equal(t, store.ResendAll, lsn)
 }
 
 // The LSN moves between the reading and the writing of a reset.
 func TestResetSeesAnLSNThatMoved(t *testing.T) {
-	store := memory.New(five(), memory.Metadata("C1", map[string]mirror.LSN{"contact": 5}))
+	st := memory.New(five(), memory.Metadata("C1", map[string]store.LSN{"contact": 5}))
 	moved := false
-	m, err := mirror.New("C1", window{store, func() {
+	m, err := mirror.New("C1", window{st, func() {
 		if !moved {
 			moved = true
-			require.NoError(t, store.Seed(memory.Metadata("C1", map[string]mirror.LSN{"contact": 6})))
+			require.NoError(t, st.Seed(memory.Metadata("C1", map[string]store.LSN{"contact": 6})))
 		}
 	}}, nil)
 	require.NoError(t, err)
@@ -98,11 +99,11 @@ func TestResetSeesAnLSNThatMoved(t *testing.T) {
 
 func TestTablesOfOneNameInTwoSchemas(t *testing.T) {
 	inSchema := func(schema string) memory.Table {
-		tb := five(mirror.Row{1, schema})
+		tb := five(store.Row{1, schema})
 		tb.Schema = schema
 		return tb
 	}
-	store := memory.New(inSchema("crm7"), inSchema("dbo"), memory.Metadata("C1", map[string]mirror.LSN{"contact": 5}))
+	store := memory.New(inSchema("crm7"), inSchema("dbo"), memory.Metadata("C1", map[string]store.LSN{"contact": 5}))
 	m, err := mirror.New("C1", store, nil)
 	require.NoError(t, err)
 	for _, name := range []string{"contact", "dbo.contact", "crm7.contact"} {
@@ -124,40 +125,40 @@ func TestTablesOfOneNameInTwoSchemas(t *testing.T) {
 
 // A metadata row may name the schema, too.
 func TestMetadataRowWithSchema(t *testing.T) {
-	tb := five(mirror.Row{1, "a"})
+	tb := five(store.Row{1, "a"})
 	tb.Schema = "dbo"
-	store := memory.New(tb, memory.Metadata("C1", map[string]mirror.LSN{"dbo.contact": 5}))
-	m, err := mirror.New("C1", store, nil)
+	st := memory.New(tb, memory.Metadata("C1", map[string]store.LSN{"dbo.contact": 5}))
+	m, err := mirror.New("C1", st, nil)
 	require.NoError(t, err)
 	receipt, err := m.ResetTables(t.Context(), mirror.AllTables(), nil)
 	require.NoError(t, err)
 	require.Equal(t, []mirror.Action{mirror.ActionResetLSN}, receipt.Tables[0].Actions)
-	lsn, _ := store.LSN("C1", "dbo.contact")
-	require.Equal(t, mirror.ResendAll, lsn)
+	lsn, _ := st.LSN("C1", "dbo.contact")
+	require.Equal(t, store.ResendAll, lsn)
 	require.NoError(t, m.Undo(t.Context(), receipt))
-	lsn, _ = store.LSN("C1", "dbo.contact")
+	lsn, _ = st.LSN("C1", "dbo.contact")
 	require.EqualValues(t, 5, lsn)
 }
 
 // The rows are counted while the table is empty, and a cycle fills it before the
 // LSN is read: the receipt has the rows of its LSN.
 func TestUndoOfAnOldCount(t *testing.T) {
-	store := memory.New()
-	source := cycle.NewCustomer("C1", memory.New(five(mirror.Row{1, "a"}, mirror.Row{2, "b"})))
-	task := &cycle.Task{Customer: source, Mirror: store}
+	st := memory.New()
+	source := cycle.NewCustomer("C1", memory.New(five(store.Row{1, "a"}, store.Row{2, "b"})))
+	task := &cycle.Task{Customer: source, Mirror: st}
 	run := func() {
 		_, err := task.Run(t.Context())
 		require.NoError(t, err)
 	}
 	run()
-	m, err := mirror.New("C1", store, nil)
+	m, err := mirror.New("C1", st, nil)
 	require.NoError(t, err)
 	truncate := func() {
 		_, err := m.ResetTables(t.Context(), []string{"contact"}, &mirror.ResetOptions{Truncate: true})
 		require.NoError(t, err)
 	}
 	truncate()
-	racing, err := mirror.New("C1", window{store, run}, nil)
+	racing, err := mirror.New("C1", window{st, run}, nil)
 	require.NoError(t, err)
 	receipt, err := racing.ResetTables(t.Context(), []string{"contact"}, nil)
 	require.NoError(t, err)

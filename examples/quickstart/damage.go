@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // work changes rows at the customer after the last cycle: the mirror lags, and
@@ -15,14 +15,14 @@ func (d *demo) work(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	i := slices.IndexFunc(list, func(t mirror.Table) bool { return t.Name == "document" })
+	i := slices.IndexFunc(list, func(t store.Table) bool { return t.Name == "document" })
 	keys, err := d.keys(ctx, list[i], 30)
 	if err != nil {
 		return err
 	}
-	err = d.customer.Update(ctx, func(tx mirror.Tx) error {
+	err = d.customer.Update(ctx, func(tx store.Tx) error {
 		for _, key := range keys {
-			if _, err := tx.Set(ctx, list[i], key, []mirror.Cell{{Column: "name", Value: "Renamed.docx"}}); err != nil {
+			if _, err := tx.Set(ctx, list[i], key, []store.Cell{{Column: "name", Value: "Renamed.docx"}}); err != nil {
 				return err
 			}
 		}
@@ -35,7 +35,7 @@ func (d *demo) work(ctx context.Context) error {
 // damage breaks the mirror in each of the ways that Compare can tell.
 func (d *demo) damage(ctx context.Context) error {
 	d.out.status("damaging the mirror")
-	tables := map[string]mirror.Table{}
+	tables := map[string]store.Table{}
 	list, err := d.mirrorStore.Tables(ctx)
 	if err != nil {
 		return err
@@ -59,14 +59,14 @@ func (d *demo) damage(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = d.mirrorStore.Update(ctx, func(tx mirror.Tx) error {
+	err = d.mirrorStore.Update(ctx, func(tx store.Tx) error {
 		for _, key := range lost {
 			if _, err := tx.Delete(ctx, tables["contact"], key); err != nil {
 				return err
 			}
 		}
 		for _, key := range stale {
-			if _, err := tx.Set(ctx, tables["person"], key, []mirror.Cell{{Column: "title", Value: "Trainee"}}); err != nil {
+			if _, err := tx.Set(ctx, tables["person"], key, []store.Cell{{Column: "title", Value: "Trainee"}}); err != nil {
 				return err
 			}
 		}
@@ -90,16 +90,16 @@ func (d *demo) damage(ctx context.Context) error {
 }
 
 // keys returns the keys of every nth row.
-func (d *demo) keys(ctx context.Context, t mirror.Table, n int) ([][]mirror.Cell, error) {
-	var keys [][]mirror.Cell
+func (d *demo) keys(ctx context.Context, t store.Table, n int) ([][]store.Cell, error) {
+	var keys [][]store.Cell
 	i := 0
-	for batch, err := range d.mirrorStore.Rows(ctx, mirror.Query{Table: t, Columns: t.Key, Key: t.Key}) {
+	for batch, err := range d.mirrorStore.Rows(ctx, store.Query{Table: t, Columns: t.Key, Key: t.Key}) {
 		if err != nil {
 			return nil, err
 		}
 		for _, row := range batch {
 			if i%n == n/2 {
-				keys = append(keys, []mirror.Cell{{Column: t.Key[0], Value: row[0]}})
+				keys = append(keys, []store.Cell{{Column: t.Key[0], Value: row[0]}})
 			}
 			i++
 		}
@@ -107,9 +107,9 @@ func (d *demo) keys(ctx context.Context, t mirror.Table, n int) ([][]mirror.Cell
 	return keys, nil
 }
 
-func (d *demo) all(ctx context.Context, t mirror.Table) ([]mirror.Row, error) {
-	var rows []mirror.Row
-	for batch, err := range d.mirrorStore.Rows(ctx, mirror.Query{Table: t, Key: t.Key}) {
+func (d *demo) all(ctx context.Context, t store.Table) ([]store.Row, error) {
+	var rows []store.Row
+	for batch, err := range d.mirrorStore.Rows(ctx, store.Query{Table: t, Key: t.Key}) {
 		if err != nil {
 			return nil, err
 		}
@@ -121,25 +121,25 @@ func (d *demo) all(ctx context.Context, t mirror.Table) ([]mirror.Row, error) {
 }
 
 // insertCopy inserts a copy of the last row under the next key.
-func insertCopy(ctx context.Context, tx mirror.Tx, t mirror.Table, rows []mirror.Row) error {
+func insertCopy(ctx context.Context, tx store.Tx, t store.Table, rows []store.Row) error {
 	if len(rows) == 0 {
 		return fmt.Errorf("table %s is empty", t)
 	}
 	row := rows[len(rows)-1].Clone()
 	row[0] = row[0].(int64) + 1
-	return tx.Insert(ctx, t, t.ColumnNames(), []mirror.Row{row})
+	return tx.Insert(ctx, t, t.ColumnNames(), []store.Row{row})
 }
 
 // changeColumn makes the table anew with a longer name column.
-func changeColumn(ctx context.Context, tx mirror.Tx, t mirror.Table, rows []mirror.Row) error {
+func changeColumn(ctx context.Context, tx store.Tx, t store.Table, rows []store.Row) error {
 	if err := tx.Drop(ctx, t); err != nil {
 		return err
 	}
 	changed := t
-	changed.Columns = append([]mirror.Column(nil), t.Columns...)
+	changed.Columns = append([]store.Column(nil), t.Columns...)
 	for i, c := range changed.Columns {
 		if c.Name == "name" {
-			changed.Columns[i].Type = mirror.MustType("nvarchar(500)")
+			changed.Columns[i].Type = store.MustType("nvarchar(500)")
 		}
 	}
 	if err := tx.Create(ctx, changed); err != nil {

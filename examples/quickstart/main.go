@@ -20,6 +20,7 @@ import (
 
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/internal/crm"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/cycle"
 	"github.com/so-mirror/mirror/store/sqlite"
 )
@@ -103,7 +104,7 @@ type demo struct {
 	asJSON bool
 	keep   bool
 
-	mirrorStore mirror.Store
+	mirrorStore store.Store
 	customer    *cycle.Customer
 	mirror      *mirror.Mirror
 }

@@ -13,8 +13,8 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/internal/crm"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/sqlite"
 )
 
@@ -47,7 +47,7 @@ func fingerprint() string {
 	return fmt.Sprintf("%08x", h.Sum32())
 }
 
-func contactTable() mirror.Table {
+func contactTable() store.Table {
 	t, ok := crm.Table("contact")
 	if !ok {
 		panic("package crm has no table contact")
@@ -215,7 +215,7 @@ func (d data) generate(ctx context.Context, path string, rows int) error {
 	}
 	return scratch(ctx, path, func(st *sqlite.Store, db *sqlx.DB) error {
 		t := contactTable()
-		if err := st.Update(ctx, func(tx mirror.Tx) error { return tx.Create(ctx, t) }); err != nil {
+		if err := st.Update(ctx, func(tx store.Tx) error { return tx.Create(ctx, t) }); err != nil {
 			return err
 		}
 		if _, err := db.ExecContext(ctx, "ATTACH ? AS base", base); err != nil {
@@ -237,7 +237,7 @@ func (d data) generate(ctx context.Context, path string, rows int) error {
 
 // shifted returns the statement that copies contacts under keys that are greater
 // by shift.
-func shifted(t mirror.Table, to, from string, shift int) string {
+func shifted(t store.Table, to, from string, shift int) string {
 	names := quotedColumns(t)
 	values := slices.Clone(names)
 	values[0] = fmt.Sprintf("%s + %d", names[0], shift)
@@ -245,7 +245,7 @@ func shifted(t mirror.Table, to, from string, shift int) string {
 		to, strings.Join(names, ", "), strings.Join(values, ", "), from, names[0])
 }
 
-func quotedColumns(t mirror.Table) []string {
+func quotedColumns(t store.Table) []string {
 	names := t.ColumnNames()
 	for i, name := range names {
 		names[i] = `"` + name + `"`

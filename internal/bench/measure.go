@@ -19,6 +19,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/sqlite"
 )
 
@@ -96,7 +97,7 @@ func measureFiles(ctx context.Context, t task, r *result) error {
 }
 
 // compare runs Compare and returns how many rows are changed.
-func compare(ctx context.Context, source mirror.Source, mirrored mirror.Store, opts *mirror.CompareOptions, rows int) (int64, error) {
+func compare(ctx context.Context, source store.Source, mirrored store.Store, opts *mirror.CompareOptions, rows int) (int64, error) {
 	m, err := mirror.New("Cust10195", mirrored, nil)
 	if err != nil {
 		return 0, err
@@ -135,7 +136,7 @@ func contactQuery() string {
 	t := contactTable()
 	names := quotedColumns(t)
 	for i, c := range t.Columns {
-		if c.Type.Kind() == mirror.KindTime {
+		if c.Type.Kind() == store.KindTime {
 			names[i] = "+" + names[i]
 		}
 	}

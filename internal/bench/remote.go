@@ -17,6 +17,7 @@ import (
 
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/internal/crm"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/mssql"
 )
 
@@ -152,7 +153,7 @@ func (b *bench) fillRemote(ctx context.Context, name string, rows int) error {
 		}
 	}
 	t.Schema = mirrorSchema
-	if err := source.Update(ctx, func(tx mirror.Tx) error { return tx.Create(ctx, t) }); err != nil {
+	if err := source.Update(ctx, func(tx store.Tx) error { return tx.Create(ctx, t) }); err != nil {
 		return err
 	}
 	if _, err := db.ExecContext(ctx, shifted(t, to, from, 0)); err != nil {

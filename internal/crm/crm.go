@@ -14,7 +14,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // Options say how much data there is. The zero value of each field is its
@@ -67,11 +67,11 @@ var sizes = map[string]size{
 }
 
 // Rows returns the number of rows of a table, whose name is found as
-// [mirror.FoldName] folds names. It is 0 for a table that is not in Tables.
+// [store.FoldName] folds names. It is 0 for a table that is not in Tables.
 func (o Options) Rows(table string) int {
-	name := mirror.FoldName(table)
+	name := store.FoldName(table)
 	for t, n := range o.Counts {
-		if mirror.FoldName(t) == name {
+		if store.FoldName(t) == name {
 			return max(n, 0)
 		}
 	}
@@ -102,7 +102,7 @@ type schemaColumn struct {
 }
 
 type schema struct {
-	tables  []mirror.Table
+	tables  []store.Table
 	columns map[string]map[string]schemaColumn // by folded names
 }
 
@@ -115,14 +115,14 @@ func parseSchema() schema {
 	for _, line := range lines[1:] {
 		f := strings.Split(line, "\t")
 		table, column, soType, sqlType, null, pk := f[0], f[2], f[3], f[4], f[5] == "1", f[6] == "1"
-		folded := mirror.FoldName(table)
+		folded := store.FoldName(table)
 		if s.columns[folded] == nil {
 			s.columns[folded] = map[string]schemaColumn{}
-			s.tables = append(s.tables, mirror.Table{Name: table})
+			s.tables = append(s.tables, store.Table{Name: table})
 		}
-		s.columns[folded][mirror.FoldName(column)] = schemaColumn{name: column, soType: soType, key: pk}
+		s.columns[folded][store.FoldName(column)] = schemaColumn{name: column, soType: soType, key: pk}
 		t := &s.tables[len(s.tables)-1]
-		t.Columns = append(t.Columns, mirror.Column{Name: column, Type: mirror.MustType(sqlType), Nullable: null})
+		t.Columns = append(t.Columns, store.Column{Name: column, Type: store.MustType(sqlType), Nullable: null})
 		if pk {
 			t.Key = append(t.Key, column)
 		}
@@ -132,7 +132,7 @@ func parseSchema() schema {
 
 // Tables returns all tables, contact first, in the vendor's spelling and
 // without a schema prefix. The caller may change what it gets.
-func Tables() []mirror.Table {
+func Tables() []store.Table {
 	tables := slices.Clone(parsedSchema().tables)
 	for i := range tables {
 		tables[i].Columns = slices.Clone(tables[i].Columns)
@@ -141,24 +141,24 @@ func Tables() []mirror.Table {
 	return tables
 }
 
-// Table returns the table of that name, found as [mirror.FoldName] folds names.
-func Table(name string) (mirror.Table, bool) {
+// Table returns the table of that name, found as [store.FoldName] folds names.
+func Table(name string) (store.Table, bool) {
 	for _, t := range Tables() {
-		if mirror.FoldName(t.Name) == mirror.FoldName(name) {
+		if store.FoldName(t.Name) == store.FoldName(name) {
 			return t, true
 		}
 	}
-	return mirror.Table{}, false
+	return store.Table{}, false
 }
 
 // Rows yields all rows of t in the order of their numbers, which is the order
 // of their keys. A row is the caller's to keep. See [NewGenerator] for t.
-func Rows(t mirror.Table, opts Options) iter.Seq[mirror.Row] {
+func Rows(t store.Table, opts Options) iter.Seq[store.Row] {
 	return NewGenerator(t, opts).All()
 }
 
 // Row returns row i of t, counted from 0. Use a [Generator] for many rows.
-func Row(t mirror.Table, i int, opts Options) mirror.Row {
+func Row(t store.Table, i int, opts Options) store.Row {
 	return NewGenerator(t, opts).Row(i)
 }
 
@@ -171,22 +171,22 @@ const (
 // Load creates the named tables in store and inserts their rows, one Update
 // for each table. No names means all tables. It holds one chunk of rows in
 // memory, about 1 MB. A name that is not in Tables is
-// [mirror.ErrTableNotFound], and nothing is created.
-func Load(ctx context.Context, store mirror.Store, opts Options, names ...string) error {
+// [store.ErrTableNotFound], and nothing is created.
+func Load(ctx context.Context, st store.Store, opts Options, names ...string) error {
 	tables := Tables()
 	if len(names) > 0 {
 		tables = tables[:0]
 		for _, name := range names {
 			t, ok := Table(name)
 			if !ok {
-				return fmt.Errorf("load table %q: %w", name, mirror.ErrTableNotFound)
+				return fmt.Errorf("load table %q: %w", name, store.ErrTableNotFound)
 			}
 			tables = append(tables, t)
 		}
 	}
 	for _, t := range tables {
 		t.Schema = opts.Schema
-		err := store.Update(ctx, func(tx mirror.Tx) error { return fill(ctx, tx, t, opts) })
+		err := st.Update(ctx, func(tx store.Tx) error { return fill(ctx, tx, t, opts) })
 		if cerr := ctx.Err(); cerr != nil && errors.Is(err, cerr) {
 			return cerr
 		}
@@ -197,12 +197,12 @@ func Load(ctx context.Context, store mirror.Store, opts Options, names ...string
 	return nil
 }
 
-func fill(ctx context.Context, tx mirror.Tx, t mirror.Table, opts Options) error {
+func fill(ctx context.Context, tx store.Tx, t store.Table, opts Options) error {
 	if err := tx.Create(ctx, t); err != nil {
 		return err
 	}
 	columns := t.ColumnNames()
-	var chunk []mirror.Row
+	var chunk []store.Row
 	size := 0
 	insert := func() error {
 		if len(chunk) == 0 {
@@ -224,7 +224,7 @@ func fill(ctx context.Context, tx mirror.Tx, t mirror.Table, opts Options) error
 	return insert()
 }
 
-func rowSize(row mirror.Row) int {
+func rowSize(row store.Row) int {
 	n := 8 * len(row)
 	for _, v := range row {
 		switch x := v.(type) {

@@ -19,13 +19,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/internal/crm"
+	"github.com/so-mirror/mirror/store"
 )
 
 var update = flag.Bool("update", false, "write testdata/rows.golden")
 
-func table(t testing.TB, name string) mirror.Table {
+func table(t testing.TB, name string) store.Table {
 	t.Helper()
 	tab, ok := crm.Table(name)
 	require.True(t, ok, name)
@@ -50,10 +50,10 @@ func TestTables(t *testing.T) {
 		require.Equal(t, "saleHist", tab.Name)
 		c, ok := table(t, "contact").Column("deleteddate")
 		require.True(t, ok)
-		require.Equal(t, mirror.Column{Name: "DeletedDate", Type: mirror.MustType("datetime"), Nullable: true}, c)
+		require.Equal(t, store.Column{Name: "DeletedDate", Type: store.MustType("datetime"), Nullable: true}, c)
 		require.Equal(t, []string{"Category_id"}, table(t, "category").Key)
 		c, _ = table(t, "binaryobject").Column("binaryData")
-		require.Equal(t, mirror.MustType("varbinary(max)"), c.Type)
+		require.Equal(t, store.MustType("varbinary(max)"), c.Type)
 	})
 	t.Run("the caller owns what it gets", func(t *testing.T) {
 		tables[0].Columns[0].Name = "changed"
@@ -206,7 +206,7 @@ func TestValuesAreNormal(t *testing.T) {
 						require.True(t, c.Nullable, "%s of row %d", c.Name, i)
 						continue
 					}
-					n, err := mirror.Normalize(c.Type, v)
+					n, err := store.Normalize(c.Type, v)
 					require.NoError(t, err, "%s of row %d", c.Name, i)
 					if !same(v, n) {
 						require.Equal(t, n, v, "%s of row %d", c.Name, i)
@@ -344,7 +344,7 @@ func column(t *testing.T, name, col string, opts crm.Options) iter.Seq[driver.Va
 	tab := table(t, name)
 	c, ok := tab.Column(col)
 	require.True(t, ok, "%s.%s", name, col)
-	tab.Columns = []mirror.Column{c}
+	tab.Columns = []store.Column{c}
 	return func(yield func(driver.Value) bool) {
 		for row := range crm.Rows(tab, opts) {
 			if !yield(row[0]) {
@@ -521,23 +521,23 @@ func btoi(b bool) int {
 
 func TestOtherTables(t *testing.T) {
 	t.Run("shorter text", func(t *testing.T) {
-		short := mirror.Table{Name: "contact", Columns: []mirror.Column{{Name: "name", Type: mirror.MustType("nvarchar(5)")}}}
+		short := store.Table{Name: "contact", Columns: []store.Column{{Name: "name", Type: store.MustType("nvarchar(5)")}}}
 		for row := range crm.Rows(short, crm.Options{}) {
-			n, err := mirror.Normalize(short.Columns[0].Type, row[0])
+			n, err := store.Normalize(short.Columns[0].Type, row[0])
 			require.NoError(t, err)
 			require.Equal(t, n, row[0])
 		}
 	})
 	t.Run("unknown columns", func(t *testing.T) {
-		tab := mirror.Table{Name: "y_car"}
+		tab := store.Table{Name: "y_car"}
 		for _, s := range []string{"smallint", "int", "bigint", "float", "nvarchar(1)", "varbinary(10)", "datetime", "datetime2(3)"} {
-			tab.Columns = append(tab.Columns, mirror.Column{Name: "x_" + s, Type: mirror.MustType(s), Nullable: true})
+			tab.Columns = append(tab.Columns, store.Column{Name: "x_" + s, Type: store.MustType(s), Nullable: true})
 		}
 		n := 0
 		for row := range crm.Rows(tab, crm.Options{Counts: map[string]int{"y_car": 300}}) {
 			n++
 			for i, v := range row {
-				want, err := mirror.Normalize(tab.Columns[i].Type, v)
+				want, err := store.Normalize(tab.Columns[i].Type, v)
 				require.NoError(t, err)
 				require.Equal(t, want, v)
 			}
@@ -546,7 +546,7 @@ func TestOtherTables(t *testing.T) {
 	})
 	for _, typ := range []string{"decimal(9,2)", "datetime2(2)", "tinyint"} {
 		t.Run("no values of "+typ, func(t *testing.T) {
-			tab := mirror.Table{Name: "contact", Columns: []mirror.Column{{Name: "x", Type: mirror.MustType(typ)}}}
+			tab := store.Table{Name: "contact", Columns: []store.Column{{Name: "x", Type: store.MustType(typ)}}}
 			require.Panics(t, func() { crm.NewGenerator(tab, crm.Options{}) })
 		})
 	}
@@ -554,9 +554,9 @@ func TestOtherTables(t *testing.T) {
 
 // recorder is a Store that keeps what Load writes.
 type recorder struct {
-	mirror.Store
-	created []mirror.Table
-	chunks  map[string][][]mirror.Row // kept, not copied
+	store.Store
+	created []store.Table
+	chunks  map[string][][]store.Row // kept, not copied
 	updates int
 	chunk   int // most rows of one Insert
 	bytes   int // most bytes of binaryData of one Insert
@@ -564,24 +564,24 @@ type recorder struct {
 	before  func()
 }
 
-func (r *recorder) Update(_ context.Context, fn func(mirror.Tx) error) error {
+func (r *recorder) Update(_ context.Context, fn func(store.Tx) error) error {
 	r.updates++
 	return fn(recorderTx{r: r})
 }
 
-func (r *recorder) rows(table string) []mirror.Row { return slices.Concat(r.chunks[table]...) }
+func (r *recorder) rows(table string) []store.Row { return slices.Concat(r.chunks[table]...) }
 
 type recorderTx struct {
-	mirror.Tx
+	store.Tx
 	r *recorder
 }
 
-func (tx recorderTx) Create(_ context.Context, t mirror.Table) error {
+func (tx recorderTx) Create(_ context.Context, t store.Table) error {
 	tx.r.created = append(tx.r.created, t)
 	return nil
 }
 
-func (tx recorderTx) Insert(ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+func (tx recorderTx) Insert(ctx context.Context, t store.Table, columns []string, rows []store.Row) error {
 	if tx.r.before != nil {
 		tx.r.before()
 	}
@@ -609,7 +609,7 @@ func (tx recorderTx) Insert(ctx context.Context, t mirror.Table, columns []strin
 
 func TestLoad(t *testing.T) {
 	opts := crm.Options{Contacts: 1234, Schema: "crm7", Counts: map[string]int{"binaryobject": 2000}}
-	newRecorder := func() *recorder { return &recorder{chunks: map[string][][]mirror.Row{}} }
+	newRecorder := func() *recorder { return &recorder{chunks: map[string][][]store.Row{}} }
 
 	t.Run("all tables", func(t *testing.T) {
 		r := newRecorder()
@@ -642,7 +642,7 @@ func TestLoad(t *testing.T) {
 	})
 	t.Run("unknown table", func(t *testing.T) {
 		r := newRecorder()
-		require.ErrorIs(t, crm.Load(t.Context(), r, opts, "contact", "nope"), mirror.ErrTableNotFound)
+		require.ErrorIs(t, crm.Load(t.Context(), r, opts, "contact", "nope"), store.ErrTableNotFound)
 		require.Zero(t, r.updates)
 	})
 	t.Run("failed insert", func(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"iter"
 	"math/bits"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // Generator makes the rows of one table. It is safe for concurrent use.
@@ -30,7 +30,7 @@ type maker func(i int, d dice) any
 // that is not in Tables gets values by its type. It panics on a type that is
 // none of smallint, int, bigint, float, nvarchar, varbinary, datetime and
 // datetime2(3) or finer.
-func NewGenerator(t mirror.Table, opts Options) *Generator {
+func NewGenerator(t store.Table, opts Options) *Generator {
 	p := newPlanner(t.Name, opts)
 	g := &Generator{rows: opts.Rows(t.Name), columns: make([]columnPlan, len(t.Columns))}
 	for i, c := range t.Columns {
@@ -45,8 +45,8 @@ func (g *Generator) Len() int { return g.rows }
 // Row returns row i, counted from 0, in time that does not depend on i. It is
 // the caller's to keep. An i of Len or more is a row that the table does not
 // have, with a key that it does not have.
-func (g *Generator) Row(i int) mirror.Row {
-	row := make(mirror.Row, len(g.columns))
+func (g *Generator) Row(i int) store.Row {
+	row := make(store.Row, len(g.columns))
 	for j := range g.columns {
 		c := &g.columns[j]
 		d := rowDice(c.seed, i)
@@ -59,8 +59,8 @@ func (g *Generator) Row(i int) mirror.Row {
 }
 
 // All yields all rows, Row(0) first.
-func (g *Generator) All() iter.Seq[mirror.Row] {
-	return func(yield func(mirror.Row) bool) {
+func (g *Generator) All() iter.Seq[store.Row] {
+	return func(yield func(store.Row) bool) {
 		for i := range g.rows {
 			if !yield(g.Row(i)) {
 				return
@@ -173,7 +173,7 @@ type planner struct {
 }
 
 func newPlanner(table string, opts Options) *planner {
-	folded := mirror.FoldName(table)
+	folded := store.FoldName(table)
 	return &planner{opts: opts, table: folded, schema: parsedSchema().columns[folded]}
 }
 
@@ -190,8 +190,8 @@ func (p *planner) keys(table string) keys {
 	}
 }
 
-func (p *planner) plan(c mirror.Column) columnPlan {
-	name := mirror.FoldName(c.Name)
+func (p *planner) plan(c store.Column) columnPlan {
+	name := store.FoldName(c.Name)
 	plan := columnPlan{seed: p.seed(p.table, name)}
 	known := p.schema[name]
 	if known.key {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // nullShare returns how many of 256 values of a nullable column are NULL.
@@ -88,13 +88,13 @@ func (p *planner) target(column string) string {
 // isNull returns what tells whether a nullable column of Tables is NULL in
 // row i.
 func (p *planner) isNull(column string) func(i int) bool {
-	folded := mirror.FoldName(column)
+	folded := store.FoldName(column)
 	seed, nulls := p.seed(p.table, folded), nullShare(p.table, folded, p.schema[folded].soType)
 	return func(i int) bool { return rowDice(seed, i).null(nulls) }
 }
 
 // integer chooses the maker of a column of integers.
-func (p *planner) integer(column, soType string, c mirror.Column, seed uint64) maker {
+func (p *planner) integer(column, soType string, c store.Column, seed uint64) maker {
 	if p.table == "country" {
 		if m := countryNumber(column); m != nil {
 			return m

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"unicode/utf8"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // writer makes the text of row i, before it is fitted to its column.
@@ -15,7 +15,7 @@ type writer func(i int, d dice) string
 // text chooses the maker of a column of text of at most length UTF-16 units.
 func (p *planner) text(column string, length int, seed uint64) maker {
 	if w, people := p.prose(column); w != nil {
-		if people && length < mirror.MaxLength {
+		if people && length < store.MaxLength {
 			return spiced(w, length, seed)
 		}
 		return func(i int, d dice) any { return fit(w(i, d), length) }

@@ -15,10 +15,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // compare compares source with the store and demands that the counts add up.
-func (t *env) compare(source mirror.Source, opts *mirror.CompareOptions) *mirror.Report {
+func (t *env) compare(source store.Source, opts *mirror.CompareOptions) *mirror.Report {
 	t.Helper()
 	r, err := t.mirror(nil).Compare(t.Context(), source, opts)
 	require.NoError(t, err)
@@ -53,17 +54,17 @@ func steps(p *mirror.Plan) map[string]mirror.Step {
 }
 
 func compareScenarios() []scenario {
-	keyless := func(rows ...mirror.Row) table {
-		return table{name: "log", columns: []mirror.Column{col("what", "nvarchar(20)"), col("weight", "float")}, rows: rows}
+	keyless := func(rows ...store.Row) table {
+		return table{name: "log", columns: []store.Column{col("what", "nvarchar(20)"), col("weight", "float")}, rows: rows}
 	}
-	loose := func(rows ...mirror.Row) table { // contact as a mirror that lost its key
+	loose := func(rows ...store.Row) table { // contact as a mirror that lost its key
 		tb := contact(rows...)
 		tb.key = nil
 		return tb
 	}
 	list := []scenario{
 		{name: "identical", run: func(t *env) {
-			rows := []mirror.Row{{1, "Ærlig AS", day}, {2, "", nil}, {3, nil, day}}
+			rows := []store.Row{{1, "Ærlig AS", day}, {2, "", nil}, {3, nil, day}}
 			t.load(t.store, contact(rows...), person(), metadata("contact", 5, "person", 5))
 			r := t.compare(t.source(contact(rows...), person()), nil)
 			require.True(t, r.Identical())
@@ -74,10 +75,10 @@ func compareScenarios() []scenario {
 			require.Equal(t, []string{"contact_id"}, r.Table("contact").Key)
 		}},
 		{name: "missing, extra and changed rows", run: func(t *env) {
-			t.load(t.store, contact(mirror.Row{2, "b", day}, mirror.Row{3, "c", day}, mirror.Row{4, "", nil}, mirror.Row{9, "x", nil}),
+			t.load(t.store, contact(store.Row{2, "b", day}, store.Row{3, "c", day}, store.Row{4, "", nil}, store.Row{9, "x", nil}),
 				metadata("contact", 5))
-			r := t.compare(t.source(contact(mirror.Row{1, "a", nil}, mirror.Row{2, "B", day}, mirror.Row{3, "c", day},
-				mirror.Row{4, nil, day}, mirror.Row{5, "e", nil})), nil)
+			r := t.compare(t.source(contact(store.Row{1, "a", nil}, store.Row{2, "B", day}, store.Row{3, "c", day},
+				store.Row{4, nil, day}, store.Row{5, "e", nil})), nil)
 			tr := r.Table("contact")
 			require.Equal(t, mirror.VerdictDifferent, tr.Verdict)
 			require.Equal(t, counts{missing: 2, extra: 1, changed: 2}, countsOf(tr))
@@ -94,10 +95,10 @@ func compareScenarios() []scenario {
 			}
 		}},
 		{name: "every row differs across batches", run: func(t *env) {
-			var a, b []mirror.Row
+			var a, b []store.Row
 			for i := range 1500 {
-				a = append(a, mirror.Row{i, fmt.Sprint("a", i), day})
-				b = append(b, mirror.Row{i, fmt.Sprint("b", i), day})
+				a = append(a, store.Row{i, fmt.Sprint("a", i), day})
+				b = append(b, store.Row{i, fmt.Sprint("b", i), day})
 			}
 			t.load(t.store, contact(b...))
 			tr := t.compare(t.source(contact(a...)), nil).Table("contact")
@@ -107,18 +108,18 @@ func compareScenarios() []scenario {
 			require.Empty(t, t.compare(t.source(contact(a...)), &mirror.CompareOptions{MaxSamples: -1}).Table("contact").Samples)
 		}},
 		{name: "one side is empty", run: func(t *env) {
-			t.load(t.store, contact(), person(mirror.Row{1, "A"}))
-			r := t.compare(t.source(contact(mirror.Row{1, "a", nil}), person()), nil)
+			t.load(t.store, contact(), person(store.Row{1, "A"}))
+			r := t.compare(t.source(contact(store.Row{1, "a", nil}), person()), nil)
 			require.Equal(t, counts{missing: 1}, countsOf(r.Table("contact")))
 			require.Equal(t, counts{extra: 1}, countsOf(r.Table("person")))
 		}},
 		{name: "tables that one side lacks", run: func(t *env) {
-			t.load(t.store, contact(), table{name: "own_notes", columns: []mirror.Column{notNull("id", "int")}, rows: []mirror.Row{{1}}},
+			t.load(t.store, contact(), table{name: "own_notes", columns: []store.Column{notNull("id", "int")}, rows: []store.Row{{1}}},
 				metadata("contact", 5, "person", 6, "own_notes", 7))
-			sale := table{name: "sale", columns: []mirror.Column{notNull("sale_id", "int")}, rows: []mirror.Row{{1}, {2}}}
-			blocked := table{name: "Registry", columns: []mirror.Column{notNull("id", "int")}}
-			skipped := table{name: "email", columns: []mirror.Column{notNull("id", "int")}}
-			r := t.compare(t.source(contact(), person(mirror.Row{1, "A"}), sale, blocked, skipped), &mirror.CompareOptions{SkipTables: []string{"EMAIL"}})
+			sale := table{name: "sale", columns: []store.Column{notNull("sale_id", "int")}, rows: []store.Row{{1}, {2}}}
+			blocked := table{name: "Registry", columns: []store.Column{notNull("id", "int")}}
+			skipped := table{name: "email", columns: []store.Column{notNull("id", "int")}}
+			r := t.compare(t.source(contact(), person(store.Row{1, "A"}), sale, blocked, skipped), &mirror.CompareOptions{SkipTables: []string{"EMAIL"}})
 			require.Equal(t, map[string]mirror.Verdict{
 				"contact": mirror.VerdictIdentical, "person": mirror.VerdictMissing, "sale": mirror.VerdictMissing,
 				"own_notes": mirror.VerdictExtra, "Registry": mirror.VerdictNotMirrored, "email": mirror.VerdictNotMirrored,
@@ -131,15 +132,15 @@ func compareScenarios() []scenario {
 		}},
 		{name: "named tables", run: func(t *env) {
 			t.load(t.store, contact(), person())
-			src := t.source(contact(), person(mirror.Row{1, "A"}))
+			src := t.source(contact(), person(store.Row{1, "A"}))
 			r := t.compare(src, &mirror.CompareOptions{Tables: []string{"CONTACT", "contact"}})
 			require.Equal(t, map[string]mirror.Verdict{"contact": mirror.VerdictIdentical}, verdicts(r))
 			_, err := t.mirror(nil).Compare(t.Context(), src, &mirror.CompareOptions{Tables: []string{"contact", "parson"}})
-			require.ErrorIs(t, err, mirror.ErrTableNotFound)
+			require.ErrorIs(t, err, store.ErrTableNotFound)
 			require.ErrorContains(t, err, `"parson" (did you mean "person"?)`)
 		}},
 		{name: "schema prefixes", run: func(t *env) {
-			a, b := contact(mirror.Row{1, "a", nil}), contact(mirror.Row{1, "a", nil})
+			a, b := contact(store.Row{1, "a", nil}), contact(store.Row{1, "a", nil})
 			a.name, b.name = "crm7.contact", "dbo.Contact"
 			t.load(t.store, b)
 			r := t.compare(t.source(a), &mirror.CompareOptions{SchemaPrefixes: []string{"CRM7.", "dbo."}})
@@ -151,8 +152,8 @@ func compareScenarios() []scenario {
 			require.ErrorContains(t, r.Err(), "the source has two tables of one name")
 		}},
 		{name: "depths", run: func(t *env) {
-			t.load(t.store, contact(mirror.Row{1, "a", nil}), person())
-			src := t.source(contact(mirror.Row{1, "b", nil}), person(mirror.Row{1, "A"}))
+			t.load(t.store, contact(store.Row{1, "a", nil}), person())
+			src := t.source(contact(store.Row{1, "b", nil}), person(store.Row{1, "A"}))
 			require.Equal(t, map[string]mirror.Verdict{"contact": mirror.VerdictIdentical, "person": mirror.VerdictIdentical},
 				verdicts(t.compare(src, &mirror.CompareOptions{Depth: mirror.DepthSchema})))
 			require.Equal(t, map[string]mirror.Verdict{"contact": mirror.VerdictIdentical, "person": mirror.VerdictDifferent},
@@ -161,72 +162,72 @@ func compareScenarios() []scenario {
 			require.ErrorContains(t, err, `unknown depth "deep"`)
 		}},
 		{name: "duplicate keys in the mirror", run: func(t *env) {
-			t.load(t.store, loose(mirror.Row{1, "a", nil}, mirror.Row{1, "a", nil}, mirror.Row{1, "old", nil}, mirror.Row{2, "b", nil},
-				mirror.Row{3, "x", nil}, mirror.Row{3, "y", nil}, mirror.Row{4, "d", nil}, mirror.Row{4, "d", nil}))
-			src := t.source(contact(mirror.Row{1, "a", nil}, mirror.Row{2, "b", nil}, mirror.Row{3, "c", nil}))
+			t.load(t.store, loose(store.Row{1, "a", nil}, store.Row{1, "a", nil}, store.Row{1, "old", nil}, store.Row{2, "b", nil},
+				store.Row{3, "x", nil}, store.Row{3, "y", nil}, store.Row{4, "d", nil}, store.Row{4, "d", nil}))
+			src := t.source(contact(store.Row{1, "a", nil}, store.Row{2, "b", nil}, store.Row{3, "c", nil}))
 			tr := t.compare(src, nil).Table("contact")
 			require.Equal(t, mirror.VerdictSchemaDiffers, tr.Verdict)
 			require.Equal(t, []mirror.SchemaDifference{{What: "primary key", Source: "contact_id"}}, tr.Schema)
 			require.Equal(t, counts{extra: 2, changed: 1, duplicate: 3}, countsOf(tr))
 		}},
 		{name: "duplicate keys across batches", run: func(t *env) {
-			var rows []mirror.Row
+			var rows []store.Row
 			for range 700 {
-				rows = append(rows, mirror.Row{7, "same", nil})
+				rows = append(rows, store.Row{7, "same", nil})
 			}
 			t.load(t.store, loose(rows...))
-			tr := t.compare(t.source(contact(mirror.Row{7, "same", nil}, mirror.Row{8, "next", nil})), nil).Table("contact")
+			tr := t.compare(t.source(contact(store.Row{7, "same", nil}, store.Row{8, "next", nil})), nil).Table("contact")
 			require.Equal(t, counts{missing: 1, duplicate: 699}, countsOf(tr))
 		}},
 		{name: "too many different rows with one key", run: func(t *env) {
-			var rows []mirror.Row
+			var rows []store.Row
 			for i := range 1200 {
-				rows = append(rows, mirror.Row{7, fmt.Sprint(i), nil})
+				rows = append(rows, store.Row{7, fmt.Sprint(i), nil})
 			}
 			t.load(t.store, loose(rows...))
-			tr := t.compare(t.source(contact(mirror.Row{7, "x", nil})), nil).Table("contact")
+			tr := t.compare(t.source(contact(store.Row{7, "x", nil})), nil).Table("contact")
 			require.Equal(t, mirror.VerdictSchemaDiffers, tr.Verdict)
 			require.Equal(t, counts{changed: 1, duplicate: 1199}, countsOf(tr), "what there is no room for is counted all the same")
 			require.EqualValues(t, 1200, tr.MirrorRows)
 			require.Empty(t, tr.NotCompared)
 		}},
 		{name: "no primary key: a multiset", run: func(t *env) {
-			t.load(t.store, keyless(mirror.Row{"b", 2.0}, mirror.Row{"a", 1.0}, mirror.Row{"a", 1.0}, mirror.Row{"c", nil}))
-			same := t.compare(t.source(keyless(mirror.Row{"a", 1.0}, mirror.Row{"c", nil}, mirror.Row{"b", 2.0}, mirror.Row{"a", 1.0})), nil).Table("log")
+			t.load(t.store, keyless(store.Row{"b", 2.0}, store.Row{"a", 1.0}, store.Row{"a", 1.0}, store.Row{"c", nil}))
+			same := t.compare(t.source(keyless(store.Row{"a", 1.0}, store.Row{"c", nil}, store.Row{"b", 2.0}, store.Row{"a", 1.0})), nil).Table("log")
 			require.Equal(t, mirror.VerdictIdentical, same.Verdict)
 			require.True(t, same.Keyless)
-			differ := t.compare(t.source(keyless(mirror.Row{"a", 1.0}, mirror.Row{"b", 2.5}, mirror.Row{nil, 1.0})), nil).Table("log")
+			differ := t.compare(t.source(keyless(store.Row{"a", 1.0}, store.Row{"b", 2.5}, store.Row{nil, 1.0})), nil).Table("log")
 			require.Equal(t, mirror.VerdictDifferent, differ.Verdict)
 			require.Equal(t, counts{missing: 2, extra: 3}, countsOf(differ))
 		}},
 		{name: "no primary key: zeros of either sign", run: func(t *env) {
 			minus := math.Copysign(0, -1)
-			t.load(t.store, keyless(mirror.Row{"a", 0.0}, mirror.Row{"a", minus}, mirror.Row{"a", minus}))
-			tr := t.compare(t.source(keyless(mirror.Row{"a", minus}, mirror.Row{"a", 0.0}, mirror.Row{"a", 0.0})), nil).Table("log")
+			t.load(t.store, keyless(store.Row{"a", 0.0}, store.Row{"a", minus}, store.Row{"a", minus}))
+			tr := t.compare(t.source(keyless(store.Row{"a", minus}, store.Row{"a", 0.0}, store.Row{"a", 0.0})), nil).Table("log")
 			require.Equal(t, counts{missing: 1, extra: 1}, countsOf(tr))
 		}},
 		{name: "NULL in a key", run: func(t *env) {
-			nullable := func(rows ...mirror.Row) table {
+			nullable := func(rows ...store.Row) table {
 				tb := loose(rows...)
 				tb.columns = slices.Clone(tb.columns)
 				tb.columns[0].Nullable = true
 				return tb
 			}
-			t.load(t.store, nullable(mirror.Row{nil, "a", nil}, mirror.Row{1, "b", nil}))
-			tr := t.compare(t.source(contact(mirror.Row{1, "b", nil})), nil).Table("contact")
+			t.load(t.store, nullable(store.Row{nil, "a", nil}, store.Row{1, "b", nil}))
+			tr := t.compare(t.source(contact(store.Row{1, "b", nil})), nil).Table("contact")
 			require.Equal(t, mirror.VerdictSchemaDiffers, tr.Verdict)
 			require.Equal(t, counts{extra: 1}, countsOf(tr))
 			require.Contains(t, tr.Schema, mirror.SchemaDifference{Column: "contact_id", What: "nullability", Source: "not null", Mirror: "null"})
 		}},
 		{name: "schema differences", run: func(t *env) {
-			mir := contact(mirror.Row{1, "a", day})
-			mir.columns = []mirror.Column{col("updated", "datetime"), notNull("CONTACT_ID", "bigint"), col("own", "int"), col("fax", "nvarchar(9)")}
+			mir := contact(store.Row{1, "a", day})
+			mir.columns = []store.Column{col("updated", "datetime"), notNull("CONTACT_ID", "bigint"), col("own", "int"), col("fax", "nvarchar(9)")}
 			mir.key = []string{"CONTACT_ID"}
-			mir.rows = []mirror.Row{{day, 1, 5, "123"}, {nil, 2, nil, "5"}}
+			mir.rows = []store.Row{{day, 1, 5, "123"}, {nil, 2, nil, "5"}}
 			t.load(t.store, mir, metadata("contact", 8))
 			src := contact()
 			src.columns = append(slices.Clone(src.columns), col("fax", "int"))
-			src.rows = []mirror.Row{{1, "a", day, 123}, {2, "b", day, 5}}
+			src.rows = []store.Row{{1, "a", day, 123}, {2, "b", day, 5}}
 			r := t.compare(t.source(src), nil)
 			tr := r.Table("contact")
 			require.Equal(t, mirror.VerdictSchemaDiffers, tr.Verdict)
@@ -246,14 +247,14 @@ func compareScenarios() []scenario {
 			require.Equal(t, map[string]mirror.Step{"contact": mirror.StepUnknown}, steps(r.Plan()))
 		}},
 		{name: "loose types", run: func(t *env) {
-			mir := contact(mirror.Row{1, "a", time.Date(2026, 2, 3, 4, 5, 6, 6_666_700, time.UTC)})
-			mir.columns = []mirror.Column{notNull("contact_id", "bigint"), col("name", "nvarchar(max)"), notNull("updated", "datetime2(7)")}
+			mir := contact(store.Row{1, "a", time.Date(2026, 2, 3, 4, 5, 6, 6_666_700, time.UTC)})
+			mir.columns = []store.Column{notNull("contact_id", "bigint"), col("name", "nvarchar(max)"), notNull("updated", "datetime2(7)")}
 			t.load(t.store, mir)
-			r := t.compare(t.source(contact(mirror.Row{1, "a", day})), &mirror.CompareOptions{LooseTypes: true})
+			r := t.compare(t.source(contact(store.Row{1, "a", day})), &mirror.CompareOptions{LooseTypes: true})
 			require.Equal(t, mirror.VerdictIdentical, r.Table("contact").Verdict, "%s", r)
 		}},
 		{name: "key column that the mirror lacks", run: func(t *env) {
-			mir := table{name: "contact", columns: []mirror.Column{col("name", "nvarchar(219)")}, rows: []mirror.Row{{"a"}}}
+			mir := table{name: "contact", columns: []store.Column{col("name", "nvarchar(219)")}, rows: []store.Row{{"a"}}}
 			t.load(t.store, mir)
 			tr := t.compare(t.source(contact()), nil).Table("contact")
 			require.Equal(t, mirror.VerdictSchemaDiffers, tr.Verdict)
@@ -262,7 +263,7 @@ func compareScenarios() []scenario {
 			require.Contains(t, tr.NotCompared, mirror.Omission{Column: "name", Reason: "the rows cannot be compared"})
 		}},
 		{name: "key that cannot be compared", run: func(t *env) {
-			odd := table{name: "odd", columns: []mirror.Column{notNull("k", "sql_variant"), col("v", "int")}, key: []string{"k"}}
+			odd := table{name: "odd", columns: []store.Column{notNull("k", "sql_variant"), col("v", "int")}, key: []string{"k"}}
 			t.load(t.store, odd)
 			r := t.compare(t.source(odd), nil)
 			require.Equal(t, mirror.VerdictIncomparable, r.Table("odd").Verdict)
@@ -293,7 +294,7 @@ func compareScenarios() []scenario {
 			require.Equal(t, r.Mistakes, st.Mistakes)
 			require.Empty(t, st.Warnings)
 
-			require.NoError(t, t.store.Update(t.Context(), func(tx mirror.Tx) error {
+			require.NoError(t, t.store.Update(t.Context(), func(tx store.Tx) error {
 				return tx.Drop(t.Context(), t.table("Cust9_mirroring"))
 			}))
 			t.load(t.store, table{name: "Cust9_mirroring", columns: contact().columns})
@@ -306,7 +307,7 @@ func compareScenarios() []scenario {
 		}},
 		{name: "times of two types in a composite key", run: func(t *env) {
 			at := func(typ string) table {
-				return table{name: "at", columns: []mirror.Column{notNull("at", typ), notNull("id", "int")}, key: []string{"at", "id"}}
+				return table{name: "at", columns: []store.Column{notNull("at", typ), notNull("id", "int")}, key: []string{"at", "id"}}
 			}
 			t.load(t.store, at("datetime"))
 			tr := t.compare(t.source(at("datetime2(6)")), &mirror.CompareOptions{LooseTypes: true}).Table("at")
@@ -319,9 +320,9 @@ func compareScenarios() []scenario {
 			tick := func(n int) time.Time { return start.Add(time.Duration(n) * time.Second / 300).Round(time.Millisecond) }
 			tables := func(typ string, row func(name string, n int) time.Time) (list []table) {
 				for _, name := range []string{"same", "next", "near"} {
-					tb := table{name: name, columns: []mirror.Column{notNull("id", "int"), col("at", typ)}, key: []string{"id"}}
+					tb := table{name: name, columns: []store.Column{notNull("id", "int"), col("at", typ)}, key: []string{"id"}}
 					for n := range 30 {
-						tb.rows = append(tb.rows, mirror.Row{n, row(name, n)})
+						tb.rows = append(tb.rows, store.Row{n, row(name, n)})
 					}
 					list = append(list, tb)
 				}
@@ -349,33 +350,33 @@ func compareScenarios() []scenario {
 			}
 		}},
 		{name: "a source that panics fails its table", run: func(t *env) {
-			t.load(t.store, contact(mirror.Row{1, "a", nil}), person())
-			src := failing{Store: t.source(contact(mirror.Row{1, "a", nil}), person()), table: "contact", panics: true}
+			t.load(t.store, contact(store.Row{1, "a", nil}), person())
+			src := failing{Store: t.source(contact(store.Row{1, "a", nil}), person()), table: "contact", panics: true}
 			r := t.compare(src, nil)
 			require.Equal(t, map[string]mirror.Verdict{"contact": mirror.VerdictFailed, "person": mirror.VerdictIdentical}, verdicts(r))
 			require.Equal(t, "source: panic: out of paper", r.Table("contact").Reason)
 		}},
 		{name: "ignored columns", run: func(t *env) {
-			t.load(t.store, contact(mirror.Row{1, "a", nil}))
-			src := t.source(contact(mirror.Row{1, "b", day}))
+			t.load(t.store, contact(store.Row{1, "a", nil}))
+			src := t.source(contact(store.Row{1, "b", day}))
 			tr := t.compare(src, &mirror.CompareOptions{IgnoreColumns: []string{"Updated", "contact.NAME", "person.contact_id"}}).Table("contact")
 			require.Equal(t, mirror.VerdictIdentical, tr.Verdict)
 			require.Equal(t, []mirror.Omission{{Column: "name", Reason: "ignored by request", Requested: true}, {Column: "updated", Reason: "ignored by request", Requested: true}}, tr.NotCompared)
 		}},
 		{name: "composite key in key order", run: func(t *env) {
-			link := func(rows ...mirror.Row) table {
-				return table{name: "link", columns: []mirror.Column{notNull("a", "int"), notNull("b", "nvarchar(10)"), col("c", "int")},
+			link := func(rows ...store.Row) table {
+				return table{name: "link", columns: []store.Column{notNull("a", "int"), notNull("b", "nvarchar(10)"), col("c", "int")},
 					key: []string{"b", "a"}, rows: rows}
 			}
-			t.load(t.store, link(mirror.Row{2, "x", 1}, mirror.Row{1, "y", 2}, mirror.Row{1, "x", 3}))
-			tr := t.compare(t.source(link(mirror.Row{2, "x", 1}, mirror.Row{1, "x", 3}, mirror.Row{1, "Y", 2})), nil).Table("link")
+			t.load(t.store, link(store.Row{2, "x", 1}, store.Row{1, "y", 2}, store.Row{1, "x", 3}))
+			tr := t.compare(t.source(link(store.Row{2, "x", 1}, store.Row{1, "x", 3}, store.Row{1, "Y", 2})), nil).Table("link")
 			require.Equal(t, counts{missing: 1, extra: 1}, countsOf(tr))
 			require.Equal(t, []string{"b", "a"}, tr.Key)
 		}},
 		{name: "one table's failure does not stop the others", run: func(t *env) {
 			boom := errors.New("disk on fire")
-			t.load(t.store, contact(mirror.Row{1, "a", nil}), person(mirror.Row{1, "A"}))
-			src := failing{Store: t.source(contact(mirror.Row{1, "a", nil}), person(mirror.Row{1, "A"})), table: "contact", err: boom}
+			t.load(t.store, contact(store.Row{1, "a", nil}), person(store.Row{1, "A"}))
+			src := failing{Store: t.source(contact(store.Row{1, "a", nil}), person(store.Row{1, "A"})), table: "contact", err: boom}
 			r := t.compare(src, nil)
 			require.Equal(t, map[string]mirror.Verdict{"contact": mirror.VerdictFailed, "person": mirror.VerdictIdentical}, verdicts(r))
 			require.ErrorIs(t, r.Table("contact").Err, boom)
@@ -384,20 +385,20 @@ func compareScenarios() []scenario {
 			require.Empty(t, r.Stale())
 		}},
 		{name: "rows out of order", run: func(t *env) {
-			rows := []mirror.Row{{1, "a", nil}, {2, "b", nil}, {3, "c", nil}}
+			rows := []store.Row{{1, "a", nil}, {2, "b", nil}, {3, "c", nil}}
 			t.load(t.store, contact(rows...))
 			src := failing{Store: t.source(contact(rows...)), table: "contact", reverse: true}
 			tr := t.compare(src, nil).Table("contact")
 			require.Equal(t, mirror.VerdictFailed, tr.Verdict)
-			require.ErrorIs(t, tr.Err, mirror.ErrOrder)
+			require.ErrorIs(t, tr.Err, store.ErrOrder)
 		}},
 		{name: "canceled midway", run: func(t *env) {
-			var rows []mirror.Row
+			var rows []store.Row
 			for i := range 2000 {
-				rows = append(rows, mirror.Row{i, "a", nil})
+				rows = append(rows, store.Row{i, "a", nil})
 			}
-			t.load(t.store, contact(rows...), person(mirror.Row{1, "A"}))
-			src := t.source(contact(rows...), person(mirror.Row{1, "A"}))
+			t.load(t.store, contact(rows...), person(store.Row{1, "A"}))
+			src := t.source(contact(rows...), person(store.Row{1, "A"}))
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			m := t.mirror(&mirror.Options{Progress: func(p mirror.Progress) {
@@ -417,10 +418,10 @@ func compareScenarios() []scenario {
 			require.Equal(t, context.Canceled, err)
 		}},
 		{name: "progress", run: func(t *env) {
-			t.load(t.store, contact(mirror.Row{1, "a", nil}), person())
+			t.load(t.store, contact(store.Row{1, "a", nil}), person())
 			var last mirror.Progress
 			m := t.mirror(&mirror.Options{Progress: func(p mirror.Progress) { last = p }})
-			_, err := m.Compare(t.Context(), t.source(contact(mirror.Row{1, "a", nil}), person()), &mirror.CompareOptions{Concurrency: 1})
+			_, err := m.Compare(t.Context(), t.source(contact(store.Row{1, "a", nil}), person()), &mirror.CompareOptions{Concurrency: 1})
 			require.NoError(t, err)
 			require.Equal(t, 2, last.TablesDone)
 			require.Equal(t, 2, last.Tables)
@@ -428,7 +429,7 @@ func compareScenarios() []scenario {
 		{name: "many tables at once", run: func(t *env) {
 			var tables []table
 			for i := range 12 {
-				tb := contact(mirror.Row{1, "a", nil}, mirror.Row{2, fmt.Sprint(i), day})
+				tb := contact(store.Row{1, "a", nil}, store.Row{2, fmt.Sprint(i), day})
 				tb.name = fmt.Sprintf("t%02d", i)
 				tables = append(tables, tb)
 			}
@@ -438,11 +439,11 @@ func compareScenarios() []scenario {
 			require.Len(t, r.Tables, 12)
 		}},
 		{name: "a report survives JSON", run: func(t *env) {
-			mir := contact(mirror.Row{1, "a", day}, mirror.Row{2, "b", nil})
-			mir.columns = []mirror.Column{mir.columns[0], col("name", "nvarchar(max)"), mir.columns[2]}
+			mir := contact(store.Row{1, "a", day}, store.Row{2, "b", nil})
+			mir.columns = []store.Column{mir.columns[0], col("name", "nvarchar(max)"), mir.columns[2]}
 			t.load(t.store, mir, metadata("contact", 5))
 			src := mir
-			src.rows = []mirror.Row{{1, strings.Repeat("ø", 3000), nil}}
+			src.rows = []store.Row{{1, strings.Repeat("ø", 3000), nil}}
 			r := t.compare(t.source(src), nil)
 			var b bytes.Buffer
 			require.NoError(t, r.WriteJSON(&b))
@@ -478,7 +479,7 @@ func compareScenarios() []scenario {
 	} {
 		list = append(list, scenario{name: "values that only look alike, " + c.name, run: func(t *env) {
 			value := func(v any) table {
-				return table{name: "v", columns: []mirror.Column{notNull("id", "int"), col("v", c.typ)}, key: []string{"id"}, rows: []mirror.Row{{1, v}}}
+				return table{name: "v", columns: []store.Column{notNull("id", "int"), col("v", c.typ)}, key: []string{"id"}, rows: []store.Row{{1, v}}}
 			}
 			t.load(t.store, value(c.a))
 			require.Equal(t, mirror.VerdictIdentical, t.compare(t.source(value(c.a)), nil).Table("v").Verdict)
@@ -500,9 +501,9 @@ func compareScenarios() []scenario {
 	} {
 		list = append(list, scenario{name: "keys that only look alike, " + c.name, run: func(t *env) {
 			keys := func(keys []any) table {
-				tb := table{name: "k", columns: []mirror.Column{notNull("k", c.typ), col("v", "int")}, key: []string{"k"}}
+				tb := table{name: "k", columns: []store.Column{notNull("k", c.typ), col("v", "int")}, key: []string{"k"}}
 				for i, k := range keys {
-					tb.rows = append(tb.rows, mirror.Row{k, i})
+					tb.rows = append(tb.rows, store.Row{k, i})
 				}
 				return tb
 			}
@@ -520,23 +521,23 @@ func compareScenarios() []scenario {
 // failing is a source whose rows of one table cannot be read, or come in the
 // wrong order.
 type failing struct {
-	mirror.Store
+	store.Store
 	table   string
 	err     error
 	reverse bool
 	panics  bool
 }
 
-func (f failing) Identity(ctx context.Context) (mirror.Identity, error) {
+func (f failing) Identity(ctx context.Context) (store.Identity, error) {
 	return identityOf(ctx, f.Store)
 }
 
-func (f failing) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, error] {
+func (f failing) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, error] {
 	rows := f.Store.Rows(ctx, q)
 	if q.Table.Name != f.table {
 		return rows
 	}
-	return func(yield func([]mirror.Row, error) bool) {
+	return func(yield func([]store.Row, error) bool) {
 		for batch, err := range rows {
 			if f.panics {
 				panic("out of paper")

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 )
 
@@ -112,7 +113,7 @@ func faultOps() []faultOp {
 				switch step := &p.Tables[i]; {
 				case lossy && step.Table == "contact":
 					step.Step = mirror.StepTruncate
-				case mirror.FoldName(step.Table) == "person":
+				case store.FoldName(step.Table) == "person":
 					step.Step, step.Drop = mirror.StepHardReset, lossy
 				}
 			}
@@ -136,7 +137,7 @@ func faultOps() []faultOp {
 		{name: "hard reset of a table with several rows", named: some,
 			lsns: []any{"contact", 812, "Contact", 813, "person", nil, "person", nil, "sale", 41},
 			do:   hardReset(mirror.HardResetOptions{Tables: some})},
-		{name: "hard reset with data", named: some, lossy: true, again: mirror.ErrTableNotFound,
+		{name: "hard reset with data", named: some, lossy: true, again: store.ErrTableNotFound,
 			do: hardReset(mirror.HardResetOptions{Tables: some, DropData: true})},
 		{name: "apply", named: planned, lossy: true, again: mirror.ErrMoved, do: apply(true)},
 		{name: "apply without loss", named: planned, again: mirror.ErrMoved, do: apply(false)},
@@ -166,23 +167,23 @@ func (op faultOp) tables() []table {
 		md.rows[i] = append(md.rows[i], day.Add(100), remark, "1.50")
 	}
 	return append(faultData(), md,
-		table{name: "own_notes", columns: []mirror.Column{notNull("id", "int")}, rows: []mirror.Row{{1}, {2}}})
+		table{name: "own_notes", columns: []store.Column{notNull("id", "int")}, rows: []store.Row{{1}, {2}}})
 }
 
 func faultData() []table {
 	return []table{
-		contact(mirror.Row{1, "A", day}, mirror.Row{2, "B", nil}, mirror.Row{3, nil, nil}),
-		person(mirror.Row{1, "Ängström"}, mirror.Row{2, "O'Hara"}),
-		{name: "sale", columns: []mirror.Column{col("what", "nvarchar(20)"), col("amount", "decimal(9,2)")},
-			rows: []mirror.Row{{"chair", "9.50"}, {"chair", "9.50"}, {"desk", nil}}},
+		contact(store.Row{1, "A", day}, store.Row{2, "B", nil}, store.Row{3, nil, nil}),
+		person(store.Row{1, "Ängström"}, store.Row{2, "O'Hara"}),
+		{name: "sale", columns: []store.Column{col("what", "nvarchar(20)"), col("amount", "decimal(9,2)")},
+			rows: []store.Row{{"chair", "9.50"}, {"chair", "9.50"}, {"desk", nil}}},
 	}
 }
 
 // fill makes the tables all that there is in a store.
-func fill(t testing.TB, store mirror.Store, tables []table) {
+func fill(t testing.TB, st store.Store, tables []table) {
 	t.Helper()
 	ctx := t.Context()
-	require.NoError(t, store.Update(ctx, func(tx mirror.Tx) error {
+	require.NoError(t, st.Update(ctx, func(tx store.Tx) error {
 		old, err := tx.Tables(ctx)
 		if err != nil {
 			return err
@@ -193,7 +194,7 @@ func fill(t testing.TB, store mirror.Store, tables []table) {
 			}
 		}
 		for _, tb := range tables {
-			def := mirror.Table{Name: tb.name, Columns: tb.columns, Key: tb.key}
+			def := store.Table{Name: tb.name, Columns: tb.columns, Key: tb.key}
 			if err := tx.Create(ctx, def); err != nil {
 				return err
 			}
@@ -209,21 +210,21 @@ func fill(t testing.TB, store mirror.Store, tables []table) {
 // table, and the metadata rows of each table by themselves.
 type snapshot map[string][]string
 
-func takeSnapshot(t testing.TB, store mirror.Store) snapshot {
+func takeSnapshot(t testing.TB, st store.Store) snapshot {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
 	s := snapshot{}
-	tables, err := store.Tables(ctx)
+	tables, err := st.Tables(ctx)
 	require.NoError(t, err)
 	for _, tb := range tables {
-		key := mirror.FoldName(tb.Name)
-		isMetadata := key == mirror.FoldName(mirror.MetadataTableName(ContextID))
+		key := store.FoldName(tb.Name)
+		isMetadata := key == store.FoldName(mirror.MetadataTableName(ContextID))
 		s[key] = []string{fmt.Sprintf("%+v", tb)}
-		for batch, err := range store.Rows(ctx, mirror.Query{Table: tb}) {
+		for batch, err := range st.Rows(ctx, store.Query{Table: tb}) {
 			require.NoError(t, err)
 			for _, row := range batch {
 				if isMetadata {
-					key = "metadata of " + mirror.FoldName(row[0].(string))
+					key = "metadata of " + store.FoldName(row[0].(string))
 				}
 				s[key] = append(s[key], fmt.Sprintf("%#v", []any{row}))
 			}
@@ -244,16 +245,16 @@ func (op faultOp) unnamed(s snapshot) snapshot {
 	maps.DeleteFunc(rest, func(key string, _ []string) bool {
 		owner, isMetadata := strings.CutPrefix(key, "metadata of ")
 		if op.named == nil {
-			return isMetadata || key == mirror.FoldName(mirror.MetadataTableName(ContextID)) || key == keptName
+			return isMetadata || key == store.FoldName(mirror.MetadataTableName(ContextID)) || key == keptName
 		}
-		return slices.ContainsFunc(op.named, func(name string) bool { return mirror.FoldName(name) == owner })
+		return slices.ContainsFunc(op.named, func(name string) bool { return store.FoldName(name) == owner })
 	})
 	return rest
 }
 
 // faultPlan compares the mirror with a source in which contact has another row,
 // person another column, and appointment is there.
-func faultPlan(t testing.TB, store mirror.Store) *mirror.Plan {
+func faultPlan(t testing.TB, st store.Store) *mirror.Plan {
 	t.Helper()
 	source := memory.New()
 	data := faultData()
@@ -262,9 +263,9 @@ func faultPlan(t testing.TB, store mirror.Store) *mirror.Plan {
 	for i := range data[1].rows {
 		data[1].rows[i] = append(data[1].rows[i], nil)
 	}
-	data = append(data, table{name: "appointment", columns: []mirror.Column{notNull("id", "int")}, rows: []mirror.Row{{1}}})
+	data = append(data, table{name: "appointment", columns: []store.Column{notNull("id", "int")}, rows: []store.Row{{1}}})
 	fill(t, source, data)
-	m, err := mirror.New(ContextID, store, nil)
+	m, err := mirror.New(ContextID, st, nil)
 	require.NoError(t, err)
 	report, err := m.Compare(t.Context(), source, nil)
 	require.NoError(t, err)
@@ -283,7 +284,7 @@ type stand struct {
 }
 
 // newStand runs the operation without a fault.
-func newStand(t *testing.T, store mirror.Store, op faultOp) *stand {
+func newStand(t *testing.T, store store.Store, op faultOp) *stand {
 	t.Helper()
 	s := &stand{op: op}
 	fill(t, store, op.tables())
@@ -339,7 +340,7 @@ func withJournal(t *testing.T, path string, fn func(journal *mirror.FileJournal)
 }
 
 // prepare makes the state before the operation, and its journal.
-func (s *stand) prepare(t *testing.T, store mirror.Store) (path string) {
+func (s *stand) prepare(t *testing.T, store store.Store) (path string) {
 	t.Helper()
 	fill(t, store, s.op.tables())
 	if s.op.undoes {
@@ -352,13 +353,13 @@ func (s *stand) prepare(t *testing.T, store mirror.Store) (path string) {
 }
 
 // do does what the operation is or, when it is an undo, what it takes back.
-func (s *stand) do(t *testing.T, store mirror.Store, journal *mirror.FileJournal, f *fault) (receipt *mirror.Receipt, err error) {
+func (s *stand) do(t *testing.T, store store.Store, journal *mirror.FileJournal, f *fault) (receipt *mirror.Receipt, err error) {
 	t.Helper()
 	f.with(t, store, journal, func(ctx context.Context, m *mirror.Mirror) { receipt, err = s.op.do(ctx, m, s.plan) })
 	return receipt, err
 }
 
-func (s *stand) run(t *testing.T, store mirror.Store, journal *mirror.FileJournal, f *fault) (*mirror.Receipt, error) {
+func (s *stand) run(t *testing.T, store store.Store, journal *mirror.FileJournal, f *fault) (*mirror.Receipt, error) {
 	t.Helper()
 	if s.op.undoes {
 		return nil, s.undo(t, store, journal, s.receipt, f)
@@ -366,19 +367,19 @@ func (s *stand) run(t *testing.T, store mirror.Store, journal *mirror.FileJourna
 	return s.do(t, store, journal, f)
 }
 
-func (s *stand) undo(t *testing.T, store mirror.Store, journal *mirror.FileJournal, receipt *mirror.Receipt, f *fault) (err error) {
+func (s *stand) undo(t *testing.T, store store.Store, journal *mirror.FileJournal, receipt *mirror.Receipt, f *fault) (err error) {
 	t.Helper()
 	f.with(t, store, journal, func(ctx context.Context, m *mirror.Mirror) { err = m.Undo(ctx, receipt) })
 	return err
 }
 
 // strike runs the operation with one fault.
-func (s *stand) strike(t *testing.T, store mirror.Store, n int, call faultCall, mode faultMode, want faultOutcome) {
+func (s *stand) strike(t *testing.T, st store.Store, n int, call faultCall, mode faultMode, want faultOutcome) {
 	t.Helper()
-	path := s.prepare(t, store)
+	path := s.prepare(t, st)
 	f := &fault{at: n, mode: mode, path: path}
 	withJournal(t, path, func(journal *mirror.FileJournal) {
-		receipt, err := s.run(t, store, journal, f)
+		receipt, err := s.run(t, st, journal, f)
 		switch {
 		case want.err == nil:
 			require.NoError(t, err)
@@ -389,19 +390,19 @@ func (s *stand) strike(t *testing.T, store mirror.Store, n int, call faultCall, 
 			require.Equal(t, want.journal, errors.Is(err, mirror.ErrJournal), "%v", err)
 		}
 		if !s.op.undoes {
-			require.Equal(t, want.done || errors.Is(err, mirror.ErrOutcomeUnknown), receipt != nil, "a receipt of what was done")
+			require.Equal(t, want.done || errors.Is(err, store.ErrOutcomeUnknown), receipt != nil, "a receipt of what was done")
 		}
 	})
 	require.True(t, f.struck && f.inJournal == nil && f.afterCommit == nil, "all faults were injected")
 	require.Equal(t, call, f.calls[n-1])
-	checkPool(t, store)
+	checkPool(t, st)
 	goleak.VerifyNone(t, s.leaks...)
-	s.verify(t, store, path, want.done)
+	s.verify(t, st, path, want.done)
 }
 
 // verify looks at what a run left behind that a fault has ended, as a program
 // does that comes after it, and goes on where it stopped.
-func (s *stand) verify(t *testing.T, store mirror.Store, path string, done bool) {
+func (s *stand) verify(t *testing.T, store store.Store, path string, done bool) {
 	t.Helper()
 	want := s.before
 	if done {
@@ -416,7 +417,7 @@ func (s *stand) verify(t *testing.T, store mirror.Store, path string, done bool)
 
 // goOn finds out what happened, takes it back if it can, and does it again. It
 // knows the truth about each operation in the journal.
-func (s *stand) goOn(t *testing.T, store mirror.Store, journal *mirror.FileJournal, now snapshot, done bool) {
+func (s *stand) goOn(t *testing.T, store store.Store, journal *mirror.FileJournal, now snapshot, done bool) {
 	t.Helper()
 	found := reconcile(t, store, journal)
 	var truth []mirror.Outcome
@@ -469,7 +470,7 @@ func requireOutcomes(t *testing.T, want []mirror.Outcome, found []mirror.Reconci
 }
 
 // reconcile asks a new Mirror what became of the operations of a journal.
-func reconcile(t *testing.T, store mirror.Store, journal *mirror.FileJournal) []mirror.Reconciled {
+func reconcile(t *testing.T, store store.Store, journal *mirror.FileJournal) []mirror.Reconciled {
 	t.Helper()
 	entries, err := journal.Entries()
 	require.NoError(t, err)
@@ -481,9 +482,9 @@ func reconcile(t *testing.T, store mirror.Store, journal *mirror.FileJournal) []
 }
 
 // checkPool demands that no connection is in use, and none of a transaction open.
-func checkPool(t *testing.T, store mirror.Store) {
+func checkPool(t *testing.T, st store.Store) {
 	t.Helper()
-	p, ok := store.(mirror.Pool)
+	p, ok := st.(store.Pool)
 	if !ok {
 		return
 	}

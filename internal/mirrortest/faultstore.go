@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // faultCall is one call of an operation to its store, to the transaction, or to
@@ -42,7 +43,7 @@ type fault struct {
 }
 
 // with gives a Mirror to fn that lives as long as it runs.
-func (f *fault) with(t *testing.T, store mirror.Store, journal *mirror.FileJournal, fn func(ctx context.Context, m *mirror.Mirror)) {
+func (f *fault) with(t *testing.T, store store.Store, journal *mirror.FileJournal, fn func(ctx context.Context, m *mirror.Mirror)) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -110,9 +111,9 @@ func faultModes() []faultMode {
 	}
 	// ends are the calls that have an effect only together with others.
 	ends := func(c faultCall) bool { return c.method == beginUpdate || c.method == endUpdate }
-	lost := fmt.Errorf("%w: connection reset by peer", mirror.ErrConnection)
-	unknown := fmt.Errorf("%w: %w", mirror.ErrOutcomeUnknown, lost)
-	unknownCanceled := fmt.Errorf("%w: %w", mirror.ErrOutcomeUnknown, context.Canceled)
+	lost := fmt.Errorf("%w: connection reset by peer", store.ErrConnection)
+	unknown := fmt.Errorf("%w: %w", store.ErrOutcomeUnknown, lost)
+	unknownCanceled := fmt.Errorf("%w: %w", store.ErrOutcomeUnknown, context.Canceled)
 
 	modes := []faultMode{
 		{
@@ -128,14 +129,14 @@ func faultModes() []faultMode {
 		{
 			kind: "connection lost", name: "before the effect",
 			expect: func(c faultCall) (faultOutcome, bool) {
-				return failing(c, mirror.ErrConnection), c.part != ofJournal && c.method != endUpdate
+				return failing(c, store.ErrConnection), c.part != ofJournal && c.method != endUpdate
 			},
 			strike: failBefore(lost),
 		},
 		{
 			kind: "connection lost", name: "after the effect",
 			expect: func(c faultCall) (faultOutcome, bool) {
-				return failing(c, mirror.ErrConnection), c.part != ofJournal && !ends(c)
+				return failing(c, store.ErrConnection), c.part != ofJournal && !ends(c)
 			},
 			strike: failAfter(lost),
 		},
@@ -187,7 +188,7 @@ func faultModes() []faultMode {
 		return faultMode{
 			kind: "outcome of the commit unknown", name: name,
 			expect: func(c faultCall) (faultOutcome, bool) {
-				return faultOutcome{done: done, err: mirror.ErrOutcomeUnknown}, c.method == endUpdate
+				return faultOutcome{done: done, err: store.ErrOutcomeUnknown}, c.method == endUpdate
 			},
 			strike: func(f *fault, _ faultCall, _ func() error) error {
 				f.afterCommit = func(error) error {
@@ -301,28 +302,28 @@ func (j faultJournal) Append(ctx context.Context, e mirror.JournalEntry) error {
 
 // faultStore is a store with a fault.
 type faultStore struct {
-	store mirror.Store
+	store store.Store
 	f     *fault
 }
 
-func (s faultStore) Tables(ctx context.Context) ([]mirror.Table, error) {
+func (s faultStore) Tables(ctx context.Context) ([]store.Table, error) {
 	return faultTables(ctx, s.f, ofStore, s.store)
 }
 
 // Identity is no call that fails: it changes nothing that is judged.
-func (s faultStore) Identity(ctx context.Context) (mirror.Identity, error) {
+func (s faultStore) Identity(ctx context.Context) (store.Identity, error) {
 	return identityOf(ctx, s.store)
 }
 
-func (s faultStore) Count(ctx context.Context, t mirror.Table) (int64, error) {
+func (s faultStore) Count(ctx context.Context, t store.Table) (int64, error) {
 	return faultCount(ctx, s.f, ofStore, s.store, t)
 }
 
-func (s faultStore) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, error] {
+func (s faultStore) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, error] {
 	return faultRows(ctx, s.f, ofStore, s.store, q, func(error) {})
 }
 
-func (s faultStore) Update(ctx context.Context, fn func(mirror.Tx) error) error {
+func (s faultStore) Update(ctx context.Context, fn func(store.Tx) error) error {
 	return s.f.call(faultCall{part: ofStore, method: beginUpdate}, func() error {
 		err := s.update(ctx, fn)
 		if errors.Is(err, errAgain) {
@@ -333,9 +334,9 @@ func (s faultStore) Update(ctx context.Context, fn func(mirror.Tx) error) error 
 }
 
 // update runs one transaction. What fails in it is failed for good, whatever fn
-// returns: the contract of mirror.Tx.
-func (s faultStore) update(ctx context.Context, fn func(mirror.Tx) error) error {
-	err := s.store.Update(ctx, func(inner mirror.Tx) error {
+// returns: the contract of store.Tx.
+func (s faultStore) update(ctx context.Context, fn func(store.Tx) error) error {
+	err := s.store.Update(ctx, func(inner store.Tx) error {
 		x := &faultTx{Tx: inner, f: s.f}
 		if err := fn(x); err != nil {
 			return err
@@ -354,7 +355,7 @@ func (s faultStore) update(ctx context.Context, fn func(mirror.Tx) error) error 
 
 // faultTx is a transaction with a fault.
 type faultTx struct {
-	mirror.Tx
+	store.Tx
 	f   *fault
 	err error
 }
@@ -366,70 +367,70 @@ func (x *faultTx) failed(err error) error {
 	return err
 }
 
-func (x *faultTx) call(method string, t mirror.Table, effect func() error) error {
+func (x *faultTx) call(method string, t store.Table, effect func() error) error {
 	return x.failed(x.f.call(faultCall{ofTx, method, t.Name}, effect))
 }
 
-func (x *faultTx) Tables(ctx context.Context) ([]mirror.Table, error) {
+func (x *faultTx) Tables(ctx context.Context) ([]store.Table, error) {
 	tables, err := faultTables(ctx, x.f, ofTx, x.Tx)
 	return tables, x.failed(err)
 }
 
-func (x *faultTx) Count(ctx context.Context, t mirror.Table) (int64, error) {
+func (x *faultTx) Count(ctx context.Context, t store.Table) (int64, error) {
 	n, err := faultCount(ctx, x.f, ofTx, x.Tx, t)
 	return n, x.failed(err)
 }
 
-func (x *faultTx) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, error] {
+func (x *faultTx) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, error] {
 	return faultRows(ctx, x.f, ofTx, x.Tx, q, func(err error) { _ = x.failed(err) })
 }
 
-func (x *faultTx) Create(ctx context.Context, t mirror.Table) error {
+func (x *faultTx) Create(ctx context.Context, t store.Table) error {
 	return x.call("Create", t, func() error { return x.Tx.Create(ctx, t) })
 }
 
-func (x *faultTx) Drop(ctx context.Context, t mirror.Table) error {
+func (x *faultTx) Drop(ctx context.Context, t store.Table) error {
 	return x.call("Drop", t, func() error { return x.Tx.Drop(ctx, t) })
 }
 
-func (x *faultTx) Rename(ctx context.Context, t mirror.Table, name string) error {
-	r, ok := x.Tx.(mirror.Renamer)
+func (x *faultTx) Rename(ctx context.Context, t store.Table, name string) error {
+	r, ok := x.Tx.(store.Renamer)
 	if !ok {
 		return errors.ErrUnsupported
 	}
 	return x.call("Rename", t, func() error { return r.Rename(ctx, t, name) })
 }
 
-func (x *faultTx) Truncate(ctx context.Context, t mirror.Table) error {
+func (x *faultTx) Truncate(ctx context.Context, t store.Table) error {
 	return x.call("Truncate", t, func() error { return x.Tx.Truncate(ctx, t) })
 }
 
-func (x *faultTx) Insert(ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+func (x *faultTx) Insert(ctx context.Context, t store.Table, columns []string, rows []store.Row) error {
 	return x.call("Insert", t, func() error { return x.Tx.Insert(ctx, t, columns, rows) })
 }
 
-func (x *faultTx) Set(ctx context.Context, t mirror.Table, where, set []mirror.Cell) (n int64, err error) {
+func (x *faultTx) Set(ctx context.Context, t store.Table, where, set []store.Cell) (n int64, err error) {
 	err = x.call("Set", t, func() (err error) { n, err = x.Tx.Set(ctx, t, where, set); return err })
 	return n, err
 }
 
-func (x *faultTx) Delete(ctx context.Context, t mirror.Table, where []mirror.Cell) (n int64, err error) {
+func (x *faultTx) Delete(ctx context.Context, t store.Table, where []store.Cell) (n int64, err error) {
 	err = x.call("Delete", t, func() (err error) { n, err = x.Tx.Delete(ctx, t, where); return err })
 	return n, err
 }
 
-func faultTables(ctx context.Context, f *fault, part string, src mirror.Source) (tables []mirror.Table, err error) {
+func faultTables(ctx context.Context, f *fault, part string, src store.Source) (tables []store.Table, err error) {
 	err = f.call(faultCall{part: part, method: "Tables"}, func() (err error) { tables, err = src.Tables(ctx); return err })
 	return tables, err
 }
 
-func faultCount(ctx context.Context, f *fault, part string, src mirror.Source, t mirror.Table) (n int64, err error) {
+func faultCount(ctx context.Context, f *fault, part string, src store.Source, t store.Table) (n int64, err error) {
 	err = f.call(faultCall{part, "Count", t.Name}, func() (err error) { n, err = src.Count(ctx, t); return err })
 	return n, err
 }
 
-func faultRows(ctx context.Context, f *fault, part string, src mirror.Source, q mirror.Query, failed func(error)) iter.Seq2[[]mirror.Row, error] {
-	return func(yield func([]mirror.Row, error) bool) {
+func faultRows(ctx context.Context, f *fault, part string, src store.Source, q store.Query, failed func(error)) iter.Seq2[[]store.Row, error] {
+	return func(yield func([]store.Row, error) bool) {
 		stopped := false
 		err := f.call(faultCall{part, "Rows", q.Table.Name}, func() error {
 			midway := len(f.calls) == f.at && f.mode.kind == midwayKind

@@ -7,13 +7,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
-// plainStore hides what the transactions of a store can do beyond mirror.Tx.
-type plainStore struct{ mirror.Store }
+// plainStore hides what the transactions of a store can do beyond store.Tx.
+type plainStore struct{ store.Store }
 
-func (s plainStore) Update(ctx context.Context, fn func(tx mirror.Tx) error) error {
-	return s.Store.Update(ctx, func(tx mirror.Tx) error { return fn(struct{ mirror.Tx }{tx}) })
+func (s plainStore) Update(ctx context.Context, fn func(tx store.Tx) error) error {
+	return s.Store.Update(ctx, func(tx store.Tx) error { return fn(struct{ store.Tx }{tx}) })
 }
 
 const metadataName, keptTable = "Cust10195_mirroring", "before_hard_reset_Cust10195"
@@ -55,7 +56,7 @@ func keepScenarios() []scenario {
 			require.Len(t, st.Tables, 3)
 			require.Len(t, st.Warnings, 1, "%v", st.Warnings)
 			require.Contains(t, st.Warnings[0], keptTable+" is a metadata table that a hard reset kept")
-			source := t.source(contact(mirror.Row{1, "A", day}, mirror.Row{2, "B", nil}), person(mirror.Row{1, "Ängström"}))
+			source := t.source(contact(store.Row{1, "A", day}, store.Row{2, "B", nil}), person(store.Row{1, "Ängström"}))
 			report, err := m.Compare(t.Context(), source, nil)
 			require.NoError(t, err)
 			require.Nil(t, report.Table(keptTable))
@@ -75,7 +76,7 @@ func keepScenarios() []scenario {
 			t.load(t.store, metadata("contact", 1000)) // a cycle
 			between := t.dump()
 			_, err := m.ResetTables(t.Context(), []string{keptTable}, nil)
-			require.ErrorIs(t, err, mirror.ErrTableNotFound)
+			require.ErrorIs(t, err, store.ErrTableNotFound)
 			second := hardReset(t, m)
 			require.Len(t, second.NotUndone, 1)
 			require.Contains(t, second.String(), "Undo does not bring back\n  - what the hard reset before this one kept: "+keptTable+" is dropped.\n")
@@ -92,7 +93,7 @@ func keepScenarios() []scenario {
 			t.damaged()
 			m := t.mirror(nil)
 			r := hardReset(t, m)
-			require.NoError(t, t.store.Update(t.Context(), func(tx mirror.Tx) error { return tx.Drop(t.Context(), t.table(keptTable)) }))
+			require.NoError(t, t.store.Update(t.Context(), func(tx store.Tx) error { return tx.Drop(t.Context(), t.table(keptTable)) }))
 			t.unchanged(func() {
 				err := m.Undo(t.Context(), r)
 				require.ErrorIs(t, err, mirror.ErrCannotUndo)
@@ -208,8 +209,8 @@ func keepScenarios() []scenario {
 		}},
 		{name: "an LSN that cannot be negative", run: func(t *env) {
 			md := metadata("contact", 8, "person", 9)
-			md.columns[1].Type = mirror.MustType("tinyint")
-			t.load(t.store, contact(mirror.Row{1, "A", nil}), person(), md)
+			md.columns[1].Type = store.MustType("tinyint")
+			t.load(t.store, contact(store.Row{1, "A", nil}), person(), md)
 			t.constrained([]string{"contact"}, `"contact" cannot get LSN -1, because column "LSN" is tinyint: HardReset of that table`)
 			_, err := t.mirror(nil).HardReset(t.Context(), &mirror.HardResetOptions{Confirm: ContextID, Tables: []string{"contact"}})
 			require.NoError(t, err)
@@ -219,7 +220,7 @@ func keepScenarios() []scenario {
 			md := metadata("contact", 8, "person", 9)
 			md.columns[1].Nullable = false
 			md.key = []string{"LSN"}
-			t.load(t.store, contact(mirror.Row{1, "A", nil}), person(), md)
+			t.load(t.store, contact(store.Row{1, "A", nil}), person(), md)
 			t.constrained([]string{"contact", "person"}, `"person" cannot get LSN -1: `)
 			r, err := t.mirror(nil).ResetTables(t.Context(), []string{"contact"}, nil)
 			require.NoError(t, err)

@@ -17,11 +17,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // OpenFile opens or creates the database in the file at path, checks that it is
 // whole, and returns with its store what closes it.
-type OpenFile func(t testing.TB, path string) (store mirror.Store, end func())
+type OpenFile func(t testing.TB, path string) (store store.Store, end func())
 
 // jobVariable has a test binary do one killJob and nothing else.
 const jobVariable = "MIRROR_TEST_KILL"
@@ -228,7 +229,7 @@ func endless() []faultOp {
 	})
 }
 
-func resetForever(t *testing.T, store mirror.Store, journal *mirror.FileJournal) {
+func resetForever(t *testing.T, store store.Store, journal *mirror.FileJournal) {
 	m, err := mirror.New(ContextID, store, &mirror.Options{Journal: journal})
 	require.NoError(t, err)
 	for t.Context().Err() == nil {

@@ -9,14 +9,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // spelled fills the store with four tables whose metadata rows are spelled in
 // other ways, and returns a source that has another row of each.
-func (t *env) spelled() mirror.Store {
+func (t *env) spelled() store.Store {
 	t.Helper()
 	row := func(name string, n int) table {
-		return table{name: name, columns: []mirror.Column{notNull("id", "int"), col("v", "int")}, key: []string{"id"}, rows: []mirror.Row{{1, n}}}
+		return table{name: name, columns: []store.Column{notNull("id", "int"), col("v", "int")}, key: []string{"id"}, rows: []store.Row{{1, n}}}
 	}
 	t.load(t.store, row("contact", 1), row("person", 1), row("sale", 1), row("odd.na]me", 1),
 		metadata("crm7.contact", 10, "[dbo].[Person] ", 11, `  "SALE"`, 12, "x..[odd.na]]me]", 13, "crm7.project", 14))
@@ -93,7 +94,7 @@ func metadataScenarios() []scenario {
 		{name: "a name that is bytes", run: func(t *env) {
 			md := metadata()
 			md.columns[0] = notNull("tablename", "varbinary(128)")
-			md.rows = []mirror.Row{{[]byte("contact"), 10, nil}, {[]byte("d\x00b\x00o\x00.\x00p\x00e\x00r\x00s\x00o\x00n\x00"), 11, nil}}
+			md.rows = []store.Row{{[]byte("contact"), 10, nil}, {[]byte("d\x00b\x00o\x00.\x00p\x00e\x00r\x00s\x00o\x00n\x00"), 11, nil}}
 			t.load(t.store, contact(), person(), md)
 			m := t.mirror(nil)
 			st, err := m.Status(t.Context())
@@ -114,7 +115,7 @@ func metadataScenarios() []scenario {
 		{name: "a name that is bytes and no text", run: func(t *env) {
 			md := metadata()
 			md.columns[0] = notNull("tablename", "varbinary(128)")
-			md.rows = []mirror.Row{{[]byte("contact"), 10, nil}, {[]byte{1, 0xff}, 11, nil}}
+			md.rows = []store.Row{{[]byte("contact"), 10, nil}, {[]byte{1, 0xff}, 11, nil}}
 			t.load(t.store, contact(), person(), md)
 			t.refusedFor("person", "0x01FF", map[string]string{"0x01FF": "whose name is no text"})
 			_, err := t.mirror(nil).ResetTables(t.Context(), []string{"contact"}, nil)
@@ -136,7 +137,7 @@ func metadataScenarios() []scenario {
 		{"a name of five parts", []any{"a.b.c.d.contact", 10}, `"a.b.c.d.contact"`, map[string]string{"a.b.c.d.contact": ""}},
 	} {
 		list = append(list, scenario{name: c.name, run: func(t *env) {
-			t.load(t.store, contact(mirror.Row{1, "A", day}), person(), metadata(c.lsns...))
+			t.load(t.store, contact(store.Row{1, "A", day}), person(), metadata(c.lsns...))
 			t.refusedFor("contact", c.rows, c.state)
 		}})
 	}
@@ -153,9 +154,9 @@ func metadataScenarios() []scenario {
 		}},
 		scenario{name: "a metadata table that cannot be read", run: func(t *env) {
 			md := metadata()
-			md.columns[1].Type = mirror.MustType("nvarchar(20)")
-			t.load(t.store, contact(mirror.Row{1, "A", nil}), md)
-			report, err := t.mirror(nil).Compare(t.Context(), t.source(contact(mirror.Row{1, "B", nil})), nil)
+			md.columns[1].Type = store.MustType("nvarchar(20)")
+			t.load(t.store, contact(store.Row{1, "A", nil}), md)
+			report, err := t.mirror(nil).Compare(t.Context(), t.source(contact(store.Row{1, "B", nil})), nil)
 			require.NoError(t, err)
 			plan := report.Plan()
 			require.Len(t, plan.Tables, 1)
@@ -167,8 +168,8 @@ func metadataScenarios() []scenario {
 		}},
 		scenario{name: "an LSN of numeric(18,0)", run: func(t *env) {
 			md := metadata("contact", "812", "person", nil, "sale", "-1")
-			md.columns[1].Type = mirror.MustType("numeric(18,0)")
-			t.load(t.store, contact(mirror.Row{1, "A", nil}), person(), md)
+			md.columns[1].Type = store.MustType("numeric(18,0)")
+			t.load(t.store, contact(store.Row{1, "A", nil}), person(), md)
 			m := t.mirror(nil)
 			st, err := m.Status(t.Context())
 			require.NoError(t, err)
@@ -177,7 +178,7 @@ func metadataScenarios() []scenario {
 				{Table: "person", State: mirror.TableInvalid, Reason: "its LSN is NULL: reset it"},
 				{Table: "sale", State: mirror.TableAbsent, LSN: lsn(-1)},
 			}, st.Tables)
-			report, err := m.Compare(t.Context(), t.source(contact(mirror.Row{1, "B", nil}), person()), nil)
+			report, err := m.Compare(t.Context(), t.source(contact(store.Row{1, "B", nil}), person()), nil)
 			require.NoError(t, err)
 			require.Equal(t, lsn(812), report.Table("contact").LSN)
 			before := t.dump()
@@ -199,7 +200,7 @@ func metadataScenarios() []scenario {
 		}},
 		scenario{name: "an LSN that 64 bits cannot hold", run: func(t *env) {
 			md := metadata("contact", "99999999999999999999")
-			md.columns[1].Type = mirror.MustType("decimal(20,0)")
+			md.columns[1].Type = store.MustType("decimal(20,0)")
 			t.load(t.store, contact(), md)
 			m, before := t.mirror(nil), t.dump()
 			const problem = "its LSN is 99999999999999999999, which 64 bits cannot hold"
@@ -217,7 +218,7 @@ func metadataScenarios() []scenario {
 			for _, typ := range []string{"decimal(18,2)", "money", "float"} {
 				md := metadata()
 				md.name = "Cust10195_mirroring"
-				md.columns[1].Type = mirror.MustType(typ)
+				md.columns[1].Type = store.MustType(typ)
 				fill(t.T, t.store, []table{contact(), md})
 				_, err := t.mirror(nil).Status(t.Context())
 				require.ErrorIs(t, err, mirror.ErrMetadata)
@@ -253,7 +254,7 @@ func (t *env) refusedFor(table, rows string, others map[string]string) {
 		require.GreaterOrEqual(t, at, 0, "no entry for %q", name)
 		require.Contains(t, st.Tables[at].Reason, reason)
 	}
-	source := t.source(contact(mirror.Row{7, "Z", day}), person(mirror.Row{7, "Z"}))
+	source := t.source(contact(store.Row{7, "Z", day}), person(store.Row{7, "Z"}))
 	report, err := m.Compare(t.Context(), source, nil)
 	require.NoError(t, err)
 	plan := report.Plan()

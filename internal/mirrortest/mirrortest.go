@@ -11,13 +11,14 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // ContextID is the customer of all scenarios.
 const ContextID = "Cust10195"
 
 // Open returns a Store of a database without tables that no one else uses.
-type Open func(t testing.TB) mirror.Store
+type Open func(t testing.TB) store.Store
 
 // Skip leaves out one scenario, named as its test is ("compare/identical"), or
 // all scenarios of an area ("spellings"), and gives the reason to whoever reads
@@ -96,39 +97,39 @@ type scenario struct {
 type env struct {
 	*testing.T
 	openSource Open
-	store      mirror.Store
+	store      store.Store
 }
 
 // table is a table with its rows, as a scenario writes it down.
 type table struct {
 	name    string
-	columns []mirror.Column
+	columns []store.Column
 	key     []string
-	rows    []mirror.Row
+	rows    []store.Row
 }
 
-func col(name, typ string) mirror.Column {
-	return mirror.Column{Name: name, Type: mirror.MustType(typ), Nullable: true}
+func col(name, typ string) store.Column {
+	return store.Column{Name: name, Type: store.MustType(typ), Nullable: true}
 }
 
-func notNull(name, typ string) mirror.Column {
-	return mirror.Column{Name: name, Type: mirror.MustType(typ)}
+func notNull(name, typ string) store.Column {
+	return store.Column{Name: name, Type: store.MustType(typ)}
 }
 
 // contact is the table that most scenarios use.
-func contact(rows ...mirror.Row) table {
+func contact(rows ...store.Row) table {
 	return table{
 		name:    "contact",
-		columns: []mirror.Column{notNull("contact_id", "int"), col("name", "nvarchar(219)"), col("updated", "datetime")},
+		columns: []store.Column{notNull("contact_id", "int"), col("name", "nvarchar(219)"), col("updated", "datetime")},
 		key:     []string{"contact_id"},
 		rows:    rows,
 	}
 }
 
-func person(rows ...mirror.Row) table {
+func person(rows ...store.Row) table {
 	return table{
 		name:    "person",
-		columns: []mirror.Column{notNull("person_id", "int"), col("lastname", "nvarchar(99)")},
+		columns: []store.Column{notNull("person_id", "int"), col("lastname", "nvarchar(99)")},
 		key:     []string{"person_id"},
 		rows:    rows,
 	}
@@ -139,21 +140,21 @@ func person(rows ...mirror.Row) table {
 func metadata(lsns ...any) table {
 	m := table{
 		name:    mirror.MetadataTableName(ContextID),
-		columns: []mirror.Column{notNull("tablename", "nvarchar(128)"), col("LSN", "bigint"), col("schemahash", "varbinary(32)")},
+		columns: []store.Column{notNull("tablename", "nvarchar(128)"), col("LSN", "bigint"), col("schemahash", "varbinary(32)")},
 	}
 	for i := 0; i < len(lsns); i += 2 {
-		m.rows = append(m.rows, mirror.Row{lsns[i], lsns[i+1], []byte{0xff, 0x00, byte(i)}})
+		m.rows = append(m.rows, store.Row{lsns[i], lsns[i+1], []byte{0xff, 0x00, byte(i)}})
 	}
 	return m
 }
 
 var day = time.Date(2026, 2, 3, 4, 5, 6, 7e6, time.UTC)
 
-func (t *env) load(store mirror.Store, tables ...table) {
+func (t *env) load(st store.Store, tables ...table) {
 	t.Helper()
-	require.NoError(t, store.Update(t.Context(), func(tx mirror.Tx) error {
+	require.NoError(t, st.Update(t.Context(), func(tx store.Tx) error {
 		for _, tb := range tables {
-			def := mirror.Table{Name: tb.name, Columns: tb.columns, Key: tb.key}
+			def := store.Table{Name: tb.name, Columns: tb.columns, Key: tb.key}
 			if err := tx.Create(t.Context(), def); err != nil {
 				return err
 			}
@@ -168,13 +169,13 @@ func (t *env) load(store mirror.Store, tables ...table) {
 	}))
 	for _, tb := range tables {
 		if tb.isSpelled() {
-			t.insertSpelled(store, tb)
+			t.insertSpelled(st, tb)
 		}
 	}
 }
 
 // source returns another store with these tables.
-func (t *env) source(tables ...table) mirror.Store {
+func (t *env) source(tables ...table) store.Store {
 	t.Helper()
 	s := t.openSource(t)
 	t.load(s, tables...)
@@ -189,25 +190,25 @@ func (t *env) mirror(opts *mirror.Options) *mirror.Mirror {
 }
 
 // table finds a table of the store.
-func (t *env) table(name string) mirror.Table {
+func (t *env) table(name string) store.Table {
 	t.Helper()
 	tables, err := t.store.Tables(t.Context())
 	require.NoError(t, err)
 	for _, tb := range tables {
-		if mirror.FoldName(tb.Name) == mirror.FoldName(name) {
+		if store.FoldName(tb.Name) == store.FoldName(name) {
 			return tb
 		}
 	}
 	require.Fail(t, "no table "+name)
-	return mirror.Table{}
+	return store.Table{}
 }
 
 // rows reads all rows of a table, in key order.
-func (t *env) rows(name string) []mirror.Row {
+func (t *env) rows(name string) []store.Row {
 	t.Helper()
 	tb := t.table(name)
-	var rows []mirror.Row
-	for batch, err := range t.store.Rows(t.Context(), mirror.Query{Table: tb, Key: tb.ColumnNames()[:1]}) {
+	var rows []store.Row
+	for batch, err := range t.store.Rows(t.Context(), store.Query{Table: tb, Key: tb.ColumnNames()[:1]}) {
 		require.NoError(t, err)
 		for _, r := range batch {
 			rows = append(rows, r.Clone())
@@ -217,11 +218,11 @@ func (t *env) rows(name string) []mirror.Row {
 }
 
 // dump is everything in the store: what must not change when something fails.
-func (t *env) dump() map[string][]mirror.Row {
+func (t *env) dump() map[string][]store.Row {
 	t.Helper()
 	tables, err := t.store.Tables(t.Context())
 	require.NoError(t, err)
-	all := map[string][]mirror.Row{}
+	all := map[string][]store.Row{}
 	for _, tb := range tables {
 		all[tb.Name] = t.rows(tb.Name)
 	}
@@ -242,7 +243,7 @@ func canceled(t *env) context.Context {
 	return ctx
 }
 
-func lsn(n int64) *mirror.LSN {
-	l := mirror.LSN(n)
+func lsn(n int64) *store.LSN {
+	l := store.LSN(n)
 	return &l
 }

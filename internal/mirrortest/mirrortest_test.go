@@ -7,8 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/internal/mirrortest"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 	"github.com/so-mirror/mirror/store/sqlite"
 )
@@ -17,11 +17,11 @@ import (
 // by value.
 func TestTrapsOfTwoEngines(t *testing.T) {
 	mirrortest.RunTraps(t,
-		func(testing.TB) mirror.Store { return memory.New() },
+		func(testing.TB) store.Store { return memory.New() },
 		openSQLite)
 }
 
-func openSQLite(t testing.TB) mirror.Store {
+func openSQLite(t testing.TB) store.Store {
 	t.Helper()
 	st, err := sqlite.Create(context.Background(), filepath.Join(t.TempDir(), "mirror.db"))
 	require.NoError(t, err)

@@ -9,10 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/so-mirror/mirror/fleet"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/internal/crm"
+	"github.com/so-mirror/mirror/store"
 )
 
 // Mistakes makes every mistake about the databases with every operation. Each
@@ -58,11 +61,11 @@ type outcome struct {
 // mistaken is a mirror with one lost row, its customer, and another customer.
 type mistaken struct {
 	*testing.T
-	store           mirror.Store // the mirror's
-	customer, other mirror.Store
+	store           store.Store // the mirror's
+	customer, other store.Store
 	contextID       string         // given to New
-	asStore         mirror.Store   // given as the mirror's
-	asSource        mirror.Source  // given as the source
+	asStore         store.Store    // given as the mirror's
+	asSource        store.Source   // given as the source
 	mirrorIsRight   bool           // and so a reset of it would be right
 	report          *mirror.Report // of the right databases
 	plan            *mirror.Plan
@@ -74,8 +77,8 @@ func newMistaken(t *testing.T, open Open) *mistaken {
 	t.Helper()
 	w := &mistaken{T: t, store: open(t), customer: open(t), other: open(t), contextID: ContextID, mirrorIsRight: true}
 	mir := &env{T: t, store: w.store}
-	never := table{columns: []mirror.Column{notNull("id", "int")}}
-	for i, s := range []mirror.Store{w.customer, w.other} {
+	never := table{columns: []store.Column{notNull("id", "int")}}
+	for i, s := range []store.Store{w.customer, w.other} {
 		require.NoError(t, crm.Load(t.Context(), s, crm.Options{Seed: uint64(i + 1), Contacts: 12}, mistakenTables...))
 		for _, name := range []string{"registry", "login", "locking"} {
 			never.name = name
@@ -89,8 +92,8 @@ func newMistaken(t *testing.T, open Open) *mistaken {
 	}
 	mir.load(w.store, metadata(lsns...))
 	first := mir.rows("contact")[0]
-	require.NoError(t, w.store.Update(t.Context(), func(tx mirror.Tx) error {
-		_, err := tx.Delete(t.Context(), mir.table("contact"), []mirror.Cell{{Column: "contact_id", Value: first[0]}})
+	require.NoError(t, w.store.Update(t.Context(), func(tx store.Tx) error {
+		_, err := tx.Delete(t.Context(), mir.table("contact"), []store.Cell{{Column: "contact_id", Value: first[0]}})
 		return err
 	}))
 	var err error
@@ -109,8 +112,8 @@ func newMistaken(t *testing.T, open Open) *mistaken {
 // databases.
 func (w mistaken) try(t *testing.T, op operation, want outcome) {
 	w.T = t
-	all := func() (dumps []map[string][]mirror.Row) {
-		for _, s := range []mirror.Store{w.store, w.customer, w.other} {
+	all := func() (dumps []map[string][]store.Row) {
+		for _, s := range []store.Store{w.store, w.customer, w.other} {
 			dumps = append(dumps, (&env{T: t, store: s}).dump())
 		}
 		return dumps
@@ -129,7 +132,7 @@ func (w mistaken) try(t *testing.T, op operation, want outcome) {
 	require.ErrorContains(t, err, want.text)
 }
 
-func (w *mistaken) open(contextID string, store mirror.Store) *mirror.Mirror {
+func (w *mistaken) open(contextID string, store store.Store) *mirror.Mirror {
 	w.Helper()
 	m, err := mirror.New(contextID, store, &mirror.Options{
 		Clock: func() time.Time { return day },
@@ -154,12 +157,12 @@ func operations() []operation {
 		require.False(w, r.Identical())
 		return r, nil
 	}
-	fleet := func(w *mistaken, m *mirror.Mirror) *mirror.Fleet {
-		return &mirror.Fleet{Members: []mirror.Member{{ContextID: m.ContextID(), Open: func(context.Context) (*mirror.Connection, error) {
-			return &mirror.Connection{Mirror: m, Source: w.asSource}, nil
+	all := func(w *mistaken, m *mirror.Mirror) *fleet.Fleet {
+		return &fleet.Fleet{Members: []fleet.Member{{ContextID: m.ContextID(), Open: func(context.Context) (*fleet.Connection, error) {
+			return &fleet.Connection{Mirror: m, Source: w.asSource}, nil
 		}}}}
 	}
-	one := func(results iter.Seq[mirror.FleetResult]) (err error) {
+	one := func(results iter.Seq[fleet.Result]) (err error) {
 		for r := range results {
 			err = r.Err
 		}
@@ -220,8 +223,8 @@ func operations() []operation {
 			_, err := m.HardReset(w.Context(), &mirror.HardResetOptions{Confirm: m.ContextID(), DryRun: w.mirrorIsRight})
 			return err
 		}},
-		{"Fleet.Status", func(w *mistaken, m *mirror.Mirror) error { return one(fleet(w, m).Status(w.Context())) }},
-		{"Fleet.Compare", func(w *mistaken, m *mirror.Mirror) error { return one(fleet(w, m).Compare(w.Context(), nil)) }},
+		{"Fleet.Status", func(w *mistaken, m *mirror.Mirror) error { return one(all(w, m).Status(w.Context())) }},
+		{"Fleet.Compare", func(w *mistaken, m *mirror.Mirror) error { return one(all(w, m).Compare(w.Context(), nil)) }},
 	}
 }
 
@@ -278,9 +281,9 @@ func mistakes() []mistake {
 		{"a source that has other tables", func(w *mistaken) { w.asSource = seeing{w.customer, neverMirrored} },
 			sourceMistake(wrong, "the source and the mirror have no table in common: is it the right database, and may the login see all tables?")},
 		{"a source without permission", func(w *mistaken) { w.asSource = forbidden{w.customer} },
-			sourceMistake(mirror.ErrPermission, "source: list tables: permission denied")},
+			sourceMistake(store.ErrPermission, "source: list tables: permission denied")},
 		{"a mirror without permission", func(w *mistaken) { w.asStore, w.mirrorIsRight = forbidden{w.store}, false },
-			everywhere(mirror.ErrPermission, "permission denied")},
+			everywhere(store.ErrPermission, "permission denied")},
 		{"a mirror without tables", func(w *mistaken) { w.asStore, w.mirrorIsRight = seeing{w.store, nothing}, false },
 			but(but(everywhere(mirror.ErrNoMetadata, "there are no tables at all: unless the mirror is new, check the database, the schema and the login's permissions"),
 				outcome{reason: asNew}, "Status", "Compare", "Recheck", "Heal", "Fleet.Status", "Fleet.Compare"),
@@ -304,42 +307,42 @@ func half(name string) bool { return !slices.Contains(mistakenTables[4:], name) 
 
 // seeing is a store of which a login sees only some tables.
 type seeing struct {
-	mirror.Store
+	store.Store
 	sees func(name string) bool
 }
 
-func (s seeing) Tables(ctx context.Context) ([]mirror.Table, error) {
+func (s seeing) Tables(ctx context.Context) ([]store.Table, error) {
 	tables, err := s.Store.Tables(ctx)
-	return slices.DeleteFunc(tables, func(t mirror.Table) bool { return !s.sees(mirror.FoldName(t.Name)) }), err
+	return slices.DeleteFunc(tables, func(t store.Table) bool { return !s.sees(store.FoldName(t.Name)) }), err
 }
 
-func (s seeing) Identity(ctx context.Context) (mirror.Identity, error) {
+func (s seeing) Identity(ctx context.Context) (store.Identity, error) {
 	return identityOf(ctx, s.Store)
 }
 
 // identityOf passes on what a store that is wrapped tells about its database.
-func identityOf(ctx context.Context, s mirror.Source) (mirror.Identity, error) {
-	if i, ok := s.(mirror.Identifier); ok {
+func identityOf(ctx context.Context, s store.Source) (store.Identity, error) {
+	if i, ok := s.(store.Identifier); ok {
 		return i.Identity(ctx)
 	}
-	return mirror.Identity{}, errors.ErrUnsupported
+	return store.Identity{}, errors.ErrUnsupported
 }
 
 // forbidden is a store that a login may do nothing in.
-type forbidden struct{ mirror.Store }
+type forbidden struct{ store.Store }
 
 func (f forbidden) denied(what string) error {
-	return fmt.Errorf("%s: %w: ask for the role db_datareader", what, mirror.ErrPermission)
+	return fmt.Errorf("%s: %w: ask for the role db_datareader", what, store.ErrPermission)
 }
 
-func (f forbidden) Tables(context.Context) ([]mirror.Table, error) {
+func (f forbidden) Tables(context.Context) ([]store.Table, error) {
 	return nil, f.denied("list tables")
 }
 
-func (f forbidden) Count(context.Context, mirror.Table) (int64, error) { return 0, f.denied("count") }
+func (f forbidden) Count(context.Context, store.Table) (int64, error) { return 0, f.denied("count") }
 
-func (f forbidden) Rows(context.Context, mirror.Query) iter.Seq2[[]mirror.Row, error] {
-	return func(yield func([]mirror.Row, error) bool) { yield(nil, f.denied("read")) }
+func (f forbidden) Rows(context.Context, store.Query) iter.Seq2[[]store.Row, error] {
+	return func(yield func([]store.Row, error) bool) { yield(nil, f.denied("read")) }
 }
 
-func (f forbidden) Update(context.Context, func(mirror.Tx) error) error { return f.denied("begin") }
+func (f forbidden) Update(context.Context, func(store.Tx) error) error { return f.denied("begin") }

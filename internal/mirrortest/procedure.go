@@ -7,18 +7,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/cycle"
 )
 
 func procedureScenarios() []scenario {
 	return []scenario{{name: "from a cycle to an undo", run: func(t *env) {
-		var contacts, persons []mirror.Row
+		var contacts, persons []store.Row
 		for i := range 300 {
-			contacts = append(contacts, mirror.Row{i + 1, fmt.Sprint("Ærlig ", i), day.Add(time.Duration(i) * time.Hour)})
-			persons = append(persons, mirror.Row{i + 1, fmt.Sprint("Ångström ", i)})
+			contacts = append(contacts, store.Row{i + 1, fmt.Sprint("Ærlig ", i), day.Add(time.Duration(i) * time.Hour)})
+			persons = append(persons, store.Row{i + 1, fmt.Sprint("Ångström ", i)})
 		}
-		sale := table{name: "sale", columns: []mirror.Column{notNull("sale_id", "int"), col("amount", "float")}, key: []string{"sale_id"},
-			rows: []mirror.Row{{1, 0.1}, {2, nil}}}
+		sale := table{name: "sale", columns: []store.Column{notNull("sale_id", "int"), col("amount", "float")}, key: []string{"sale_id"},
+			rows: []store.Row{{1, 0.1}, {2, nil}}}
 		customer := cycle.NewCustomer(ContextID, t.source(contact(contacts...), person(persons...), sale))
 		task := &cycle.Task{Customer: customer, Mirror: t.store, BatchSize: 10_000}
 		run := func() *cycle.Result {
@@ -37,17 +38,17 @@ func procedureScenarios() []scenario {
 		identical()
 
 		contactTable, personTable, saleTable := t.table("contact"), t.table("person"), t.table("sale")
-		require.NoError(t, t.store.Update(t.Context(), func(tx mirror.Tx) error {
+		require.NoError(t, t.store.Update(t.Context(), func(tx store.Tx) error {
 			for i := range 7 {
-				if _, err := tx.Delete(t.Context(), contactTable, []mirror.Cell{{Column: "contact_id", Value: 40*i + 3}}); err != nil {
+				if _, err := tx.Delete(t.Context(), contactTable, []store.Cell{{Column: "contact_id", Value: 40*i + 3}}); err != nil {
 					return err
 				}
 			}
-			if _, err := tx.Set(t.Context(), personTable, []mirror.Cell{{Column: "person_id", Value: 5}},
-				[]mirror.Cell{{Column: "lastname", Value: "ångström 4"}}); err != nil {
+			if _, err := tx.Set(t.Context(), personTable, []store.Cell{{Column: "person_id", Value: 5}},
+				[]store.Cell{{Column: "lastname", Value: "ångström 4"}}); err != nil {
 				return err
 			}
-			if err := tx.Insert(t.Context(), personTable, []string{"person_id"}, []mirror.Row{{999}}); err != nil {
+			if err := tx.Insert(t.Context(), personTable, []string{"person_id"}, []store.Row{{999}}); err != nil {
 				return err
 			}
 			return tx.Drop(t.Context(), saleTable)

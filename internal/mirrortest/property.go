@@ -15,13 +15,14 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 )
 
 // place writes a value down so that two values have one text when CompareKeys
 // cannot tell them apart, and whole so that they have one when they are equal.
 // Neither uses the code under test.
-func place(typ mirror.Type, v driver.Value) string {
+func place(typ store.Type, v driver.Value) string {
 	switch x := v.(type) {
 	case float64:
 		if x == 0 {
@@ -33,7 +34,7 @@ func place(typ mirror.Type, v driver.Value) string {
 	return whole(typ, v)
 }
 
-func whole(typ mirror.Type, v driver.Value) string {
+func whole(typ store.Type, v driver.Value) string {
 	switch x := v.(type) {
 	case nil:
 		return "NULL"
@@ -43,7 +44,7 @@ func whole(typ mirror.Type, v driver.Value) string {
 		_, offset := x.Zone()
 		return fmt.Sprint("time ", x.UnixNano(), " ", offset)
 	case []byte:
-		if typ.Kind() == mirror.KindDecimal {
+		if typ.Kind() == store.KindDecimal {
 			r, ok := new(big.Rat).SetString(string(x))
 			if !ok {
 				panic(fmt.Sprintf("%q is not a number", x))
@@ -59,35 +60,35 @@ func whole(typ mirror.Type, v driver.Value) string {
 // twoSides are a table of the source and what the mirror made of it.
 type twoSides struct {
 	source, mirror memory.Table
-	types          []mirror.Type // of the columns of source
-	at             []int         // where the mirror has the columns of source
-	key            []int         // positions of the source's key in its columns
-	respell        Respell       // nil: values are stored as the store writes them
+	types          []store.Type // of the columns of source
+	at             []int        // where the mirror has the columns of source
+	key            []int        // positions of the source's key in its columns
+	respell        Respell      // nil: values are stored as the store writes them
 }
 
 // Respell stores values of a table in other spellings, some of them chosen by r.
-type Respell func(t *testing.T, st mirror.Store, table mirror.Table, r *rand.Rand)
+type Respell func(t *testing.T, st store.Store, table store.Table, r *rand.Rand)
 
 // Unfit reports whether an engine cannot hold a value of a type, in a key or
 // elsewhere; for nil, whether it can hold none of the type.
-type Unfit func(typ mirror.Type, key bool, v driver.Value) bool
+type Unfit func(typ store.Type, key bool, v driver.Value) bool
 
 // randomSides makes a table and damages a copy of it.
 func randomSides(r *rand.Rand, limits []Unfit) twoSides {
-	unfit := func(typ mirror.Type, key bool, v driver.Value) bool {
+	unfit := func(typ store.Type, key bool, v driver.Value) bool {
 		return slices.ContainsFunc(limits, func(unfit Unfit) bool { return unfit(typ, key, v) })
 	}
 	s := twoSides{source: memory.Table{Name: "t"}, mirror: memory.Table{Name: "T"}}
-	var keyed []mirror.Row
+	var keyed []store.Row
 	columns := 1 + r.IntN(5)
 	s.at = r.Perm(columns)
 	s.key = r.Perm(columns)[:min(columns, r.IntN(4))]
 	loose := r.IntN(2) == 0 // the mirror has no key, so rows may repeat
 	s.mirror.Columns = make([]string, columns)
 	for i := range columns {
-		typ := mirror.MustType(RandomTypes[r.IntN(len(RandomTypes))])
+		typ := store.MustType(RandomTypes[r.IntN(len(RandomTypes))])
 		for unfit(typ, slices.Contains(s.key, i), nil) {
-			typ = mirror.MustType(RandomTypes[r.IntN(len(RandomTypes))])
+			typ = store.MustType(RandomTypes[r.IntN(len(RandomTypes))])
 		}
 		s.types = append(s.types, typ)
 		null := ""
@@ -104,8 +105,8 @@ func randomSides(r *rand.Rand, limits []Unfit) twoSides {
 			s.mirror.Key = append(s.mirror.Key, fmt.Sprintf("C%d", i))
 		}
 	}
-	row := func() mirror.Row {
-		row := make(mirror.Row, columns)
+	row := func() store.Row {
+		row := make(store.Row, columns)
 		for i, typ := range s.types {
 			key := slices.Contains(s.key, i)
 			if r.IntN(8) > 0 || key {
@@ -117,7 +118,7 @@ func randomSides(r *rand.Rand, limits []Unfit) twoSides {
 		}
 		return row
 	}
-	damaged := func(old mirror.Row) mirror.Row {
+	damaged := func(old store.Row) store.Row {
 		changed := old.Clone()
 		i := r.IntN(columns)
 		if !slices.Contains(s.key, i) || loose {
@@ -126,7 +127,7 @@ func randomSides(r *rand.Rand, limits []Unfit) twoSides {
 		return changed
 	}
 	taken := map[string]bool{}
-	free := func(row mirror.Row) bool {
+	free := func(row store.Row) bool {
 		if len(s.key) == 0 {
 			return true
 		}
@@ -152,7 +153,7 @@ func randomSides(r *rand.Rand, limits []Unfit) twoSides {
 			keyed = append(keyed, row)
 		}
 		for loose && harm > 0 && r.IntN(8) == 0 {
-			keyed = append(keyed, [...]func(mirror.Row) mirror.Row{mirror.Row.Clone, damaged}[r.IntN(2)](row))
+			keyed = append(keyed, [...]func(store.Row) store.Row{store.Row.Clone, damaged}[r.IntN(2)](row))
 		}
 	}
 	for range harm * r.IntN(10) {
@@ -162,7 +163,7 @@ func randomSides(r *rand.Rand, limits []Unfit) twoSides {
 	}
 	r.Shuffle(len(keyed), func(i, j int) { keyed[i], keyed[j] = keyed[j], keyed[i] })
 	for _, row := range keyed {
-		moved := make(mirror.Row, columns)
+		moved := make(store.Row, columns)
 		for i, v := range row {
 			moved[s.at[i]] = v
 		}
@@ -172,7 +173,7 @@ func randomSides(r *rand.Rand, limits []Unfit) twoSides {
 }
 
 // keyOf returns the text of a source row's key: all of the row without a key.
-func (s twoSides) keyOf(row mirror.Row) string {
+func (s twoSides) keyOf(row store.Row) string {
 	if len(s.key) == 0 {
 		return s.textOf(row)
 	}
@@ -183,7 +184,7 @@ func (s twoSides) keyOf(row mirror.Row) string {
 	return b.String()
 }
 
-func (s twoSides) textOf(row mirror.Row) string {
+func (s twoSides) textOf(row store.Row) string {
 	var b strings.Builder
 	for i, v := range row {
 		fmt.Fprintf(&b, "%q ", whole(s.types[i], v))
@@ -207,10 +208,10 @@ func (s twoSides) bruteForce() (total tally, columns map[string]int64) {
 	type group struct {
 		count        map[string]int64 // source less mirror, by row
 		source, mirr int64
-		rows         [2]mirror.Row
+		rows         [2]store.Row
 	}
 	groups := map[string]*group{}
-	of := func(row mirror.Row) *group {
+	of := func(row store.Row) *group {
 		k := s.keyOf(row)
 		if groups[k] == nil {
 			groups[k] = &group{count: map[string]int64{}}
@@ -224,7 +225,7 @@ func (s twoSides) bruteForce() (total tally, columns map[string]int64) {
 		g.rows[0] = row
 	}
 	for _, moved := range s.mirror.Rows {
-		row := make(mirror.Row, len(moved))
+		row := make(store.Row, len(moved))
 		for i := range row {
 			row[i] = moved[s.at[i]]
 		}
@@ -267,7 +268,7 @@ func (s twoSides) bruteForce() (total tally, columns map[string]int64) {
 func (s twoSides) repeats() bool {
 	seen := map[string]bool{}
 	for _, moved := range s.mirror.Rows {
-		row := make(mirror.Row, len(moved))
+		row := make(store.Row, len(moved))
 		for i := range row {
 			row[i] = moved[s.at[i]]
 		}
@@ -332,14 +333,14 @@ func PropertyRespelled(t *testing.T, open Open, seeds int, respell Respell, tune
 }
 
 // load creates both tables and takes over what the stores made of the values.
-func (s *twoSides) load(t *testing.T, open Open, r *rand.Rand) (source, store mirror.Store) {
+func (s *twoSides) load(t *testing.T, open Open, r *rand.Rand) (source, st store.Store) {
 	t.Helper()
-	side := func(table *memory.Table) mirror.Store {
+	side := func(table *memory.Table) store.Store {
 		st := open(t)
 		def, rows, ok := memory.New(*table).Table(table.Name)
 		require.True(t, ok)
-		var created mirror.Table
-		require.NoError(t, st.Update(t.Context(), func(tx mirror.Tx) error {
+		var created store.Table
+		require.NoError(t, st.Update(t.Context(), func(tx store.Tx) error {
 			if err := tx.Create(t.Context(), def); err != nil {
 				return err
 			}
@@ -357,7 +358,7 @@ func (s *twoSides) load(t *testing.T, open Open, r *rand.Rand) (source, store mi
 			s.respell(t, st, created, r)
 		}
 		table.Rows = nil
-		for batch, err := range st.Rows(t.Context(), mirror.Query{Table: created}) {
+		for batch, err := range st.Rows(t.Context(), store.Query{Table: created}) {
 			require.NoError(t, err)
 			for _, row := range batch {
 				table.Rows = append(table.Rows, row.Clone())
@@ -427,7 +428,7 @@ func (s twoSides) checkSamples(t *testing.T, tr mirror.TableReport, limit int, a
 	case limit == 0:
 		limit = 10
 	}
-	texts := func(rows []mirror.Row, at func(int) int) (keys, values map[string]bool) {
+	texts := func(rows []store.Row, at func(int) int) (keys, values map[string]bool) {
 		keys, values = map[string]bool{}, map[string]bool{}
 		for _, row := range rows {
 			key := ""
@@ -486,19 +487,19 @@ func (s twoSides) checkSamples(t *testing.T, tr mirror.TableReport, limit int, a
 	}
 	require.LessOrEqual(t, rows, full, about())
 
-	var keyColumns []mirror.Column
+	var keyColumns []store.Column
 	for _, name := range tr.Key {
-		keyColumns = append(keyColumns, mirror.Column{Type: s.types[column(name)]})
+		keyColumns = append(keyColumns, store.Column{Type: s.types[column(name)]})
 	}
-	keyOf := func(sample mirror.Sample) mirror.Row {
-		var row mirror.Row
+	keyOf := func(sample mirror.Sample) store.Row {
+		var row store.Row
 		for _, c := range sample.Key {
 			row = append(row, c.Value)
 		}
 		return row
 	}
 	for i := 1; i < len(tr.Samples); i++ {
-		require.LessOrEqual(t, mirror.CompareKeys(keyColumns, keyOf(tr.Samples[i-1]), keyOf(tr.Samples[i])), 0, about())
+		require.LessOrEqual(t, store.CompareKeys(keyColumns, keyOf(tr.Samples[i-1]), keyOf(tr.Samples[i])), 0, about())
 	}
 }
 
@@ -508,9 +509,9 @@ var RandomTypes = []string{"bit", "tinyint", "bigint", "real", "float", "decimal
 
 // RandomValue returns a value of a type as a Source delivers it. The values are
 // few, so that many are the same, or hard to tell apart.
-func RandomValue(r *rand.Rand, typ mirror.Type) driver.Value {
+func RandomValue(r *rand.Rand, typ store.Type) driver.Value {
 	pick := func(literals ...any) driver.Value {
-		v, err := mirror.Normalize(typ, literals[r.IntN(len(literals))])
+		v, err := store.Normalize(typ, literals[r.IntN(len(literals))])
 		if err != nil {
 			panic(err)
 		}
@@ -518,24 +519,24 @@ func RandomValue(r *rand.Rand, typ mirror.Type) driver.Value {
 	}
 	at := day.Add(time.Duration(r.IntN(8)) * 3_333_333)
 	switch typ.Kind() {
-	case mirror.KindBool:
+	case store.KindBool:
 		return pick(false, true)
-	case mirror.KindInt:
+	case store.KindInt:
 		if typ.Name == "tinyint" {
 			return pick(0, 1, 2, 255)
 		}
 		return pick(int64(math.MinInt64), -1, 0, 1, int64(math.MaxInt64), r.IntN(100), r.IntN(100), r.IntN(100))
-	case mirror.KindFloat:
+	case store.KindFloat:
 		return pick(-1.5, math.Copysign(0, -1), 0.0, 0.1, 1e30)
-	case mirror.KindDecimal:
+	case store.KindDecimal:
 		return pick("-10", "-1.5", "-1.50", "-0", "0", "0.000", "0.001", "1", "01.0", "9.5", "+9.5", "10", "123456.789"[:5+r.IntN(5)])
-	case mirror.KindString:
+	case store.KindString:
 		return pick("", " ", "a", "A", "a ", "aa", "å", "Å", "\ufffd", "\U00010000", "a\x00")
-	case mirror.KindBytes:
+	case store.KindBytes:
 		return pick([]byte{}, []byte{0}, []byte{0, 0}, []byte{1}, []byte{0xff}, []byte("1.50"))
-	case mirror.KindTimeOffset:
+	case store.KindTimeOffset:
 		return pick(at, at.In(east), at.Add(time.Second), at.Add(time.Second).In(time.FixedZone("", -5400)))
-	case mirror.KindGUID:
+	case store.KindGUID:
 		g := make([]byte, 16)
 		g[[...]int{0, 3, 5, 8, 10, 15}[r.IntN(6)]] = byte(r.IntN(3))
 		return pick(g)

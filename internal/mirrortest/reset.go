@@ -7,15 +7,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // damaged fills the store with two tracked tables and one that is not.
 func (t *env) damaged() {
 	t.Helper()
 	t.load(t.store,
-		contact(mirror.Row{1, "A", day}, mirror.Row{2, "B", nil}),
-		person(mirror.Row{1, "Ängström"}),
-		table{name: "own_notes", columns: []mirror.Column{notNull("id", "int")}, rows: []mirror.Row{{1}}},
+		contact(store.Row{1, "A", day}, store.Row{2, "B", nil}),
+		person(store.Row{1, "Ängström"}),
+		table{name: "own_notes", columns: []store.Column{notNull("id", "int")}, rows: []store.Row{{1}}},
 		metadata("contact", 812, "PERSON", 900, "sale", 5),
 	)
 }
@@ -98,7 +99,7 @@ func resetScenarios() []scenario {
 			})
 		}},
 		{name: "a metadata row about the metadata table", run: func(t *env) {
-			t.load(t.store, contact(mirror.Row{1, "a", nil}), metadata("contact", 7, "Cust10195_mirroring", 8))
+			t.load(t.store, contact(store.Row{1, "a", nil}), metadata("contact", 7, "Cust10195_mirroring", 8))
 			_, err := t.mirror(nil).ResetTables(t.Context(), mirror.AllTables(), &mirror.ResetOptions{Truncate: true})
 			require.NoError(t, err)
 			require.Equal(t, map[string]any{"contact": int64(-1), "Cust10195_mirroring": int64(8)}, t.lsns())
@@ -114,7 +115,7 @@ func resetScenarios() []scenario {
 			t.damaged()
 			t.unchanged(func() {
 				_, err := t.mirror(nil).ResetTables(t.Context(), []string{"contact", "persom", "contact; drop table contact", "Cust10195_mirroring"}, nil)
-				require.ErrorIs(t, err, mirror.ErrTableNotFound)
+				require.ErrorIs(t, err, store.ErrTableNotFound)
 				var e *mirror.Error
 				require.ErrorAs(t, err, &e)
 				require.Equal(t, []mirror.TableError{
@@ -140,8 +141,8 @@ func resetScenarios() []scenario {
 			require.ErrorIs(t, err, mirror.ErrNoMetadata)
 		}},
 		{name: "a replica of the newer client", run: func(t *env) {
-			state := table{name: "_REPLICATIONSTATE", columns: []mirror.Column{notNull("id", "int")}, rows: []mirror.Row{{1}}}
-			t.load(t.store, contact(mirror.Row{1, "a", nil}), state)
+			state := table{name: "_REPLICATIONSTATE", columns: []store.Column{notNull("id", "int")}, rows: []store.Row{{1}}}
+			t.load(t.store, contact(store.Row{1, "a", nil}), state)
 			m := t.mirror(nil)
 			t.unchanged(func() {
 				_, err := m.ResetTables(t.Context(), []string{"contact"}, nil)
@@ -154,8 +155,8 @@ func resetScenarios() []scenario {
 			require.NoError(t, err)
 			require.Equal(t, mirror.MirrorReplica, st.State)
 			require.Len(t, st.Tables, 1)
-			blobs := table{name: "BinaryObject", columns: []mirror.Column{notNull("id", "int")}, rows: []mirror.Row{{1}}}
-			r := t.compare(t.source(contact(mirror.Row{1, "b", nil}), blobs), nil)
+			blobs := table{name: "BinaryObject", columns: []store.Column{notNull("id", "int")}, rows: []store.Row{{1}}}
+			r := t.compare(t.source(contact(store.Row{1, "b", nil}), blobs), nil)
 			require.Equal(t, map[string]mirror.Verdict{"contact": mirror.VerdictDifferent, "BinaryObject": mirror.VerdictNotMirrored}, verdicts(r))
 			require.Empty(t, r.Stale())
 			require.Contains(t, r.String(), "resync-tables ")
@@ -228,7 +229,7 @@ func hardResetScenarios() []scenario {
 					{"no options", nil, mirror.ErrNotConfirmed},
 					{"wrong customer", &mirror.HardResetOptions{Confirm: "Cust10196"}, mirror.ErrNotConfirmed},
 					{"other case", &mirror.HardResetOptions{Confirm: "cust10195"}, mirror.ErrNotConfirmed},
-					{"unknown table", &mirror.HardResetOptions{Confirm: ContextID, Tables: []string{"contact", "contakt"}, DropData: true}, mirror.ErrTableNotFound},
+					{"unknown table", &mirror.HardResetOptions{Confirm: ContextID, Tables: []string{"contact", "contakt"}, DropData: true}, store.ErrTableNotFound},
 					{"empty list", &mirror.HardResetOptions{Confirm: ContextID, Tables: []string{}}, mirror.ErrNoTables},
 					{"data without a table", &mirror.HardResetOptions{Confirm: ContextID, DropData: true}, mirror.ErrNoTables},
 				} {
@@ -296,39 +297,39 @@ func undoScenarios() []scenario {
 	for _, c := range []struct {
 		name   string
 		op     operation
-		after  func(t *env, tx mirror.Tx) error
+		after  func(t *env, tx store.Tx) error
 		reason string
 	}{
 		{"truncated", truncate, nil, `"contact", "person" each was truncated: its rows come back with the next cycle`},
 		{"dropped", drop, nil, `"contact" was dropped`},
-		{"LSN moved on", reset, func(t *env, tx mirror.Tx) error {
-			_, err := tx.Set(t.Context(), t.table("Cust10195_mirroring"), []mirror.Cell{{Column: "tablename", Value: "contact"}}, []mirror.Cell{{Column: "LSN", Value: 950}})
+		{"LSN moved on", reset, func(t *env, tx store.Tx) error {
+			_, err := tx.Set(t.Context(), t.table("Cust10195_mirroring"), []store.Cell{{Column: "tablename", Value: "contact"}}, []store.Cell{{Column: "LSN", Value: 950}})
 			return err
 		}, `"contact" has LSN 950 now`},
-		{"metadata row changed", reset, func(t *env, tx mirror.Tx) error {
-			_, err := tx.Set(t.Context(), t.table("Cust10195_mirroring"), []mirror.Cell{{Column: "tablename", Value: "contact"}}, []mirror.Cell{{Column: "schemahash", Value: []byte("new")}})
+		{"metadata row changed", reset, func(t *env, tx store.Tx) error {
+			_, err := tx.Set(t.Context(), t.table("Cust10195_mirroring"), []store.Cell{{Column: "tablename", Value: "contact"}}, []store.Cell{{Column: "schemahash", Value: []byte("new")}})
 			return err
 		}, `"contact" has another metadata row now`},
-		{"rows wiped", reset, func(t *env, tx mirror.Tx) error {
+		{"rows wiped", reset, func(t *env, tx store.Tx) error {
 			return tx.Truncate(t.Context(), t.table("person"))
 		}, `"person" has 0 rows now and had 1`},
-		{"columns changed", reset, func(t *env, tx mirror.Tx) error {
+		{"columns changed", reset, func(t *env, tx store.Tx) error {
 			def := t.table("person")
 			if err := tx.Drop(t.Context(), def); err != nil {
 				return err
 			}
-			def.Columns[1].Type = mirror.MustType("nvarchar(100)")
+			def.Columns[1].Type = store.MustType("nvarchar(100)")
 			return tx.Create(t.Context(), def)
 		}, `"person" has other columns now`},
-		{"table gone", reset, func(t *env, tx mirror.Tx) error {
+		{"table gone", reset, func(t *env, tx store.Tx) error {
 			return tx.Drop(t.Context(), t.table("person"))
 		}, `"person" no longer exists`},
-		{"metadata table back", dropMetadata, func(t *env, tx mirror.Tx) error {
+		{"metadata table back", dropMetadata, func(t *env, tx store.Tx) error {
 			md := metadata()
-			return tx.Create(t.Context(), mirror.Table{Name: md.name, Columns: md.columns})
+			return tx.Create(t.Context(), store.Table{Name: md.name, Columns: md.columns})
 		}, `"Cust10195_mirroring" exists again`},
-		{"metadata row back", deleteRows, func(t *env, tx mirror.Tx) error {
-			return tx.Insert(t.Context(), t.table("Cust10195_mirroring"), []string{"tablename", "LSN"}, []mirror.Row{{"contact", 1}})
+		{"metadata row back", deleteRows, func(t *env, tx store.Tx) error {
+			return tx.Insert(t.Context(), t.table("Cust10195_mirroring"), []string{"tablename", "LSN"}, []store.Row{{"contact", 1}})
 		}, `"contact" has a metadata row again`},
 	} {
 		list = append(list, scenario{name: "refused: " + c.name, run: func(t *env) {
@@ -337,7 +338,7 @@ func undoScenarios() []scenario {
 			r, err := c.op(t, m)
 			require.NoError(t, err)
 			if c.after != nil {
-				require.NoError(t, t.store.Update(t.Context(), func(tx mirror.Tx) error { return c.after(t, tx) }))
+				require.NoError(t, t.store.Update(t.Context(), func(tx store.Tx) error { return c.after(t, tx) }))
 			}
 			t.unchanged(func() {
 				err := m.Undo(t.Context(), r)
@@ -362,7 +363,7 @@ func undoScenarios() []scenario {
 				"no metadata row":   func(r *mirror.Receipt) { r.Tables[0].Metadata = nil },
 				"row of another":    func(r *mirror.Receipt) { r.Tables[0].Metadata = r.Tables[1].Metadata },
 				"another LSN":       func(r *mirror.Receipt) { r.Tables[0].LSN = lsn(7) },
-				"another metadata":  func(r *mirror.Receipt) { r.Metadata = &mirror.Table{Name: "contact"} },
+				"another metadata":  func(r *mirror.Receipt) { r.Metadata = &store.Table{Name: "contact"} },
 			} {
 				r := t.throughJSON(good)
 				edit(r)

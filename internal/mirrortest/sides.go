@@ -7,21 +7,24 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/so-mirror/mirror/fleet"
+
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // sideScenarios are about what the two sides are, and what was looked at.
 func sideScenarios() []scenario {
-	rows := []mirror.Row{{1, "a", nil}, {2, "b", nil}}
+	rows := []store.Row{{1, "a", nil}, {2, "b", nil}}
 	small := func(name string) table {
-		return table{name: name, columns: []mirror.Column{notNull("id", "int")}, key: []string{"id"}, rows: []mirror.Row{{1}}}
+		return table{name: name, columns: []store.Column{notNull("id", "int")}, key: []string{"id"}, rows: []store.Row{{1}}}
 	}
 	foreign := metadata()
 	foreign.name = "Cust9_mirroring"
-	replica := table{name: "_ReplicationState", columns: []mirror.Column{notNull("id", "int")}}
-	refused := func(t *env, source mirror.Source, opts *mirror.CompareOptions, text string) {
+	replica := table{name: "_ReplicationState", columns: []store.Column{notNull("id", "int")}}
+	refused := func(t *env, source store.Source, opts *mirror.CompareOptions, text string) {
 		t.Helper()
 		r, err := t.mirror(nil).Compare(t.Context(), source, opts)
 		require.Nil(t, r)
@@ -67,7 +70,7 @@ func sideScenarios() []scenario {
 		{name: "another copy as source", run: func(t *env) {
 			t.load(t.store, contact(rows...), metadata("contact", 5))
 			for _, c := range []struct {
-				source mirror.Store
+				source store.Store
 				role   string
 				text   string
 			}{
@@ -114,8 +117,8 @@ func sideScenarios() []scenario {
 			require.NoError(t, err)
 			require.ErrorIs(t, st.Err(), mirror.ErrWrongDatabase)
 			require.Contains(t, st.String(), "Wrong database: "+text+"\n")
-			fleet := mirror.Fleet{Members: []mirror.Member{{ContextID: ContextID, Open: func(context.Context) (*mirror.Connection, error) {
-				return &mirror.Connection{Mirror: t.mirror(nil)}, nil
+			fleet := fleet.Fleet{Members: []fleet.Member{{ContextID: ContextID, Open: func(context.Context) (*fleet.Connection, error) {
+				return &fleet.Connection{Mirror: t.mirror(nil)}, nil
 			}}}}
 			for result := range fleet.Status(t.Context()) {
 				require.ErrorIs(t, result.Err, mirror.ErrWrongDatabase)
@@ -171,7 +174,7 @@ func sideScenarios() []scenario {
 			st, err := t.mirror(nil).Status(t.Context())
 			require.NoError(t, err)
 			require.NoError(t, st.Err())
-			require.NoError(t, t.store.Update(t.Context(), func(tx mirror.Tx) error {
+			require.NoError(t, t.store.Update(t.Context(), func(tx store.Tx) error {
 				for _, name := range []string{"t00", "t01", "t02"} {
 					if err := tx.Drop(t.Context(), t.table(name)); err != nil {
 						return err
@@ -192,7 +195,7 @@ func sideScenarios() []scenario {
 		{name: "a report is about its source", run: func(t *env) {
 			t.load(t.store, contact(rows...), metadata("contact", 5))
 			source := t.source(contact())
-			if _, ok := source.(mirror.Identifier); !ok {
+			if _, ok := source.(store.Identifier); !ok {
 				t.Skip("the store does not tell which database it serves")
 			}
 			r := t.compare(source, nil)
@@ -204,7 +207,7 @@ func sideScenarios() []scenario {
 			require.ErrorContains(t, err, "the report is about another source")
 		}},
 		{name: "what was looked at", run: func(t *env) {
-			odd := table{name: "odd", columns: []mirror.Column{notNull("id", "int"), col("what", "sql_variant"), col("note", "int")}, key: []string{"id"}, rows: []mirror.Row{{1, nil, 1}}}
+			odd := table{name: "odd", columns: []store.Column{notNull("id", "int"), col("what", "sql_variant"), col("note", "int")}, key: []string{"id"}, rows: []store.Row{{1, nil, 1}}}
 			twin := odd
 			twin.name = "twin"
 			tables := []table{contact(rows...), odd, twin, person(), small("email")}
@@ -237,18 +240,18 @@ func sideScenarios() []scenario {
 		}},
 		{name: "a sample has the state of its own difference", run: func(t *env) {
 			long := strings.Repeat("k", 60)
-			text := func(rows ...mirror.Row) table {
-				return table{name: "letter", columns: []mirror.Column{notNull("k", "nvarchar(100)"), col("v", "int")}, key: []string{"k"}, rows: rows}
+			text := func(rows ...store.Row) table {
+				return table{name: "letter", columns: []store.Column{notNull("k", "nvarchar(100)"), col("v", "int")}, key: []string{"k"}, rows: rows}
 			}
 			first, second := long+"-the first 73", long+"-the second73"
 			require.Len(t, first, 73)
-			t.load(t.store, text(mirror.Row{first, 1}, mirror.Row{second, 1}), metadata("letter", 5))
-			source := t.source(text(mirror.Row{first, 2}, mirror.Row{second, 2}))
+			t.load(t.store, text(store.Row{first, 1}, store.Row{second, 1}), metadata("letter", 5))
+			source := t.source(text(store.Row{first, 2}, store.Row{second, 2}))
 			r := t.compare(source, nil)
 			require.Equal(t, r.Table("letter").Samples[0].Key[0].String(), r.Table("letter").Samples[1].Key[0].String(), "they print alike")
 			e := env{T: t.T, store: t.store}
-			require.NoError(t, t.store.Update(t.Context(), func(tx mirror.Tx) error {
-				_, err := tx.Set(t.Context(), e.table("letter"), []mirror.Cell{{Column: "k", Value: first}}, []mirror.Cell{{Column: "v", Value: 2}})
+			require.NoError(t, t.store.Update(t.Context(), func(tx store.Tx) error {
+				_, err := tx.Set(t.Context(), e.table("letter"), []store.Cell{{Column: "k", Value: first}}, []store.Cell{{Column: "v", Value: 2}})
 				return err
 			}))
 			for _, report := range []*mirror.Report{r, throughJSON(t, r)} {
@@ -295,7 +298,7 @@ func sideScenarios() []scenario {
 				for name, op := range map[string]func(...string) error{"compare": compare, "reset": reset, "hard": hard} {
 					for _, prefixed := range []string{"crm7.person", "dbo2.contact"} {
 						err := op(prefixed)
-						require.ErrorIs(t, err, mirror.ErrTableNotFound, name)
+						require.ErrorIs(t, err, store.ErrTableNotFound, name)
 						require.ErrorContains(t, err, fmt.Sprintf("(did you mean %q?)", prefixed[5:]), name)
 						require.ErrorContains(t, err, "CompareOptions.SchemaPrefixes", name)
 					}

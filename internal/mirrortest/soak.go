@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/cycle"
 )
 
@@ -72,9 +73,9 @@ func Soak(t *testing.T, open Open, d time.Duration) {
 }
 
 // requireIdle demands that a pool has no connection in use.
-func requireIdle(t *testing.T, store mirror.Store) {
+func requireIdle(t *testing.T, st store.Store) {
 	t.Helper()
-	p, ok := store.(mirror.Pool)
+	p, ok := st.(store.Pool)
 	if !ok {
 		return
 	}
@@ -86,19 +87,19 @@ func requireIdle(t *testing.T, store mirror.Store) {
 
 // soakTables are what the customer begins with.
 func soakTables() []table {
-	sale := table{name: "sale", columns: []mirror.Column{notNull("sale_id", "int"), notNull("line", "nvarchar(8)"), col("amount", "float")},
+	sale := table{name: "sale", columns: []store.Column{notNull("sale_id", "int"), notNull("line", "nvarchar(8)"), col("amount", "float")},
 		key: []string{"sale_id", "line"}}
-	log := table{name: "log", columns: []mirror.Column{col("what", "nvarchar(40)"), col("weight", "float")}}
+	log := table{name: "log", columns: []store.Column{col("what", "nvarchar(40)"), col("weight", "float")}}
 	contacts, persons := contact(), person()
 	for i := range soakContacts {
-		contacts.rows = append(contacts.rows, mirror.Row{i, fmt.Sprint("Ærlig ", i), day})
+		contacts.rows = append(contacts.rows, store.Row{i, fmt.Sprint("Ærlig ", i), day})
 	}
 	for i := range soakPersons {
-		persons.rows = append(persons.rows, mirror.Row{i, fmt.Sprint("Ångström ", i)})
+		persons.rows = append(persons.rows, store.Row{i, fmt.Sprint("Ångström ", i)})
 	}
 	for i := range 30 {
-		sale.rows = append(sale.rows, mirror.Row{i / 3, fmt.Sprint("line ", i%3), float64(i)})
-		log.rows = append(log.rows, mirror.Row{fmt.Sprint("call ", i/2), 0.5})
+		sale.rows = append(sale.rows, store.Row{i / 3, fmt.Sprint("line ", i%3), float64(i)})
+		log.rows = append(log.rows, store.Row{fmt.Sprint("call ", i/2), 0.5})
 	}
 	return []table{contacts, persons, sale, log}
 }
@@ -114,7 +115,7 @@ var soakNames = []string{"contact", "person", "sale", "log"}
 type soak struct {
 	*testing.T
 	until    time.Time
-	store    mirror.Store // the mirror's, with witness
+	store    store.Store // the mirror's, with witness
 	customer *cycle.Customer
 	log      *ledger
 	journal  string
@@ -240,21 +241,21 @@ func (s *soak) cycle(ctx context.Context, r *rand.Rand, n int) {
 // secondRow reports whether a store refused a second row with one key, or a
 // second metadata table.
 func secondRow(err error) bool {
-	return errors.Is(err, mirror.ErrConstraint) || strings.Contains(err.Error(), "create the metadata table")
+	return errors.Is(err, store.ErrConstraint) || strings.Contains(err.Error(), "create the metadata table")
 }
 
 // change changes some rows of the customer.
 func (s *soak) change(r *rand.Rand, n int) {
-	def := func(tb table) mirror.Table { return mirror.Table{Name: tb.name, Columns: tb.columns, Key: tb.key} }
-	cells := func(kv ...any) (cells []mirror.Cell) {
+	def := func(tb table) store.Table { return store.Table{Name: tb.name, Columns: tb.columns, Key: tb.key} }
+	cells := func(kv ...any) (cells []store.Cell) {
 		for i := 0; i < len(kv); i += 2 {
-			cells = append(cells, mirror.Cell{Column: kv[i].(string), Value: kv[i+1]})
+			cells = append(cells, store.Cell{Column: kv[i].(string), Value: kv[i+1]})
 		}
 		return cells
 	}
 	tables := soakTables()
 	ctx := s.T.Context()
-	err := s.customer.Update(ctx, func(tx mirror.Tx) error {
+	err := s.customer.Update(ctx, func(tx store.Tx) error {
 		for range 1 + r.IntN(4) {
 			at, key, set := 0, cells("contact_id", r.IntN(soakContacts)), cells("name", fmt.Sprint("changed ", n), "updated", day.Add(time.Duration(n)*time.Second))
 			switch r.IntN(12) {
@@ -266,7 +267,7 @@ func (s *soak) change(r *rand.Rand, n int) {
 				if r.IntN(10) > 0 {
 					continue
 				}
-				if err := tx.Insert(ctx, def(tables[3]), []string{"what"}, []mirror.Row{{fmt.Sprint("new ", n)}}); err != nil {
+				if err := tx.Insert(ctx, def(tables[3]), []string{"what"}, []store.Row{{fmt.Sprint("new ", n)}}); err != nil {
 					return err
 				}
 				continue
@@ -286,11 +287,11 @@ func (s *soak) change(r *rand.Rand, n int) {
 				continue
 			}
 			var columns []string
-			var row mirror.Row
+			var row store.Row
 			for _, c := range append(key, set...) {
 				columns, row = append(columns, c.Column), append(row, c.Value)
 			}
-			if err := tx.Insert(ctx, tb, columns, []mirror.Row{row}); err != nil {
+			if err := tx.Insert(ctx, tb, columns, []store.Row{row}); err != nil {
 				return err
 			}
 		}
@@ -337,7 +338,7 @@ func (s *soak) operate(name string, do func(ctx context.Context) (*mirror.Receip
 	s.mu.Unlock()
 	var want []deed
 	if receipt.Metadata != nil {
-		want = append(want, deed{kind: dropped, table: mirror.FoldName(receipt.MetadataTable)})
+		want = append(want, deed{kind: dropped, table: store.FoldName(receipt.MetadataTable)})
 	}
 	for _, rt := range receipt.Tables {
 		if receipt.Metadata != nil {
@@ -347,7 +348,7 @@ func (s *soak) operate(name string, do func(ctx context.Context) (*mirror.Receip
 			d := deed{table: rt.Table}
 			switch a {
 			case mirror.ActionResetLSN:
-				d.kind, d.lsn = marked, mirror.ResendAll
+				d.kind, d.lsn = marked, store.ResendAll
 			case mirror.ActionTruncate:
 				d.kind = emptied
 			case mirror.ActionDeleteMetadata:
@@ -395,7 +396,7 @@ func (s *soak) undo(r *rand.Rand, m *mirror.Mirror, receipt *mirror.Receipt) {
 		return
 	}
 	for _, rt := range receipt.Tables {
-		lsn := mirror.ResendAll - 1
+		lsn := store.ResendAll - 1
 		if rt.LSN != nil {
 			lsn = *rt.LSN
 		}
@@ -408,7 +409,7 @@ func (s *soak) undo(r *rand.Rand, m *mirror.Mirror, receipt *mirror.Receipt) {
 
 // refused counts an error that may happen, and claims that it was right.
 func (s *soak) refused(name string, from int, err error) {
-	for _, allowed := range []error{mirror.ErrBusy, mirror.ErrLockTimeout, mirror.ErrDeadlock, mirror.ErrMoved, mirror.ErrCannotUndo} {
+	for _, allowed := range []error{store.ErrBusy, store.ErrLockTimeout, store.ErrDeadlock, mirror.ErrMoved, mirror.ErrCannotUndo} {
 		if errors.Is(err, allowed) {
 			s.count(name + ": " + allowed.Error())
 			return
@@ -420,8 +421,8 @@ func (s *soak) refused(name string, from int, err error) {
 	case errors.Is(err, mirror.ErrNoMetadata):
 		s.count(name + ": " + mirror.ErrNoMetadata.Error())
 		s.claim(from, name+": "+err.Error(), func(w *world) bool { return !w.metadata })
-	case errors.Is(err, mirror.ErrTableNotFound):
-		s.count(name + ": " + mirror.ErrTableNotFound.Error())
+	case errors.Is(err, store.ErrTableNotFound):
+		s.count(name + ": " + store.ErrTableNotFound.Error())
 		s.claim(from, name+": "+err.Error(), func(w *world) bool {
 			return !w.metadata || slices.ContainsFunc(soakNames, func(n string) bool { return !w.tables[n].present })
 		})
@@ -471,7 +472,7 @@ func (s *soak) wait(r *rand.Rand, m *mirror.Mirror, receipt *mirror.Receipt) {
 		s.count("wait: " + mirror.ErrLostReset.Error())
 		for _, t := range lost.Tables {
 			s.claim(from, fmt.Sprintf("wait says that the reset of %s is lost: %s", t.Table, t.Reason), func(w *world) bool {
-				return w.tables[mirror.FoldName(t.Table)].spoiled()
+				return w.tables[store.FoldName(t.Table)].spoiled()
 			})
 		}
 	case err != nil:
@@ -479,7 +480,7 @@ func (s *soak) wait(r *rand.Rand, m *mirror.Mirror, receipt *mirror.Receipt) {
 	default:
 		s.count("wait: populated")
 		for _, t := range report.Tables {
-			s.claim(from, "wait says that "+t.Table+" has an LSN again", func(w *world) bool { return w.tables[mirror.FoldName(t.Table)].valid() })
+			s.claim(from, "wait says that "+t.Table+" has an LSN again", func(w *world) bool { return w.tables[store.FoldName(t.Table)].valid() })
 		}
 	}
 }
@@ -528,7 +529,7 @@ func (s *soak) planner(r *rand.Rand, m *mirror.Mirror) {
 // comparer compares with change tracking.
 func (s *soak) comparer(r *rand.Rand, m *mirror.Mirror) { s.compare(r, m, s.customer, "tracked") }
 
-func (s *soak) compare(r *rand.Rand, m *mirror.Mirror, source mirror.Source, how string) *mirror.Report {
+func (s *soak) compare(r *rand.Rand, m *mirror.Mirror, source store.Source, how string) *mirror.Report {
 	o := &mirror.CompareOptions{Strategy: mirror.StrategyStream, Concurrency: 1 + r.IntN(3), DigestRows: 64}
 	if r.IntN(2) == 0 {
 		o.Strategy = mirror.StrategyDigest
@@ -556,7 +557,7 @@ const populated = "populated anew while it was compared"
 func (s *soak) verdicts(name string, from int, report, before *mirror.Report) {
 	for i := range report.Tables {
 		t := &report.Tables[i]
-		folded := mirror.FoldName(t.Table)
+		folded := store.FoldName(t.Table)
 		if before != nil && t.Verdict == before.Tables[i].Verdict && t.Diverged == before.Tables[i].Diverged {
 			continue
 		}
@@ -585,7 +586,7 @@ func (s *soak) verdicts(name string, from int, report, before *mirror.Report) {
 
 // rechecker follows the differences of a comparison for some cycles.
 func (s *soak) rechecker(r *rand.Rand, m *mirror.Mirror) {
-	source, how := mirror.Source(s.customer), "tracked"
+	source, how := store.Source(s.customer), "tracked"
 	if r.IntN(2) == 0 {
 		source, how = through{s.customer}, "untracked"
 	}
@@ -743,8 +744,8 @@ func by(ctx context.Context, a actor) context.Context { return context.WithValue
 // deed is one thing that a transaction does to the mirror, of those that matter.
 type deed struct {
 	kind  deedKind
-	table string     // folded
-	lsn   mirror.LSN // of marked
+	table string    // folded
+	lsn   store.LSN // of marked
 }
 
 type deedKind string
@@ -833,7 +834,7 @@ type world struct {
 // state is what is known of a table.
 type state struct {
 	present, tracked bool
-	lsn              mirror.LSN
+	lsn              store.LSN
 	whole            bool // its rows are at least as new as its LSN
 	filling          int  // the cycle that wiped it and has not ended it yet
 	owed             bool // it was reset, and no cycle has wiped it since
@@ -850,7 +851,7 @@ func (s state) spoiled() bool { return s.valid() && !s.whole }
 func (l *ledger) history() []*world {
 	w := &world{tables: map[string]state{}}
 	all := []*world{w}
-	meta := mirror.FoldName(mirror.MetadataTableName(ContextID))
+	meta := store.FoldName(mirror.MetadataTableName(ContextID))
 	for i, tx := range l.all {
 		if tx.committed && len(tx.deeds) > 0 {
 			w = &world{metadata: w.metadata, tables: maps.Clone(w.tables)}
@@ -909,9 +910,9 @@ type witnessed struct {
 	log *ledger
 }
 
-func (s witnessed) Update(ctx context.Context, fn func(tx mirror.Tx) error) error {
+func (s witnessed) Update(ctx context.Context, fn func(tx store.Tx) error) error {
 	var made *transaction
-	err := s.through.Update(ctx, func(tx mirror.Tx) error {
+	err := s.through.Update(ctx, func(tx store.Tx) error {
 		w := &witness{Tx: tx}
 		if err := fn(w); err != nil {
 			return err
@@ -929,66 +930,66 @@ func (s witnessed) Update(ctx context.Context, fn func(tx mirror.Tx) error) erro
 
 // witness takes down what a transaction does.
 type witness struct {
-	mirror.Tx
+	store.Tx
 	deeds []deed
 }
 
-func (w *witness) did(err error, kind deedKind, table string, lsn mirror.LSN) {
+func (w *witness) did(err error, kind deedKind, table string, lsn store.LSN) {
 	if err == nil {
-		w.deeds = append(w.deeds, deed{kind, mirror.FoldName(table), lsn})
+		w.deeds = append(w.deeds, deed{kind, store.FoldName(table), lsn})
 	}
 }
 
-func isMetadata(t mirror.Table) bool {
-	return mirror.FoldName(t.Name) == mirror.FoldName(mirror.MetadataTableName(ContextID))
+func isMetadata(t store.Table) bool {
+	return store.FoldName(t.Name) == store.FoldName(mirror.MetadataTableName(ContextID))
 }
 
 // named returns the table and the LSN that cells of the metadata table name.
-func named(cells []mirror.Cell) (table string, lsn mirror.LSN, hasLSN bool) {
-	lsn = mirror.ResendAll - 1 // NULL
+func named(cells []store.Cell) (table string, lsn store.LSN, hasLSN bool) {
+	lsn = store.ResendAll - 1 // NULL
 	for _, c := range cells {
-		switch mirror.FoldName(c.Column) {
+		switch store.FoldName(c.Column) {
 		case "tablename":
 			table, _ = c.Value.(string)
 		case "lsn":
 			hasLSN = true
 			if n, ok := c.Value.(int64); ok {
-				lsn = mirror.LSN(n)
+				lsn = store.LSN(n)
 			}
 		}
 	}
 	return table, lsn, hasLSN
 }
 
-func (w *witness) Create(ctx context.Context, t mirror.Table) error {
+func (w *witness) Create(ctx context.Context, t store.Table) error {
 	err := w.Tx.Create(ctx, t)
 	w.did(err, created, t.Name, 0)
 	return err
 }
 
-func (w *witness) Drop(ctx context.Context, t mirror.Table) error {
+func (w *witness) Drop(ctx context.Context, t store.Table) error {
 	err := w.Tx.Drop(ctx, t)
-	if mirror.FoldName(t.Name) != keptName {
+	if store.FoldName(t.Name) != keptName {
 		w.did(err, dropped, t.Name, 0)
 	}
 	return err
 }
 
 // Rename is to the metadata table's name, or from it.
-func (w *witness) Rename(ctx context.Context, t mirror.Table, name string) error {
-	err := w.Tx.(mirror.Renamer).Rename(ctx, t, name)
+func (w *witness) Rename(ctx context.Context, t store.Table, name string) error {
+	err := w.Tx.(store.Renamer).Rename(ctx, t, name)
 	if isMetadata(t) {
 		w.did(err, dropped, t.Name, 0)
 		return err
 	}
 	t.Name = name
 	w.did(err, created, name, 0)
-	for batch, failed := range w.Rows(ctx, mirror.Query{Table: t}) {
+	for batch, failed := range w.Rows(ctx, store.Query{Table: t}) {
 		err = errors.Join(err, failed)
 		for _, row := range batch {
-			cells := make([]mirror.Cell, len(row))
+			cells := make([]store.Cell, len(row))
 			for i, c := range t.Columns {
-				cells[i] = mirror.Cell{Column: c.Name, Value: row[i]}
+				cells[i] = store.Cell{Column: c.Name, Value: row[i]}
 			}
 			table, lsn, _ := named(cells)
 			w.did(err, marked, table, lsn)
@@ -997,19 +998,19 @@ func (w *witness) Rename(ctx context.Context, t mirror.Table, name string) error
 	return err
 }
 
-func (w *witness) Truncate(ctx context.Context, t mirror.Table) error {
+func (w *witness) Truncate(ctx context.Context, t store.Table) error {
 	err := w.Tx.Truncate(ctx, t)
 	w.did(err, emptied, t.Name, 0)
 	return err
 }
 
-func (w *witness) Insert(ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+func (w *witness) Insert(ctx context.Context, t store.Table, columns []string, rows []store.Row) error {
 	err := w.Tx.Insert(ctx, t, columns, rows)
 	if isMetadata(t) {
 		for _, row := range rows {
-			cells := make([]mirror.Cell, len(columns))
+			cells := make([]store.Cell, len(columns))
 			for i, c := range columns {
-				cells[i] = mirror.Cell{Column: c, Value: row[i]}
+				cells[i] = store.Cell{Column: c, Value: row[i]}
 			}
 			table, lsn, _ := named(cells)
 			w.did(err, marked, table, lsn)
@@ -1018,7 +1019,7 @@ func (w *witness) Insert(ctx context.Context, t mirror.Table, columns []string, 
 	return err
 }
 
-func (w *witness) Set(ctx context.Context, t mirror.Table, where, set []mirror.Cell) (int64, error) {
+func (w *witness) Set(ctx context.Context, t store.Table, where, set []store.Cell) (int64, error) {
 	n, err := w.Tx.Set(ctx, t, where, set)
 	if isMetadata(t) && n > 0 {
 		table, _, _ := named(where)
@@ -1029,7 +1030,7 @@ func (w *witness) Set(ctx context.Context, t mirror.Table, where, set []mirror.C
 	return n, err
 }
 
-func (w *witness) Delete(ctx context.Context, t mirror.Table, where []mirror.Cell) (int64, error) {
+func (w *witness) Delete(ctx context.Context, t store.Table, where []store.Cell) (int64, error) {
 	n, err := w.Tx.Delete(ctx, t, where)
 	if isMetadata(t) && n > 0 {
 		table, _, _ := named(where)

@@ -7,7 +7,7 @@ import (
 	"github.com/jmoiron/sqlx"
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // spelled is the SQL of a value of a row, which is stored as it stands there and
@@ -15,7 +15,7 @@ import (
 type spelled string
 
 // insertSpelled inserts rows whose values are all integers, nil or spelled.
-func (t *env) insertSpelled(store mirror.Store, tb table) {
+func (t *env) insertSpelled(store store.Store, tb table) {
 	t.Helper()
 	db, ok := store.(interface{ DB() *sqlx.DB })
 	require.True(t, ok, "%T takes no SQL: skip the spellings with the reason", store)

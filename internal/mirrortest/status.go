@@ -7,19 +7,20 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 func statusScenarios() []scenario {
 	return []scenario{
 		{name: "a state for each table", run: func(t *env) {
 			t.load(t.store,
-				contact(mirror.Row{1, "A", day}, mirror.Row{2, "B", nil}),
+				contact(store.Row{1, "A", day}, store.Row{2, "B", nil}),
 				person(),
-				table{name: "sale", columns: []mirror.Column{notNull("sale_id", "int")}, rows: []mirror.Row{{1}}},
-				table{name: "project", columns: []mirror.Column{notNull("project_id", "int")}, rows: []mirror.Row{{1}}},
-				table{name: "email", columns: []mirror.Column{notNull("email_id", "int")}},
-				table{name: "phone", columns: []mirror.Column{notNull("phone_id", "int")}},
-				table{name: "text", columns: []mirror.Column{notNull("text_id", "int")}},
+				table{name: "sale", columns: []store.Column{notNull("sale_id", "int")}, rows: []store.Row{{1}}},
+				table{name: "project", columns: []store.Column{notNull("project_id", "int")}, rows: []store.Row{{1}}},
+				table{name: "email", columns: []store.Column{notNull("email_id", "int")}},
+				table{name: "phone", columns: []store.Column{notNull("phone_id", "int")}},
+				table{name: "text", columns: []store.Column{notNull("text_id", "int")}},
 				metadata("Contact", 812, "person", -1, "sale", -1, "document", 5, "email", nil, "phone", -7, "text", 1, "TEXT", 2),
 			)
 			st, err := t.mirror(nil).Status(t.Context())
@@ -38,7 +39,7 @@ func statusScenarios() []scenario {
 			}, st.Tables)
 		}},
 		{name: "no metadata table is a state", run: func(t *env) {
-			t.load(t.store, contact(mirror.Row{1, "A", day}))
+			t.load(t.store, contact(store.Row{1, "A", day}))
 			st, err := t.mirror(nil).Status(t.Context())
 			require.NoError(t, err)
 			require.Equal(t, mirror.MirrorAwaitingFirstCycle, st.State)
@@ -65,7 +66,7 @@ func statusScenarios() []scenario {
 		}},
 		{name: "metadata table with an LSN of the wrong type", run: func(t *env) {
 			md := metadata()
-			md.columns[1].Type = mirror.MustType("nvarchar(20)")
+			md.columns[1].Type = store.MustType("nvarchar(20)")
 			t.load(t.store, md)
 			_, err := t.mirror(nil).Status(t.Context())
 			require.ErrorIs(t, err, mirror.ErrMetadata)

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/cycle"
 )
 
@@ -86,7 +87,7 @@ func damages() []damage {
 		return func(w *damaged) {
 			tb := contact(w.rows("contact")...)
 			change(&tb)
-			w.update(w.store, func(tx mirror.Tx) error { return tx.Drop(w.Context(), w.table("contact")) })
+			w.update(w.store, func(tx store.Tx) error { return tx.Drop(w.Context(), w.table("contact")) })
 			w.load(w.store, tb)
 		}
 	}
@@ -98,8 +99,8 @@ func damages() []damage {
 			w.remove(w.store, 3)
 		}},
 		{name: "an extra row", noticing: reset, literal: reset, harm: func(w *damaged) {
-			w.update(w.store, func(tx mirror.Tx) error {
-				return tx.Insert(w.Context(), w.table("contact"), []string{"contact_id"}, []mirror.Row{{99}})
+			w.update(w.store, func(tx store.Tx) error {
+				return tx.Insert(w.Context(), w.table("contact"), []string{"contact_id"}, []store.Row{{99}})
 			})
 		}},
 		{name: "the source was restored, and passes the LSN", noticing: reset, literal: reset, harm: func(w *damaged) {
@@ -122,12 +123,12 @@ func damages() []damage {
 			w.customer.Forget(int64(v))
 		}},
 		{name: "a missing table", noticing: reset, literal: reset, harm: func(w *damaged) {
-			w.update(w.store, func(tx mirror.Tx) error { return tx.Drop(w.Context(), w.table("contact")) })
+			w.update(w.store, func(tx store.Tx) error { return tx.Drop(w.Context(), w.table("contact")) })
 		}},
 		{name: "several metadata rows", noticing: []string{"hard-reset"}, literal: []string{"hard-reset"}, harm: func(w *damaged) {
 			w.set(w.store, "contact", 3, "tampered")
-			w.update(w.store, func(tx mirror.Tx) error {
-				return tx.Insert(w.Context(), w.table(mirror.MetadataTableName(ContextID)), []string{"tablename", "LSN"}, []mirror.Row{{"CONTACT", 1}})
+			w.update(w.store, func(tx store.Tx) error {
+				return tx.Insert(w.Context(), w.table(mirror.MetadataTableName(ContextID)), []string{"tablename", "LSN"}, []store.Row{{"CONTACT", 1}})
 			})
 		}},
 		{name: "a column of another type", noticing: waits, literal: drops, harm: other(func(tb *table) { tb.columns[1] = col("name", "nvarchar(500)") })},
@@ -155,7 +156,7 @@ func damages() []damage {
 type damaged struct {
 	*env
 	damage   damage
-	database mirror.Store
+	database store.Store
 	customer *cycle.Customer
 	task     *cycle.Task
 	mirror   *mirror.Mirror
@@ -165,11 +166,11 @@ type damaged struct {
 func newDamaged(t *testing.T, open Open, d damage, literal bool) *damaged {
 	t.Helper()
 	w := &damaged{env: &env{T: t, openSource: open, store: open(t)}, damage: d}
-	var contacts []mirror.Row
+	var contacts []store.Row
 	for n := range 10 {
-		contacts = append(contacts, mirror.Row{n, fmt.Sprint("Ærlig ", n), day})
+		contacts = append(contacts, store.Row{n, fmt.Sprint("Ærlig ", n), day})
 	}
-	w.database = w.source(contact(contacts...), person(mirror.Row{1, "Åse"}))
+	w.database = w.source(contact(contacts...), person(store.Row{1, "Åse"}))
 	w.customer = cycle.NewCustomer(ContextID, w.database)
 	w.task = &cycle.Task{Customer: w.customer, Mirror: w.store, Literal: literal}
 	w.mirror = w.env.mirror(nil)
@@ -191,25 +192,25 @@ func (w *damaged) compare() *mirror.Report {
 	return r
 }
 
-func (w *damaged) update(store mirror.Store, fn func(tx mirror.Tx) error) {
+func (w *damaged) update(store store.Store, fn func(tx store.Tx) error) {
 	w.Helper()
 	require.NoError(w, store.Update(w.Context(), fn))
 }
 
 // set gives a row of contact or person another name.
-func (w *damaged) set(store mirror.Store, name string, id int, value string) {
+func (w *damaged) set(st store.Store, name string, id int, value string) {
 	w.Helper()
 	tb := w.table(name)
-	w.update(store, func(tx mirror.Tx) error {
-		_, err := tx.Set(w.Context(), tb, []mirror.Cell{{Column: name + "_id", Value: id}}, []mirror.Cell{{Column: tb.Columns[1].Name, Value: value}})
+	w.update(st, func(tx store.Tx) error {
+		_, err := tx.Set(w.Context(), tb, []store.Cell{{Column: name + "_id", Value: id}}, []store.Cell{{Column: tb.Columns[1].Name, Value: value}})
 		return err
 	})
 }
 
-func (w *damaged) remove(store mirror.Store, id int) {
+func (w *damaged) remove(st store.Store, id int) {
 	w.Helper()
-	w.update(store, func(tx mirror.Tx) error {
-		_, err := tx.Delete(w.Context(), w.table("contact"), []mirror.Cell{{Column: "contact_id", Value: id}})
+	w.update(st, func(tx store.Tx) error {
+		_, err := tx.Delete(w.Context(), w.table("contact"), []store.Cell{{Column: "contact_id", Value: id}})
 		return err
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // trap is a case of Compare that something simpler than Compare gets wrong.
@@ -22,7 +23,7 @@ type trap struct {
 
 	// catalogue changes columns as Tables returns them, for what Create
 	// cannot create. Default: nothing.
-	catalogue func(c *mirror.Column)
+	catalogue func(c *store.Column)
 
 	pairs []pair
 }
@@ -43,7 +44,7 @@ type pair struct {
 // diff is some rows that differ.
 type diff struct {
 	kind    mirror.DiffKind
-	key     mirror.Row
+	key     store.Row
 	columns []string // that changed
 	rows    int64    // default: 1
 }
@@ -52,7 +53,7 @@ func missing(key ...driver.Value) diff { return diff{kind: mirror.DiffMissing, k
 func extra(key ...driver.Value) diff   { return diff{kind: mirror.DiffExtra, key: key} }
 
 func changed(key driver.Value, columns ...string) diff {
-	return diff{kind: mirror.DiffChanged, key: mirror.Row{key}, columns: columns}
+	return diff{kind: mirror.DiffChanged, key: store.Row{key}, columns: columns}
 }
 
 func (d diff) times(n int64) diff {
@@ -73,17 +74,17 @@ func (d diff) reversed() diff {
 
 // texts are what is compared, one for each row. Key holds literals or the
 // values of a report.
-func (d diff) texts(t *env, columns []mirror.Column) []string {
+func (d diff) texts(t *env, columns []store.Column) []string {
 	t.Helper()
 	return slices.Repeat([]string{d.text(t, columns)}, int(max(1, d.rows)))
 }
 
-func (d diff) text(t *env, columns []mirror.Column) string {
+func (d diff) text(t *env, columns []store.Column) string {
 	t.Helper()
 	require.Len(t, d.key, len(columns))
 	values := make([]string, len(columns))
 	for i, c := range columns {
-		v, err := mirror.Normalize(c.Type, d.key[i])
+		v, err := store.Normalize(c.Type, d.key[i])
 		require.NoError(t, err)
 		switch v := v.(type) {
 		case []byte:
@@ -131,7 +132,7 @@ func scenariosOf(traps []trap) []scenario {
 }
 
 // check compares every pair, one way or the other.
-func (tr trap) check(t *env, strategy mirror.Strategy, source, target mirror.Store, back bool) {
+func (tr trap) check(t *env, strategy mirror.Strategy, source, target store.Store, back bool) {
 	t.Helper()
 	if tr.catalogue != nil {
 		source, target = retold{through{source}, tr.catalogue}, retold{through{target}, tr.catalogue}
@@ -200,10 +201,10 @@ func (c *counts) add(kind mirror.DiffKind, rows int64) {
 	}
 }
 
-func keyOf(tb table, names []string) []mirror.Column {
-	var cols []mirror.Column
+func keyOf(tb table, names []string) []store.Column {
+	var cols []store.Column
 	for _, name := range names {
-		c, _ := mirror.Table{Columns: tb.columns}.Column(name)
+		c, _ := store.Table{Columns: tb.columns}.Column(name)
 		cols = append(cols, c)
 	}
 	return cols
@@ -215,7 +216,7 @@ func diffOf(s mirror.Sample) diff {
 		d.key = append(d.key, c.Value)
 	}
 	for _, c := range s.Columns {
-		d.columns = append(d.columns, mirror.FoldName(c.Column))
+		d.columns = append(d.columns, store.FoldName(c.Column))
 	}
 	return d
 }
@@ -229,35 +230,35 @@ func requireSums(t *env, tr *mirror.TableReport) {
 }
 
 // through is a store with the capabilities of the one below.
-type through struct{ mirror.Store }
+type through struct{ store.Store }
 
-func (s through) Identity(ctx context.Context) (mirror.Identity, error) {
+func (s through) Identity(ctx context.Context) (store.Identity, error) {
 	return identityOf(ctx, s.Store)
 }
 
 func (s through) PoolLimit() (pool any, connections int) {
-	if p, ok := s.Store.(mirror.Pool); ok {
+	if p, ok := s.Store.(store.Pool); ok {
 		return p.PoolLimit()
 	}
 	return s, 0
 }
 
 func (s through) DigestScheme() string {
-	if d, ok := s.Store.(mirror.Digester); ok {
+	if d, ok := s.Store.(store.Digester); ok {
 		return d.DigestScheme()
 	}
 	return ""
 }
 
-func (s through) DigestEvery(ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error) {
-	if d, ok := s.Store.(mirror.Digester); ok {
+func (s through) DigestEvery(ctx context.Context, q store.Query, n int64) ([]store.Digest, error) {
+	if d, ok := s.Store.(store.Digester); ok {
 		return d.DigestEvery(ctx, q, n)
 	}
 	return nil, errors.ErrUnsupported
 }
 
-func (s through) DigestAt(ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
-	if d, ok := s.Store.(mirror.Digester); ok {
+func (s through) DigestAt(ctx context.Context, q store.Query, cuts []store.Row) ([]store.Digest, error) {
+	if d, ok := s.Store.(store.Digester); ok {
 		return d.DigestAt(ctx, q, cuts)
 	}
 	return nil, errors.ErrUnsupported
@@ -266,10 +267,10 @@ func (s through) DigestAt(ctx context.Context, q mirror.Query, cuts []mirror.Row
 // retold is a store whose catalogue says something else about its columns.
 type retold struct {
 	through
-	retell func(c *mirror.Column)
+	retell func(c *store.Column)
 }
 
-func (s retold) Tables(ctx context.Context) ([]mirror.Table, error) {
+func (s retold) Tables(ctx context.Context) ([]store.Table, error) {
 	tables, err := s.Store.Tables(ctx)
 	for _, tb := range tables {
 		for i := range tb.Columns {
@@ -298,8 +299,8 @@ func (s changing) answered() error {
 	return s.change(*s.n - 1)
 }
 
-func (s changing) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, error] {
-	return func(yield func([]mirror.Row, error) bool) {
+func (s changing) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, error] {
+	return func(yield func([]store.Row, error) bool) {
 		for batch, err := range s.Store.Rows(ctx, q) {
 			if !yield(batch, err) {
 				return
@@ -312,7 +313,7 @@ func (s changing) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.R
 	}
 }
 
-func (s changing) DigestEvery(ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error) {
+func (s changing) DigestEvery(ctx context.Context, q store.Query, n int64) ([]store.Digest, error) {
 	digests, err := s.through.DigestEvery(ctx, q, n)
 	if err != nil {
 		return nil, err
@@ -320,7 +321,7 @@ func (s changing) DigestEvery(ctx context.Context, q mirror.Query, n int64) ([]m
 	return digests, s.answered()
 }
 
-func (s changing) DigestAt(ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
+func (s changing) DigestAt(ctx context.Context, q store.Query, cuts []store.Row) ([]store.Digest, error) {
 	digests, err := s.through.DigestAt(ctx, q, cuts)
 	if err != nil {
 		return nil, err
@@ -335,24 +336,24 @@ func changingScenarios() []scenario {
 	loaded := func() table {
 		tb := contact()
 		for i := range rows {
-			tb.rows = append(tb.rows, mirror.Row{i, fmt.Sprint("name ", i), nil})
+			tb.rows = append(tb.rows, store.Row{i, fmt.Sprint("name ", i), nil})
 		}
 		return tb
 	}
 	// change deletes, updates, inserts and moves rows before and behind where
 	// the reader is, and adds their keys to touched.
-	change := func(t *env, s mirror.Store, n int, touched map[int64]mirror.DiffKind) error {
+	change := func(t *env, s store.Store, n int, touched map[int64]mirror.DiffKind) error {
 		def := contact()
-		tb := mirror.Table{Name: def.name, Columns: def.columns, Key: def.key}
-		id := func(n int) []mirror.Cell { return []mirror.Cell{{Column: "contact_id", Value: n}} }
-		name := []mirror.Cell{{Column: "name", Value: "changed"}}
+		tb := store.Table{Name: def.name, Columns: def.columns, Key: def.key}
+		id := func(n int) []store.Cell { return []store.Cell{{Column: "contact_id", Value: n}} }
+		name := []store.Cell{{Column: "name", Value: "changed"}}
 		for key, kind := range map[int]mirror.DiffKind{
 			10 + n: mirror.DiffMissing, 590 - n: mirror.DiffMissing, 30 + n: mirror.DiffChanged, 300 + n: mirror.DiffChanged, 560 - n: mirror.DiffChanged,
 			-1 - n: mirror.DiffExtra, 1000 + n: mirror.DiffExtra, 50 + n: mirror.DiffMissing, 2000 + n: mirror.DiffExtra, 540 - n: mirror.DiffMissing, -1000 - n: mirror.DiffExtra,
 		} {
 			touched[int64(key)] = kind
 		}
-		return s.Update(t.Context(), func(tx mirror.Tx) error {
+		return s.Update(t.Context(), func(tx store.Tx) error {
 			for _, key := range []int{10 + n, 590 - n} {
 				if _, err := tx.Delete(t.Context(), tb, id(key)); err != nil {
 					return err
@@ -368,7 +369,7 @@ func changingScenarios() []scenario {
 					return err
 				}
 			}
-			return tx.Insert(t.Context(), tb, []string{"contact_id", "name"}, []mirror.Row{{-1 - n, "new"}, {1000 + n, "new"}})
+			return tx.Insert(t.Context(), tb, []string{"contact_id", "name"}, []store.Row{{-1 - n, "new"}, {1000 + n, "new"}})
 		})
 	}
 	options := func(s mirror.Strategy) *mirror.CompareOptions {
@@ -386,7 +387,7 @@ func changingScenarios() []scenario {
 				moved := changing{through: through{moving}, n: &n, change: func(n int) error {
 					return change(t, moving, changesAtMost*run+n, touched)
 				}}
-				source, target := mirror.Store(fixed), mirror.Store(moved)
+				source, target := store.Store(fixed), store.Store(moved)
 				if side == "source" {
 					source, target = target, source
 				}
@@ -430,7 +431,7 @@ func identical(tb table) pair {
 }
 
 // with returns the table with other rows.
-func (tb table) with(rows ...mirror.Row) table {
+func (tb table) with(rows ...store.Row) table {
 	tb.rows = rows
 	return tb
 }

@@ -7,22 +7,23 @@ import (
 	"time"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // values is a table with a key and one more column of that type.
 func values(typ string, values ...any) table {
-	tb := table{columns: []mirror.Column{notNull("id", "int"), col("v", typ)}, key: []string{"id"}}
+	tb := table{columns: []store.Column{notNull("id", "int"), col("v", typ)}, key: []string{"id"}}
 	for i, v := range values {
-		tb.rows = append(tb.rows, mirror.Row{i + 1, v})
+		tb.rows = append(tb.rows, store.Row{i + 1, v})
 	}
 	return tb
 }
 
 // keys is a table whose key is one column of that type.
 func keys(typ string, keys ...any) table {
-	tb := table{columns: []mirror.Column{notNull("k", typ), col("v", "int")}, key: []string{"k"}}
+	tb := table{columns: []store.Column{notNull("k", typ), col("v", "int")}, key: []string{"k"}}
 	for _, k := range keys {
-		tb.rows = append(tb.rows, mirror.Row{k, 7})
+		tb.rows = append(tb.rows, store.Row{k, 7})
 	}
 	return tb
 }
@@ -63,8 +64,8 @@ func alike(source, mirror string, list ...two) pair {
 	return p
 }
 
-func mirrorRow(values ...any) mirror.Row {
-	row := make(mirror.Row, len(values))
+func mirrorRow(values ...any) store.Row {
+	row := make(store.Row, len(values))
 	for i, v := range values {
 		row[i] = v
 	}
@@ -121,16 +122,16 @@ func traps() []trap {
 		{"a\u00adb", "ab"}, {"a\u200bb", "ab"}, {"σ", "ς"}, {"é", "e"}, {"Æ", "AE"},
 	}
 
-	ab := func(typ string, rows ...mirror.Row) table {
-		return table{columns: []mirror.Column{notNull("id", "int"), col("a", typ), col("b", typ)}, key: []string{"id"}, rows: rows}
+	ab := func(typ string, rows ...store.Row) table {
+		return table{columns: []store.Column{notNull("id", "int"), col("a", typ), col("b", typ)}, key: []string{"id"}, rows: rows}
 	}
-	bag := func(rows ...mirror.Row) table {
-		return table{columns: []mirror.Column{col("what", "nvarchar(20)"), col("n", "int")}, rows: rows}
+	bag := func(rows ...store.Row) table {
+		return table{columns: []store.Column{col("what", "nvarchar(20)"), col("n", "int")}, rows: rows}
 	}
 	solid := func(all ...any) table { // without NULL, so that even such rows can have digests
-		tb := table{columns: []mirror.Column{notNull("what", "nvarchar(20)")}}
+		tb := table{columns: []store.Column{notNull("what", "nvarchar(20)")}}
 		for _, v := range all {
-			tb.rows = append(tb.rows, mirror.Row{v})
+			tb.rows = append(tb.rows, store.Row{v})
 		}
 		return tb
 	}
@@ -140,24 +141,24 @@ func traps() []trap {
 	}
 	lostKey := []mirror.SchemaDifference{{What: "primary key", Source: "id"}}
 
-	link := func(rows ...mirror.Row) table {
-		return table{columns: []mirror.Column{notNull("a", "int"), col("v", "int"), notNull("b", "nvarchar(9)"), notNull("c", "int")},
+	link := func(rows ...store.Row) table {
+		return table{columns: []store.Column{notNull("a", "int"), col("v", "int"), notNull("b", "nvarchar(9)"), notNull("c", "int")},
 			key: []string{"c", "b", "a"}, rows: rows}
 	}
-	links := []mirror.Row{{1, 0, "x", 3}, {2, 0, "x", 3}, {1, 0, "y", 2}, {3, 0, "B", 1}, {2, 0, "a", 1}, {1, 0, "x", 2}, {9, 0, "y", 1}}
+	links := []store.Row{{1, 0, "x", 3}, {2, 0, "x", 3}, {1, 0, "y", 2}, {3, 0, "B", 1}, {2, 0, "a", 1}, {1, 0, "x", 2}, {9, 0, "y", 1}}
 
-	var hundreds, shifted []mirror.Row // shifted lacks the ends and a row between, and has others
+	var hundreds, shifted []store.Row // shifted lacks the ends and a row between, and has others
 	for i := range 700 {
-		hundreds = append(hundreds, mirror.Row{10 * i, i % 7, i % 5})
+		hundreds = append(hundreds, store.Row{10 * i, i % 7, i % 5})
 		switch i {
 		case 0, 350, 699:
 		case 100:
-			shifted = append(shifted, mirror.Row{10 * i, i%7 + 1, i % 5})
+			shifted = append(shifted, store.Row{10 * i, i%7 + 1, i % 5})
 		default:
-			shifted = append(shifted, mirror.Row{10 * i, i % 7, i % 5})
+			shifted = append(shifted, store.Row{10 * i, i % 7, i % 5})
 		}
 	}
-	shifted = append(shifted, mirror.Row{-1, 0, 0}, mirror.Row{2001, 0, 0}, mirror.Row{9999, 0, 0})
+	shifted = append(shifted, store.Row{-1, 0, 0}, store.Row{2001, 0, 0}, store.Row{9999, 0, 0})
 
 	var words []any
 	for _, a := range []string{"a", "B", "Z", "ä", "Å", "_", "-"} {
@@ -169,8 +170,8 @@ func traps() []trap {
 	}
 	skipped := append(append([]any{}, words[1:100]...), words[101:]...)
 
-	computed := func(rows ...mirror.Row) table {
-		return table{columns: []mirror.Column{notNull("id", "int"), col("total", "int"), col("stamp", "varbinary(8)"), col("v", "int")},
+	computed := func(rows ...store.Row) table {
+		return table{columns: []store.Column{notNull("id", "int"), col("total", "int"), col("stamp", "varbinary(8)"), col("v", "int")},
 			key: []string{"id"}, rows: rows}
 	}
 
@@ -242,15 +243,15 @@ func traps() []trap {
 			pairs: []pair{
 				identical(link(links...)),
 				{source: link(links...), mirror: link(links[1:]...), want: []diff{missing(3, "x", 1)}},
-				{source: link(links[:6]...), mirror: link(append(links[:5:5], mirror.Row{1, 5, "x", 2})...),
-					want: []diff{{kind: mirror.DiffChanged, key: mirror.Row{2, "x", 1}, columns: []string{"v"}}}},
-				{source: link(mirror.Row{1, 0, "x", 2}), mirror: link(mirror.Row{2, 0, "x", 1}), want: []diff{missing(2, "x", 1), extra(1, "x", 2)}},
+				{source: link(links[:6]...), mirror: link(append(links[:5:5], store.Row{1, 5, "x", 2})...),
+					want: []diff{{kind: mirror.DiffChanged, key: store.Row{2, "x", 1}, columns: []string{"v"}}}},
+				{source: link(store.Row{1, 0, "x", 2}), mirror: link(store.Row{2, 0, "x", 1}), want: []diff{missing(2, "x", 1), extra(1, "x", 2)}},
 			},
 		},
 		{
 			name:   "columns whose texts run together",
 			reason: "'ab' and 'c' joined are 'a' and 'bc' joined, and NULL joined to anything vanishes",
-			pairs: concat([]pair{identical(ab("nvarchar(20)", mirror.Row{1, nil, "x"}, mirror.Row{2, "x", nil}, mirror.Row{3, "", nil}))},
+			pairs: concat([]pair{identical(ab("nvarchar(20)", store.Row{1, nil, "x"}, store.Row{2, "x", nil}, store.Row{3, "", nil}))},
 				columns(ab, "nvarchar(20)", [2]two{{"ab", "c"}, {"a", "bc"}}, [2]two{{nil, "x"}, {"x", nil}}, [2]two{{"", nil}, {nil, ""}},
 					[2]two{{"a|", "b"}, {"a", "|b"}}, [2]two{{"a", "b,c"}, {"a,b", "c"}}, [2]two{{"1a", ""}, {"", "1a"}}),
 				columns(ab, "varbinary(20)", [2]two{{[]byte{1, 0}, []byte{2}}, {[]byte{1}, []byte{0, 2}}}, [2]two{{[]byte{}, nil}, {nil, []byte{}}})),
@@ -258,7 +259,7 @@ func traps() []trap {
 		{
 			name:   "values that swap between columns",
 			reason: "a XOR or a sum of the columns is the same",
-			pairs: concat([]pair{identical(ab("int", mirror.Row{1, 1, 2}, mirror.Row{2, 2, 1}))},
+			pairs: concat([]pair{identical(ab("int", store.Row{1, 1, 2}, store.Row{2, 2, 1}))},
 				columns(ab, "int", [2]two{{1, 2}, {2, 1}}, [2]two{{1, 3}, {2, 2}}, [2]two{{nil, 0}, {0, nil}}, [2]two{{5, 5}, {6, 6}}),
 				columns(ab, "nvarchar(20)", [2]two{{"x", "y"}, {"y", "x"}}),
 				columns(ab, "float", [2]two{{1.0, 2.0}, {2.0, 1.0}}),
@@ -274,29 +275,29 @@ func traps() []trap {
 				{source: values("int", 1, 3), mirror: values("int", 2, 2), want: []diff{changed(1, "v"), changed(2, "v")}},
 				{source: values("int", 5, 5), mirror: values("int", 6, 6), want: []diff{changed(1, "v"), changed(2, "v")}},
 				{source: values("nvarchar(9)", "x", "y"), mirror: values("nvarchar(9)", "y", "x"), want: []diff{changed(1, "v"), changed(2, "v")}},
-				{source: values("int", 1), mirror: values("int", 1).with(mirror.Row{2, 1}), want: []diff{missing(1), extra(2)}},
+				{source: values("int", 1), mirror: values("int", 1).with(store.Row{2, 1}), want: []diff{missing(1), extra(2)}},
 			},
 		},
 		{
 			name:   "no primary key",
 			reason: "rows without a key come in any order and more than once, and an even number of equal rows cancels in a XOR",
 			pairs: []pair{
-				identical(bag(mirror.Row{"b", 2}, mirror.Row{"a", 1}, mirror.Row{"a", 1}, mirror.Row{nil, nil}, mirror.Row{nil, nil}, mirror.Row{"", nil})),
-				{source: bag(mirror.Row{"a", 1}, mirror.Row{"a", 1}), mirror: bag(mirror.Row{"a", 1}), want: []diff{missing("a", 1)}},
-				{source: bag(mirror.Row{"a", 1}, mirror.Row{"a", 1}, mirror.Row{"b", 2}), mirror: bag(mirror.Row{"b", 2}), want: []diff{missing("a", 1).times(2)}},
-				{source: bag(mirror.Row{"a", 1}, mirror.Row{"a", 1}), mirror: bag(mirror.Row{"b", 2}, mirror.Row{"b", 2}),
+				identical(bag(store.Row{"b", 2}, store.Row{"a", 1}, store.Row{"a", 1}, store.Row{nil, nil}, store.Row{nil, nil}, store.Row{"", nil})),
+				{source: bag(store.Row{"a", 1}, store.Row{"a", 1}), mirror: bag(store.Row{"a", 1}), want: []diff{missing("a", 1)}},
+				{source: bag(store.Row{"a", 1}, store.Row{"a", 1}, store.Row{"b", 2}), mirror: bag(store.Row{"b", 2}), want: []diff{missing("a", 1).times(2)}},
+				{source: bag(store.Row{"a", 1}, store.Row{"a", 1}), mirror: bag(store.Row{"b", 2}, store.Row{"b", 2}),
 					want: []diff{missing("a", 1).times(2), extra("b", 2).times(2)}},
-				{source: bag(mirror.Row{"a", 1}, mirror.Row{"a", 1}, mirror.Row{"b", 2}), mirror: bag(mirror.Row{"a", 1}, mirror.Row{"b", 2}, mirror.Row{"b", 2}),
+				{source: bag(store.Row{"a", 1}, store.Row{"a", 1}, store.Row{"b", 2}), mirror: bag(store.Row{"a", 1}, store.Row{"b", 2}, store.Row{"b", 2}),
 					want: []diff{missing("a", 1), extra("b", 2)}},
-				{source: bag(mirror.Row{nil, 1}), mirror: bag(mirror.Row{"", 1}), want: []diff{missing(nil, 1), extra("", 1)}},
-				{source: bag(mirror.Row{"a", nil}, mirror.Row{"b", 1}), mirror: bag(mirror.Row{"a", 1}, mirror.Row{"b", nil}),
+				{source: bag(store.Row{nil, 1}), mirror: bag(store.Row{"", 1}), want: []diff{missing(nil, 1), extra("", 1)}},
+				{source: bag(store.Row{"a", nil}, store.Row{"b", 1}), mirror: bag(store.Row{"a", 1}, store.Row{"b", nil}),
 					want: []diff{missing("a", nil), missing("b", 1), extra("a", 1), extra("b", nil)}},
 				{source: solid("a", "a", "c"), mirror: solid("b", "b", "c"), want: []diff{missing("a").times(2), extra("b").times(2)}},
 				{source: solid("a", "a", "c"), mirror: solid("a", "c", "c"), want: []diff{missing("a"), extra("c")}},
 				identical(solid("b", "a", "a", "b", "c")),
-				{source: bag(), mirror: bag(mirror.Row{nil, nil}), want: []diff{extra(nil, nil)}},
-				{source: bag(mirror.Row{"a", 1}), mirror: bag(mirror.Row{"A", 1}), want: []diff{missing("a", 1), extra("A", 1)}},
-				{source: bag(mirror.Row{"a", 1}), mirror: bag(mirror.Row{"a ", 1}), want: []diff{missing("a", 1), extra("a ", 1)}},
+				{source: bag(), mirror: bag(store.Row{nil, nil}), want: []diff{extra(nil, nil)}},
+				{source: bag(store.Row{"a", 1}), mirror: bag(store.Row{"A", 1}), want: []diff{missing("a", 1), extra("A", 1)}},
+				{source: bag(store.Row{"a", 1}), mirror: bag(store.Row{"a ", 1}), want: []diff{missing("a", 1), extra("a ", 1)}},
 			},
 		},
 		{
@@ -304,28 +305,28 @@ func traps() []trap {
 			reason: "a mirror that lost its key can have a row three times, which a XOR takes for once",
 			pairs: []pair{
 				{source: values("int", 1, 2), mirror: keyless(values("int", 1, 2)), schema: lostKey, oneWay: true},
-				{source: values("int", 1, 2), mirror: keyless(values("int", 1, 2).with(mirror.Row{1, 1}, mirror.Row{1, 1}, mirror.Row{1, 1}, mirror.Row{2, 2})),
-					schema: lostKey, oneWay: true, want: []diff{{kind: mirror.DiffDuplicate, key: mirror.Row{1}, rows: 2}}},
-				{source: values("int", 1), mirror: keyless(values("int", 1).with(mirror.Row{1, 9}, mirror.Row{1, 1})),
-					schema: lostKey, oneWay: true, want: []diff{{kind: mirror.DiffDuplicate, key: mirror.Row{1}}}},
-				{source: values("int", 1), mirror: keyless(values("int", 1).with(mirror.Row{2, 9}, mirror.Row{1, 1}, mirror.Row{2, 9})),
+				{source: values("int", 1, 2), mirror: keyless(values("int", 1, 2).with(store.Row{1, 1}, store.Row{1, 1}, store.Row{1, 1}, store.Row{2, 2})),
+					schema: lostKey, oneWay: true, want: []diff{{kind: mirror.DiffDuplicate, key: store.Row{1}, rows: 2}}},
+				{source: values("int", 1), mirror: keyless(values("int", 1).with(store.Row{1, 9}, store.Row{1, 1})),
+					schema: lostKey, oneWay: true, want: []diff{{kind: mirror.DiffDuplicate, key: store.Row{1}}}},
+				{source: values("int", 1), mirror: keyless(values("int", 1).with(store.Row{2, 9}, store.Row{1, 1}, store.Row{2, 9})),
 					schema: lostKey, oneWay: true, want: []diff{extra(2).times(2)}},
 			},
 		},
 		{
 			name:   "computed columns and rowversion",
 			reason: "every database makes their values by itself, so they differ in mirrors that are right",
-			catalogue: func(c *mirror.Column) {
+			catalogue: func(c *store.Column) {
 				switch c.Name {
 				case "total":
 					c.Generated = true
 				case "stamp":
-					c.Type = mirror.MustType("rowversion")
+					c.Type = store.MustType("rowversion")
 				}
 			},
 			pairs: []pair{
-				{source: computed(mirror.Row{1, 10, []byte{1}, 5}), mirror: computed(mirror.Row{1, 20, []byte{2}, 5}), notCompared: leftOut},
-				{source: computed(mirror.Row{1, 10, []byte{1}, 5}), mirror: computed(mirror.Row{1, 10, []byte{1}, 6}), notCompared: leftOut, want: []diff{changed(1, "v")}},
+				{source: computed(store.Row{1, 10, []byte{1}, 5}), mirror: computed(store.Row{1, 20, []byte{2}, 5}), notCompared: leftOut},
+				{source: computed(store.Row{1, 10, []byte{1}, 5}), mirror: computed(store.Row{1, 10, []byte{1}, 6}), notCompared: leftOut, want: []diff{changed(1, "v")}},
 			},
 		},
 		{
@@ -333,12 +334,12 @@ func traps() []trap {
 			reason: "a comparison of all columns would differ in every row, one of the common columns in none",
 			pairs: []pair{
 				{
-					source: ab("int", mirror.Row{1, 1, 2}), mirror: values("int", 1).renamed("v", "a"), oneWay: true,
+					source: ab("int", store.Row{1, 1, 2}), mirror: values("int", 1).renamed("v", "a"), oneWay: true,
 					schema:      []mirror.SchemaDifference{{Column: "b", What: "missing column", Source: "int null"}},
 					notCompared: []mirror.Omission{{Column: "b", Reason: "not in the mirror"}},
 				},
 				{
-					source: values("int", 1).renamed("v", "a"), mirror: ab("int", mirror.Row{1, 3, 2}), oneWay: true,
+					source: values("int", 1).renamed("v", "a"), mirror: ab("int", store.Row{1, 3, 2}), oneWay: true,
 					schema:      []mirror.SchemaDifference{{Column: "b", What: "extra column", Mirror: "int null"}},
 					notCompared: []mirror.Omission{{Column: "b", Reason: "not at the source"}},
 					want:        []diff{changed(1, "a")},
@@ -349,9 +350,9 @@ func traps() []trap {
 			name:   "columns in another order and another case",
 			reason: "a comparison by position takes a for b",
 			pairs: []pair{
-				{source: ab("int", mirror.Row{1, 1, 2}), mirror: reordered(mirror.Row{2, 1, 1})},
-				{source: ab("int", mirror.Row{1, 1, 2}), mirror: reordered(mirror.Row{1, 2, 1}), want: []diff{changed(1, "a", "b")}},
-				{source: ab("int", mirror.Row{1, 1, 2}), mirror: values("int").renamed("id", "ID").renamed("v", "B").and(col("A", "int")).with(mirror.Row{1, 1, 2}),
+				{source: ab("int", store.Row{1, 1, 2}), mirror: reordered(store.Row{2, 1, 1})},
+				{source: ab("int", store.Row{1, 1, 2}), mirror: reordered(store.Row{1, 2, 1}), want: []diff{changed(1, "a", "b")}},
+				{source: ab("int", store.Row{1, 1, 2}), mirror: values("int").renamed("id", "ID").renamed("v", "B").and(col("A", "int")).with(store.Row{1, 1, 2}),
 					want: []diff{changed(1, "a", "b")}},
 			},
 		},
@@ -544,7 +545,7 @@ func traps() []trap {
 
 var leftOut = []mirror.Omission{{Column: "total", Reason: "computed at the source"}, {Column: "stamp", Reason: "rowversion differs in every database"}}
 
-func missingAll(rows []mirror.Row) []diff {
+func missingAll(rows []store.Row) []diff {
 	list := make([]diff, len(rows))
 	for i, r := range rows {
 		list[i] = missing(r[0])
@@ -553,23 +554,23 @@ func missingAll(rows []mirror.Row) []diff {
 }
 
 // columns are pairs of tables with one row, whose columns a and b differ.
-func columns(ab func(typ string, rows ...mirror.Row) table, typ string, list ...[2]two) []pair {
+func columns(ab func(typ string, rows ...store.Row) table, typ string, list ...[2]two) []pair {
 	var pairs []pair
 	for _, v := range list {
-		p := pair{source: ab(typ, mirror.Row{1, v[0][0], v[0][1]}), mirror: ab(typ, mirror.Row{1, v[1][0], v[1][1]}), want: []diff{changed(1, "a", "b")}}
+		p := pair{source: ab(typ, store.Row{1, v[0][0], v[0][1]}), mirror: ab(typ, store.Row{1, v[1][0], v[1][1]}), want: []diff{changed(1, "a", "b")}}
 		pairs = append(pairs, p)
 	}
 	return pairs
 }
 
 // reordered has the columns id, a and b in another order and another case.
-func reordered(rows ...mirror.Row) table {
-	return table{columns: []mirror.Column{col("B", "int"), col("A", "int"), notNull("ID", "int")}, key: []string{"ID"}, rows: rows}
+func reordered(rows ...store.Row) table {
+	return table{columns: []store.Column{col("B", "int"), col("A", "int"), notNull("ID", "int")}, key: []string{"ID"}, rows: rows}
 }
 
 // renamed returns the table with another name for a column.
 func (tb table) renamed(from, to string) table {
-	columns := make([]mirror.Column, len(tb.columns))
+	columns := make([]store.Column, len(tb.columns))
 	for i, c := range tb.columns {
 		if c.Name == from {
 			c.Name = to
@@ -587,7 +588,7 @@ func (tb table) renamed(from, to string) table {
 }
 
 // and returns the table with one more column.
-func (tb table) and(c mirror.Column) table {
+func (tb table) and(c store.Column) table {
 	tb.columns = append(slices.Clone(tb.columns), c)
 	return tb
 }

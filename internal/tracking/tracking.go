@@ -11,11 +11,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // Log holds the changes of one database. It is safe for concurrent use. Tables are
-// found by their names, as mirror.FoldName folds them.
+// found by their names, as store.FoldName folds them.
 type Log struct {
 	mu      sync.Mutex
 	version int64
@@ -31,7 +31,7 @@ type table struct {
 
 // change is the last change of one key.
 type change struct {
-	key     mirror.Row
+	key     store.Row
 	version int64
 	deleted bool
 }
@@ -45,7 +45,7 @@ func New(version, oldest int64) *Log {
 // of the table starts anew.
 type Event struct {
 	Table   string
-	Key     mirror.Row
+	Key     store.Row
 	Deleted bool
 }
 
@@ -58,7 +58,7 @@ func (l *Log) Add(events []Event) {
 	defer l.mu.Unlock()
 	l.version++
 	for _, e := range events {
-		folded := mirror.FoldName(e.Table)
+		folded := store.FoldName(e.Table)
 		t := l.tables[folded]
 		if t == nil {
 			t = &table{}
@@ -82,47 +82,47 @@ func (l *Log) Version() int64 {
 	return l.version
 }
 
-// MinValidVersion does what mirror.ChangeTracker says.
-func (l *Log) MinValidVersion(t mirror.Table) (int64, error) {
+// MinValidVersion does what store.ChangeTracker says.
+func (l *Log) MinValidVersion(t store.Table) (int64, error) {
 	if len(t.Key) == 0 {
 		return 0, untracked("read minimum valid version of", t)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.minValid(mirror.FoldName(t.Name)), nil
+	return l.minValid(store.FoldName(t.Name)), nil
 }
 
-// Changed does what mirror.ChangeTracker says. Two keys are one as
-// mirror.CompareKeys has it.
-func (l *Log) Changed(t mirror.Table, since int64, keys []mirror.Row) ([]bool, error) {
+// Changed does what store.ChangeTracker says. Two keys are one as
+// store.CompareKeys has it.
+func (l *Log) Changed(t store.Table, since int64, keys []store.Row) ([]bool, error) {
 	const doing = "read changes of"
 	if len(t.Key) == 0 {
 		return nil, untracked(doing, t)
 	}
 	cols := KeyColumns(t)
-	if i := slices.IndexFunc(cols, func(col mirror.Column) bool { return col.Name == "" }); i >= 0 {
+	if i := slices.IndexFunc(cols, func(col store.Column) bool { return col.Name == "" }); i >= 0 {
 		return nil, fmt.Errorf("%s %s: it has no column %q", doing, t, t.Key[i])
 	}
-	asked := make([]mirror.Row, len(keys))
+	asked := make([]store.Row, len(keys))
 	for i, key := range keys {
 		if len(key) != len(cols) {
 			return nil, fmt.Errorf("%s %s: key has %d values for %d columns", doing, t, len(key), len(cols))
 		}
-		asked[i] = make(mirror.Row, len(cols))
+		asked[i] = make(store.Row, len(cols))
 		for j, col := range cols {
 			var err error
-			if asked[i][j], err = mirror.Normalize(col.Type, key[j]); err != nil {
+			if asked[i][j], err = store.Normalize(col.Type, key[j]); err != nil {
 				return nil, fmt.Errorf("%s %s: column %s: %w", doing, t, t.Key[j], err)
 			}
 		}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	folded := mirror.FoldName(t.Name)
+	folded := store.FoldName(t.Name)
 	if least := l.minValid(folded); since < least {
 		return nil, fmt.Errorf("%s %s: version %d is older than the oldest that is known, %d: read the table anew", doing, t, since, least)
 	}
-	var later []mirror.Row
+	var later []store.Row
 	if tracked := l.tables[folded]; tracked != nil {
 		for _, ch := range tracked.changes {
 			if len(ch.key) != len(cols) {
@@ -133,7 +133,7 @@ func (l *Log) Changed(t mirror.Table, since int64, keys []mirror.Row) ([]bool, e
 			}
 		}
 	}
-	compare := func(a, b mirror.Row) int { return mirror.CompareKeys(cols, a, b) }
+	compare := func(a, b store.Row) int { return store.CompareKeys(cols, a, b) }
 	slices.SortFunc(later, compare)
 	changed := make([]bool, len(keys))
 	for i, key := range asked {
@@ -144,10 +144,10 @@ func (l *Log) Changed(t mirror.Table, since int64, keys []mirror.Row) ([]bool, e
 
 // Quiet reports whether no change of a table after a version is known. It asks
 // nothing about whether one could be: see MinValidVersion.
-func (l *Log) Quiet(t mirror.Table, since int64) bool {
+func (l *Log) Quiet(t store.Table, since int64) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	tracked := l.tables[mirror.FoldName(t.Name)]
+	tracked := l.tables[store.FoldName(t.Name)]
 	if tracked == nil {
 		return true
 	}
@@ -162,7 +162,7 @@ func (l *Log) Quiet(t mirror.Table, since int64) bool {
 	return true
 }
 
-func untracked(doing string, t mirror.Table) error {
+func untracked(doing string, t store.Table) error {
 	return fmt.Errorf("%s %s: %w: changes are tracked by primary key, and it has none", doing, t, errors.ErrUnsupported)
 }
 
@@ -216,7 +216,7 @@ func (l *Log) Restore(version int64) {
 // Changed is a key that changed. Keys that only CompareKeys holds for the same,
 // such as one instant with two offsets, are one with several spellings.
 type Changed struct {
-	Spellings []mirror.Row
+	Spellings []store.Row
 	Deleted   bool // the last that is known; the rows themselves decide
 }
 
@@ -224,13 +224,13 @@ type Changed struct {
 // they cannot be had and everything must be sent. Deleted keys come first, so
 // that a key whose case alone changed meets no duplicate in a mirror that
 // ignores case.
-func (l *Log) Since(t mirror.Table, at mirror.LSN) (version int64, keys []Changed, reason string) {
+func (l *Log) Since(t store.Table, at store.LSN) (version int64, keys []Changed, reason string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	folded := mirror.FoldName(t.Name)
+	folded := store.FoldName(t.Name)
 	lsn, oldest := int64(at), l.minValid(folded)
 	switch {
-	case at == mirror.ResendAll:
+	case at == store.ResendAll:
 		return l.version, nil, "the LSN is -1"
 	case lsn > l.version:
 		return l.version, nil, fmt.Sprintf("the LSN %d is ahead of the source, which is at %d", lsn, l.version)
@@ -251,9 +251,9 @@ func (l *Log) Since(t mirror.Table, at mirror.LSN) (version int64, keys []Change
 		}
 	}
 	key := KeyColumns(t)
-	slices.SortFunc(changes, func(a, b change) int { return mirror.CompareKeys(key, a.key, b.key) })
+	slices.SortFunc(changes, func(a, b change) int { return store.CompareKeys(key, a.key, b.key) })
 	for i, ch := range changes {
-		if i == 0 || mirror.CompareKeys(key, changes[i-1].key, ch.key) != 0 {
+		if i == 0 || store.CompareKeys(key, changes[i-1].key, ch.key) != 0 {
 			keys = append(keys, Changed{Deleted: true})
 		}
 		last := &keys[len(keys)-1]
@@ -274,7 +274,7 @@ func (l *Log) Since(t mirror.Table, at mirror.LSN) (version int64, keys []Change
 }
 
 // keyText tells keys apart at least as far as EqualValues does.
-func keyText(key mirror.Row) string {
+func keyText(key store.Row) string {
 	var b strings.Builder
 	for _, v := range key {
 		if t, ok := v.(time.Time); ok {
@@ -287,8 +287,8 @@ func keyText(key mirror.Row) string {
 
 // KeyColumns returns the columns of the primary key; one that is not there has no
 // name.
-func KeyColumns(t mirror.Table) []mirror.Column {
-	cols := make([]mirror.Column, len(t.Key))
+func KeyColumns(t store.Table) []store.Column {
+	cols := make([]store.Column, len(t.Key))
 	for i, name := range t.Key {
 		cols[i], _ = t.Column(name)
 	}

@@ -7,11 +7,11 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/internal/tracking"
+	"github.com/so-mirror/mirror/store"
 )
 
-// Customer is a customer's database with change tracking on: a [mirror.Store]
+// Customer is a customer's database with change tracking on: a [store.Store]
 // that keeps in memory which keys its committed Updates changed. It is safe
 // for concurrent use. Changes made to the database behind its back are not
 // tracked.
@@ -19,9 +19,9 @@ import (
 // A table without a primary key cannot be tracked by row, so every write to
 // one makes each mirror fetch all of it.
 type Customer struct {
-	mirror.Source // the database, for reading
-	contextID     string
-	db            mirror.Store
+	store.Source // the database, for reading
+	contextID    string
+	db           store.Store
 
 	commits sync.RWMutex // held for reading while a commit is not logged yet
 
@@ -29,53 +29,53 @@ type Customer struct {
 }
 
 var (
-	_ mirror.Store         = (*Customer)(nil)
-	_ mirror.Pool          = (*Customer)(nil)
-	_ mirror.Isolator      = (*Customer)(nil)
-	_ mirror.Identifier    = (*Customer)(nil)
-	_ mirror.Digester      = (*Customer)(nil)
-	_ mirror.AnyValuer     = (*Customer)(nil)
-	_ mirror.ChangeTracker = (*Customer)(nil)
+	_ store.Store         = (*Customer)(nil)
+	_ store.Pool          = (*Customer)(nil)
+	_ store.Isolator      = (*Customer)(nil)
+	_ store.Identifier    = (*Customer)(nil)
+	_ store.Digester      = (*Customer)(nil)
+	_ store.AnyValuer     = (*Customer)(nil)
+	_ store.ChangeTracker = (*Customer)(nil)
 )
 
 // NewCustomer turns on change tracking for the database of the customer with
 // that context identifier. Its version and the oldest valid version of every
 // table are 1, so a mirror that was filled from an earlier life of the
 // database is wiped unless its LSN happens to be 1.
-func NewCustomer(contextID string, db mirror.Store) *Customer {
+func NewCustomer(contextID string, db store.Store) *Customer {
 	return &Customer{contextID: contextID, db: db, Source: db, log: tracking.New(1, 1)}
 }
 
 // ContextID returns the customer's context identifier.
 func (c *Customer) ContextID() string { return c.contextID }
 
-// PoolLimit implements mirror.Pool for the database.
+// PoolLimit implements store.Pool for the database.
 func (c *Customer) PoolLimit() (pool any, connections int) {
-	if p, ok := c.db.(mirror.Pool); ok {
+	if p, ok := c.db.(store.Pool); ok {
 		return p.PoolLimit()
 	}
 	return c, 0
 }
 
-// Identity implements mirror.Identifier for the database; it is empty where that
+// Identity implements store.Identifier for the database; it is empty where that
 // cannot tell.
-func (c *Customer) Identity(ctx context.Context) (mirror.Identity, error) {
-	if i, ok := c.db.(mirror.Identifier); ok {
+func (c *Customer) Identity(ctx context.Context) (store.Identity, error) {
+	if i, ok := c.db.(store.Identifier); ok {
 		return i.Identity(ctx)
 	}
-	return mirror.Identity{}, nil
+	return store.Identity{}, nil
 }
 
-// HoldsAnyValue implements mirror.AnyValuer for the database.
+// HoldsAnyValue implements store.AnyValuer for the database.
 func (c *Customer) HoldsAnyValue() bool {
-	a, ok := c.db.(mirror.AnyValuer)
+	a, ok := c.db.(store.AnyValuer)
 	return ok && a.HoldsAnyValue()
 }
 
-// Isolation implements mirror.Isolator for the database; it is "" where that
+// Isolation implements store.Isolator for the database; it is "" where that
 // cannot tell.
 func (c *Customer) Isolation(ctx context.Context) (string, error) {
-	if i, ok := c.db.(mirror.Isolator); ok {
+	if i, ok := c.db.(store.Isolator); ok {
 		return i.Isolation(ctx)
 	}
 	return "", nil
@@ -83,57 +83,57 @@ func (c *Customer) Isolation(ctx context.Context) (string, error) {
 
 var errNoDigests = fmt.Errorf("the customer's database makes no digests: %w", errors.ErrUnsupported)
 
-// DigestScheme implements mirror.Digester for the database; it is "" where that
+// DigestScheme implements store.Digester for the database; it is "" where that
 // makes no digests.
 func (c *Customer) DigestScheme() string {
-	if d, ok := c.db.(mirror.Digester); ok {
+	if d, ok := c.db.(store.Digester); ok {
 		return d.DigestScheme()
 	}
 	return ""
 }
 
-// DigestEvery implements mirror.Digester for the database.
-func (c *Customer) DigestEvery(ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error) {
-	if d, ok := c.db.(mirror.Digester); ok {
+// DigestEvery implements store.Digester for the database.
+func (c *Customer) DigestEvery(ctx context.Context, q store.Query, n int64) ([]store.Digest, error) {
+	if d, ok := c.db.(store.Digester); ok {
 		return d.DigestEvery(ctx, q, n)
 	}
 	return nil, errNoDigests
 }
 
-// DigestAt implements mirror.Digester for the database.
-func (c *Customer) DigestAt(ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
-	if d, ok := c.db.(mirror.Digester); ok {
+// DigestAt implements store.Digester for the database.
+func (c *Customer) DigestAt(ctx context.Context, q store.Query, cuts []store.Row) ([]store.Digest, error) {
+	if d, ok := c.db.(store.Digester); ok {
 		return d.DigestAt(ctx, q, cuts)
 	}
 	return nil, errNoDigests
 }
 
-// Version implements mirror.ChangeTracker, as SQL Server's
+// Version implements store.ChangeTracker, as SQL Server's
 // CHANGE_TRACKING_CURRENT_VERSION does. Every Update that changed something
 // raises it by one.
-func (c *Customer) Version(ctx context.Context) (mirror.LSN, error) {
+func (c *Customer) Version(ctx context.Context) (store.LSN, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
 	c.waitLogged()
-	return mirror.LSN(c.log.Version()), nil
+	return store.LSN(c.log.Version()), nil
 }
 
-// MinValidVersion implements mirror.ChangeTracker, as SQL Server's
+// MinValidVersion implements store.ChangeTracker, as SQL Server's
 // CHANGE_TRACKING_MIN_VALID_VERSION does. A mirror whose LSN is less must fetch
-// the whole table. The table is found by its name, as mirror.FoldName folds it.
-func (c *Customer) MinValidVersion(ctx context.Context, t mirror.Table) (mirror.LSN, error) {
+// the whole table. The table is found by its name, as store.FoldName folds it.
+func (c *Customer) MinValidVersion(ctx context.Context, t store.Table) (store.LSN, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
 	c.waitLogged()
 	version, err := c.log.MinValidVersion(t)
-	return mirror.LSN(version), err
+	return store.LSN(version), err
 }
 
-// Changed implements mirror.ChangeTracker. Two keys are one as
-// mirror.CompareKeys has it.
-func (c *Customer) Changed(ctx context.Context, t mirror.Table, since mirror.LSN, keys []mirror.Row) ([]bool, error) {
+// Changed implements store.ChangeTracker. Two keys are one as
+// store.CompareKeys has it.
+func (c *Customer) Changed(ctx context.Context, t store.Table, since store.LSN, keys []store.Row) ([]bool, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -164,7 +164,7 @@ func (c *Customer) Restore(version int64) { c.log.Restore(version) }
 
 // Update runs fn in one transaction of the database and logs what it changed
 // when that is committed.
-func (c *Customer) Update(ctx context.Context, fn func(tx mirror.Tx) error) error {
+func (c *Customer) Update(ctx context.Context, fn func(tx store.Tx) error) error {
 	var rec *recorder
 	committing := false
 	settle := func() {
@@ -174,7 +174,7 @@ func (c *Customer) Update(ctx context.Context, fn func(tx mirror.Tx) error) erro
 		}
 	}
 	defer settle()
-	err := c.db.Update(ctx, func(tx mirror.Tx) error {
+	err := c.db.Update(ctx, func(tx store.Tx) error {
 		settle() // the first try was rolled back
 		rec = &recorder{Tx: tx}
 		err := fn(rec)
@@ -186,7 +186,7 @@ func (c *Customer) Update(ctx context.Context, fn func(tx mirror.Tx) error) erro
 	})
 	// A change that did not happen costs one row too many, a change that is
 	// not logged is never sent: so an unknown outcome counts as a commit.
-	if rec != nil && (err == nil || errors.Is(err, mirror.ErrOutcomeUnknown)) {
+	if rec != nil && (err == nil || errors.Is(err, store.ErrOutcomeUnknown)) {
 		c.log.Add(rec.events)
 	}
 	return err
@@ -194,52 +194,52 @@ func (c *Customer) Update(ctx context.Context, fn func(tx mirror.Tx) error) erro
 
 // recorder is a transaction that takes down the keys it changes.
 type recorder struct {
-	mirror.Tx
-	tables map[string]mirror.Table // by folded name; nil: not read yet
+	store.Tx
+	tables map[string]store.Table // by folded name; nil: not read yet
 	events []tracking.Event
 }
 
 // table returns the table as the database knows it, since a caller's Table may
 // have nothing but a name.
-func (r *recorder) table(ctx context.Context, t mirror.Table) (mirror.Table, error) {
+func (r *recorder) table(ctx context.Context, t store.Table) (store.Table, error) {
 	if r.tables == nil {
 		all, err := r.Tx.Tables(ctx)
 		if err != nil {
-			return mirror.Table{}, err
+			return store.Table{}, err
 		}
-		r.tables = make(map[string]mirror.Table, len(all))
+		r.tables = make(map[string]store.Table, len(all))
 		for _, t := range all {
-			r.tables[mirror.FoldName(t.Name)] = t
+			r.tables[store.FoldName(t.Name)] = t
 		}
 	}
-	return r.tables[mirror.FoldName(t.Name)], nil
+	return r.tables[store.FoldName(t.Name)], nil
 }
 
-func (r *recorder) add(t mirror.Table, key mirror.Row, deleted bool) {
+func (r *recorder) add(t store.Table, key store.Row, deleted bool) {
 	r.events = append(r.events, tracking.Event{Table: t.Name, Key: key, Deleted: deleted})
 }
 
 // restart starts the tracking of t anew.
-func (r *recorder) restart(t mirror.Table) { r.add(t, nil, false) }
+func (r *recorder) restart(t store.Table) { r.add(t, nil, false) }
 
-func (r *recorder) Create(ctx context.Context, t mirror.Table) error {
+func (r *recorder) Create(ctx context.Context, t store.Table) error {
 	r.tables = nil
 	r.restart(t)
 	return r.Tx.Create(ctx, t)
 }
 
-func (r *recorder) Drop(ctx context.Context, t mirror.Table) error {
+func (r *recorder) Drop(ctx context.Context, t store.Table) error {
 	r.tables = nil
 	r.restart(t)
 	return r.Tx.Drop(ctx, t)
 }
 
-func (r *recorder) Truncate(ctx context.Context, t mirror.Table) error {
+func (r *recorder) Truncate(ctx context.Context, t store.Table) error {
 	r.restart(t)
 	return r.Tx.Truncate(ctx, t)
 }
 
-func (r *recorder) Insert(ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+func (r *recorder) Insert(ctx context.Context, t store.Table, columns []string, rows []store.Row) error {
 	if len(rows) == 0 {
 		return r.Tx.Insert(ctx, t, columns, rows)
 	}
@@ -260,9 +260,9 @@ func (r *recorder) Insert(ctx context.Context, t mirror.Table, columns []string,
 		return nil
 	}
 	for _, row := range rows {
-		k := make(mirror.Row, len(key))
+		k := make(store.Row, len(key))
 		for i, c := range key {
-			if k[i], err = mirror.Normalize(c.Type, row[at[i]]); err != nil {
+			if k[i], err = store.Normalize(c.Type, row[at[i]]); err != nil {
 				return err
 			}
 		}
@@ -271,7 +271,7 @@ func (r *recorder) Insert(ctx context.Context, t mirror.Table, columns []string,
 	return nil
 }
 
-func (r *recorder) Set(ctx context.Context, t mirror.Table, where, set []mirror.Cell) (int64, error) {
+func (r *recorder) Set(ctx context.Context, t store.Table, where, set []store.Cell) (int64, error) {
 	known, keys, err := r.affected(ctx, t, where)
 	if err != nil {
 		return 0, err
@@ -290,10 +290,10 @@ func (r *recorder) Set(ctx context.Context, t mirror.Table, where, set []mirror.
 		changed := false
 		for i, c := range cols {
 			if v, ok := cell(set, c.Name); ok {
-				if moved[i], err = mirror.Normalize(c.Type, v); err != nil {
+				if moved[i], err = store.Normalize(c.Type, v); err != nil {
 					return n, err
 				}
-				changed = changed || !mirror.EqualValues(c.Type, c.Type, k[i], moved[i])
+				changed = changed || !store.EqualValues(c.Type, c.Type, k[i], moved[i])
 			}
 		}
 		if changed {
@@ -304,7 +304,7 @@ func (r *recorder) Set(ctx context.Context, t mirror.Table, where, set []mirror.
 	return n, nil
 }
 
-func (r *recorder) Delete(ctx context.Context, t mirror.Table, where []mirror.Cell) (int64, error) {
+func (r *recorder) Delete(ctx context.Context, t store.Table, where []store.Cell) (int64, error) {
 	_, keys, err := r.affected(ctx, t, where)
 	if err != nil {
 		return 0, err
@@ -326,34 +326,34 @@ func (r *recorder) Delete(ctx context.Context, t mirror.Table, where []mirror.Ce
 // affected returns the keys of the rows that have all values of where. It
 // returns none when they cannot be known; whoever then changes rows has to
 // restart the tracking.
-func (r *recorder) affected(ctx context.Context, t mirror.Table, where []mirror.Cell) (mirror.Table, []mirror.Row, error) {
+func (r *recorder) affected(ctx context.Context, t store.Table, where []store.Cell) (store.Table, []store.Row, error) {
 	known, err := r.table(ctx, t)
 	if err != nil || len(known.Key) == 0 {
 		return known, nil, err
 	}
 	key := tracking.KeyColumns(known)
-	exact := make(mirror.Row, len(key))
+	exact := make(store.Row, len(key))
 	whole := true
 	for i, c := range key {
 		v, ok := cell(where, c.Name)
 		if ok {
-			exact[i], err = mirror.Normalize(c.Type, v)
+			exact[i], err = store.Normalize(c.Type, v)
 		}
 		whole = whole && ok && err == nil
 	}
 	if whole {
-		return known, []mirror.Row{exact}, nil
+		return known, []store.Row{exact}, nil
 	}
 	columns := slices.Clone(known.Key)
-	cond := make([]mirror.Column, len(where))
+	cond := make([]store.Column, len(where))
 	at := make([]int, len(where))
-	want := make(mirror.Row, len(where))
+	want := make(store.Row, len(where))
 	for i, w := range where {
 		c, ok := known.Column(w.Column)
 		if !ok {
 			return known, nil, nil // the store's own error is the better one
 		}
-		if want[i], err = mirror.Normalize(c.Type, w.Value); err != nil {
+		if want[i], err = store.Normalize(c.Type, w.Value); err != nil {
 			return known, nil, nil
 		}
 		cond[i] = c
@@ -362,15 +362,15 @@ func (r *recorder) affected(ctx context.Context, t mirror.Table, where []mirror.
 			columns = append(columns, c.Name)
 		}
 	}
-	var keys []mirror.Row
-	for rows, err := range r.Tx.Rows(ctx, mirror.Query{Table: known, Columns: columns}) {
+	var keys []store.Row
+	for rows, err := range r.Tx.Rows(ctx, store.Query{Table: known, Columns: columns}) {
 		if err != nil {
 			return known, nil, err
 		}
 	rows:
 		for _, row := range rows {
 			for i, c := range cond {
-				if !mirror.EqualValues(c.Type, c.Type, row[at[i]], want[i]) {
+				if !store.EqualValues(c.Type, c.Type, row[at[i]], want[i]) {
 					continue rows
 				}
 			}
@@ -380,7 +380,7 @@ func (r *recorder) affected(ctx context.Context, t mirror.Table, where []mirror.
 	return known, keys, nil
 }
 
-func cell(cells []mirror.Cell, column string) (any, bool) {
+func cell(cells []store.Cell, column string) (any, bool) {
 	for _, c := range cells {
 		if sameName(c.Column, column) {
 			return c.Value, true
@@ -389,4 +389,4 @@ func cell(cells []mirror.Cell, column string) (any, bool) {
 	return nil, false
 }
 
-func sameName(a, b string) bool { return a == b || mirror.FoldName(a) == mirror.FoldName(b) }
+func sameName(a, b string) bool { return a == b || store.FoldName(a) == store.FoldName(b) }

@@ -12,20 +12,20 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 	"github.com/so-mirror/mirror/store/storetest"
 )
 
 func TestCustomerVersion(t *testing.T) {
-	w := newWorld(t, contact(mirror.Row{1, "a"}), person())
+	w := newWorld(t, contact(store.Row{1, "a"}), person())
 	require.EqualValues(t, 1, w.version())
 	require.EqualValues(t, 1, w.minValid("contact"))
 
 	table := w.must(w.customer, "contact")
-	w.update(w.customer, func(tx mirror.Tx) error {
+	w.update(w.customer, func(tx store.Tx) error {
 		for i := range 3 {
-			if err := tx.Insert(t.Context(), table, table.ColumnNames(), []mirror.Row{{10 + i, "x"}}); err != nil {
+			if err := tx.Insert(t.Context(), table, table.ColumnNames(), []store.Row{{10 + i, "x"}}); err != nil {
 				return err
 			}
 		}
@@ -33,11 +33,11 @@ func TestCustomerVersion(t *testing.T) {
 	})
 	require.EqualValues(t, 2, w.version(), "one version for each transaction")
 
-	w.update(w.customer, func(mirror.Tx) error { return nil })
+	w.update(w.customer, func(store.Tx) error { return nil })
 	w.set(w.customer, "contact", cells("contact_id", 77), cells("name", "y"))
 	require.EqualValues(t, 2, w.version(), "nothing changed")
 
-	w.update(w.customer, func(tx mirror.Tx) error { return tx.Truncate(t.Context(), table) })
+	w.update(w.customer, func(tx store.Tx) error { return tx.Truncate(t.Context(), table) })
 	require.EqualValues(t, 3, w.version())
 	require.EqualValues(t, 3, w.minValid("CONTACT"))
 	require.EqualValues(t, 1, w.minValid("person"))
@@ -50,29 +50,29 @@ func TestCustomerVersion(t *testing.T) {
 }
 
 func TestConformance(t *testing.T) {
-	storetest.Run(t, func(testing.TB) mirror.Store { return NewCustomer("Cust10195", memory.New()) })
+	storetest.Run(t, func(testing.TB) store.Store { return NewCustomer("Cust10195", memory.New()) })
 }
 
 func TestChanged(t *testing.T) {
 	ctx := t.Context()
 	// changed asks for keys of one column.
-	changed := func(w *world, table string, since mirror.LSN, keys ...any) []bool {
+	changed := func(w *world, table string, since store.LSN, keys ...any) []bool {
 		t.Helper()
-		rows := make([]mirror.Row, len(keys))
+		rows := make([]store.Row, len(keys))
 		for i, k := range keys {
-			rows[i] = mirror.Row{k}
+			rows[i] = store.Row{k}
 		}
 		got, err := w.customer.Changed(ctx, w.must(w.customer, table), since, rows)
 		require.NoError(t, err)
 		return got
 	}
 	t.Run("inserted, updated, deleted and moved rows", func(t *testing.T) {
-		w := newWorld(t, contact(mirror.Row{1, "a"}, mirror.Row{2, "b"}, mirror.Row{3, "c"}, mirror.Row{4, "d"}))
+		w := newWorld(t, contact(store.Row{1, "a"}, store.Row{2, "b"}, store.Row{3, "c"}, store.Row{4, "d"}))
 		w.set(w.customer, "contact", cells("contact_id", 1), cells("name", "x"))     // 2
-		w.insert(w.customer, "contact", mirror.Row{5, "e"})                          // 3
+		w.insert(w.customer, "contact", store.Row{5, "e"})                           // 3
 		w.delete(w.customer, "contact", cells("contact_id", 2))                      // 4
 		w.set(w.customer, "contact", cells("contact_id", 3), cells("contact_id", 7)) // 5
-		require.Equal(t, mirror.LSN(5), w.version())
+		require.Equal(t, store.LSN(5), w.version())
 		ask := []any{7, 1, 2, 3, 4, 5, 6}
 		require.Equal(t, []bool{true, true, true, true, false, true, false}, changed(w, "contact", 1, ask...))
 		require.Equal(t, []bool{true, false, true, true, false, true, false}, changed(w, "contact", 2, ask...))
@@ -87,10 +87,10 @@ func TestChanged(t *testing.T) {
 			memory.Table{Name: "moment", Columns: []string{"moment datetimeoffset(0)"}, Key: []string{"moment"}},
 			memory.Table{Name: "tick", Columns: []string{"tick datetime"}, Key: []string{"tick"}})
 		noon := time.Date(2026, 2, 3, 12, 0, 0, 0, time.UTC)
-		w.insert(w.customer, "code", mirror.Row{"a"})
-		w.insert(w.customer, "price", mirror.Row{"1.50"})
-		w.insert(w.customer, "moment", mirror.Row{noon})
-		w.insert(w.customer, "tick", mirror.Row{noon.Add(3 * time.Millisecond)})
+		w.insert(w.customer, "code", store.Row{"a"})
+		w.insert(w.customer, "price", store.Row{"1.50"})
+		w.insert(w.customer, "moment", store.Row{noon})
+		w.insert(w.customer, "tick", store.Row{noon.Add(3 * time.Millisecond)})
 		require.Equal(t, []bool{true, false, false}, changed(w, "code", 1, "a", "A", "a "))
 		require.Equal(t, []bool{true, true, false}, changed(w, "price", 1, "1.5", "01.500", "1.51"))
 		require.Equal(t, []bool{true, false}, changed(w, "moment", 1, noon.In(time.FixedZone("", 3600)), noon.Add(time.Second)))
@@ -98,30 +98,30 @@ func TestChanged(t *testing.T) {
 	})
 	t.Run("composite keys in key order", func(t *testing.T) {
 		w := newWorld(t, memory.Table{Name: "link", Columns: []string{"v int null", "b nvarchar(9)", "a int"}, Key: []string{"a", "b"}})
-		w.insert(w.customer, "link", mirror.Row{0, "x", 1}, mirror.Row{0, "y", 2})
-		got, err := w.customer.Changed(ctx, w.must(w.customer, "link"), 1, []mirror.Row{{2, "y"}, {1, "y"}, {1, "x"}})
+		w.insert(w.customer, "link", store.Row{0, "x", 1}, store.Row{0, "y", 2})
+		got, err := w.customer.Changed(ctx, w.must(w.customer, "link"), 1, []store.Row{{2, "y"}, {1, "y"}, {1, "x"}})
 		require.NoError(t, err)
 		require.Equal(t, []bool{true, false, true}, got)
 	})
 	t.Run("what is no longer known is an error", func(t *testing.T) {
 		w := newWorld(t, contact(), person())
-		w.insert(w.customer, "contact", mirror.Row{1, "a"})
-		w.insert(w.customer, "contact", mirror.Row{2, "b"})
+		w.insert(w.customer, "contact", store.Row{1, "a"})
+		w.insert(w.customer, "contact", store.Row{2, "b"})
 		w.customer.Forget(2)
 		require.Equal(t, []bool{false, true}, changed(w, "contact", 2, 1, 2))
-		for _, since := range []mirror.LSN{1, mirror.ResendAll} {
-			_, err := w.customer.Changed(ctx, w.must(w.customer, "contact"), since, []mirror.Row{{1}})
+		for _, since := range []store.LSN{1, store.ResendAll} {
+			_, err := w.customer.Changed(ctx, w.must(w.customer, "contact"), since, []store.Row{{1}})
 			require.EqualError(t, err, fmt.Sprintf("read changes of contact: version %d is older than the oldest that is known, 2: read the table anew", since))
 		}
 		table := w.must(w.customer, "contact")
-		w.update(w.customer, func(tx mirror.Tx) error { return tx.Truncate(ctx, table) })
-		_, err := w.customer.Changed(ctx, table, 3, []mirror.Row{{1}})
+		w.update(w.customer, func(tx store.Tx) error { return tx.Truncate(ctx, table) })
+		_, err := w.customer.Changed(ctx, table, 3, []store.Row{{1}})
 		require.ErrorContains(t, err, "older than the oldest that is known, 4")
 		require.Equal(t, []bool{false}, changed(w, "person", 2, 1))
 	})
 	t.Run("no primary key", func(t *testing.T) {
 		w := newWorld(t, memory.Table{Name: "log", Columns: []string{"n int"}})
-		w.insert(w.customer, "log", mirror.Row{1})
+		w.insert(w.customer, "log", store.Row{1})
 		log := w.must(w.customer, "log")
 		_, err := w.customer.MinValidVersion(ctx, log)
 		require.ErrorIs(t, err, errors.ErrUnsupported)
@@ -132,11 +132,11 @@ func TestChanged(t *testing.T) {
 	t.Run("keys that are none", func(t *testing.T) {
 		w := newWorld(t, contact())
 		table := w.must(w.customer, "contact")
-		_, err := w.customer.Changed(ctx, table, 1, []mirror.Row{{1, 2}})
+		_, err := w.customer.Changed(ctx, table, 1, []store.Row{{1, 2}})
 		require.ErrorContains(t, err, "key has 2 values for 1 columns")
-		_, err = w.customer.Changed(ctx, table, 1, []mirror.Row{{"x"}})
+		_, err = w.customer.Changed(ctx, table, 1, []store.Row{{"x"}})
 		require.ErrorContains(t, err, "column contact_id: value x does not fit int")
-		_, err = w.customer.Changed(ctx, mirror.Table{Name: "contact", Key: []string{"contact_id"}}, 1, nil)
+		_, err = w.customer.Changed(ctx, store.Table{Name: "contact", Key: []string{"contact_id"}}, 1, nil)
 		require.ErrorContains(t, err, `it has no column "contact_id"`)
 	})
 	t.Run("canceled", func(t *testing.T) {
@@ -154,11 +154,11 @@ func TestChanged(t *testing.T) {
 
 // slowCommit has its Updates return late: what they wrote can be read before.
 type slowCommit struct {
-	mirror.Store
+	store.Store
 	committed, end chan struct{}
 }
 
-func (s slowCommit) Update(ctx context.Context, fn func(mirror.Tx) error) error {
+func (s slowCommit) Update(ctx context.Context, fn func(store.Tx) error) error {
 	err := s.Store.Update(ctx, fn)
 	close(s.committed)
 	<-s.end
@@ -174,8 +174,8 @@ func TestWhatCanBeReadIsLogged(t *testing.T) {
 	require.NoError(t, err)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		assert.NoError(t, c.Update(t.Context(), func(tx mirror.Tx) error {
-			return tx.Insert(t.Context(), tables[0], tables[0].ColumnNames(), []mirror.Row{{1, "a"}})
+		assert.NoError(t, c.Update(t.Context(), func(tx store.Tx) error {
+			return tx.Insert(t.Context(), tables[0], tables[0].ColumnNames(), []store.Row{{1, "a"}})
 		}))
 	})
 	<-db.committed
@@ -184,7 +184,7 @@ func TestWhatCanBeReadIsLogged(t *testing.T) {
 	require.EqualValues(t, 1, n)
 	require.False(t, c.commits.TryLock(), "whoever asks has to wait")
 	close(db.end)
-	changed, err := c.Changed(t.Context(), tables[0], 1, []mirror.Row{{1}})
+	changed, err := c.Changed(t.Context(), tables[0], 1, []store.Row{{1}})
 	require.NoError(t, err)
 	require.Equal(t, []bool{true}, changed)
 	wg.Wait()
@@ -192,17 +192,17 @@ func TestWhatCanBeReadIsLogged(t *testing.T) {
 }
 
 // isolated is a database that can tell its isolation and makes digests.
-type isolated struct{ mirror.Store }
+type isolated struct{ store.Store }
 
 func (isolated) Isolation(context.Context) (string, error) { return "snapshot", nil }
 func (isolated) HoldsAnyValue() bool                       { return true }
 func (isolated) DigestScheme() string                      { return "scheme" }
-func (isolated) DigestEvery(context.Context, mirror.Query, int64) ([]mirror.Digest, error) {
-	return []mirror.Digest{{Sum: "every"}}, nil
+func (isolated) DigestEvery(context.Context, store.Query, int64) ([]store.Digest, error) {
+	return []store.Digest{{Sum: "every"}}, nil
 }
 
-func (isolated) DigestAt(context.Context, mirror.Query, []mirror.Row) ([]mirror.Digest, error) {
-	return []mirror.Digest{{Sum: "at"}}, nil
+func (isolated) DigestAt(context.Context, store.Query, []store.Row) ([]store.Digest, error) {
+	return []store.Digest{{Sum: "at"}}, nil
 }
 
 func TestCapabilitiesOfTheDatabase(t *testing.T) {
@@ -214,31 +214,31 @@ func TestCapabilitiesOfTheDatabase(t *testing.T) {
 		require.Equal(t, "snapshot", isolation)
 		require.True(t, c.HoldsAnyValue())
 		require.Equal(t, "scheme", c.DigestScheme())
-		every, err := c.DigestEvery(ctx, mirror.Query{}, 1)
+		every, err := c.DigestEvery(ctx, store.Query{}, 1)
 		require.NoError(t, err)
-		require.Equal(t, []mirror.Digest{{Sum: "every"}}, every)
-		at, err := c.DigestAt(ctx, mirror.Query{}, nil)
+		require.Equal(t, []store.Digest{{Sum: "every"}}, every)
+		at, err := c.DigestAt(ctx, store.Query{}, nil)
 		require.NoError(t, err)
-		require.Equal(t, []mirror.Digest{{Sum: "at"}}, at)
+		require.Equal(t, []store.Digest{{Sum: "at"}}, at)
 	})
 	t.Run("not there", func(t *testing.T) {
-		c := NewCustomer("Cust10195", struct{ mirror.Store }{memory.New()})
+		c := NewCustomer("Cust10195", struct{ store.Store }{memory.New()})
 		isolation, err := c.Isolation(ctx)
 		require.NoError(t, err)
 		require.Empty(t, isolation)
 		require.False(t, c.HoldsAnyValue())
 		require.Empty(t, c.DigestScheme())
-		_, err = c.DigestEvery(ctx, mirror.Query{}, 1)
+		_, err = c.DigestEvery(ctx, store.Query{}, 1)
 		require.ErrorIs(t, err, errors.ErrUnsupported)
-		_, err = c.DigestAt(ctx, mirror.Query{}, nil)
+		_, err = c.DigestAt(ctx, store.Query{}, nil)
 		require.ErrorIs(t, err, errors.ErrUnsupported)
 	})
 }
 
 func TestDeletedKeysComeFirst(t *testing.T) {
-	w := newWorld(t, memory.Table{Name: "code", Columns: []string{"code nvarchar(9)"}, Key: []string{"code"}, Rows: []mirror.Row{{"a"}, {"b"}}})
+	w := newWorld(t, memory.Table{Name: "code", Columns: []string{"code nvarchar(9)"}, Key: []string{"code"}, Rows: []store.Row{{"a"}, {"b"}}})
 	w.set(w.customer, "code", cells("code", "a"), cells("code", "A"))
-	w.insert(w.customer, "code", mirror.Row{"c"})
+	w.insert(w.customer, "code", store.Row{"c"})
 	w.delete(w.customer, "code", cells("code", "b"))
 	_, keys, reason := w.customer.log.Since(w.must(w.customer, "code"), 1)
 	require.Empty(t, reason)
@@ -250,11 +250,11 @@ func TestDeletedKeysComeFirst(t *testing.T) {
 }
 
 func TestRollbackLogsNothing(t *testing.T) {
-	w := newWorld(t, contact(mirror.Row{1, "a"}))
+	w := newWorld(t, contact(store.Row{1, "a"}))
 	w.run()
 	table := w.must(w.customer, "contact")
 	stop := errors.New("stop")
-	err := w.customer.Update(t.Context(), func(tx mirror.Tx) error {
+	err := w.customer.Update(t.Context(), func(tx store.Tx) error {
 		_, err := tx.Set(t.Context(), table, cells("contact_id", 1), cells("name", "b"))
 		return errors.Join(stop, err)
 	})
@@ -264,15 +264,15 @@ func TestRollbackLogsNothing(t *testing.T) {
 }
 
 func TestUnknownOutcomeIsLogged(t *testing.T) {
-	w := newWorld(t, contact(mirror.Row{1, "a"}))
+	w := newWorld(t, contact(store.Row{1, "a"}))
 	w.run()
-	w.db.FailAfterCommit(1, mirror.ErrOutcomeUnknown)
+	w.db.FailAfterCommit(1, store.ErrOutcomeUnknown)
 	table := w.must(w.customer, "contact")
-	err := w.customer.Update(t.Context(), func(tx mirror.Tx) error {
+	err := w.customer.Update(t.Context(), func(tx store.Tx) error {
 		_, err := tx.Delete(t.Context(), table, cells("contact_id", 1))
 		return err
 	})
-	require.ErrorIs(t, err, mirror.ErrOutcomeUnknown)
+	require.ErrorIs(t, err, store.ErrOutcomeUnknown)
 	requireTable(t, w.run(), "contact", Changes, 0, 0, 1)
 }
 
@@ -280,19 +280,19 @@ func TestInsertWithoutTheKeyStartsAnew(t *testing.T) {
 	w := newWorld(t, memory.Table{Name: "seq", Columns: []string{"id int default 5", "n int"}, Key: []string{"id"}})
 	w.run()
 	table := w.must(w.customer, "seq")
-	w.update(w.customer, func(tx mirror.Tx) error {
-		return tx.Insert(t.Context(), table, []string{"n"}, []mirror.Row{{1}})
+	w.update(w.customer, func(tx store.Tx) error {
+		return tx.Insert(t.Context(), table, []string{"n"}, []store.Row{{1}})
 	})
 	requireTable(t, w.run(), "seq", Wiped, 1, 0, 0)
 	w.requireSame("seq")
 }
 
 func TestTableFromAName(t *testing.T) {
-	w := newWorld(t, contact(mirror.Row{1, "a"}, mirror.Row{2, "a"}))
+	w := newWorld(t, contact(store.Row{1, "a"}, store.Row{2, "a"}))
 	w.run()
 	full := w.must(w.customer, "contact")
-	bare := mirror.Table{Name: full.Name, Columns: full.Columns}
-	w.update(w.customer, func(tx mirror.Tx) error {
+	bare := store.Table{Name: full.Name, Columns: full.Columns}
+	w.update(w.customer, func(tx store.Tx) error {
 		_, err := tx.Set(t.Context(), bare, cells("name", "a"), cells("name", "b"))
 		return err
 	})
@@ -303,10 +303,10 @@ func TestTableFromAName(t *testing.T) {
 func TestRestore(t *testing.T) {
 	setup := func(t *testing.T) *world {
 		t.Helper()
-		w := newWorld(t, contact(mirror.Row{1, "a"}))
-		w.insert(w.customer, "contact", mirror.Row{2, "b"}) // version 2, the backup
-		w.insert(w.customer, "contact", mirror.Row{3, "c"})
-		w.insert(w.customer, "contact", mirror.Row{4, "d"})
+		w := newWorld(t, contact(store.Row{1, "a"}))
+		w.insert(w.customer, "contact", store.Row{2, "b"}) // version 2, the backup
+		w.insert(w.customer, "contact", store.Row{3, "c"})
+		w.insert(w.customer, "contact", store.Row{4, "d"})
 		w.run() // at 4
 		w.delete(w.db, "contact", cells("contact_id", 3))
 		w.delete(w.db, "contact", cells("contact_id", 4))
@@ -321,7 +321,7 @@ func TestRestore(t *testing.T) {
 	t.Run("hidden by later changes", func(t *testing.T) {
 		w := setup(t)
 		for i := range 3 {
-			w.insert(w.customer, "contact", mirror.Row{10 + i, "n"})
+			w.insert(w.customer, "contact", store.Row{10 + i, "n"})
 		}
 		requireTable(t, w.run(), "contact", Changes, 1, 0, 0)
 		require.Equal(t, []string{"1 a", "2 b", "3 c", "4 d", "12 n"}, w.rows(w.mirror, "contact"))
@@ -330,7 +330,7 @@ func TestRestore(t *testing.T) {
 		w.requireSame("contact")
 	})
 	t.Run("an older mirror still gets every change", func(t *testing.T) {
-		w := newWorld(t, contact(mirror.Row{1, "a"}))
+		w := newWorld(t, contact(store.Row{1, "a"}))
 		w.run() // at 1
 		w.set(w.customer, "contact", cells("contact_id", 1), cells("name", "b"))
 		w.set(w.customer, "contact", cells("contact_id", 1), cells("name", "c"))
@@ -358,17 +358,17 @@ func TestRestore(t *testing.T) {
 
 func TestConcurrentWriters(t *testing.T) {
 	w := newWorld(t, contact(), person())
-	tables := []mirror.Table{w.must(w.customer, "contact"), w.must(w.customer, "person")}
+	tables := []store.Table{w.must(w.customer, "contact"), w.must(w.customer, "person")}
 	var wg sync.WaitGroup
 	for _, table := range tables {
 		wg.Go(func() {
 			for i := range 50 {
-				err := w.customer.Update(t.Context(), func(tx mirror.Tx) error {
+				err := w.customer.Update(t.Context(), func(tx store.Tx) error {
 					if i%3 == 2 {
 						_, err := tx.Delete(t.Context(), table, cells(table.Key[0], i-1))
 						return err
 					}
-					return tx.Insert(t.Context(), table, table.ColumnNames(), []mirror.Row{{i, "x"}})
+					return tx.Insert(t.Context(), table, table.ColumnNames(), []store.Row{{i, "x"}})
 				})
 				assert.NoError(t, err)
 			}
@@ -386,13 +386,13 @@ func TestConcurrentWriters(t *testing.T) {
 
 // flaky rolls back some of its Updates, and loses the outcome of others.
 type flaky struct {
-	mirror.Store
+	store.Store
 	rnd *rand.Rand
 }
 
-func (f flaky) Update(ctx context.Context, fn func(mirror.Tx) error) error {
+func (f flaky) Update(ctx context.Context, fn func(store.Tx) error) error {
 	fate := f.rnd.IntN(20)
-	err := f.Store.Update(ctx, func(tx mirror.Tx) error {
+	err := f.Store.Update(ctx, func(tx store.Tx) error {
 		if err := fn(tx); err != nil || fate != 0 {
 			return err
 		}
@@ -418,8 +418,8 @@ func TestRandomLives(t *testing.T) {
 			w.task.Mirror = flaky{m, rnd}
 			link, log := w.must(w.customer, "link"), w.must(w.customer, "log")
 			ctx := t.Context()
-			key := func() []mirror.Cell { return cells("a", rnd.IntN(4), "b", string(rune('a'+rnd.IntN(4)))) }
-			step := func(tx mirror.Tx) error {
+			key := func() []store.Cell { return cells("a", rnd.IntN(4), "b", string(rune('a'+rnd.IntN(4)))) }
+			step := func(tx store.Tx) error {
 				switch k := key(); rnd.IntN(12) {
 				case 0:
 					return tx.Truncate(ctx, link)
@@ -430,7 +430,7 @@ func TestRandomLives(t *testing.T) {
 					_, err := tx.Set(ctx, link, cells("v", rnd.IntN(3)), cells("v", nil))
 					return err
 				case 3:
-					return tx.Insert(ctx, log, []string{"n"}, []mirror.Row{{rnd.IntN(9)}})
+					return tx.Insert(ctx, log, []string{"n"}, []store.Row{{rnd.IntN(9)}})
 				case 4: // move a row to another key
 					to := key()
 					if _, err := tx.Delete(ctx, link, to); err != nil {
@@ -443,13 +443,13 @@ func TestRandomLives(t *testing.T) {
 					if err != nil || n > 0 {
 						return err
 					}
-					return tx.Insert(ctx, link, []string{"a", "b", "v"}, []mirror.Row{{k[0].Value, k[1].Value, rnd.IntN(3)}})
+					return tx.Insert(ctx, link, []string{"a", "b", "v"}, []store.Row{{k[0].Value, k[1].Value, rnd.IntN(3)}})
 				}
 			}
 			for range 60 {
 				for range rnd.IntN(6) {
 					undo := rnd.IntN(5) == 0
-					err := w.customer.Update(ctx, func(tx mirror.Tx) error {
+					err := w.customer.Update(ctx, func(tx store.Tx) error {
 						if err := step(tx); err != nil {
 							return err
 						}

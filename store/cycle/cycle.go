@@ -14,11 +14,16 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/internal/superoffice"
+	"github.com/so-mirror/mirror/store"
 )
 
 // ErrInterrupted is what Run returns when it stopped at Task.FailAfterBatches.
 var ErrInterrupted = errors.New("cycle interrupted")
+
+// ErrMetadata: a column of the metadata table is missing, or a table has several
+// rows.
+var ErrMetadata = errors.New("unexpected metadata table")
 
 // DefaultBatchSize is the vendor's preference BatchSize, in bytes.
 const DefaultBatchSize = 1_000_000
@@ -27,7 +32,7 @@ const DefaultBatchSize = 1_000_000
 // cycles of one customer may run at once.
 type Task struct {
 	Customer *Customer
-	Mirror   mirror.Store
+	Mirror   store.Store
 
 	// BatchSize is the estimated size in bytes from which a batch is sent.
 	// Default: DefaultBatchSize.
@@ -77,7 +82,7 @@ type Task struct {
 // without a SQL Server type are not mirrored.
 //
 // The Result is never nil; with an error it holds the tables that were
-// finished. A metadata table that cannot be used is mirror.ErrMetadata.
+// finished. A metadata table that cannot be used is ErrMetadata.
 func (t *Task) Run(ctx context.Context) (*Result, error) {
 	r := &run{
 		task:   t,
@@ -89,7 +94,7 @@ func (t *Task) Run(ctx context.Context) (*Result, error) {
 	}
 	r.names = names{table: t.MetadataTable, tableColumn: t.TableColumn, lsnColumn: t.LSNColumn}
 	if r.names.table == "" {
-		r.names.table = mirror.MetadataTableName(t.Customer.ContextID())
+		r.names.table = superoffice.MetadataTable(t.Customer.ContextID())
 	}
 	if r.names.tableColumn == "" {
 		r.names.tableColumn = "tablename"
@@ -97,12 +102,12 @@ func (t *Task) Run(ctx context.Context) (*Result, error) {
 	if r.names.lsnColumn == "" {
 		r.names.lsnColumn = "LSN"
 	}
-	r.unsent = map[string]bool{mirror.FoldName(r.names.table): true}
-	for name := range mirror.BlockedTables() {
+	r.unsent = map[string]bool{store.FoldName(r.names.table): true}
+	for name := range superoffice.Blocked() {
 		r.unsent[name] = true
 	}
 	for _, name := range t.SkipTables {
-		r.unsent[mirror.FoldName(strings.TrimSpace(name))] = true
+		r.unsent[store.FoldName(strings.TrimSpace(name))] = true
 	}
 	err := r.run(ctx)
 	slices.SortStableFunc(r.result.Tables, func(a, b TableResult) int { return strings.Compare(a.Table, b.Table) })
@@ -119,7 +124,7 @@ type run struct {
 	names   names
 	unsent  map[string]bool // folded names of tables that are never sent
 	meta    metadata
-	tables  map[string]mirror.Table // the mirror's, by folded name
+	tables  map[string]store.Table // the mirror's, by folded name
 	batches int
 }
 
@@ -128,10 +133,10 @@ func (r *run) run(ctx context.Context) error {
 	if err != nil {
 		return wrap(ctx, err, "list the customer's tables")
 	}
-	source = slices.DeleteFunc(slices.Clone(source), func(t mirror.Table) bool {
-		return r.unsent[mirror.FoldName(t.Name)]
+	source = slices.DeleteFunc(slices.Clone(source), func(t store.Table) bool {
+		return r.unsent[store.FoldName(t.Name)]
 	})
-	slices.SortFunc(source, func(a, b mirror.Table) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(source, func(a, b store.Table) int { return strings.Compare(a.Name, b.Name) })
 	if err := r.openMetadata(ctx); err != nil {
 		return err
 	}
@@ -154,9 +159,9 @@ func (r *run) listMirror(ctx context.Context) error {
 	if err != nil {
 		return wrap(ctx, err, "list the mirror's tables")
 	}
-	r.tables = make(map[string]mirror.Table, len(all))
+	r.tables = make(map[string]store.Table, len(all))
 	for _, t := range all {
-		if folded := mirror.FoldName(t.Name); r.tables[folded].Name == "" {
+		if folded := store.FoldName(t.Name); r.tables[folded].Name == "" {
 			r.tables[folded] = t
 		}
 	}
@@ -165,7 +170,7 @@ func (r *run) listMirror(ctx context.Context) error {
 
 // alter makes the mirror's tables what the customer's are and returns the
 // beginning of each result.
-func (r *run) alter(ctx context.Context, source []mirror.Table) ([]TableResult, error) {
+func (r *run) alter(ctx context.Context, source []store.Table) ([]TableResult, error) {
 	rows, err := r.readMetadata(ctx)
 	if err != nil {
 		return nil, err
@@ -174,7 +179,7 @@ func (r *run) alter(ctx context.Context, source []mirror.Table) ([]TableResult, 
 	seen := make(map[string]bool, len(source))
 	altered := false
 	for i, t := range source {
-		folded := mirror.FoldName(t.Name)
+		folded := store.FoldName(t.Name)
 		if seen[folded] {
 			return nil, fmt.Errorf("the customer has two tables named %q", t.Name)
 		}
@@ -204,7 +209,7 @@ func (r *run) alter(ctx context.Context, source []mirror.Table) ([]TableResult, 
 			res.Action, res.Reason = Recreated, why+": dropped, created anew, repopulated"
 		}
 		altered = true
-		err := r.task.Mirror.Update(ctx, func(tx mirror.Tx) error {
+		err := r.task.Mirror.Update(ctx, func(tx store.Tx) error {
 			if exists {
 				if err := tx.Drop(ctx, old); err != nil {
 					return err
@@ -226,13 +231,13 @@ func (r *run) alter(ctx context.Context, source []mirror.Table) ([]TableResult, 
 		row := rows[folded]
 		old, exists := r.tables[folded]
 		altered = true
-		err := r.task.Mirror.Update(ctx, func(tx mirror.Tx) error {
+		err := r.task.Mirror.Update(ctx, func(tx store.Tx) error {
 			if exists {
 				if err := tx.Drop(ctx, old); err != nil {
 					return err
 				}
 			}
-			_, err := tx.Delete(ctx, r.meta.table, []mirror.Cell{{Column: r.meta.name.Name, Value: row.name}})
+			_, err := tx.Delete(ctx, r.meta.table, []store.Cell{{Column: r.meta.name.Name, Value: row.name}})
 			return err
 		})
 		if err != nil {
@@ -240,7 +245,7 @@ func (r *run) alter(ctx context.Context, source []mirror.Table) ([]TableResult, 
 		}
 		r.result.Tables = append(r.result.Tables, TableResult{
 			Table: row.name, Action: Dropped, Reason: "the customer no longer has it",
-			Before: row.value(), After: mirror.ResendAll,
+			Before: row.value(), After: store.ResendAll,
 		})
 	}
 	if altered {
@@ -250,7 +255,7 @@ func (r *run) alter(ctx context.Context, source []mirror.Table) ([]TableResult, 
 }
 
 // hasKey reports whether a table that exists has the columns of the key.
-func hasKey(want, old mirror.Table, exists bool) bool {
+func hasKey(want, old store.Table, exists bool) bool {
 	return !exists || !slices.ContainsFunc(want.Key, func(name string) bool {
 		_, ok := old.Column(name)
 		return !ok
@@ -258,11 +263,11 @@ func hasKey(want, old mirror.Table, exists bool) bool {
 }
 
 // mirrored returns t as the mirror holds it.
-func mirrored(t mirror.Table) mirror.Table {
-	m := mirror.Table{Name: t.Name, Key: t.Key}
+func mirrored(t store.Table) store.Table {
+	m := store.Table{Name: t.Name, Key: t.Key}
 	for _, c := range t.Columns {
 		inKey := slices.ContainsFunc(t.Key, func(name string) bool { return sameName(name, c.Name) })
-		if _, err := mirror.ParseType(c.Type.String()); err != nil {
+		if _, err := store.ParseType(c.Type.String()); err != nil {
 			continue
 		}
 		if (c.Generated || c.Type.Name == "rowversion") && !inKey {
@@ -281,7 +286,7 @@ func mirrored(t mirror.Table) mirror.Table {
 var literal = regexp.MustCompile(`^[\s(]*([-+]?[0-9]+(\.[0-9]+)?|[Nn]?'([^']|'')*'|(?i:null))[\s)]*$`)
 
 // difference says how the mirror's table differs from what it should be.
-func difference(want, have mirror.Table) string {
+func difference(want, have store.Table) string {
 	if !slices.EqualFunc(want.Key, have.Key, sameName) {
 		return fmt.Sprintf("the primary key changed from (%s) to (%s)", strings.Join(have.Key, ", "), strings.Join(want.Key, ", "))
 	}
@@ -305,13 +310,13 @@ func difference(want, have mirror.Table) string {
 }
 
 // schemaHash identifies the columns and the key of a table.
-func schemaHash(t mirror.Table) string {
+func schemaHash(t store.Table) string {
 	h := sha256.New()
 	for _, c := range t.Columns {
-		fmt.Fprintf(h, "%q %s %t %q\n", mirror.FoldName(c.Name), c.Type, c.Nullable, c.Default)
+		fmt.Fprintf(h, "%q %s %t %q\n", store.FoldName(c.Name), c.Type, c.Nullable, c.Default)
 	}
 	for _, name := range t.Key {
-		fmt.Fprintf(h, "%q\n", mirror.FoldName(name))
+		fmt.Fprintf(h, "%q\n", store.FoldName(name))
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

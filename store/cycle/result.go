@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // Action is what a cycle did to a table.
@@ -44,7 +44,7 @@ type TableResult struct {
 
 	// Before and After are the LSN of the table at the beginning and the end,
 	// -1 for none.
-	Before, After mirror.LSN
+	Before, After store.LSN
 
 	// Inserted, Updated and Deleted count rows of the mirror. The rows that a
 	// wipe truncated are not counted.
@@ -54,7 +54,7 @@ type TableResult struct {
 	Batches int
 }
 
-// Table returns the result of a table, found as mirror.FoldName folds names.
+// Table returns the result of a table, found as store.FoldName folds names.
 func (r *Result) Table(name string) (TableResult, bool) {
 	for _, t := range r.Tables {
 		if sameName(t.Table, name) {

@@ -6,17 +6,17 @@ import (
 	"slices"
 	"time"
 
-	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/internal/tracking"
+	"github.com/so-mirror/mirror/store"
 )
 
 // sender sends one table.
 type sender struct {
 	*run
-	source, target mirror.Table
-	columns        []mirror.Column // of source, in the order of a row sent
-	into           []string        // of target, in the same order
-	key            []int           // positions of the key in a row
+	source, target store.Table
+	columns        []store.Column // of source, in the order of a row sent
+	into           []string       // of target, in the same order
+	key            []int          // positions of the key in a row
 	row            metaRow
 	result         *TableResult
 	whole          bool // the table is being repopulated
@@ -25,18 +25,18 @@ type sender struct {
 
 // batch is what one Update of the mirror writes.
 type batch struct {
-	deletes []mirror.Row // keys
-	rows    []mirror.Row
+	deletes []store.Row // keys
+	rows    []store.Row
 	bytes   int
 }
 
 // send brings one table of the mirror up to date.
-func (r *run) send(ctx context.Context, source mirror.Table, res *TableResult) error {
+func (r *run) send(ctx context.Context, source store.Table, res *TableResult) error {
 	rows, err := r.readMetadata(ctx)
 	if err != nil {
 		return err
 	}
-	folded := mirror.FoldName(source.Name)
+	folded := store.FoldName(source.Name)
 	s := &sender{run: r, source: source, target: r.tables[folded], row: rows[folded], result: res}
 	for _, c := range mirrored(source).Columns {
 		t, ok := s.target.Column(c.Name)
@@ -46,7 +46,7 @@ func (r *run) send(ctx context.Context, source mirror.Table, res *TableResult) e
 		s.columns, s.into = append(s.columns, c), append(s.into, t.Name)
 	}
 	for _, name := range source.Key {
-		s.key = append(s.key, slices.IndexFunc(s.columns, func(c mirror.Column) bool { return sameName(c.Name, name) }))
+		s.key = append(s.key, slices.IndexFunc(s.columns, func(c store.Column) bool { return sameName(c.Name, name) }))
 	}
 	lsn := s.row.value()
 	res.After = lsn
@@ -83,7 +83,7 @@ func (r *run) send(ctx context.Context, source mirror.Table, res *TableResult) e
 // sendAll wipes the table and sends all rows.
 func (s *sender) sendAll(ctx context.Context, version int64) error {
 	s.whole = true
-	for rows, err := range s.task.Customer.Rows(ctx, mirror.Query{Table: s.source, Columns: s.columnNames()}) {
+	for rows, err := range s.task.Customer.Rows(ctx, store.Query{Table: s.source, Columns: s.columnNames()}) {
 		if err != nil {
 			return err
 		}
@@ -109,13 +109,13 @@ func (s *sender) sendChanges(ctx context.Context, version int64, keys []tracking
 }
 
 // addChange adds a key and its row, nil when there is none, to the batch.
-func (s *sender) addChange(ctx context.Context, k tracking.Changed, row mirror.Row) error {
+func (s *sender) addChange(ctx context.Context, k tracking.Changed, row store.Row) error {
 	size := 0
 	deletes := k.Spellings
 	if row != nil {
 		size = rowSize(row)
 		// What the row is called now must not be deleted.
-		deletes = slices.DeleteFunc(slices.Clone(deletes), func(key mirror.Row) bool { return s.equalKeys(key, s.keyOf(row)) })
+		deletes = slices.DeleteFunc(slices.Clone(deletes), func(key store.Row) bool { return s.equalKeys(key, s.keyOf(row)) })
 	}
 	for _, d := range deletes {
 		size += rowSize(d)
@@ -136,11 +136,11 @@ const maxRead = 1 << 14
 // look finds the customer's rows with the keys, which are in order. It reads
 // one row where the changes are far apart, and longer and longer runs where
 // they are dense: a read can cost a scan where no index has the order.
-func (s *sender) look(ctx context.Context, keys []tracking.Changed, found func(context.Context, tracking.Changed, mirror.Row) error) error {
+func (s *sender) look(ctx context.Context, keys []tracking.Changed, found func(context.Context, tracking.Changed, store.Row) error) error {
 	columns := tracking.KeyColumns(s.source)
 	for limit := int64(1); len(keys) > 0; {
 		before, read := len(keys), int64(0)
-		q := mirror.Query{Table: s.source, Columns: s.columnNames(), Key: s.source.Key, From: keys[0].Spellings[0], Limit: limit}
+		q := store.Query{Table: s.source, Columns: s.columnNames(), Key: s.source.Key, From: keys[0].Spellings[0], Limit: limit}
 		for rows, err := range s.task.Customer.Rows(ctx, q) {
 			if err != nil {
 				return err
@@ -149,11 +149,11 @@ func (s *sender) look(ctx context.Context, keys []tracking.Changed, found func(c
 				read++
 				// Keys before the row have none, the row's own key has it.
 				for len(keys) > 0 {
-					n := mirror.CompareKeys(columns, keys[0].Spellings[0], s.keyOf(row))
+					n := store.CompareKeys(columns, keys[0].Spellings[0], s.keyOf(row))
 					if n > 0 {
 						break
 					}
-					var its mirror.Row
+					var its store.Row
 					if n == 0 {
 						its = row
 					}
@@ -192,17 +192,17 @@ func (s *sender) columnNames() []string {
 	return names
 }
 
-func (s *sender) keyOf(row mirror.Row) mirror.Row {
-	key := make(mirror.Row, len(s.key))
+func (s *sender) keyOf(row store.Row) store.Row {
+	key := make(store.Row, len(s.key))
 	for i, at := range s.key {
 		key[i] = row[at]
 	}
 	return key
 }
 
-func (s *sender) equalKeys(a, b mirror.Row) bool {
+func (s *sender) equalKeys(a, b store.Row) bool {
 	for i, at := range s.key {
-		if t := s.columns[at].Type; !mirror.EqualValues(t, t, a[i], b[i]) {
+		if t := s.columns[at].Type; !store.EqualValues(t, t, a[i], b[i]) {
 			return false
 		}
 	}
@@ -229,7 +229,7 @@ func (s *sender) flush(ctx context.Context, lsn *int64) error {
 		s.task.BeforeCommit(s.source.Name, lsn != nil)
 	}
 	var n TableResult // counted anew should the store run the function again
-	err := s.task.Mirror.Update(ctx, func(tx mirror.Tx) error {
+	err := s.task.Mirror.Update(ctx, func(tx store.Tx) error {
 		n = TableResult{}
 		write := s.writeChanges
 		if s.whole {
@@ -251,7 +251,7 @@ func (s *sender) flush(ctx context.Context, lsn *int64) error {
 	res.Updated += n.Updated
 	res.Deleted += n.Deleted
 	if lsn != nil {
-		res.After = mirror.LSN(*lsn)
+		res.After = store.LSN(*lsn)
 	}
 	if s.task.Progress != nil {
 		s.task.Progress(s.source.Name, res.Inserted+res.Updated+res.Deleted)
@@ -259,7 +259,7 @@ func (s *sender) flush(ctx context.Context, lsn *int64) error {
 	return nil
 }
 
-func (s *sender) writeAll(ctx context.Context, tx mirror.Tx, n *TableResult) error {
+func (s *sender) writeAll(ctx context.Context, tx store.Tx, n *TableResult) error {
 	if s.result.Batches == 0 {
 		if err := tx.Truncate(ctx, s.target); err != nil {
 			return err
@@ -275,7 +275,7 @@ func (s *sender) writeAll(ctx context.Context, tx mirror.Tx, n *TableResult) err
 	return tx.Insert(ctx, s.target, s.into, s.batch.rows)
 }
 
-func (s *sender) writeChanges(ctx context.Context, tx mirror.Tx, n *TableResult) error {
+func (s *sender) writeChanges(ctx context.Context, tx store.Tx, n *TableResult) error {
 	for _, key := range s.batch.deletes {
 		deleted, err := tx.Delete(ctx, s.target, s.where(key))
 		if err != nil {
@@ -283,13 +283,13 @@ func (s *sender) writeChanges(ctx context.Context, tx mirror.Tx, n *TableResult)
 		}
 		n.Deleted += deleted
 	}
-	var inserts []mirror.Row
+	var inserts []store.Row
 	for _, row := range s.batch.rows {
-		var set []mirror.Cell
+		var set []store.Cell
 		for i, v := range row {
 			// A table that is all key sets its key to itself.
 			if !slices.Contains(s.key, i) || len(s.key) == len(row) {
-				set = append(set, mirror.Cell{Column: s.into[i], Value: v})
+				set = append(set, store.Cell{Column: s.into[i], Value: v})
 			}
 		}
 		updated, err := tx.Set(ctx, s.target, s.where(s.keyOf(row)), set)
@@ -308,16 +308,16 @@ func (s *sender) writeChanges(ctx context.Context, tx mirror.Tx, n *TableResult)
 	return tx.Insert(ctx, s.target, s.into, inserts)
 }
 
-func (s *sender) where(key mirror.Row) []mirror.Cell {
-	cells := make([]mirror.Cell, len(key))
+func (s *sender) where(key store.Row) []store.Cell {
+	cells := make([]store.Cell, len(key))
 	for i, at := range s.key {
-		cells[i] = mirror.Cell{Column: s.into[at], Value: key[i]}
+		cells[i] = store.Cell{Column: s.into[at], Value: key[i]}
 	}
 	return cells
 }
 
 // rowSize estimates what a row takes on the wire.
-func rowSize(row mirror.Row) int {
+func rowSize(row store.Row) int {
 	n := 0
 	for _, v := range row {
 		switch v := v.(type) {

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // defaultForm says what a default expression is.
@@ -57,8 +57,8 @@ func parseDefault(expr string) (string, defaultForm) {
 
 // defaults returns a row with the values of all columns that an Insert does not
 // name. What is not a literal has no deterministic value and counts as NULL.
-func (t *table) defaults(named columns) (mirror.Row, error) {
-	row := make(mirror.Row, len(t.def.Columns))
+func (t *table) defaults(named columns) (store.Row, error) {
+	row := make(store.Row, len(t.def.Columns))
 	for i, c := range t.def.Columns {
 		if c.Generated || slices.Contains(named.index, i) {
 			continue
@@ -90,40 +90,40 @@ var timeLayouts = []string{
 }
 
 // defaultValue converts a literal to a value of t, as SQL Server does.
-func defaultValue(t mirror.Type, text string, form defaultForm) (driver.Value, error) {
+func defaultValue(t store.Type, text string, form defaultForm) (driver.Value, error) {
 	number := strings.TrimSpace(text)
 	if number == "" {
 		number = "0" // SQL Server: CONVERT(int, '') is 0
 	}
 	switch t.Kind() {
-	case mirror.KindBool, mirror.KindInt, mirror.KindFloat:
-		if n, err := strconv.ParseInt(number, 10, 64); err == nil && t.Kind() == mirror.KindInt {
-			return mirror.Normalize(t, n)
+	case store.KindBool, store.KindInt, store.KindFloat:
+		if n, err := strconv.ParseInt(number, 10, 64); err == nil && t.Kind() == store.KindInt {
+			return store.Normalize(t, n)
 		}
 		f, err := strconv.ParseFloat(number, 64)
 		if err != nil {
 			return nil, errors.New("not a number")
 		}
 		switch t.Kind() {
-		case mirror.KindBool:
+		case store.KindBool:
 			return f != 0, nil
-		case mirror.KindInt:
-			return mirror.Normalize(t, int64(f))
+		case store.KindInt:
+			return store.Normalize(t, int64(f))
 		}
-		return mirror.Normalize(t, f)
-	case mirror.KindDecimal:
-		return mirror.Normalize(t, number)
-	case mirror.KindString:
-		return mirror.Normalize(t, text)
+		return store.Normalize(t, f)
+	case store.KindDecimal:
+		return store.Normalize(t, number)
+	case store.KindString:
+		return store.Normalize(t, text)
 	}
 	if form == textDefault {
 		switch t.Kind() {
-		case mirror.KindGUID:
-			return mirror.Normalize(t, text)
-		case mirror.KindTime, mirror.KindTimeOfDay, mirror.KindTimeOffset:
+		case store.KindGUID:
+			return store.Normalize(t, text)
+		case store.KindTime, store.KindTimeOfDay, store.KindTimeOffset:
 			for _, layout := range timeLayouts {
 				if v, err := time.Parse(layout, text); err == nil {
-					return mirror.Normalize(t, v)
+					return store.Normalize(t, v)
 				}
 			}
 		}

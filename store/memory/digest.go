@@ -12,16 +12,16 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
-var _ mirror.Digester = (*Store)(nil)
+var _ store.Digester = (*Store)(nil)
 
-// DigestScheme implements mirror.Digester.
+// DigestScheme implements store.Digester.
 func (s *Store) DigestScheme() string { return "memory-1" }
 
-// DigestEvery implements mirror.Digester.
-func (s *Store) DigestEvery(ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error) {
+// DigestEvery implements store.Digester.
+func (s *Store) DigestEvery(ctx context.Context, q store.Query, n int64) ([]store.Digest, error) {
 	r, err := s.digest(ctx, q)
 	if err != nil {
 		return nil, err
@@ -29,7 +29,7 @@ func (s *Store) DigestEvery(ctx context.Context, q mirror.Query, n int64) ([]mir
 	if n < 1 {
 		return nil, fmt.Errorf("digest rows of %s: ranges of %d rows", q.Table, n)
 	}
-	var digests []mirror.Digest
+	var digests []store.Digest
 	for start := 0; start < len(r.rows); {
 		end := start + int(min(n, int64(len(r.rows)-start)))
 		for end < len(r.rows) && r.key.compareBound(r.rows[end], r.keyOf(r.rows[end-1])) == 0 {
@@ -43,22 +43,22 @@ func (s *Store) DigestEvery(ctx context.Context, q mirror.Query, n int64) ([]mir
 	return digests, nil
 }
 
-// DigestAt implements mirror.Digester.
-func (s *Store) DigestAt(ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
+// DigestAt implements store.Digester.
+func (s *Store) DigestAt(ctx context.Context, q store.Query, cuts []store.Row) ([]store.Digest, error) {
 	q.Limit = 0
 	r, err := s.digest(ctx, q)
 	if err != nil {
 		return nil, err
 	}
-	digests := make([]mirror.Digest, 0, len(cuts)+1)
+	digests := make([]store.Digest, 0, len(cuts)+1)
 	rest := r.rows
-	var last mirror.Row
+	var last store.Row
 	for i, cut := range cuts {
 		bound, err := r.key.values(cut)
 		if err != nil {
 			return nil, fmt.Errorf("digest rows of %s: cut %d: %w", q.Table, i, err)
 		}
-		if last != nil && mirror.CompareKeys(r.key.cols, last, bound) > 0 {
+		if last != nil && store.CompareKeys(r.key.cols, last, bound) > 0 {
 			return nil, fmt.Errorf("digest rows of %s: cut %d: the keys are not in ascending order", q.Table, i)
 		}
 		last = bound
@@ -71,12 +71,12 @@ func (s *Store) DigestAt(ctx context.Context, q mirror.Query, cuts []mirror.Row)
 
 // summary is the rows of a query, in key order, and what of them is asked for.
 type summary struct {
-	rows      []mirror.Row
+	rows      []store.Row
 	key, cols columns
 }
 
-// digest is one call of a method of mirror.Digester.
-func (s *Store) digest(ctx context.Context, q mirror.Query) (*summary, error) {
+// digest is one call of a method of store.Digester.
+func (s *Store) digest(ctx context.Context, q store.Query) (*summary, error) {
 	if _, err := s.begin(ctx, Digest, q.Table.String()); err != nil {
 		return nil, err
 	}
@@ -87,7 +87,7 @@ func (s *Store) digest(ctx context.Context, q mirror.Query) (*summary, error) {
 	return r, nil
 }
 
-func (d database) summary(q mirror.Query) (*summary, error) {
+func (d database) summary(q store.Query) (*summary, error) {
 	t, err := d.find(q.Table)
 	if err != nil {
 		return nil, err
@@ -107,7 +107,7 @@ func (d database) summary(q mirror.Query) (*summary, error) {
 		return nil, err
 	}
 	for _, c := range slices.Concat(r.cols.cols, r.key.cols) {
-		if c.Type.Kind() == mirror.KindOther {
+		if c.Type.Kind() == store.KindOther {
 			return nil, fmt.Errorf("column %s: values of type %s have no digest: %w", c.Name, c.Type, errors.ErrUnsupported)
 		}
 	}
@@ -116,8 +116,8 @@ func (d database) summary(q mirror.Query) (*summary, error) {
 	return r, err
 }
 
-func (r *summary) keyOf(row mirror.Row) mirror.Row {
-	key := make(mirror.Row, len(r.key.index))
+func (r *summary) keyOf(row store.Row) store.Row {
+	key := make(store.Row, len(r.key.index))
 	for i, n := range r.key.index {
 		key[i] = row[n]
 	}
@@ -125,8 +125,8 @@ func (r *summary) keyOf(row mirror.Row) mirror.Row {
 }
 
 // sum adds the hashes of rows up modulo 2^64.
-func (r *summary) sum(rows []mirror.Row) mirror.Digest {
-	d := mirror.Digest{Rows: int64(len(rows))}
+func (r *summary) sum(rows []store.Row) store.Digest {
+	d := store.Digest{Rows: int64(len(rows))}
 	if len(rows) == 0 || len(r.cols.cols) == 0 {
 		return d
 	}
@@ -136,7 +136,7 @@ func (r *summary) sum(rows []mirror.Row) mirror.Digest {
 		buf = buf[:0]
 		for i, n := range r.cols.index {
 			kind, v := r.cols.cols[i].Type.Kind(), row[n]
-			if p, ok := v.([]byte); ok && kind == mirror.KindDecimal && bytes.IndexByte(p, '.') >= 0 {
+			if p, ok := v.([]byte); ok && kind == store.KindDecimal && bytes.IndexByte(p, '.') >= 0 {
 				v = bytes.TrimRight(bytes.TrimRight(p, "0"), ".") // 12.50 is 12.5
 			}
 			buf = appendValue(append(buf, byte(kind)), v)

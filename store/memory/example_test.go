@@ -6,15 +6,16 @@ import (
 	"fmt"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 )
 
 // resend is code under test: it has one table sent again, and empties it.
-func resend(ctx context.Context, store mirror.Store, metadata, table mirror.Table) error {
-	return store.Update(ctx, func(tx mirror.Tx) error {
+func resend(ctx context.Context, st store.Store, metadata, table store.Table) error {
+	return st.Update(ctx, func(tx store.Tx) error {
 		_, err := tx.Set(ctx, metadata,
-			[]mirror.Cell{{Column: "tablename", Value: table.Name}},
-			[]mirror.Cell{{Column: "LSN", Value: int64(mirror.ResendAll)}})
+			[]store.Cell{{Column: "tablename", Value: table.Name}},
+			[]store.Cell{{Column: "LSN", Value: int64(store.ResendAll)}})
 		if err != nil {
 			return err
 		}
@@ -25,12 +26,12 @@ func resend(ctx context.Context, store mirror.Store, metadata, table mirror.Tabl
 func Example() {
 	ctx := context.Background()
 	store := memory.New(
-		memory.Metadata("Cust10195", map[string]mirror.LSN{"contact": 42}),
+		memory.Metadata("Cust10195", map[string]store.LSN{"contact": 42}),
 		memory.Table{
 			Name:    "contact",
 			Columns: []string{"contact_id int", "name nvarchar(219) null"},
 			Key:     []string{"contact_id"},
-			Rows:    []mirror.Row{{1, "Alfa"}, {2, nil}},
+			Rows:    []store.Row{{1, "Alfa"}, {2, nil}},
 		})
 	metadata, _, _ := store.Table("Cust10195_mirroring")
 	contact, _, _ := store.Table("contact")
@@ -57,22 +58,22 @@ func ExampleStore_TrackChanges() {
 		Name:    "contact",
 		Columns: []string{"contact_id int", "name nvarchar(219)"},
 		Key:     []string{"contact_id"},
-		Rows:    []mirror.Row{{1, "Alfa"}, {2, "Beta"}},
+		Rows:    []store.Row{{1, "Alfa"}, {2, "Beta"}},
 	}
 	source := memory.New(contact)
 	source.TrackChanges(812, 1) // nothing has changed since version 1
 	contact.Rows = contact.Rows[:1]
-	store := memory.New(contact, memory.Metadata("Cust10195", map[string]mirror.LSN{"contact": 812}))
-	m, _ := mirror.New("Cust10195", store, nil)
+	st := memory.New(contact, memory.Metadata("Cust10195", map[string]store.LSN{"contact": 812}))
+	m, _ := mirror.New("Cust10195", st, nil)
 
 	report, err := m.Compare(ctx, source, nil)
 	fmt.Println(report.Table("contact").Verdict, report.Stale(), err)
 
-	_ = store.Update(ctx, func(tx mirror.Tx) error { // the mirror has all rows again
-		return tx.Insert(ctx, mirror.Table{Name: "contact"}, []string{"contact_id", "name"}, []mirror.Row{{2, "Beta"}})
+	_ = st.Update(ctx, func(tx store.Tx) error { // the mirror has all rows again
+		return tx.Insert(ctx, store.Table{Name: "contact"}, []string{"contact_id", "name"}, []store.Row{{2, "Beta"}})
 	})
-	_ = source.Update(ctx, func(tx mirror.Tx) error { // version 813
-		return tx.Insert(ctx, mirror.Table{Name: "contact"}, []string{"contact_id", "name"}, []mirror.Row{{3, "Gamma"}})
+	_ = source.Update(ctx, func(tx store.Tx) error { // version 813
+		return tx.Insert(ctx, store.Table{Name: "contact"}, []string{"contact_id", "name"}, []store.Row{{3, "Gamma"}})
 	})
 	report, err = m.Compare(ctx, source, nil)
 	fmt.Println(report.Table("contact").Verdict, report.Stale(), err)
@@ -80,27 +81,4 @@ func ExampleStore_TrackChanges() {
 	// Output:
 	// different [contact] <nil>
 	// pending [] <nil>
-}
-
-// A reset whose intent cannot be written down does not happen.
-func ExampleJournal() {
-	ctx := context.Background()
-	store := memory.New(
-		memory.Table{Name: "contact", Columns: []string{"contact_id int"}, Key: []string{"contact_id"}},
-		memory.Metadata("Cust10195", map[string]mirror.LSN{"contact": 812}))
-	journal := &memory.Journal{}
-	m, _ := mirror.New("Cust10195", store, &mirror.Options{Journal: journal})
-
-	journal.FailAt(1, errors.New("disk full"))
-	_, err := m.ResetTables(ctx, []string{"contact"}, nil)
-	lsn, _ := store.LSN("Cust10195", "contact")
-	fmt.Println(errors.Is(err, mirror.ErrJournal), lsn)
-
-	_, err = m.ResetTables(ctx, []string{"contact"}, nil)
-	entries, _ := journal.Entries()
-	fmt.Println(err, entries[0].Event, entries[1].Event)
-
-	// Output:
-	// true 812
-	// <nil> intent done
 }

@@ -11,8 +11,8 @@ import (
 // Tx count together with those of the Store.
 type Method string
 
-// The methods of mirror.Store and mirror.Tx, Digest: both methods of
-// mirror.Digester that read, Track: the methods of mirror.ChangeTracker where
+// The methods of store.Store and store.Tx, Digest: both methods of
+// store.Digester that read, Track: the methods of store.ChangeTracker where
 // changes are tracked, and Commit: the end of an Update whose function returned
 // nil.
 const (
@@ -36,7 +36,7 @@ const (
 type Call struct {
 	Method Method
 
-	// Table is the table with its schema, as mirror.Table.String returns it.
+	// Table is the table with its schema, as store.Table.String returns it.
 	// It is empty for Tables, Update, Commit and what asks for the version.
 	Table string
 }
@@ -91,7 +91,7 @@ func (s *Store) FailAfterRows(n int, err error) {
 
 // FailAfterCommit makes the nth commit from now, counted from 1, succeed and
 // Update return err nevertheless, as when the connection is lost before the
-// answer: mirror.ErrOutcomeUnknown.
+// answer: store.ErrOutcomeUnknown.
 func (s *Store) FailAfterCommit(n int, err error) {
 	s.prepare("FailAfterCommit", n, err == nil, fault{method: Commit, err: err, after: true})
 }

@@ -8,20 +8,20 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 )
 
 func TestFailAt(t *testing.T) {
-	cell := []mirror.Cell{{Column: "contact_id", Value: 1}}
+	cell := []store.Cell{{Column: "contact_id", Value: 1}}
 	def := lookup(t, memory.New(contact()), "contact")
-	inTx := func(call func(ctx context.Context, tx mirror.Tx) error) func(context.Context, *memory.Store) error {
+	inTx := func(call func(ctx context.Context, tx store.Tx) error) func(context.Context, *memory.Store) error {
 		return func(ctx context.Context, s *memory.Store) error {
-			return s.Update(ctx, func(tx mirror.Tx) error { return call(ctx, tx) })
+			return s.Update(ctx, func(tx store.Tx) error { return call(ctx, tx) })
 		}
 	}
-	rows := func(ctx context.Context, src mirror.Source) error {
-		for _, err := range src.Rows(ctx, mirror.Query{Table: def}) {
+	rows := func(ctx context.Context, src store.Source) error {
+		for _, err := range src.Rows(ctx, store.Query{Table: def}) {
 			if err != nil {
 				return err
 			}
@@ -37,33 +37,33 @@ func TestFailAt(t *testing.T) {
 		{"count", memory.Count, func(ctx context.Context, s *memory.Store) error { _, err := s.Count(ctx, def); return err }},
 		{"rows", memory.Rows, func(ctx context.Context, s *memory.Store) error { return rows(ctx, s) }},
 		{"digest every", memory.Digest, func(ctx context.Context, s *memory.Store) error {
-			_, err := s.DigestEvery(ctx, mirror.Query{Table: def, Key: def.Key}, 2)
+			_, err := s.DigestEvery(ctx, store.Query{Table: def, Key: def.Key}, 2)
 			return err
 		}},
 		{"digest at", memory.Digest, func(ctx context.Context, s *memory.Store) error {
-			_, err := s.DigestAt(ctx, mirror.Query{Table: def, Key: def.Key}, nil)
+			_, err := s.DigestAt(ctx, store.Query{Table: def, Key: def.Key}, nil)
 			return err
 		}},
-		{"update", memory.Update, inTx(func(ctx context.Context, tx mirror.Tx) error { return nil })},
-		{"commit", memory.Commit, inTx(func(ctx context.Context, tx mirror.Tx) error { return tx.Truncate(ctx, def) })},
-		{"tx tables", memory.Tables, inTx(func(ctx context.Context, tx mirror.Tx) error { _, err := tx.Tables(ctx); return err })},
-		{"tx count", memory.Count, inTx(func(ctx context.Context, tx mirror.Tx) error { _, err := tx.Count(ctx, def); return err })},
-		{"tx rows", memory.Rows, inTx(func(ctx context.Context, tx mirror.Tx) error { return rows(ctx, tx) })},
-		{"create", memory.Create, inTx(func(ctx context.Context, tx mirror.Tx) error {
-			return tx.Create(ctx, mirror.Table{Name: time.Now().String(), Columns: def.Columns})
+		{"update", memory.Update, inTx(func(ctx context.Context, tx store.Tx) error { return nil })},
+		{"commit", memory.Commit, inTx(func(ctx context.Context, tx store.Tx) error { return tx.Truncate(ctx, def) })},
+		{"tx tables", memory.Tables, inTx(func(ctx context.Context, tx store.Tx) error { _, err := tx.Tables(ctx); return err })},
+		{"tx count", memory.Count, inTx(func(ctx context.Context, tx store.Tx) error { _, err := tx.Count(ctx, def); return err })},
+		{"tx rows", memory.Rows, inTx(func(ctx context.Context, tx store.Tx) error { return rows(ctx, tx) })},
+		{"create", memory.Create, inTx(func(ctx context.Context, tx store.Tx) error {
+			return tx.Create(ctx, store.Table{Name: time.Now().String(), Columns: def.Columns})
 		})},
-		{"drop", memory.Drop, inTx(func(ctx context.Context, tx mirror.Tx) error {
+		{"drop", memory.Drop, inTx(func(ctx context.Context, tx store.Tx) error {
 			if err := tx.Drop(ctx, def); err != nil {
 				return err
 			}
 			return tx.Create(ctx, def)
 		})},
-		{"truncate", memory.Truncate, inTx(func(ctx context.Context, tx mirror.Tx) error { return tx.Truncate(ctx, def) })},
-		{"insert", memory.Insert, inTx(func(ctx context.Context, tx mirror.Tx) error {
+		{"truncate", memory.Truncate, inTx(func(ctx context.Context, tx store.Tx) error { return tx.Truncate(ctx, def) })},
+		{"insert", memory.Insert, inTx(func(ctx context.Context, tx store.Tx) error {
 			return tx.Insert(ctx, def, []string{"contact_id"}, nil)
 		})},
-		{"set", memory.Set, inTx(func(ctx context.Context, tx mirror.Tx) error { _, err := tx.Set(ctx, def, cell, cell); return err })},
-		{"delete", memory.Delete, inTx(func(ctx context.Context, tx mirror.Tx) error { _, err := tx.Delete(ctx, def, cell); return err })},
+		{"set", memory.Set, inTx(func(ctx context.Context, tx store.Tx) error { _, err := tx.Set(ctx, def, cell, cell); return err })},
+		{"delete", memory.Delete, inTx(func(ctx context.Context, tx store.Tx) error { _, err := tx.Delete(ctx, def, cell); return err })},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := memory.New(contact(numbered(3)...))
@@ -90,7 +90,7 @@ func TestFailAt(t *testing.T) {
 	t.Run("a failed method that is ignored prevents the commit", func(t *testing.T) {
 		s := memory.New(contact(numbered(3)...))
 		s.FailAt(memory.Count, 1, errBoom)
-		err := s.Update(t.Context(), func(tx mirror.Tx) error {
+		err := s.Update(t.Context(), func(tx store.Tx) error {
 			_, _ = tx.Count(t.Context(), def)
 			return tx.Truncate(t.Context(), def)
 		})
@@ -111,7 +111,7 @@ func TestFailAt(t *testing.T) {
 
 func TestFailAfterRows(t *testing.T) {
 	s := memory.New(contact(numbered(40)...))
-	q := mirror.Query{Table: lookup(t, s, "contact")}
+	q := store.Query{Table: lookup(t, s, "contact")}
 	for name, c := range map[string]struct{ n, want int }{
 		"before the first":    {0, 0},
 		"within a batch":      {20, 20},
@@ -131,12 +131,12 @@ func TestFailAfterRows(t *testing.T) {
 func TestFailAfterCommit(t *testing.T) {
 	s := memory.New(contact(numbered(3)...))
 	def := lookup(t, s, "contact")
-	s.FailAfterCommit(2, mirror.ErrOutcomeUnknown)
-	update(t, s, func(mirror.Tx) error { return nil })
-	err := s.Update(t.Context(), func(tx mirror.Tx) error { return tx.Truncate(t.Context(), def) })
-	require.Equal(t, mirror.ErrOutcomeUnknown, err)
+	s.FailAfterCommit(2, store.ErrOutcomeUnknown)
+	update(t, s, func(store.Tx) error { return nil })
+	err := s.Update(t.Context(), func(tx store.Tx) error { return tx.Truncate(t.Context(), def) })
+	require.Equal(t, store.ErrOutcomeUnknown, err)
 	require.Empty(t, stored(t, s, "contact"))
-	update(t, s, func(mirror.Tx) error { return nil })
+	update(t, s, func(store.Tx) error { return nil })
 }
 
 func TestDelayAt(t *testing.T) {
@@ -158,7 +158,7 @@ func TestDelayAt(t *testing.T) {
 			s.DelayAt(memory.Commit, 1, time.Hour)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			err := s.Update(ctx, func(tx mirror.Tx) error { return tx.Truncate(ctx, def) })
+			err := s.Update(ctx, func(tx store.Tx) error { return tx.Truncate(ctx, def) })
 			require.Equal(t, context.DeadlineExceeded, err)
 			require.Len(t, stored(t, s, "contact"), 3)
 		})
@@ -168,10 +168,10 @@ func TestDelayAt(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := memory.New()
 			s.DelayAt(memory.Commit, 1, time.Hour)
-			go func() { _ = s.Update(t.Context(), func(mirror.Tx) error { return nil }) }()
+			go func() { _ = s.Update(t.Context(), func(store.Tx) error { return nil }) }()
 			synctest.Wait()
 			began := time.Now()
-			update(t, s, func(mirror.Tx) error { return nil })
+			update(t, s, func(store.Tx) error { return nil })
 			require.Equal(t, time.Hour, time.Since(began))
 		})
 	})
@@ -193,12 +193,12 @@ func TestCalls(t *testing.T) {
 	s := memory.New(contact(numbered(3)...))
 	def := lookup(t, s, "contact")
 	require.Empty(t, s.Calls())
-	rows := s.Rows(t.Context(), mirror.Query{Table: def})
+	rows := s.Rows(t.Context(), store.Query{Table: def})
 	require.Empty(t, s.Calls(), "a call of Rows begins with its iteration")
 	for range rows {
 		break
 	}
-	update(t, s, func(tx mirror.Tx) error {
+	update(t, s, func(tx store.Tx) error {
 		_, err := tx.Tables(t.Context())
 		require.NoError(t, err)
 		return tx.Truncate(t.Context(), def)

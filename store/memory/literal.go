@@ -9,7 +9,8 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/internal/superoffice"
+	"github.com/so-mirror/mirror/store"
 )
 
 // Table is a table as a Go literal.
@@ -21,7 +22,7 @@ type Table struct {
 	Name string
 
 	// Columns are written as in CREATE TABLE: the name, in brackets if it has
-	// blanks; the type as mirror.ParseType takes it; then what applies of
+	// blanks; the type as store.ParseType takes it; then what applies of
 	//
 	//	null or not null   Default: null, except in Key.
 	//	generated          Computed: never written, NULL in rows that are inserted.
@@ -35,28 +36,28 @@ type Table struct {
 	Key []string
 
 	// Rows have one value for each of Columns, generated ones too: a Go
-	// literal that mirror.Normalize takes for the column's type.
-	Rows []mirror.Row
+	// literal that store.Normalize takes for the column's type.
+	Rows []store.Row
 }
 
 // Metadata returns the metadata table of the mirror of contextID: one row for
 // each entry of lsn, with the columns tablename, LSN and schemahash. The hash
 // is made from the table's name. Change or add to the table as the test needs.
-func Metadata(contextID string, lsn map[string]mirror.LSN) Table {
+func Metadata(contextID string, lsn map[string]store.LSN) Table {
 	t := Table{
-		Name:    mirror.MetadataTableName(contextID),
+		Name:    superoffice.MetadataTable(contextID),
 		Columns: []string{"tablename nvarchar(128) not null", "LSN bigint", "schemahash nvarchar(64)"},
 	}
 	for _, name := range slices.Sorted(maps.Keys(lsn)) {
 		hash := fmt.Sprintf("%x", sha256.Sum256([]byte(name)))
-		t.Rows = append(t.Rows, mirror.Row{name, int64(lsn[name]), hash})
+		t.Rows = append(t.Rows, store.Row{name, int64(lsn[name]), hash})
 	}
 	return t
 }
 
 // compile makes the table that the literal describes.
 func (l Table) compile() (*table, error) {
-	def := mirror.Table{Schema: l.Schema, Name: l.Name, Key: l.Key}
+	def := store.Table{Schema: l.Schema, Name: l.Name, Key: l.Key}
 	for _, text := range l.Columns {
 		c, err := parseColumn(text, l.Key)
 		if err != nil {
@@ -72,7 +73,7 @@ func (l Table) compile() (*table, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows := make([]mirror.Row, len(l.Rows))
+	rows := make([]store.Row, len(l.Rows))
 	for i, row := range l.Rows {
 		if rows[i], err = all.values(row); err != nil {
 			return nil, fmt.Errorf("row %d: %w", i, err)
@@ -87,15 +88,15 @@ func (l Table) compile() (*table, error) {
 }
 
 // parseColumn parses a column such as "name nvarchar(219) null".
-func parseColumn(text string, key []string) (mirror.Column, error) {
+func parseColumn(text string, key []string) (store.Column, error) {
 	name, rest, err := columnName(strings.TrimSpace(text))
 	if err != nil {
-		return mirror.Column{}, fmt.Errorf("column %q: %w", text, err)
+		return store.Column{}, fmt.Errorf("column %q: %w", text, err)
 	}
-	bad := func(err error) (mirror.Column, error) {
-		return mirror.Column{}, fmt.Errorf("column %s: %w", name, err)
+	bad := func(err error) (store.Column, error) {
+		return store.Column{}, fmt.Errorf("column %s: %w", name, err)
 	}
-	c := mirror.Column{Name: name, Nullable: true}
+	c := store.Column{Name: name, Nullable: true}
 	var typ []string
 	saidNull := false
 	nullable := func(is bool) error {
@@ -144,7 +145,7 @@ func parseColumn(text string, key []string) (mirror.Column, error) {
 	if len(typ) == 0 {
 		return bad(errors.New("it has no type"))
 	}
-	if c.Type, err = mirror.ParseType(strings.Join(typ, " ")); err != nil {
+	if c.Type, err = store.ParseType(strings.Join(typ, " ")); err != nil {
 		return bad(err)
 	}
 	return c, nil

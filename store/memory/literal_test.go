@@ -7,45 +7,45 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 )
 
 func TestColumnLiterals(t *testing.T) {
-	for text, want := range map[string]mirror.Column{
-		"id int":                  {Name: "id", Type: mirror.MustType("int"), Nullable: true},
-		"id int not null":         {Name: "id", Type: mirror.MustType("int")},
-		"  id   INT  NOT  NULL  ": {Name: "id", Type: mirror.MustType("int")},
-		"n decimal(19, 4) null":   {Name: "n", Type: mirror.MustType("decimal(19,4)"), Nullable: true},
-		"n double precision":      {Name: "n", Type: mirror.MustType("float"), Nullable: true},
-		"k int":                   {Name: "k", Type: mirror.MustType("int")},
-		"k int not null":          {Name: "k", Type: mirror.MustType("int")},
+	for text, want := range map[string]store.Column{
+		"id int":                  {Name: "id", Type: store.MustType("int"), Nullable: true},
+		"id int not null":         {Name: "id", Type: store.MustType("int")},
+		"  id   INT  NOT  NULL  ": {Name: "id", Type: store.MustType("int")},
+		"n decimal(19, 4) null":   {Name: "n", Type: store.MustType("decimal(19,4)"), Nullable: true},
+		"n double precision":      {Name: "n", Type: store.MustType("float"), Nullable: true},
+		"k int":                   {Name: "k", Type: store.MustType("int")},
+		"k int not null":          {Name: "k", Type: store.MustType("int")},
 		"[my ]] col] nvarchar(max)": {
-			Name: "my ] col", Type: mirror.MustType("nvarchar(max)"), Nullable: true},
+			Name: "my ] col", Type: store.MustType("nvarchar(max)"), Nullable: true},
 		"x datetime not null default (getdate())": {
-			Name: "x", Type: mirror.MustType("datetime"), Default: "(getdate())"},
+			Name: "x", Type: store.MustType("datetime"), Default: "(getdate())"},
 		"s nvarchar(9) DEFAULT N'a  not null b'": {
-			Name: "s", Type: mirror.MustType("nvarchar(9)"), Nullable: true, Default: "N'a  not null b'"},
+			Name: "s", Type: store.MustType("nvarchar(9)"), Nullable: true, Default: "N'a  not null b'"},
 		"s nvarchar(9) default(N'a  b')": {
-			Name: "s", Type: mirror.MustType("nvarchar(9)"), Nullable: true, Default: "(N'a  b')"},
-		"s int default null":         {Name: "s", Type: mirror.MustType("int"), Nullable: true, Default: "null"},
-		"default_id int":             {Name: "default_id", Type: mirror.MustType("int"), Nullable: true},
-		"sum int generated":          {Name: "sum", Type: mirror.MustType("int"), Nullable: true, Generated: true},
-		"sum int generated not null": {Name: "sum", Type: mirror.MustType("int"), Generated: true},
+			Name: "s", Type: store.MustType("nvarchar(9)"), Nullable: true, Default: "(N'a  b')"},
+		"s int default null":         {Name: "s", Type: store.MustType("int"), Nullable: true, Default: "null"},
+		"default_id int":             {Name: "default_id", Type: store.MustType("int"), Nullable: true},
+		"sum int generated":          {Name: "sum", Type: store.MustType("int"), Nullable: true, Generated: true},
+		"sum int generated not null": {Name: "sum", Type: store.MustType("int"), Generated: true},
 	} {
 		t.Run(text, func(t *testing.T) {
 			lit := memory.Table{Name: "t", Columns: []string{text}}
 			if want.Name == "k" {
 				lit.Key = []string{"k"}
 			}
-			require.Equal(t, []mirror.Column{want}, lookup(t, memory.New(lit), "t").Columns)
+			require.Equal(t, []store.Column{want}, lookup(t, memory.New(lit), "t").Columns)
 		})
 	}
 }
 
 func TestWrongLiterals(t *testing.T) {
 	cols := func(columns ...string) memory.Table { return memory.Table{Name: "t", Columns: columns} }
-	rows := func(rows ...mirror.Row) memory.Table {
+	rows := func(rows ...store.Row) memory.Table {
 		return memory.Table{Name: "t", Columns: []string{"k int", "s nvarchar(3) not null"}, Key: []string{"k"}, Rows: rows}
 	}
 	for _, c := range []struct {
@@ -67,10 +67,10 @@ func TestWrongLiterals(t *testing.T) {
 		{"key that is no column", `primary key: table t has no column "x"`, memory.Table{Name: "t", Columns: []string{"c int"}, Key: []string{"x"}}},
 		{"key twice", `column "c" is there twice`, memory.Table{Name: "t", Columns: []string{"c int"}, Key: []string{"c", "c"}}},
 		{"null in the key", "primary key cannot be null", memory.Table{Name: "t", Columns: []string{"c int null"}, Key: []string{"c"}}},
-		{"short row", "row 1: 1 values for 2 columns", rows(mirror.Row{1, "a"}, mirror.Row{2})},
-		{"value that does not fit", "row 0: column s: value abcd does not fit nvarchar(3)", rows(mirror.Row{1, "abcd"})},
-		{"NULL", "row 0: refused by a constraint: column s: NULL is not allowed", rows(mirror.Row{1, nil})},
-		{"repeated key", "primary key [1]", rows(mirror.Row{1, "a"}, mirror.Row{2, "b"}, mirror.Row{1, "c"})},
+		{"short row", "row 1: 1 values for 2 columns", rows(store.Row{1, "a"}, store.Row{2})},
+		{"value that does not fit", "row 0: column s: value abcd does not fit nvarchar(3)", rows(store.Row{1, "abcd"})},
+		{"NULL", "row 0: refused by a constraint: column s: NULL is not allowed", rows(store.Row{1, nil})},
+		{"repeated key", "primary key [1]", rows(store.Row{1, "a"}, store.Row{2, "b"}, store.Row{1, "c"})},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := memory.New()
@@ -83,7 +83,7 @@ func TestWrongLiterals(t *testing.T) {
 }
 
 func TestSeed(t *testing.T) {
-	first := memory.Table{Name: "t", Columns: []string{"a int"}, Rows: []mirror.Row{{1}}}
+	first := memory.Table{Name: "t", Columns: []string{"a int"}, Rows: []store.Row{{1}}}
 
 	t.Run("adds and replaces", func(t *testing.T) {
 		s := memory.New(first)
@@ -101,7 +101,7 @@ func TestSeed(t *testing.T) {
 	t.Run("waits for an Update", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := memory.New()
-			update(t, s, func(mirror.Tx) error {
+			update(t, s, func(store.Tx) error {
 				go func() {
 					if err := s.Seed(first); err != nil {
 						t.Error(err)
@@ -125,7 +125,7 @@ func TestSeed(t *testing.T) {
 		lit.Rows[0][1] = "changed"
 		lit.Rows[0][2].([]byte)[0] = 99
 		lit.Key[0] = "changed"
-		require.Equal(t, mirror.Row{int64(3), "name 3", []byte{3}}, stored(t, s, "contact")[2])
+		require.Equal(t, store.Row{int64(3), "name 3", []byte{3}}, stored(t, s, "contact")[2])
 		require.Equal(t, []string{"contact_id"}, lookup(t, s, "contact").Key)
 	})
 
@@ -138,30 +138,30 @@ func TestSeed(t *testing.T) {
 }
 
 func TestMetadata(t *testing.T) {
-	lit := memory.Metadata("Cust10195", map[string]mirror.LSN{"person": 7, "Contact": mirror.ResendAll})
+	lit := memory.Metadata("Cust10195", map[string]store.LSN{"person": 7, "Contact": store.ResendAll})
 	s := memory.New(lit)
 
 	t.Run("table", func(t *testing.T) {
 		def, rows, ok := s.Table("Cust10195_mirroring")
 		require.True(t, ok)
-		require.Equal(t, []mirror.Column{
-			{Name: "tablename", Type: mirror.MustType("nvarchar(128)")},
-			{Name: "LSN", Type: mirror.MustType("bigint"), Nullable: true},
-			{Name: "schemahash", Type: mirror.MustType("nvarchar(64)"), Nullable: true},
+		require.Equal(t, []store.Column{
+			{Name: "tablename", Type: store.MustType("nvarchar(128)")},
+			{Name: "LSN", Type: store.MustType("bigint"), Nullable: true},
+			{Name: "schemahash", Type: store.MustType("nvarchar(64)"), Nullable: true},
 		}, def.Columns)
 		require.Len(t, rows, 2)
-		require.Equal(t, mirror.Row{"Contact", int64(-1)}, rows[0][:2])
-		require.Equal(t, mirror.Row{"person", int64(7)}, rows[1][:2])
+		require.Equal(t, store.Row{"Contact", int64(-1)}, rows[0][:2])
+		require.Equal(t, store.Row{"person", int64(7)}, rows[1][:2])
 		require.NotEqual(t, rows[0][2], rows[1][2])
 	})
 
 	t.Run("LSN", func(t *testing.T) {
 		lsn, ok := s.LSN("Cust10195", "contact")
 		require.True(t, ok)
-		require.Equal(t, mirror.ResendAll, lsn)
+		require.Equal(t, store.ResendAll, lsn)
 		lsn, ok = s.LSN("cust10195", "PERSON")
 		require.True(t, ok)
-		require.Equal(t, mirror.LSN(7), lsn)
+		require.Equal(t, store.LSN(7), lsn)
 	})
 
 	t.Run("no LSN", func(t *testing.T) {
@@ -204,10 +204,10 @@ func TestDefaults(t *testing.T) {
 		t.Run(c.typ+" "+c.expr, func(t *testing.T) {
 			s := memory.New(memory.Table{Name: "t", Columns: []string{"id int", "c " + c.typ + " default " + c.expr}})
 			def := lookup(t, s, "t")
-			update(t, s, func(tx mirror.Tx) error {
-				return tx.Insert(t.Context(), def, []string{"id"}, []mirror.Row{{1}})
+			update(t, s, func(tx store.Tx) error {
+				return tx.Insert(t.Context(), def, []string{"id"}, []store.Row{{1}})
 			})
-			require.Equal(t, []mirror.Row{{int64(1), c.want}}, stored(t, s, "t"))
+			require.Equal(t, []store.Row{{int64(1), c.want}}, stored(t, s, "t"))
 		})
 	}
 	for _, c := range []struct{ typ, expr, want string }{
@@ -221,8 +221,8 @@ func TestDefaults(t *testing.T) {
 		t.Run(c.typ+" "+c.expr, func(t *testing.T) {
 			s := memory.New(memory.Table{Name: "t", Columns: []string{"id int", "c " + c.typ + " default " + c.expr}})
 			def := lookup(t, s, "t")
-			err := s.Update(t.Context(), func(tx mirror.Tx) error {
-				return tx.Insert(t.Context(), def, []string{"id"}, []mirror.Row{{1}})
+			err := s.Update(t.Context(), func(tx store.Tx) error {
+				return tx.Insert(t.Context(), def, []string{"id"}, []store.Row{{1}})
 			})
 			require.ErrorContains(t, err, c.want)
 		})

@@ -1,4 +1,4 @@
-// Package memory is a [mirror.Store] in memory, for unit tests of code that
+// Package memory is a [store.Store] in memory, for unit tests of code that
 // uses the library. Tables are seeded from Go literals, faults and delays are
 // injected by method and call, and the result is read back without SQL:
 //
@@ -6,18 +6,17 @@
 //		Name:    "contact",
 //		Columns: []string{"contact_id int", "name nvarchar(219) null"},
 //		Key:     []string{"contact_id"},
-//		Rows:    []mirror.Row{{1, "Alfa"}, {2, nil}},
+//		Rows:    []store.Row{{1, "Alfa"}, {2, nil}},
 //	})
 //
 // Changes are tracked, as in a customer's database, after [Store.TrackChanges].
-// [Journal] is a mirror.Journal in memory.
 //
-// It holds callers to the contracts of [mirror.Store] where an engine might
+// It holds callers to the contracts of [store.Store] where an engine might
 // let them pass: tables and columns are found only by the name that Tables
 // returned, a batch is overwritten when the next one is asked for, and a
 // transaction in which a method failed cannot be committed.
 //
-// Unlike SQL Server, primary keys are unique by [mirror.CompareKeys], so keys
+// Unlike SQL Server, primary keys are unique by [store.CompareKeys], so keys
 // that differ by case or trailing blanks are two keys.
 package memory
 
@@ -32,14 +31,15 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/internal/superoffice"
 	"github.com/so-mirror/mirror/internal/tracking"
+	"github.com/so-mirror/mirror/store"
 )
 
 // batchRows is small so that the tables of tests cross the borders of batches.
 const batchRows = 16
 
-// Store is a mirror.Store in memory. Make it with New. It is safe for
+// Store is a store.Store in memory. Make it with New. It is safe for
 // concurrent use: readers see the tables as they were when they began to read.
 type Store struct {
 	id     string
@@ -54,13 +54,13 @@ type Store struct {
 }
 
 var (
-	_ mirror.Store      = (*Store)(nil)
-	_ mirror.Identifier = (*Store)(nil)
+	_ store.Store      = (*Store)(nil)
+	_ store.Identifier = (*Store)(nil)
 )
 
-// Identity implements mirror.Identifier: each Store is a database of its own.
-func (s *Store) Identity(ctx context.Context) (mirror.Identity, error) {
-	return mirror.Identity{Engine: "memory", ID: s.id}, ctx.Err()
+// Identity implements store.Identifier: each Store is a database of its own.
+func (s *Store) Identity(ctx context.Context) (store.Identity, error) {
+	return store.Identity{Engine: "memory", ID: s.id}, ctx.Err()
 }
 
 // New returns a store with these tables. So that it fits into one line of a
@@ -74,7 +74,7 @@ func New(tables ...Table) *Store {
 }
 
 // Seed adds tables and replaces those that have the same name, as
-// mirror.FoldName folds names. On an error it changes nothing. It waits for a
+// store.FoldName folds names. On an error it changes nothing. It waits for a
 // running Update to end, so it must not be called from within one.
 func (s *Store) Seed(tables ...Table) error {
 	s.writer <- struct{}{}
@@ -87,7 +87,7 @@ func (s *Store) Seed(tables ...Table) error {
 	for _, lit := range tables {
 		t, err := lit.compile()
 		if err != nil {
-			return fmt.Errorf("seed %s: %w", mirror.Table{Schema: lit.Schema, Name: lit.Name}, err)
+			return fmt.Errorf("seed %s: %w", store.Table{Schema: lit.Schema, Name: lit.Name}, err)
 		}
 		id := idOf(t.def)
 		if seen[id] {
@@ -104,18 +104,18 @@ func (s *Store) Seed(tables ...Table) error {
 // key, or as they were inserted when the table has none. The name may have the
 // schema before it, and case does not count. It returns false when there is no
 // such table, or one in each of several schemas.
-func (s *Store) Table(name string) (mirror.Table, []mirror.Row, bool) {
-	folded := mirror.FoldName(name)
+func (s *Store) Table(name string) (store.Table, []store.Row, bool) {
+	folded := store.FoldName(name)
 	var found []*table
 	for _, t := range s.committed() {
-		if mirror.FoldName(t.def.Name) == folded || mirror.FoldName(t.def.String()) == folded {
+		if store.FoldName(t.def.Name) == folded || store.FoldName(t.def.String()) == folded {
 			found = append(found, t)
 		}
 	}
 	if len(found) != 1 {
-		return mirror.Table{}, nil, false
+		return store.Table{}, nil, false
 	}
-	rows := make([]mirror.Row, len(found[0].rows))
+	rows := make([]store.Row, len(found[0].rows))
 	for i, row := range found[0].rows {
 		rows[i] = row.Clone()
 	}
@@ -125,22 +125,22 @@ func (s *Store) Table(name string) (mirror.Table, []mirror.Row, bool) {
 // LSN returns the LSN that the metadata table of contextID has for a table.
 // Case does not count. It returns false when there is no metadata table, no
 // row for the table, or no LSN in that row.
-func (s *Store) LSN(contextID, table string) (mirror.LSN, bool) {
-	def, rows, ok := s.Table(mirror.MetadataTableName(contextID))
+func (s *Store) LSN(contextID, table string) (store.LSN, bool) {
+	def, rows, ok := s.Table(superoffice.MetadataTable(contextID))
 	if !ok {
 		return 0, false
 	}
-	fold := func(name string) func(mirror.Column) bool {
-		return func(c mirror.Column) bool { return mirror.FoldName(c.Name) == mirror.FoldName(name) }
+	fold := func(name string) func(store.Column) bool {
+		return func(c store.Column) bool { return store.FoldName(c.Name) == store.FoldName(name) }
 	}
 	name, lsn := slices.IndexFunc(def.Columns, fold("tablename")), slices.IndexFunc(def.Columns, fold("LSN"))
 	if name < 0 || lsn < 0 {
 		return 0, false
 	}
 	for _, row := range rows {
-		if text, ok := row[name].(string); ok && mirror.FoldName(text) == mirror.FoldName(table) {
+		if text, ok := row[name].(string); ok && store.FoldName(text) == store.FoldName(table) {
 			n, ok := row[lsn].(int64)
-			return mirror.LSN(n), ok
+			return store.LSN(n), ok
 		}
 	}
 	return 0, false
@@ -158,26 +158,26 @@ func (s *Store) commit(db database) {
 	s.db = db
 }
 
-// Tables implements mirror.Source. The order is that of the names.
-func (s *Store) Tables(ctx context.Context) ([]mirror.Table, error) {
+// Tables implements store.Source. The order is that of the names.
+func (s *Store) Tables(ctx context.Context) ([]store.Table, error) {
 	if _, err := s.begin(ctx, Tables, ""); err != nil {
 		return nil, err
 	}
 	return s.committed().list(), nil
 }
 
-// Count implements mirror.Source.
-func (s *Store) Count(ctx context.Context, t mirror.Table) (int64, error) {
+// Count implements store.Source.
+func (s *Store) Count(ctx context.Context, t store.Table) (int64, error) {
 	if _, err := s.begin(ctx, Count, t.String()); err != nil {
 		return 0, err
 	}
 	return s.committed().count(t)
 }
 
-// Rows implements mirror.Source. The call happens when the iteration begins:
+// Rows implements store.Source. The call happens when the iteration begins:
 // that is when it is recorded, fails, and takes its snapshot.
-func (s *Store) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, error] {
-	return func(yield func([]mirror.Row, error) bool) {
+func (s *Store) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, error] {
+	return func(yield func([]store.Row, error) bool) {
 		current := func() (database, error) { return s.committed(), nil }
 		if err := s.stream(ctx, q, current, yield); err != nil {
 			yield(nil, err)
@@ -185,10 +185,10 @@ func (s *Store) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row
 	}
 }
 
-// Update implements mirror.Store. Only one Update runs at a time; waiting for
+// Update implements store.Store. Only one Update runs at a time; waiting for
 // another ends when ctx is done. An Update or Seed called by fn would wait for
 // itself: use the Tx.
-func (s *Store) Update(ctx context.Context, fn func(tx mirror.Tx) error) error {
+func (s *Store) Update(ctx context.Context, fn func(tx store.Tx) error) error {
 	if _, err := s.begin(ctx, Update, ""); err != nil {
 		return err
 	}
@@ -229,7 +229,7 @@ func (s *Store) Update(ctx context.Context, fn func(tx mirror.Tx) error) error {
 // stream reads q from what current returns, and asks current again before each
 // batch whether reading may go on. It returns the error to yield, nil when the
 // consumer stopped.
-func (s *Store) stream(ctx context.Context, q mirror.Query, current func() (database, error), yield func([]mirror.Row, error) bool) error {
+func (s *Store) stream(ctx context.Context, q store.Query, current func() (database, error), yield func([]store.Row, error) bool) error {
 	if _, err := current(); err != nil {
 		return err
 	}
@@ -266,14 +266,14 @@ func (s *Store) stream(ctx context.Context, q mirror.Query, current func() (data
 
 // batch is the buffer that all batches of one reader are delivered in.
 type batch struct {
-	rows  []mirror.Row
+	rows  []store.Row
 	bytes [][]byte // one for each value, reused
 	used  int
 }
 
-func (b *batch) fill(rows []mirror.Row, columns []int) []mirror.Row {
+func (b *batch) fill(rows []store.Row, columns []int) []store.Row {
 	for len(b.rows) < len(rows) {
-		b.rows = append(b.rows, make(mirror.Row, len(columns)))
+		b.rows = append(b.rows, make(store.Row, len(columns)))
 		b.bytes = append(b.bytes, make([][]byte, len(columns))...)
 	}
 	b.used = len(rows)
@@ -317,33 +317,33 @@ type database map[tableID]*table
 // tableID is a table's name, folded.
 type tableID struct{ schema, name string }
 
-func idOf(t mirror.Table) tableID {
-	return tableID{mirror.FoldName(t.Schema), mirror.FoldName(t.Name)}
+func idOf(t store.Table) tableID {
+	return tableID{store.FoldName(t.Schema), store.FoldName(t.Name)}
 }
 
-func (d database) list() []mirror.Table {
-	tables := make([]mirror.Table, 0, len(d))
+func (d database) list() []store.Table {
+	tables := make([]store.Table, 0, len(d))
 	for _, t := range d {
 		tables = append(tables, cloneDef(t.def))
 	}
-	slices.SortFunc(tables, func(a, b mirror.Table) int {
+	slices.SortFunc(tables, func(a, b store.Table) int {
 		return cmp.Or(cmp.Compare(a.Schema, b.Schema), cmp.Compare(a.Name, b.Name))
 	})
 	return tables
 }
 
-func (d database) find(t mirror.Table) (*table, error) {
+func (d database) find(t store.Table) (*table, error) {
 	found, ok := d[idOf(t)]
 	switch {
 	case !ok:
-		return nil, mirror.ErrTableNotFound
+		return nil, store.ErrTableNotFound
 	case found.def.Schema != t.Schema || found.def.Name != t.Name:
-		return nil, fmt.Errorf("%w: Tables spells it %q", mirror.ErrTableNotFound, found.def)
+		return nil, fmt.Errorf("%w: Tables spells it %q", store.ErrTableNotFound, found.def)
 	}
 	return found, nil
 }
 
-func (d database) count(t mirror.Table) (int64, error) {
+func (d database) count(t store.Table) (int64, error) {
 	found, err := d.find(t)
 	if err != nil {
 		return 0, fmt.Errorf("count rows of %s: %w", t, err)
@@ -352,7 +352,7 @@ func (d database) count(t mirror.Table) (int64, error) {
 }
 
 // query returns the rows of q, whole, and the positions of its columns.
-func (d database) query(q mirror.Query) (rows []mirror.Row, columns []int, err error) {
+func (d database) query(q store.Query) (rows []store.Row, columns []int, err error) {
 	t, err := d.find(q.Table)
 	if err != nil {
 		return nil, nil, err

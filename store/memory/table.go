@@ -8,20 +8,20 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // table is one version of a table. Neither its rows nor the values in them are
 // ever changed: writers make a new version. Appending to rows is no change, as
 // no other version looks behind its own length.
 type table struct {
-	def  mirror.Table
+	def  store.Table
 	key  columns
-	rows []mirror.Row // in the order of key, if there is one
+	rows []store.Row // in the order of key, if there is one
 }
 
 // newTable checks a definition and returns its table without rows.
-func newTable(def mirror.Table) (*table, error) {
+func newTable(def store.Table) (*table, error) {
 	def = cloneDef(def)
 	if def.Name == "" {
 		return nil, errors.New("the table has no name")
@@ -31,7 +31,7 @@ func newTable(def mirror.Table) (*table, error) {
 	}
 	seen := map[string]bool{}
 	for _, c := range def.Columns {
-		folded := mirror.FoldName(c.Name)
+		folded := store.FoldName(c.Name)
 		if folded == "" || seen[folded] {
 			return nil, fmt.Errorf("column %q: the name is empty or there twice", c.Name)
 		}
@@ -53,7 +53,7 @@ func newTable(def mirror.Table) (*table, error) {
 	return t, nil
 }
 
-func cloneDef(t mirror.Table) mirror.Table {
+func cloneDef(t store.Table) store.Table {
 	t.Columns = slices.Clone(t.Columns)
 	t.Key = slices.Clone(t.Key)
 	return t
@@ -61,7 +61,7 @@ func cloneDef(t mirror.Table) mirror.Table {
 
 // columns are some columns of a table and their positions in its rows.
 type columns struct {
-	cols  []mirror.Column
+	cols  []store.Column
 	index []int
 }
 
@@ -70,7 +70,7 @@ type columns struct {
 func (t *table) columns(names []string) (columns, error) {
 	var c columns
 	for _, name := range names {
-		i := slices.IndexFunc(t.def.Columns, func(c mirror.Column) bool { return c.Name == name })
+		i := slices.IndexFunc(t.def.Columns, func(c store.Column) bool { return c.Name == name })
 		if i < 0 {
 			return columns{}, fmt.Errorf("table %s has no column %q", t.def, name)
 		}
@@ -101,9 +101,9 @@ func (t *table) writable(names []string) (columns, error) {
 }
 
 // compare orders whole rows by the columns.
-func (c columns) compare(a, b mirror.Row) int {
+func (c columns) compare(a, b store.Row) int {
 	for n, i := range c.index {
-		if r := mirror.CompareKeys(c.cols[n:n+1], a[i:i+1], b[i:i+1]); r != 0 {
+		if r := store.CompareKeys(c.cols[n:n+1], a[i:i+1], b[i:i+1]); r != 0 {
 			return r
 		}
 	}
@@ -111,16 +111,16 @@ func (c columns) compare(a, b mirror.Row) int {
 }
 
 // compareBound orders a whole row and a row of only these columns.
-func (c columns) compareBound(row, bound mirror.Row) int {
+func (c columns) compareBound(row, bound store.Row) int {
 	for n, i := range c.index {
-		if r := mirror.CompareKeys(c.cols[n:n+1], row[i:i+1], bound[n:n+1]); r != 0 {
+		if r := store.CompareKeys(c.cols[n:n+1], row[i:i+1], bound[n:n+1]); r != 0 {
 			return r
 		}
 	}
 	return 0
 }
 
-func (c columns) bound(row mirror.Row) (mirror.Row, error) {
+func (c columns) bound(row store.Row) (store.Row, error) {
 	if row == nil {
 		return nil, nil
 	}
@@ -131,17 +131,17 @@ func (c columns) bound(row mirror.Row) (mirror.Row, error) {
 }
 
 // values normalises a row of these columns.
-func (c columns) values(row mirror.Row) (mirror.Row, error) {
+func (c columns) values(row store.Row) (store.Row, error) {
 	if len(row) != len(c.cols) {
 		return nil, fmt.Errorf("%d values for %d columns", len(row), len(c.cols))
 	}
-	values := make(mirror.Row, len(row))
+	values := make(store.Row, len(row))
 	for n, col := range c.cols {
-		v, err := mirror.Normalize(col.Type, row[n])
+		v, err := store.Normalize(col.Type, row[n])
 		if err != nil {
 			return nil, fmt.Errorf("column %s: %w", col.Name, err)
 		}
-		if p, ok := v.([]byte); ok && col.Type.Kind() == mirror.KindOther {
+		if p, ok := v.([]byte); ok && col.Type.Kind() == store.KindOther {
 			v = bytes.Clone(p) // all other kinds are copies already
 		}
 		values[n] = v
@@ -149,21 +149,21 @@ func (c columns) values(row mirror.Row) (mirror.Row, error) {
 	return values, nil
 }
 
-func checkNull(c mirror.Column, v driver.Value) error {
+func checkNull(c store.Column, v driver.Value) error {
 	if v == nil && !c.Nullable {
-		return fmt.Errorf("%w: column %s: NULL is not allowed", mirror.ErrConstraint, c.Name)
+		return fmt.Errorf("%w: column %s: NULL is not allowed", store.ErrConstraint, c.Name)
 	}
 	return nil
 }
 
 // insert returns the version of t with whole rows added.
-func (t *table) insert(added []mirror.Row) (*table, error) {
+func (t *table) insert(added []store.Row) (*table, error) {
 	if len(t.key.index) == 0 {
 		return t.with(append(t.rows, added...)), nil
 	}
 	slices.SortStableFunc(added, t.key.compare)
 	rest := t.rows
-	var merged []mirror.Row
+	var merged []store.Row
 	for _, row := range added {
 		n, found := slices.BinarySearchFunc(rest, row, t.key.compare)
 		if found || len(merged) > 0 && t.key.compare(merged[len(merged)-1], row) == 0 {
@@ -180,16 +180,16 @@ func (t *table) insert(added []mirror.Row) (*table, error) {
 	return t.with(append(merged, rest...)), nil
 }
 
-func (t *table) duplicate(row mirror.Row) error {
+func (t *table) duplicate(row store.Row) error {
 	key := make([]any, len(t.key.index))
 	for n, i := range t.key.index {
 		key[n] = row[i]
 	}
-	return fmt.Errorf("%w: primary key %v: the key (%s) is there already", mirror.ErrConstraint, key, strings.Join(t.def.Key, ", "))
+	return fmt.Errorf("%w: primary key %v: the key (%s) is there already", store.ErrConstraint, key, strings.Join(t.def.Key, ", "))
 }
 
 // sorted puts rows, which the caller owns, into the order of the key.
-func (t *table) sorted(rows []mirror.Row) (*table, error) {
+func (t *table) sorted(rows []store.Row) (*table, error) {
 	slices.SortStableFunc(rows, t.key.compare)
 	for i := 1; i < len(rows); i++ {
 		if t.key.compare(rows[i-1], rows[i]) == 0 {
@@ -199,19 +199,19 @@ func (t *table) sorted(rows []mirror.Row) (*table, error) {
 	return t.with(rows), nil
 }
 
-func (t *table) with(rows []mirror.Row) *table {
+func (t *table) with(rows []store.Row) *table {
 	return &table{def: t.def, key: t.key, rows: rows}
 }
 
 // condition returns whether a row has all values of where.
-func (t *table) condition(where []mirror.Cell) (func(mirror.Row) bool, error) {
+func (t *table) condition(where []store.Cell) (func(store.Row) bool, error) {
 	cols, values, err := t.cells(where)
 	if err != nil {
 		return nil, err
 	}
-	return func(row mirror.Row) bool {
+	return func(row store.Row) bool {
 		for n, i := range cols.index {
-			if !mirror.EqualValues(cols.cols[n].Type, cols.cols[n].Type, row[i], values[n]) {
+			if !store.EqualValues(cols.cols[n].Type, cols.cols[n].Type, row[i], values[n]) {
 				return false
 			}
 		}
@@ -219,8 +219,8 @@ func (t *table) condition(where []mirror.Cell) (func(mirror.Row) bool, error) {
 	}, nil
 }
 
-func (t *table) cells(cells []mirror.Cell) (columns, mirror.Row, error) {
-	names, row := make([]string, len(cells)), make(mirror.Row, len(cells))
+func (t *table) cells(cells []store.Cell) (columns, store.Row, error) {
+	names, row := make([]string, len(cells)), make(store.Row, len(cells))
 	for i, c := range cells {
 		names[i], row[i] = c.Column, c.Value
 	}

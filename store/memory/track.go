@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/internal/tracking"
+	"github.com/so-mirror/mirror/store"
 )
 
-var _ mirror.ChangeTracker = (*Store)(nil)
+var _ store.ChangeTracker = (*Store)(nil)
 
 var errNotTracking = fmt.Errorf("change tracking is off (see TrackChanges): %w", errors.ErrUnsupported)
 
@@ -20,7 +20,7 @@ var errNotTracking = fmt.Errorf("change tracking is off (see TrackChanges): %w",
 // the version by one; Seed is no change. Called again it starts anew, for
 // instance at a version before the mirror's LSN, as a restored backup does. It
 // panics when oldest is after version.
-func (s *Store) TrackChanges(version, oldest mirror.LSN) {
+func (s *Store) TrackChanges(version, oldest store.LSN) {
 	if oldest > version || oldest < 0 {
 		panic(fmt.Sprintf("memory.TrackChanges: the oldest version %d is not between 0 and %d", oldest, version))
 	}
@@ -34,7 +34,7 @@ func (s *Store) TrackChanges(version, oldest mirror.LSN) {
 // ForgetChanges makes the changes up to and including a version unknown, as the
 // end of the retention period does: an LSN before it proves nothing any more. It
 // panics when tracking is off.
-func (s *Store) ForgetChanges(version mirror.LSN) {
+func (s *Store) ForgetChanges(version store.LSN) {
 	log := s.tracked()
 	if log == nil {
 		panic("memory.ForgetChanges: " + errNotTracking.Error())
@@ -48,7 +48,7 @@ func (s *Store) tracked() *tracking.Log {
 	return s.log
 }
 
-// track begins one call of a method of mirror.ChangeTracker.
+// track begins one call of a method of store.ChangeTracker.
 func (s *Store) track(ctx context.Context, table string) (*tracking.Log, error) {
 	log := s.tracked()
 	if log == nil {
@@ -58,27 +58,27 @@ func (s *Store) track(ctx context.Context, table string) (*tracking.Log, error) 
 	return log, err
 }
 
-// Version implements mirror.ChangeTracker.
-func (s *Store) Version(ctx context.Context) (mirror.LSN, error) {
+// Version implements store.ChangeTracker.
+func (s *Store) Version(ctx context.Context) (store.LSN, error) {
 	log, err := s.track(ctx, "")
 	if err != nil {
 		return 0, err
 	}
-	return mirror.LSN(log.Version()), nil
+	return store.LSN(log.Version()), nil
 }
 
-// MinValidVersion implements mirror.ChangeTracker.
-func (s *Store) MinValidVersion(ctx context.Context, t mirror.Table) (mirror.LSN, error) {
+// MinValidVersion implements store.ChangeTracker.
+func (s *Store) MinValidVersion(ctx context.Context, t store.Table) (store.LSN, error) {
 	log, err := s.track(ctx, t.String())
 	if err != nil {
 		return 0, err
 	}
 	version, err := log.MinValidVersion(t)
-	return mirror.LSN(version), err
+	return store.LSN(version), err
 }
 
-// Changed implements mirror.ChangeTracker.
-func (s *Store) Changed(ctx context.Context, t mirror.Table, since mirror.LSN, keys []mirror.Row) ([]bool, error) {
+// Changed implements store.ChangeTracker.
+func (s *Store) Changed(ctx context.Context, t store.Table, since store.LSN, keys []store.Row) ([]bool, error) {
 	log, err := s.track(ctx, t.String())
 	if err != nil {
 		return nil, err
@@ -112,8 +112,8 @@ func events(before, after database, anew map[tableID]bool) []tracking.Event {
 // changes merges two versions of a table, whose rows are in the order of the key.
 func changes(was, is *table) []tracking.Event {
 	var all []tracking.Event
-	add := func(row mirror.Row, deleted bool) {
-		key := make(mirror.Row, len(is.key.index))
+	add := func(row store.Row, deleted bool) {
+		key := make(store.Row, len(is.key.index))
 		for i, n := range is.key.index {
 			key[i] = row[n]
 		}

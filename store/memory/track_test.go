@@ -9,16 +9,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/cycle"
 	"github.com/so-mirror/mirror/store/memory"
 )
 
-func people(rows ...mirror.Row) memory.Table {
+func people(rows ...store.Row) memory.Table {
 	return memory.Table{Name: "person", Columns: []string{"person_id int", "name nvarchar(9) null"}, Key: []string{"person_id"}, Rows: rows}
 }
 
-func person(t *testing.T, s *memory.Store) mirror.Table {
+func person(t *testing.T, s *memory.Store) store.Table {
 	t.Helper()
 	def, _, ok := s.Table("person")
 	require.True(t, ok)
@@ -40,34 +40,34 @@ func TestTrackingIsOff(t *testing.T) {
 }
 
 func TestTrackChanges(t *testing.T) {
-	key := func(n int) []mirror.Cell { return []mirror.Cell{{Column: "person_id", Value: n}} }
-	name := func(s string) []mirror.Cell { return []mirror.Cell{{Column: "name", Value: s}} }
+	key := func(n int) []store.Cell { return []store.Cell{{Column: "person_id", Value: n}} }
+	name := func(s string) []store.Cell { return []store.Cell{{Column: "name", Value: s}} }
 	for label, c := range map[string]struct {
-		change  func(ctx context.Context, tx mirror.Tx, t mirror.Table) error
+		change  func(ctx context.Context, tx store.Tx, t store.Table) error
 		changed []bool // of the keys 1 to 4; nil: the tracking began anew
-		version mirror.LSN
+		version store.LSN
 	}{
-		"nothing": {func(context.Context, mirror.Tx, mirror.Table) error { return nil }, []bool{false, false, false, false}, 900},
-		"insert": {func(ctx context.Context, tx mirror.Tx, t mirror.Table) error {
-			return tx.Insert(ctx, t, []string{"person_id"}, []mirror.Row{{4}})
+		"nothing": {func(context.Context, store.Tx, store.Table) error { return nil }, []bool{false, false, false, false}, 900},
+		"insert": {func(ctx context.Context, tx store.Tx, t store.Table) error {
+			return tx.Insert(ctx, t, []string{"person_id"}, []store.Row{{4}})
 		}, []bool{false, false, false, true}, 901},
-		"update": {func(ctx context.Context, tx mirror.Tx, t mirror.Table) error {
+		"update": {func(ctx context.Context, tx store.Tx, t store.Table) error {
 			_, err := tx.Set(ctx, t, key(2), name("x"))
 			return err
 		}, []bool{false, true, false, false}, 901},
-		"update to the value that it has": {func(ctx context.Context, tx mirror.Tx, t mirror.Table) error {
+		"update to the value that it has": {func(ctx context.Context, tx store.Tx, t store.Table) error {
 			_, err := tx.Set(ctx, t, key(2), name("b"))
 			return err
 		}, []bool{false, true, false, false}, 901},
-		"delete": {func(ctx context.Context, tx mirror.Tx, t mirror.Table) error {
+		"delete": {func(ctx context.Context, tx store.Tx, t store.Table) error {
 			_, err := tx.Delete(ctx, t, key(3))
 			return err
 		}, []bool{false, false, true, false}, 901},
-		"another key": {func(ctx context.Context, tx mirror.Tx, t mirror.Table) error {
+		"another key": {func(ctx context.Context, tx store.Tx, t store.Table) error {
 			_, err := tx.Set(ctx, t, key(3), key(4))
 			return err
 		}, []bool{false, false, true, true}, 901},
-		"all rows deleted one by one": {func(ctx context.Context, tx mirror.Tx, t mirror.Table) error {
+		"all rows deleted one by one": {func(ctx context.Context, tx store.Tx, t store.Table) error {
 			for n := range 3 {
 				if _, err := tx.Delete(ctx, t, key(n+1)); err != nil {
 					return err
@@ -75,18 +75,18 @@ func TestTrackChanges(t *testing.T) {
 			}
 			return nil
 		}, []bool{true, true, true, false}, 901},
-		"no row deleted": {func(ctx context.Context, tx mirror.Tx, t mirror.Table) error {
+		"no row deleted": {func(ctx context.Context, tx store.Tx, t store.Table) error {
 			_, err := tx.Delete(ctx, t, key(9))
 			return err
 		}, []bool{false, false, false, false}, 900},
-		"truncate": {func(ctx context.Context, tx mirror.Tx, t mirror.Table) error { return tx.Truncate(ctx, t) }, nil, 901},
-		"truncate and the same rows": {func(ctx context.Context, tx mirror.Tx, t mirror.Table) error {
+		"truncate": {func(ctx context.Context, tx store.Tx, t store.Table) error { return tx.Truncate(ctx, t) }, nil, 901},
+		"truncate and the same rows": {func(ctx context.Context, tx store.Tx, t store.Table) error {
 			if err := tx.Truncate(ctx, t); err != nil {
 				return err
 			}
-			return tx.Insert(ctx, t, []string{"person_id", "name"}, []mirror.Row{{1, "a"}, {2, "b"}, {3, "c"}})
+			return tx.Insert(ctx, t, []string{"person_id", "name"}, []store.Row{{1, "a"}, {2, "b"}, {3, "c"}})
 		}, nil, 901},
-		"drop and create": {func(ctx context.Context, tx mirror.Tx, t mirror.Table) error {
+		"drop and create": {func(ctx context.Context, tx store.Tx, t store.Table) error {
 			if err := tx.Drop(ctx, t); err != nil {
 				return err
 			}
@@ -94,16 +94,16 @@ func TestTrackChanges(t *testing.T) {
 		}, nil, 901},
 	} {
 		t.Run(label, func(t *testing.T) {
-			s := memory.New(people(mirror.Row{1, "a"}, mirror.Row{2, "b"}, mirror.Row{3, "c"}))
+			s := memory.New(people(store.Row{1, "a"}, store.Row{2, "b"}, store.Row{3, "c"}))
 			s.TrackChanges(900, 0)
 			table := person(t, s)
-			require.NoError(t, s.Update(t.Context(), func(tx mirror.Tx) error { return c.change(t.Context(), tx, table) }))
+			require.NoError(t, s.Update(t.Context(), func(tx store.Tx) error { return c.change(t.Context(), tx, table) }))
 			version, err := s.Version(t.Context())
 			require.NoError(t, err)
 			require.Equal(t, c.version, version)
 			least, err := s.MinValidVersion(t.Context(), table)
 			require.NoError(t, err)
-			keys := []mirror.Row{{1}, {2}, {3}, {4}}
+			keys := []store.Row{{1}, {2}, {3}, {4}}
 			changed, err := s.Changed(t.Context(), table, 900, keys)
 			if c.changed == nil {
 				require.EqualValues(t, 901, least)
@@ -119,12 +119,12 @@ func TestTrackChanges(t *testing.T) {
 
 func TestTrackingOfWhatWasNotCommitted(t *testing.T) {
 	stop := errors.New("stop")
-	s := memory.New(people(mirror.Row{1, "a"}))
+	s := memory.New(people(store.Row{1, "a"}))
 	s.TrackChanges(900, 800)
 	table := person(t, s)
 	insert := func(end error) error {
-		return s.Update(t.Context(), func(tx mirror.Tx) error {
-			return errors.Join(tx.Insert(t.Context(), table, []string{"person_id"}, []mirror.Row{{2}}), end)
+		return s.Update(t.Context(), func(tx store.Tx) error {
+			return errors.Join(tx.Insert(t.Context(), table, []string{"person_id"}, []store.Row{{2}}), end)
 		})
 	}
 	require.ErrorIs(t, insert(stop), stop)
@@ -133,9 +133,9 @@ func TestTrackingOfWhatWasNotCommitted(t *testing.T) {
 	version, err := s.Version(t.Context())
 	require.NoError(t, err)
 	require.EqualValues(t, 900, version)
-	s.FailAfterCommit(1, mirror.ErrOutcomeUnknown)
-	require.ErrorIs(t, insert(nil), mirror.ErrOutcomeUnknown)
-	changed, err := s.Changed(t.Context(), table, 900, []mirror.Row{{1}, {2}})
+	s.FailAfterCommit(1, store.ErrOutcomeUnknown)
+	require.ErrorIs(t, insert(nil), store.ErrOutcomeUnknown)
+	changed, err := s.Changed(t.Context(), table, 900, []store.Row{{1}, {2}})
 	require.NoError(t, err)
 	require.Equal(t, []bool{false, true}, changed)
 
@@ -166,9 +166,9 @@ func TestTracksLikeTheCustomer(t *testing.T) {
 	own.TrackChanges(1, 1)
 	customer := cycle.NewCustomer("C1", below)
 	table := person(t, own)
-	keys := make([]mirror.Row, 8)
+	keys := make([]store.Row, 8)
 	for i := range keys {
-		keys[i] = mirror.Row{i}
+		keys[i] = store.Row{i}
 	}
 	there := func() []bool {
 		_, rows, _ := own.Table("person")
@@ -178,7 +178,7 @@ func TestTracksLikeTheCustomer(t *testing.T) {
 		}
 		return has
 	}
-	version := func(c mirror.ChangeTracker) mirror.LSN {
+	version := func(c store.ChangeTracker) store.LSN {
 		v, err := c.Version(t.Context())
 		require.NoError(t, err)
 		return v
@@ -189,17 +189,17 @@ func TestTracksLikeTheCustomer(t *testing.T) {
 		for i := range ops {
 			ops[i] = [3]int{r.IntN(12), r.IntN(len(keys)), r.IntN(len(keys))}
 		}
-		write := func(tx mirror.Tx) error {
+		write := func(tx store.Tx) error {
 			for _, op := range ops {
-				where := []mirror.Cell{{Column: "person_id", Value: op[1]}}
+				where := []store.Cell{{Column: "person_id", Value: op[1]}}
 				var err error
 				switch kind := op[0]; {
 				case kind < 5:
 					if _, err = tx.Delete(t.Context(), table, where); err == nil {
-						err = tx.Insert(t.Context(), table, []string{"person_id", "name"}, []mirror.Row{{op[1], fmt.Sprint(op[2])}})
+						err = tx.Insert(t.Context(), table, []string{"person_id", "name"}, []store.Row{{op[1], fmt.Sprint(op[2])}})
 					}
 				case kind < 9:
-					_, err = tx.Set(t.Context(), table, where, []mirror.Cell{{Column: "name", Value: fmt.Sprint(op[2])}})
+					_, err = tx.Set(t.Context(), table, where, []store.Cell{{Column: "name", Value: fmt.Sprint(op[2])}})
 				case kind < 11:
 					_, err = tx.Delete(t.Context(), table, where)
 				case op[2] == 0:
@@ -241,67 +241,4 @@ func TestFailTableOfNoTable(t *testing.T) {
 	require.Panics(t, func() { s.FailTable(memory.Commit, "person", boom) }, "a commit has no table")
 	require.Panics(t, func() { s.FailTable(memory.Rows, "person", nil) })
 	require.NotPanics(t, func() { s.FailTable(memory.Create, "new", boom) }, "what is created is not there yet")
-}
-
-func TestJournal(t *testing.T) {
-	boom := errors.New("boom")
-	fresh := func(j *memory.Journal) (*memory.Store, *mirror.Mirror) {
-		s := memory.New(people(mirror.Row{1, "a"}), memory.Metadata("C1", map[string]mirror.LSN{"person": 5}))
-		m, err := mirror.New("C1", s, &mirror.Options{Journal: j})
-		require.NoError(t, err)
-		return s, m
-	}
-	events := func(j *memory.Journal) (list []mirror.JournalEvent) {
-		entries, err := j.Entries()
-		require.NoError(t, err)
-		for _, e := range entries {
-			list = append(list, e.Event)
-		}
-		return list
-	}
-	t.Run("done", func(t *testing.T) {
-		var j memory.Journal
-		_, m := fresh(&j)
-		receipt, err := m.ResetTables(t.Context(), []string{"person"}, nil)
-		require.NoError(t, err)
-		require.Equal(t, []mirror.JournalEvent{mirror.JournalIntent, mirror.JournalDone}, events(&j))
-		entries, err := j.Entries()
-		require.NoError(t, err)
-		receipt.Tables[0].Table = "changed by its owner"
-		require.Equal(t, "person", entries[0].Receipt.Tables[0].Table)
-		found, err := m.Reconcile(t.Context(), entries)
-		require.NoError(t, err)
-		require.Equal(t, mirror.OutcomeDone, found[0].Outcome)
-	})
-	t.Run("no intent, no reset", func(t *testing.T) {
-		var j memory.Journal
-		s, m := fresh(&j)
-		j.FailAt(1, boom)
-		_, err := m.ResetTables(t.Context(), []string{"person"}, nil)
-		require.ErrorIs(t, err, mirror.ErrJournal)
-		require.ErrorIs(t, err, boom)
-		require.Empty(t, events(&j))
-		lsn, _ := s.LSN("C1", "person")
-		require.EqualValues(t, 5, lsn)
-		_, err = m.ResetTables(t.Context(), []string{"person"}, nil)
-		require.NoError(t, err, "once")
-	})
-	t.Run("an intent that was written all the same", func(t *testing.T) {
-		var j memory.Journal
-		_, m := fresh(&j)
-		j.FailAfter(1, boom)
-		_, err := m.ResetTables(t.Context(), []string{"person"}, nil)
-		require.ErrorIs(t, err, mirror.ErrJournal)
-		entries, err := j.Entries()
-		require.NoError(t, err)
-		require.Len(t, entries, 1)
-		found, err := m.Reconcile(t.Context(), entries)
-		require.NoError(t, err)
-		require.Equal(t, mirror.OutcomeNotDone, found[0].Outcome)
-	})
-	t.Run("mistakes of the test", func(t *testing.T) {
-		var j memory.Journal
-		require.Panics(t, func() { j.FailAt(0, boom) })
-		require.Panics(t, func() { j.FailAfter(1, nil) })
-	})
 }

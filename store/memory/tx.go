@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"iter"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
-// tx is the mirror.Tx of one Update: a copy of the map of tables, whose
+// tx is the store.Tx of one Update: a copy of the map of tables, whose
 // versions it replaces.
 type tx struct {
 	store  *Store
@@ -20,7 +20,7 @@ type tx struct {
 	anew map[tableID]bool // tables whose tracking begins anew
 }
 
-var _ mirror.Renamer = (*tx)(nil)
+var _ store.Renamer = (*tx)(nil)
 
 var errTxDone = errors.New("transaction used after Update returned")
 
@@ -39,7 +39,7 @@ func (x *tx) current() (database, error) {
 }
 
 // run does one step of the transaction.
-func (x *tx) run(ctx context.Context, m Method, t mirror.Table, doing string, step func() error) error {
+func (x *tx) run(ctx context.Context, m Method, t store.Table, doing string, step func() error) error {
 	if x.done {
 		return errTxDone
 	}
@@ -53,7 +53,7 @@ func (x *tx) run(ctx context.Context, m Method, t mirror.Table, doing string, st
 }
 
 // change replaces the version of a table.
-func (x *tx) change(ctx context.Context, m Method, t mirror.Table, doing string, step func(*table) (*table, error)) error {
+func (x *tx) change(ctx context.Context, m Method, t store.Table, doing string, step func(*table) (*table, error)) error {
 	return x.run(ctx, m, t, doing, func() error {
 		old, err := x.db.find(t)
 		if err != nil {
@@ -68,7 +68,7 @@ func (x *tx) change(ctx context.Context, m Method, t mirror.Table, doing string,
 	})
 }
 
-func (x *tx) Tables(ctx context.Context) ([]mirror.Table, error) {
+func (x *tx) Tables(ctx context.Context) ([]store.Table, error) {
 	if x.done {
 		return nil, errTxDone
 	}
@@ -78,7 +78,7 @@ func (x *tx) Tables(ctx context.Context) ([]mirror.Table, error) {
 	return x.db.list(), nil
 }
 
-func (x *tx) Count(ctx context.Context, t mirror.Table) (int64, error) {
+func (x *tx) Count(ctx context.Context, t store.Table) (int64, error) {
 	if x.done {
 		return 0, errTxDone
 	}
@@ -92,8 +92,8 @@ func (x *tx) Count(ctx context.Context, t mirror.Table) (int64, error) {
 	return n, nil
 }
 
-func (x *tx) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, error] {
-	return func(yield func([]mirror.Row, error) bool) {
+func (x *tx) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, error] {
+	return func(yield func([]store.Row, error) bool) {
 		if err := x.store.stream(ctx, q, x.current, yield); err != nil {
 			yield(nil, x.fail(err))
 		}
@@ -101,14 +101,14 @@ func (x *tx) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, e
 }
 
 // restart makes the tracking of t begin anew when the transaction is committed.
-func (x *tx) restart(t mirror.Table) {
+func (x *tx) restart(t store.Table) {
 	if x.anew == nil {
 		x.anew = map[tableID]bool{}
 	}
 	x.anew[idOf(t)] = true
 }
 
-func (x *tx) Create(ctx context.Context, t mirror.Table) error {
+func (x *tx) Create(ctx context.Context, t store.Table) error {
 	x.restart(t)
 	return x.run(ctx, Create, t, "create table", func() error {
 		if old, ok := x.db[idOf(t)]; ok {
@@ -120,7 +120,7 @@ func (x *tx) Create(ctx context.Context, t mirror.Table) error {
 		}
 		for i, c := range created.def.Columns {
 			c.Generated = false
-			if c.Type, err = mirror.ParseType(c.Type.String()); err != nil {
+			if c.Type, err = store.ParseType(c.Type.String()); err != nil {
 				return fmt.Errorf("column %s: %w", c.Name, err)
 			}
 			if _, form := parseDefault(c.Default); form == otherDefault {
@@ -133,7 +133,7 @@ func (x *tx) Create(ctx context.Context, t mirror.Table) error {
 	})
 }
 
-func (x *tx) Drop(ctx context.Context, t mirror.Table) error {
+func (x *tx) Drop(ctx context.Context, t store.Table) error {
 	x.restart(t)
 	return x.run(ctx, Drop, t, "drop table", func() error {
 		if _, err := x.db.find(t); err != nil {
@@ -144,8 +144,8 @@ func (x *tx) Drop(ctx context.Context, t mirror.Table) error {
 	})
 }
 
-// Rename implements mirror.Renamer.
-func (x *tx) Rename(ctx context.Context, t mirror.Table, name string) error {
+// Rename implements store.Renamer.
+func (x *tx) Rename(ctx context.Context, t store.Table, name string) error {
 	return x.run(ctx, Rename, t, "rename table", func() error {
 		old, err := x.db.find(t)
 		if err != nil {
@@ -156,7 +156,7 @@ func (x *tx) Rename(ctx context.Context, t mirror.Table, name string) error {
 		if taken, ok := x.db[idOf(def)]; ok {
 			return fmt.Errorf("table %s exists", taken.def)
 		}
-		if mirror.FoldName(name) == "" {
+		if store.FoldName(name) == "" {
 			return errors.New("the new name is empty")
 		}
 		delete(x.db, idOf(t))
@@ -165,14 +165,14 @@ func (x *tx) Rename(ctx context.Context, t mirror.Table, name string) error {
 	})
 }
 
-func (x *tx) Truncate(ctx context.Context, t mirror.Table) error {
+func (x *tx) Truncate(ctx context.Context, t store.Table) error {
 	x.restart(t)
 	return x.change(ctx, Truncate, t, "truncate table", func(old *table) (*table, error) {
 		return old.with(nil), nil
 	})
 }
 
-func (x *tx) Insert(ctx context.Context, t mirror.Table, names []string, rows []mirror.Row) error {
+func (x *tx) Insert(ctx context.Context, t store.Table, names []string, rows []store.Row) error {
 	return x.change(ctx, Insert, t, "insert into", func(old *table) (*table, error) {
 		cols, err := old.writable(names)
 		if err != nil {
@@ -185,7 +185,7 @@ func (x *tx) Insert(ctx context.Context, t mirror.Table, names []string, rows []
 		if err != nil {
 			return nil, err
 		}
-		added := make([]mirror.Row, len(rows))
+		added := make([]store.Row, len(rows))
 		for r, row := range rows {
 			values, err := cols.values(row)
 			if err != nil {
@@ -208,7 +208,7 @@ func (x *tx) Insert(ctx context.Context, t mirror.Table, names []string, rows []
 	})
 }
 
-func (x *tx) Set(ctx context.Context, t mirror.Table, where, set []mirror.Cell) (n int64, err error) {
+func (x *tx) Set(ctx context.Context, t store.Table, where, set []store.Cell) (n int64, err error) {
 	err = x.change(ctx, Set, t, "update", func(old *table) (*table, error) {
 		match, err := old.condition(where)
 		if err != nil {
@@ -218,7 +218,7 @@ func (x *tx) Set(ctx context.Context, t mirror.Table, where, set []mirror.Cell) 
 		if err != nil {
 			return nil, err
 		}
-		changed := make([]mirror.Row, len(old.rows))
+		changed := make([]store.Row, len(old.rows))
 		for r, row := range old.rows {
 			if match(row) {
 				n++
@@ -241,7 +241,7 @@ func (x *tx) Set(ctx context.Context, t mirror.Table, where, set []mirror.Cell) 
 }
 
 // assignments checks the cells of a Set.
-func (t *table) assignments(set []mirror.Cell) (columns, mirror.Row, error) {
+func (t *table) assignments(set []store.Cell) (columns, store.Row, error) {
 	names := make([]string, len(set))
 	for i, c := range set {
 		names[i] = c.Column
@@ -261,7 +261,7 @@ func (t *table) assignments(set []mirror.Cell) (columns, mirror.Row, error) {
 	return cols, values, nil
 }
 
-func (x *tx) Delete(ctx context.Context, t mirror.Table, where []mirror.Cell) (n int64, err error) {
+func (x *tx) Delete(ctx context.Context, t store.Table, where []store.Cell) (n int64, err error) {
 	err = x.change(ctx, Delete, t, "delete from", func(old *table) (*table, error) {
 		if len(where) == 0 {
 			return nil, errors.New("no condition: Truncate deletes all rows")
@@ -270,7 +270,7 @@ func (x *tx) Delete(ctx context.Context, t mirror.Table, where []mirror.Cell) (n
 		if err != nil {
 			return nil, err
 		}
-		var kept []mirror.Row
+		var kept []store.Row
 		for _, row := range old.rows {
 			if match(row) {
 				n++

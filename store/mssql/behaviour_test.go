@@ -20,7 +20,7 @@ import (
 	"github.com/microsoft/go-mssqldb/msdsn"
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/mssql"
 )
 
@@ -35,28 +35,28 @@ func waiting(t *testing.T) *testServer {
 	return liveServer(t)
 }
 
-var number = mirror.Table{Name: "number", Key: []string{"id"}, Columns: []mirror.Column{{Name: "id", Type: mirror.MustType("int")}, {Name: "n", Type: mirror.MustType("int"), Nullable: true}}}
+var number = store.Table{Name: "number", Key: []string{"id"}, Columns: []store.Column{{Name: "id", Type: store.MustType("int")}, {Name: "n", Type: store.MustType("int"), Nullable: true}}}
 
 // loadNumbers creates the table number with one row.
-func loadNumbers(t testing.TB, st mirror.Store) {
+func loadNumbers(t testing.TB, st store.Store) {
 	t.Helper()
-	require.NoError(t, st.Update(t.Context(), func(tx mirror.Tx) error {
+	require.NoError(t, st.Update(t.Context(), func(tx store.Tx) error {
 		if err := tx.Create(t.Context(), number); err != nil {
 			return err
 		}
-		return tx.Insert(t.Context(), number, number.ColumnNames(), []mirror.Row{{1, 0}})
+		return tx.Insert(t.Context(), number, number.ColumnNames(), []store.Row{{1, 0}})
 	}))
 }
 
-func setNumber(ctx context.Context, n int) func(tx mirror.Tx) error {
-	return func(tx mirror.Tx) error {
-		_, err := tx.Set(ctx, number, []mirror.Cell{{Column: "id", Value: 1}}, []mirror.Cell{{Column: "n", Value: n}})
+func setNumber(ctx context.Context, n int) func(tx store.Tx) error {
+	return func(tx store.Tx) error {
+		_, err := tx.Set(ctx, number, []store.Cell{{Column: "id", Value: 1}}, []store.Cell{{Column: "n", Value: n}})
 		return err
 	}
 }
 
 func TestSourceCannotWrite(t *testing.T) {
-	_, ok := any((*mssql.Source)(nil)).(mirror.Store)
+	_, ok := any((*mssql.Source)(nil)).(store.Store)
 	require.False(t, ok)
 }
 
@@ -90,11 +90,11 @@ func TestSchemas(t *testing.T) {
 	require.Len(t, tables, 1)
 	require.Equal(t, "crm7.contact", tables[0].String())
 	require.Equal(t, []string{"id", "name"}, tables[0].ColumnNames())
-	n, err := st.Count(t.Context(), mirror.Table{Name: "contact"})
+	n, err := st.Count(t.Context(), store.Table{Name: "contact"})
 	require.NoError(t, err)
 	require.EqualValues(t, 2, n)
-	_, err = st.Count(t.Context(), mirror.Table{Name: "person"})
-	require.ErrorIs(t, err, mirror.ErrTableNotFound, "the server would have looked in dbo")
+	_, err = st.Count(t.Context(), store.Table{Name: "person"})
+	require.ErrorIs(t, err, store.ErrTableNotFound, "the server would have looked in dbo")
 
 	tables, err = newStore(t, db, nil).Tables(t.Context())
 	require.NoError(t, err)
@@ -114,7 +114,7 @@ func TestSchemas(t *testing.T) {
 // one of its server.
 func TestIdentities(t *testing.T) {
 	one, two := openDB(t), openDB(t)
-	identity := func(db *sqlx.DB, opts *mssql.Options) mirror.Identity {
+	identity := func(db *sqlx.DB, opts *mssql.Options) store.Identity {
 		id, err := newStore(t, db, opts).Identity(t.Context())
 		require.NoError(t, err)
 		return id
@@ -138,24 +138,24 @@ func TestIdentities(t *testing.T) {
 func TestHostileNames(t *testing.T) {
 	st := newStore(t, openDB(t), nil)
 	for _, name := range []string{"select", `quote"d`, "it's", "with blank", "dot.ted", "@at", "名前", "%s"} {
-		def := mirror.Table{Name: name, Key: []string{name}, Columns: []mirror.Column{{Name: name, Type: mirror.MustType("int")}}}
-		require.NoError(t, st.Update(t.Context(), func(tx mirror.Tx) error {
+		def := store.Table{Name: name, Key: []string{name}, Columns: []store.Column{{Name: name, Type: store.MustType("int")}}}
+		require.NoError(t, st.Update(t.Context(), func(tx store.Tx) error {
 			if err := tx.Create(t.Context(), def); err != nil {
 				return err
 			}
-			return tx.Insert(t.Context(), def, []string{name}, []mirror.Row{{2}, {1}})
+			return tx.Insert(t.Context(), def, []string{name}, []store.Row{{2}, {1}})
 		}), name)
 		tab := tableOf(t, st, name)
-		require.Equal(t, []mirror.Row{{int64(1)}, {int64(2)}}, rowsOf(t, st, mirror.Query{Table: tab, Key: []string{name}}))
-		require.NoError(t, st.Update(t.Context(), func(tx mirror.Tx) error {
+		require.Equal(t, []store.Row{{int64(1)}, {int64(2)}}, rowsOf(t, st, store.Query{Table: tab, Key: []string{name}}))
+		require.NoError(t, st.Update(t.Context(), func(tx store.Tx) error {
 			if err := tx.Truncate(t.Context(), tab); err != nil {
 				return err
 			}
 			return tx.Drop(t.Context(), tab)
 		}), name)
 	}
-	_, err := st.Count(t.Context(), mirror.Table{Name: "contact; drop table x"})
-	require.ErrorIs(t, err, mirror.ErrTableNotFound)
+	_, err := st.Count(t.Context(), store.Table{Name: "contact; drop table x"})
+	require.ErrorIs(t, err, store.ErrTableNotFound)
 	require.ErrorContains(t, err, "the login may not see it")
 }
 
@@ -166,13 +166,13 @@ func TestIdentity(t *testing.T) {
 	db.MustExec("CREATE TABLE dbo.other (id int IDENTITY NOT NULL PRIMARY KEY, n int NULL)")
 	st := newStore(t, db, nil)
 	meta, other := tableOf(t, st, "meta"), tableOf(t, st, "other")
-	require.NoError(t, st.Update(t.Context(), func(tx mirror.Tx) error {
+	require.NoError(t, st.Update(t.Context(), func(tx store.Tx) error {
 		for _, step := range []func() error{
 			func() error {
-				return tx.Insert(t.Context(), meta, []string{"id", "tablename"}, []mirror.Row{{7, "a"}, {9, "b"}})
+				return tx.Insert(t.Context(), meta, []string{"id", "tablename"}, []store.Row{{7, "a"}, {9, "b"}})
 			},
-			func() error { return tx.Insert(t.Context(), other, []string{"id", "n"}, []mirror.Row{{5, 1}}) },
-			func() error { return tx.Insert(t.Context(), meta, []string{"tablename"}, []mirror.Row{{"c"}}) },
+			func() error { return tx.Insert(t.Context(), other, []string{"id", "n"}, []store.Row{{5, 1}}) },
+			func() error { return tx.Insert(t.Context(), meta, []string{"tablename"}, []store.Row{{"c"}}) },
 		} {
 			if err := step(); err != nil {
 				return err
@@ -180,10 +180,10 @@ func TestIdentity(t *testing.T) {
 		}
 		return nil
 	}))
-	got := rowsOf(t, st, mirror.Query{Table: meta, Key: meta.Key})
+	got := rowsOf(t, st, store.Query{Table: meta, Key: meta.Key})
 	require.Len(t, got, 3)
-	require.Equal(t, mirror.Row{int64(7), "a"}, got[0])
-	require.Equal(t, mirror.Row{int64(9), "b"}, got[1])
+	require.Equal(t, store.Row{int64(7), "a"}, got[0])
+	require.Equal(t, store.Row{int64(9), "b"}, got[1])
 }
 
 // TestTruncate falls back to DELETE for a table that another one references.
@@ -196,19 +196,19 @@ func TestTruncate(t *testing.T) {
 	st := newStore(t, db, nil)
 	for _, name := range []string{"parent", "child"} {
 		tab := tableOf(t, st, name)
-		require.NoError(t, st.Update(t.Context(), func(tx mirror.Tx) error { return tx.Truncate(t.Context(), tab) }), name)
+		require.NoError(t, st.Update(t.Context(), func(tx store.Tx) error { return tx.Truncate(t.Context(), tab) }), name)
 		n, err := st.Count(t.Context(), tab)
 		require.NoError(t, err)
 		require.Zero(t, n)
 	}
-	err := st.Update(t.Context(), func(tx mirror.Tx) error { return tx.Truncate(t.Context(), mirror.Table{Name: "nobody"}) })
+	err := st.Update(t.Context(), func(tx store.Tx) error { return tx.Truncate(t.Context(), store.Table{Name: "nobody"}) })
 	require.Error(t, err)
 }
 
 func TestErrorsOfMissingTables(t *testing.T) {
 	st := newStore(t, openDB(t), nil)
-	err := st.Update(t.Context(), func(tx mirror.Tx) error { return tx.Drop(t.Context(), mirror.Table{Name: "nobody"}) })
-	require.ErrorIs(t, err, mirror.ErrPermission, "the server does not tell the two apart")
+	err := st.Update(t.Context(), func(tx store.Tx) error { return tx.Drop(t.Context(), store.Table{Name: "nobody"}) })
+	require.ErrorIs(t, err, store.ErrPermission, "the server does not tell the two apart")
 	require.ErrorContains(t, err, "the object does not exist, or the login lacks a permission: Preflight lists what it lacks")
 }
 
@@ -224,19 +224,19 @@ func TestLockTimeout(t *testing.T) {
 		_, err = tx.Exec("UPDATE dbo.number SET n = 5 WHERE id = 1")
 		require.NoError(t, err)
 		err = st.Update(t.Context(), setNumber(t.Context(), 6))
-		require.ErrorIs(t, err, mirror.ErrLockTimeout)
+		require.ErrorIs(t, err, store.ErrLockTimeout)
 		require.ErrorContains(t, err, "perhaps a running cycle")
 	})
 	t.Run("another update", func(t *testing.T) {
-		err := st.Update(t.Context(), func(tx mirror.Tx) error {
+		err := st.Update(t.Context(), func(tx store.Tx) error {
 			err := st.Update(t.Context(), setNumber(t.Context(), 7))
-			require.ErrorIs(t, err, mirror.ErrBusy)
+			require.ErrorIs(t, err, store.ErrBusy)
 			require.ErrorContains(t, err, "another update of this mirror")
 			return nil
 		})
 		require.NoError(t, err)
 	})
-	require.Equal(t, []mirror.Row{{int64(1), int64(0)}}, rowsOf(t, st, mirror.Query{Table: number}))
+	require.Equal(t, []store.Row{{int64(1), int64(0)}}, rowsOf(t, st, store.Query{Table: number}))
 	require.NoError(t, st.Update(t.Context(), setNumber(t.Context(), 8)))
 }
 
@@ -272,9 +272,9 @@ func TestDeadlock(t *testing.T) {
 	require.NoError(t, err)
 
 	tries, done := 0, make(chan error, 1)
-	err = st.Update(t.Context(), func(tx mirror.Tx) error {
+	err = st.Update(t.Context(), func(tx store.Tx) error {
 		tries++
-		if _, err := tx.Set(t.Context(), number, []mirror.Cell{{Column: "id", Value: 1}}, []mirror.Cell{{Column: "n", Value: 1}}); err != nil {
+		if _, err := tx.Set(t.Context(), number, []store.Cell{{Column: "id", Value: 1}}, []store.Cell{{Column: "n", Value: 1}}); err != nil {
 			return err
 		}
 		if tries == 1 {
@@ -283,7 +283,7 @@ func TestDeadlock(t *testing.T) {
 				done <- errors.Join(err, other.Commit())
 			}()
 		}
-		_, err := tx.Set(t.Context(), number, []mirror.Cell{{Column: "id", Value: 2}}, []mirror.Cell{{Column: "n", Value: 2}})
+		_, err := tx.Set(t.Context(), number, []store.Cell{{Column: "id", Value: 2}}, []store.Cell{{Column: "n", Value: 2}})
 		return err
 	})
 	otherErr := <-done
@@ -293,7 +293,7 @@ func TestDeadlock(t *testing.T) {
 		require.NoError(t, errors.Join(err, otherErr))
 		require.Equal(t, 2, tries)
 	}
-	require.Equal(t, []mirror.Row{{int64(1), int64(1)}, {int64(2), int64(2)}}, rowsOf(t, st, mirror.Query{Table: number, Key: number.Key}))
+	require.Equal(t, []store.Row{{int64(1), int64(1)}, {int64(2), int64(2)}}, rowsOf(t, st, store.Query{Table: number, Key: number.Key}))
 }
 
 // TestCommitIsCut cuts the connection when a commit is on its way.
@@ -311,11 +311,11 @@ func TestCommitIsCut(t *testing.T) {
 			db := sqlx.NewDb(openConfig(cfg), "sqlserver")
 			defer db.Close()
 			runs := 0
-			err := newStore(t, db, nil).Update(t.Context(), func(tx mirror.Tx) error {
+			err := newStore(t, db, nil).Update(t.Context(), func(tx store.Tx) error {
 				runs++
 				return setNumber(t.Context(), 1)(tx)
 			})
-			require.ErrorIs(t, err, mirror.ErrOutcomeUnknown)
+			require.ErrorIs(t, err, store.ErrOutcomeUnknown)
 			require.Equal(t, 1, runs, "never tried again")
 		})
 	}
@@ -419,7 +419,7 @@ func TestLogins(t *testing.T) {
 	}
 	t.Run("a wrong password", func(t *testing.T) {
 		_, err := mssql.Open(t.Context(), dsn(s.config.User, "geheim", d.name), nil)
-		require.ErrorIs(t, err, mirror.ErrLogin)
+		require.ErrorIs(t, err, store.ErrLogin)
 		require.ErrorContains(t, err, "check the login, its password and the database's name")
 		require.NotContains(t, err.Error(), "geheim")
 	})
@@ -452,7 +452,7 @@ func TestLogins(t *testing.T) {
 		src, err := mssql.OpenSource(t.Context(), dsn(user, pass, d.name), &mssql.Options{Schema: "dbo"})
 		require.NoError(t, err)
 		defer src.Close()
-		require.Len(t, rowsOf(t, src, mirror.Query{Table: tableOf(t, src, "number")}), 1)
+		require.Len(t, rowsOf(t, src, store.Query{Table: tableOf(t, src, "number")}), 1)
 		lacks, err := src.Preflight(t.Context())
 		require.NoError(t, err)
 		var text []string
@@ -467,7 +467,7 @@ func TestLogins(t *testing.T) {
 		require.NoError(t, err)
 		defer st.Close()
 		err = st.Update(t.Context(), setNumber(t.Context(), 9))
-		require.ErrorIs(t, err, mirror.ErrPermission)
+		require.ErrorIs(t, err, store.ErrPermission)
 		require.ErrorContains(t, err, "Preflight lists what it lacks")
 	})
 }
@@ -494,7 +494,7 @@ func TestChangeTracking(t *testing.T) {
 	loadNumbers(t, st)
 	_, err = st.MinValidVersion(t.Context(), number)
 	require.ErrorIs(t, err, errors.ErrUnsupported)
-	_, err = st.Changed(t.Context(), number, 0, []mirror.Row{{1}})
+	_, err = st.Changed(t.Context(), number, 0, []store.Row{{1}})
 	require.ErrorIs(t, err, errors.ErrUnsupported)
 	if babelfish {
 		t.Skip("Babelfish has no change tracking")
@@ -512,10 +512,10 @@ func TestChangeTracking(t *testing.T) {
 	after, err := st.Version(t.Context())
 	require.NoError(t, err)
 	require.Greater(t, after, before)
-	changed, err := st.Changed(t.Context(), tab, before, []mirror.Row{{1}, {2}, {3}, {4}})
+	changed, err := st.Changed(t.Context(), tab, before, []store.Row{{1}, {2}, {3}, {4}})
 	require.NoError(t, err)
 	require.Equal(t, []bool{false, true, true, false}, changed)
-	changed, err = st.Changed(t.Context(), tab, after, []mirror.Row{{1}, {2}})
+	changed, err = st.Changed(t.Context(), tab, after, []store.Row{{1}, {2}})
 	require.NoError(t, err)
 	require.Equal(t, []bool{false, false}, changed)
 }
@@ -540,7 +540,7 @@ func TestReadsLeaveNothingBehind(t *testing.T) {
 	_, err := st.Count(t.Context(), number)
 	require.NoError(t, err)
 	require.Equal(t, before, read())
-	for _, err := range st.Rows(t.Context(), mirror.Query{Table: number, Key: number.Key}) {
+	for _, err := range st.Rows(t.Context(), store.Query{Table: number, Key: number.Key}) {
 		require.NoError(t, err)
 	}
 	require.Equal(t, before, read())

@@ -12,7 +12,7 @@ import (
 	"github.com/jmoiron/sqlx"
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/mssql"
 	"github.com/so-mirror/mirror/store/storetest"
 )
@@ -34,7 +34,7 @@ func BenchmarkRead(b *testing.B) {
 	}{
 		{"driver", func(ctx context.Context) (int, error) { return readDriver(ctx, db, query, len(tab.Columns)) }},
 		{"store", func(ctx context.Context) (n int, err error) {
-			for batch, err := range st.Rows(ctx, mirror.Query{Table: tab, Key: tab.Key}) {
+			for batch, err := range st.Rows(ctx, store.Query{Table: tab, Key: tab.Key}) {
 				if err != nil {
 					return n, err
 				}
@@ -57,23 +57,23 @@ func BenchmarkRead(b *testing.B) {
 	}
 }
 
-func benchmarkTable(b *testing.B, st *mssql.Store) mirror.Table {
+func benchmarkTable(b *testing.B, st *mssql.Store) store.Table {
 	b.Helper()
-	def := mirror.Table{Schema: "dbo", Name: "contact", Key: []string{"contact_id"}, Columns: []mirror.Column{
-		{Name: "contact_id", Type: mirror.MustType("int")}, {Name: "name", Type: mirror.MustType("nvarchar(219)")},
-		{Name: "registered", Type: mirror.MustType("datetime")}, {Name: "balance", Type: mirror.MustType("decimal(19,4)"), Nullable: true},
-		{Name: "active", Type: mirror.MustType("bit")},
+	def := store.Table{Schema: "dbo", Name: "contact", Key: []string{"contact_id"}, Columns: []store.Column{
+		{Name: "contact_id", Type: store.MustType("int")}, {Name: "name", Type: store.MustType("nvarchar(219)")},
+		{Name: "registered", Type: store.MustType("datetime")}, {Name: "balance", Type: store.MustType("decimal(19,4)"), Nullable: true},
+		{Name: "active", Type: store.MustType("bit")},
 	}}
 	registered := time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
-	require.NoError(b, st.Update(b.Context(), func(tx mirror.Tx) error {
+	require.NoError(b, st.Update(b.Context(), func(tx store.Tx) error {
 		if err := tx.Create(b.Context(), def); err != nil {
 			return err
 		}
-		rows := make([]mirror.Row, 10_000)
+		rows := make([]store.Row, 10_000)
 		for from := 0; from < benchmarkRows; from += len(rows) {
 			for i := range rows {
 				n := from + i
-				rows[i] = mirror.Row{n, fmt.Sprintf("Customer number %d of Ærøskøbing", n), registered, fmt.Sprintf("%d.25", n%10_000), n%2 == 0}
+				rows[i] = store.Row{n, fmt.Sprintf("Customer number %d of Ærøskøbing", n), registered, fmt.Sprintf("%d.25", n%10_000), n%2 == 0}
 			}
 			if err := tx.Insert(b.Context(), def, def.ColumnNames(), rows); err != nil {
 				return err

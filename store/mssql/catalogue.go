@@ -7,7 +7,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // tablesText reads everything by object and column numbers: some servers fold
@@ -104,13 +104,13 @@ func (c catalogueColumn) omit() (reason string, generated bool) {
 	}
 }
 
-func (s *server) tables(ctx context.Context, q sqlx.QueryerContext) ([]mirror.Table, error) {
+func (s *server) tables(ctx context.Context, q sqlx.QueryerContext) ([]store.Table, error) {
 	columns, err := s.columns(ctx, q)
 	if err != nil {
 		return nil, err
 	}
 	for _, c := range columns {
-		name := s.tableName(mirror.Table{Schema: c.Schema, Name: c.Table})
+		name := s.tableName(store.Table{Schema: c.Schema, Name: c.Table})
 		if c.InMemory {
 			s.inMemory.Store(name, true)
 		} else if s.catalogue().Memory > 0 {
@@ -126,15 +126,15 @@ func (s *server) columns(ctx context.Context, q sqlx.QueryerContext) (columns []
 }
 
 // catalogue makes tables of columns that are grouped by table.
-func catalogue(columns []catalogueColumn) []mirror.Table {
-	var tables []mirror.Table
+func catalogue(columns []catalogueColumn) []store.Table {
+	var tables []store.Table
 	for len(columns) > 0 {
 		first := columns[0]
 		end := slices.IndexFunc(columns, func(c catalogueColumn) bool { return c.Table != first.Table })
 		if end < 0 {
 			end = len(columns)
 		}
-		t := mirror.Table{Schema: first.Schema, Name: first.Table}
+		t := store.Table{Schema: first.Schema, Name: first.Table}
 		if first.Policy != nil {
 			t.Omit = fmt.Sprintf("security policy %s may hide rows from this login", *first.Policy)
 		}
@@ -155,8 +155,8 @@ func catalogue(columns []catalogueColumn) []mirror.Table {
 	return tables
 }
 
-func (c catalogueColumn) column() mirror.Column {
-	col := mirror.Column{Name: c.Name, Type: c.columnType(), Nullable: c.Nullable, Generated: c.Computed}
+func (c catalogueColumn) column() store.Column {
+	col := store.Column{Name: c.Name, Type: c.columnType(), Nullable: c.Nullable, Generated: c.Computed}
 	var filled bool
 	col.Omit, filled = c.omit()
 	if filled || col.Type.Name == "rowversion" {
@@ -167,10 +167,10 @@ func (c catalogueColumn) column() mirror.Column {
 	return col
 }
 
-func (c catalogueColumn) columnType() mirror.Type {
-	t, err := mirror.ParseType(c.Type)
+func (c catalogueColumn) columnType() store.Type {
+	t, err := store.ParseType(c.Type)
 	if err != nil {
-		return mirror.Type{Name: c.Type}
+		return store.Type{Name: c.Type}
 	}
 	const noLimit = -1 // the max_length of varchar(max) and its like
 	switch t.Name {
@@ -186,7 +186,7 @@ func (c catalogueColumn) columnType() mirror.Type {
 		return t
 	}
 	if c.MaxLength == noLimit {
-		t.Length = mirror.MaxLength
+		t.Length = store.MaxLength
 	}
 	return t
 }

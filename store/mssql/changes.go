@@ -8,7 +8,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/sqlstore"
 )
 
@@ -17,20 +17,20 @@ const (
 	minVersionQuery = "SELECT CHANGE_TRACKING_MIN_VALID_VERSION(OBJECT_ID(@p1))"
 )
 
-// Version implements mirror.ChangeTracker.
-func (s *Source) Version(ctx context.Context) (mirror.LSN, error) {
+// Version implements store.ChangeTracker.
+func (s *Source) Version(ctx context.Context) (store.LSN, error) {
 	return s.version(ctx, "read change tracking version",
 		"change tracking is off: ALTER DATABASE ... SET CHANGE_TRACKING = ON", versionQuery)
 }
 
-// MinValidVersion implements mirror.ChangeTracker.
-func (s *Source) MinValidVersion(ctx context.Context, t mirror.Table) (mirror.LSN, error) {
+// MinValidVersion implements store.ChangeTracker.
+func (s *Source) MinValidVersion(ctx context.Context, t store.Table) (store.LSN, error) {
 	return s.version(ctx, "read minimum valid version of "+t.String(),
 		"change tracking is off for the table, or the login lacks VIEW CHANGE TRACKING", s.server.limitLocks()+minVersionQuery, s.server.tableName(t))
 }
 
 // version reads a version, whose absence means that there is no tracking.
-func (s *Source) version(ctx context.Context, doing, absent, query string, args ...any) (mirror.LSN, error) {
+func (s *Source) version(ctx context.Context, doing, absent, query string, args ...any) (store.LSN, error) {
 	var v *int64
 	err := s.sql.Query(ctx, doing, func(ctx context.Context, q sqlx.QueryerContext) error {
 		err := sqlx.GetContext(ctx, q, &v, query, args...)
@@ -42,7 +42,7 @@ func (s *Source) version(ctx context.Context, doing, absent, query string, args 
 	if err != nil {
 		return 0, err
 	}
-	return mirror.LSN(*v), nil
+	return store.LSN(*v), nil
 }
 
 // unsupported marks an error that says that there is no change tracking.
@@ -57,9 +57,9 @@ func unsupported(err error) error {
 	return err
 }
 
-// Changed implements mirror.ChangeTracker. It asks for as many keys at once as
+// Changed implements store.ChangeTracker. It asks for as many keys at once as
 // a statement can have.
-func (s *Source) Changed(ctx context.Context, t mirror.Table, since mirror.LSN, keys []mirror.Row) ([]bool, error) {
+func (s *Source) Changed(ctx context.Context, t store.Table, since store.LSN, keys []store.Row) ([]bool, error) {
 	doing := "read changes of " + t.String()
 	if len(t.Key) == 0 {
 		return nil, fmt.Errorf("%s: %w: changes are tracked by primary key, and it has none", doing, errors.ErrUnsupported)
@@ -94,8 +94,8 @@ func (s *Source) Changed(ctx context.Context, t mirror.Table, since mirror.LSN, 
 }
 
 // changesText returns the query for the numbers of those keys that changed.
-func (s *Source) changesText(t mirror.Table, since mirror.LSN, keys []mirror.Row) (string, []any, error) {
-	columns := make([]mirror.Column, len(t.Key))
+func (s *Source) changesText(t store.Table, since store.LSN, keys []store.Row) (string, []any, error) {
+	columns := make([]store.Column, len(t.Key))
 	codecs := make([]sqlstore.Codec, len(t.Key))
 	names := make([]string, len(t.Key))
 	conditions := make([]string, len(t.Key))
@@ -124,7 +124,7 @@ func (s *Source) changesText(t mirror.Table, since mirror.LSN, keys []mirror.Row
 		}
 		fmt.Fprintf(&b, "(%d", n)
 		for i, c := range columns {
-			v, err := mirror.Normalize(c.Type, key[i])
+			v, err := store.Normalize(c.Type, key[i])
 			if err != nil {
 				return "", nil, fmt.Errorf("column %s: %w", c.Name, err)
 			}

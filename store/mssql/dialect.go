@@ -11,7 +11,7 @@ import (
 	"github.com/jmoiron/sqlx"
 	mssqldb "github.com/microsoft/go-mssqldb"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/sqlstore"
 )
 
@@ -39,7 +39,7 @@ func dialect(srv *server) *sqlstore.Dialect {
 		Tables:       srv.tables,
 		Identity:     srv.identity,
 		ColumnType:   srv.columnType,
-		Codec:        func(t mirror.Type) sqlstore.Codec { return codec(t, srv.text()) },
+		Codec:        func(t store.Type) sqlstore.Codec { return codec(t, srv.text()) },
 		Quote:        quote,
 		Schema:       srv.schema,
 		Placeholder:  func(n int) string { return fmt.Sprintf("@p%d", n) },
@@ -77,7 +77,7 @@ func (s *server) limitLocks() string { return fmt.Sprintf("SET LOCK_TIMEOUT %d; 
 
 // aroundRead sets the isolation for one SELECT. SQL Server takes it back when
 // the call ends; servers that do not are told to.
-func (s *server) aroundRead(t mirror.Table) (before, behind string) {
+func (s *server) aroundRead(t store.Table) (before, behind string) {
 	const set = "SET TRANSACTION ISOLATION LEVEL "
 	level := "READ COMMITTED"
 	if s.isolation() == "snapshot" && !s.memoryOptimised(t) {
@@ -110,8 +110,8 @@ func (s *server) setup(ctx context.Context, tx sqlstore.Execer) error {
 	return nil
 }
 
-func (s *server) columnType(t mirror.Type) string {
-	if s.opts.Collation != "" && t.Kind() == mirror.KindString && t.Name != "xml" {
+func (s *server) columnType(t store.Type) string {
+	if s.opts.Collation != "" && t.Kind() == store.KindString && t.Name != "xml" {
 		return t.String() + " COLLATE " + s.opts.Collation
 	}
 	return t.String()
@@ -126,7 +126,7 @@ func aroundInsert(ctx context.Context, tx sqlstore.Execer, table string, columns
 		return "", "", err
 	}
 	for _, name := range identity {
-		if slices.ContainsFunc(columns, func(c string) bool { return mirror.FoldName(c) == mirror.FoldName(name) }) {
+		if slices.ContainsFunc(columns, func(c string) bool { return store.FoldName(c) == store.FoldName(name) }) {
 			set := "SET IDENTITY_INSERT " + table
 			return set + " ON; ", "; " + set + " OFF", nil
 		}
@@ -177,24 +177,24 @@ func (s *server) truncate(ctx context.Context, db sqlstore.Execer, table string)
 // codec is what a type needs to be read, ordered and written as package mirror
 // demands. Parameters get the type of their column, so that the server seeks in
 // an index instead of converting the whole of it.
-func codec(t mirror.Type, rules textRules) sqlstore.Codec {
+func codec(t store.Type, rules textRules) sqlstore.Codec {
 	switch t.Kind() {
-	case mirror.KindBool:
+	case store.KindBool:
 		return sqlstore.Codec{}
-	case mirror.KindInt:
+	case store.KindInt:
 		return sqlstore.Codec{Encode: encodeInt(t)}
-	case mirror.KindFloat:
+	case store.KindFloat:
 		return floatCodec(t)
-	case mirror.KindDecimal:
+	case store.KindDecimal:
 		return sqlstore.Codec{
 			Param:  convert(t.String()),
 			Encode: func(v driver.Value) any { return mssqldb.VarChar(v.([]byte)) },
 		}
-	case mirror.KindString:
+	case store.KindString:
 		return textCodec(t, rules)
-	case mirror.KindBytes:
+	case store.KindBytes:
 		return bytesCodec(t)
-	case mirror.KindTime, mirror.KindTimeOfDay:
+	case store.KindTime, store.KindTimeOfDay:
 		if t.Name == "datetime" {
 			return sqlstore.Codec{
 				Decode: decodeTime,
@@ -206,14 +206,14 @@ func codec(t mirror.Type, rules textRules) sqlstore.Codec {
 			c.Encode = encodeTimeOfDay
 		}
 		return c
-	case mirror.KindTimeOffset:
+	case store.KindTimeOffset:
 		return sqlstore.Codec{
 			Param: convert(t.String()),
 			Equal: func(column, param string) string {
 				return fmt.Sprintf("%[1]s = %[2]s AND DATEPART(tzoffset, %[1]s) = DATEPART(tzoffset, %[2]s)", column, param)
 			},
 		}
-	case mirror.KindGUID:
+	case store.KindGUID:
 		return sqlstore.Codec{
 			// As bytes they do not depend on the driver's "guid conversion".
 			Select: convert("binary(16)"),
@@ -229,7 +229,7 @@ func convert(to string) func(expr string) string {
 	return func(expr string) string { return "CONVERT(" + to + ", " + expr + ")" }
 }
 
-func encodeInt(t mirror.Type) func(driver.Value) any {
+func encodeInt(t store.Type) func(driver.Value) any {
 	switch t.Name {
 	case "tinyint":
 		return func(v driver.Value) any { return uint8(v.(int64)) }
@@ -247,7 +247,7 @@ func encodeInt(t mirror.Type) func(driver.Value) any {
 func encodeTimeOfDay(v driver.Value) any { return v.(time.Time).AddDate(2000, 0, 0) }
 
 // floatCodec tells 0 from -0 by the bits.
-func floatCodec(t mirror.Type) sqlstore.Codec {
+func floatCodec(t store.Type) sqlstore.Codec {
 	bits := convert("binary(8)")
 	c := sqlstore.Codec{}
 	if t.Name == "real" {
@@ -270,7 +270,7 @@ func size(length, limit int) string {
 }
 
 // bytesCodec adds the length to what is compared: SQL Server pads with zeros.
-func bytesCodec(t mirror.Type) sqlstore.Codec {
+func bytesCodec(t store.Type) sqlstore.Codec {
 	plain := func(expr string) string { return expr }
 	if t.Name == "image" {
 		plain = convert("varbinary(max)")

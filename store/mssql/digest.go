@@ -9,26 +9,26 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/sqlstore"
 )
 
-// DigestScheme implements mirror.Digester.
+// DigestScheme implements store.Digester.
 func (s *Source) DigestScheme() string { return s.sql.DigestScheme() }
 
-// DigestEvery implements mirror.Digester. It is one statement, which scans the
+// DigestEvery implements store.Digester. It is one statement, which scans the
 // rows once on the server. It returns errors.ErrUnsupported for text keys on
 // servers without UTF-8 collations (SQL Server 2017 and older), and for rows
 // that can be longer than 8,000 bytes on SQL Server 2014 and older.
-func (s *Source) DigestEvery(ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error) {
+func (s *Source) DigestEvery(ctx context.Context, q store.Query, n int64) ([]store.Digest, error) {
 	return s.sql.DigestEvery(ctx, q, n)
 }
 
-// DigestAt implements mirror.Digester, for what DigestEvery can. Each range is a
+// DigestAt implements store.Digester, for what DigestEvery can. Each range is a
 // seek. About a thousand
 // ranges are one statement, which sees the table at one moment under snapshot
 // isolation.
-func (s *Source) DigestAt(ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
+func (s *Source) DigestAt(ctx context.Context, q store.Query, cuts []store.Row) ([]store.Digest, error) {
 	return s.sql.DigestAt(ctx, q, cuts)
 }
 
@@ -83,7 +83,7 @@ func (s *server) digests() *sqlstore.Digests {
 		Scheme:  "sqlserver-sha256-1",
 		Prepare: s.prepareDigest,
 		Key:     s.digestKey,
-		Hash:    func(cols []mirror.Column, names []string) (string, error) { return hashExpr(cols, names, s.longHash()) },
+		Hash:    func(cols []store.Column, names []string) (string, error) { return hashExpr(cols, names, s.longHash()) },
 		Total: func(hash string) string {
 			rows := "CONVERT(varchar(20), COUNT_BIG(*))"
 			if hash == "" {
@@ -100,16 +100,16 @@ func (s *server) digests() *sqlstore.Digests {
 // firstExpr takes a detour where there is no MAX of a type: SQL Server has none
 // of bit, and Babelfish crashes over that of decimal. What Babelfish has as MAX
 // of text is of another type until it is converted back.
-func firstExpr(t mirror.Type, condition, column string) string {
+func firstExpr(t store.Type, condition, column string) string {
 	to := t.String()
 	switch t.Kind() {
-	case mirror.KindBool:
+	case store.KindBool:
 		column = "CONVERT(int, " + column + ")"
-	case mirror.KindDecimal:
+	case store.KindDecimal:
 		column = decimalText(t, column)
-	case mirror.KindGUID:
+	case store.KindGUID:
 		to = "binary(16)" // as it is read
-	case mirror.KindString:
+	case store.KindString:
 		if !isNational(t) { // the driver has no letter for some bytes
 			to = "nvarchar(" + size(t.Length, maxNational) + ")"
 		}
@@ -118,7 +118,7 @@ func firstExpr(t mirror.Type, condition, column string) string {
 }
 
 // decimalText returns all digits of a number as text.
-func decimalText(t mirror.Type, c string) string {
+func decimalText(t store.Type, c string) string {
 	if t.Name != "decimal" { // CONVERT rounds money to 2 digits
 		c = "CONVERT(decimal(19,4), " + c + ")"
 	}
@@ -128,11 +128,11 @@ func decimalText(t mirror.Type, c string) string {
 // digestKey refuses text keys on servers that sort by UTF-16 units. Rows may
 // meet no key that is misplaced there; a range's rows would be those of another
 // range, unnoticed.
-func (s *server) digestKey(t mirror.Type) error {
+func (s *server) digestKey(t store.Type) error {
 	switch {
 	case t.Name == "text", t.Name == "ntext", t.Name == "image", t.Name == "xml":
 		return fmt.Errorf("SQL Server has no MAX of %s: %w", t, errors.ErrUnsupported)
-	case t.Kind() == mirror.KindString && !s.codePoints():
+	case t.Kind() == store.KindString && !s.codePoints():
 		return fmt.Errorf("this server cannot order %s by code point: %w", t, errors.ErrUnsupported)
 	default:
 		return nil
@@ -148,7 +148,7 @@ const concatColumns = 16
 // together; NULL has nothing before the letter but points. The text is nvarchar, and values
 // are hashed as they are and not by CONVERT(varbinary, ...), which some servers
 // do by code page.
-func hashExpr(cols []mirror.Column, names []string, long bool) (string, error) {
+func hashExpr(cols []store.Column, names []string, long bool) (string, error) {
 	var groups []string
 	total := 0
 	for len(cols) > 0 {
@@ -196,33 +196,33 @@ func concat(parts []string, length int) string {
 // neither on the session's language nor on the database's compatibility level.
 // Points in time are numbers because Babelfish is slow in making text of them;
 // in style 121 a time has all its digits and its offset.
-func hashPart(t mirror.Type, c string) (values string, length int) {
+func hashPart(t store.Type, c string) (values string, length int) {
 	switch t.Kind() {
-	case mirror.KindBool:
+	case store.KindBool:
 		return "CONVERT(int, " + c + "), N'b'", 2
-	case mirror.KindInt:
+	case store.KindInt:
 		return c + ", N'i'", 21
-	case mirror.KindFloat:
+	case store.KindFloat:
 		return "CONVERT(bigint, CONVERT(binary(8), CONVERT(float, " + c + "))), N'f'", 21
-	case mirror.KindDecimal:
+	case store.KindDecimal:
 		return decimalText(t, c) + ", N'd'", 42
-	case mirror.KindString:
+	case store.KindString:
 		length = t.Length
 		if length == 0 {
-			length = mirror.MaxLength
+			length = store.MaxLength
 		}
 		c = national(t)(c)
 		return "DATALENGTH(" + c + "), N's', " + c + " COLLATE " + binaryCollation, length + 11
-	case mirror.KindBytes:
+	case store.KindBytes:
 		length = 21
 		if t.Name == "image" {
 			c = "CONVERT(varbinary(max), " + c + ")"
 		}
-		if t.Name == "image" || t.Length == mirror.MaxLength {
+		if t.Name == "image" || t.Length == store.MaxLength {
 			length = maxNational + 1 // its own hash has the server's limit, too
 		}
 		return hashBits(c) + ", N'x'", length
-	case mirror.KindTime:
+	case store.KindTime:
 		values = "DATEDIFF(day, '19000101', " + c + ")"
 		switch t.Name {
 		case "date":
@@ -232,11 +232,11 @@ func hashPart(t mirror.Type, c string) (values string, length int) {
 			values += fmt.Sprintf(", N'.', DATEDIFF(millisecond, CONVERT(date, %[1]s), %[1]s)", c)
 		}
 		return values + ", N't'", 25
-	case mirror.KindTimeOfDay:
+	case store.KindTimeOfDay:
 		return "CONVERT(varchar(16), " + c + ", 121), N'o'", 17
-	case mirror.KindTimeOffset:
+	case store.KindTimeOffset:
 		return "CONVERT(varchar(34), " + c + ", 121), N'z'", 35
-	case mirror.KindGUID:
+	case store.KindGUID:
 		return "CONVERT(varchar(36), " + c + "), N'g'", 37
 	default:
 		return "", 0

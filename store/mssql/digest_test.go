@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // TestHashText shows the values of each type that a hash is made of.
@@ -42,14 +42,14 @@ func TestHashText(t *testing.T) {
 		"uniqueidentifier":  "CONVERT(varchar(36), [c]), N'g'",
 	} {
 		t.Run(typ, func(t *testing.T) {
-			got, err := hashExpr([]mirror.Column{{Type: mirror.MustType(typ)}}, []string{"[c]"}, true)
+			got, err := hashExpr([]store.Column{{Type: store.MustType(typ)}}, []string{"[c]"}, true)
 			require.NoError(t, err)
 			require.Equal(t, start+want+end, got)
 		})
 	}
-	columns := func(n int, typ string) (cols []mirror.Column, names []string) {
+	columns := func(n int, typ string) (cols []store.Column, names []string) {
 		for i := range n {
-			cols = append(cols, mirror.Column{Name: "c", Type: mirror.MustType(typ)})
+			cols = append(cols, store.Column{Name: "c", Type: store.MustType(typ)})
 			names = append(names, fmt.Sprint("c", i))
 		}
 		return cols, names
@@ -74,13 +74,13 @@ func TestHashText(t *testing.T) {
 	t.Run("a server that hashes 8,000 bytes", func(t *testing.T) {
 		for typ, ok := range map[string]bool{"nvarchar(3989)": true, "nvarchar(3990)": false, "varchar(3989)": true, "text": false,
 			"nvarchar(max)": false, "varbinary(max)": false, "varbinary(8000)": true, "image": false, "xml": false} {
-			_, err := hashExpr([]mirror.Column{{Type: mirror.MustType(typ)}}, []string{"[c]"}, false)
+			_, err := hashExpr([]store.Column{{Type: store.MustType(typ)}}, []string{"[c]"}, false)
 			require.Equal(t, !ok, errors.Is(err, errors.ErrUnsupported), "%s: %v", typ, err)
 		}
 	})
 	t.Run("types without a digest", func(t *testing.T) {
 		for _, typ := range []string{"sql_variant", "geography", "geometry", "hierarchyid", "rowversion", "vector(3)", "json"} {
-			_, err := hashExpr([]mirror.Column{{Name: "v", Type: mirror.Type{Name: typ}}}, []string{"[c]"}, true)
+			_, err := hashExpr([]store.Column{{Name: "v", Type: store.Type{Name: typ}}}, []string{"[c]"}, true)
 			require.ErrorIs(t, err, errors.ErrUnsupported)
 			require.ErrorContains(t, err, "column v")
 		}
@@ -97,7 +97,7 @@ func TestFirstText(t *testing.T) {
 		"uniqueidentifier": "CONVERT(binary(16), MAX(CASE WHEN x THEN k END))",
 		"datetime":         "CONVERT(datetime, MAX(CASE WHEN x THEN k END))",
 	} {
-		require.Equal(t, want, firstExpr(mirror.MustType(typ), "x", "k"), typ)
+		require.Equal(t, want, firstExpr(store.MustType(typ), "x", "k"), typ)
 	}
 }
 
@@ -120,15 +120,15 @@ func TestDigestKey(t *testing.T) {
 			srv.facts.Store(&facts{UTF8: c.utf8})
 			srv.digest.Store(c.facts)
 			for _, typ := range []string{"nvarchar(20)", "char(3)"} {
-				require.Equal(t, c.text, srv.digestKey(mirror.MustType(typ)) == nil, typ)
+				require.Equal(t, c.text, srv.digestKey(store.MustType(typ)) == nil, typ)
 			}
 			for _, typ := range []string{"int", "uniqueidentifier", "decimal(9,2)", "datetime", "varbinary(20)", "bit"} {
-				require.NoError(t, srv.digestKey(mirror.MustType(typ)), typ)
+				require.NoError(t, srv.digestKey(store.MustType(typ)), typ)
 			}
 			for _, typ := range []string{"text", "ntext", "xml", "image"} {
-				require.ErrorIs(t, srv.digestKey(mirror.MustType(typ)), errors.ErrUnsupported, typ)
+				require.ErrorIs(t, srv.digestKey(store.MustType(typ)), errors.ErrUnsupported, typ)
 			}
-			_, err := srv.digests().Hash([]mirror.Column{{Type: mirror.MustType("nvarchar(max)")}}, []string{"[c]"})
+			_, err := srv.digests().Hash([]store.Column{{Type: store.MustType("nvarchar(max)")}}, []string{"[c]"})
 			require.Equal(t, c.big, err == nil)
 		})
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 const password = "s3cr#t/p@ss;w%zz"
@@ -79,7 +79,7 @@ func TestOpenReachesNobody(t *testing.T) {
 	addr := l.Addr().String()
 	require.NoError(t, l.Close())
 	_, err = Open(t.Context(), "sqlserver://svc:geheim@"+addr+"?database=d", nil)
-	require.ErrorIs(t, err, mirror.ErrConnection)
+	require.ErrorIs(t, err, store.ErrConnection)
 	require.ErrorContains(t, err, "check that the server is up and reachable")
 
 	ctx, cancel := context.WithCancel(t.Context())

@@ -7,7 +7,7 @@ import (
 
 	mssqldb "github.com/microsoft/go-mssqldb"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // FuzzEncode: what is bound is the value that was normalised, whatever Go type
@@ -23,9 +23,9 @@ func FuzzEncode(f *testing.F) {
 		"nvarchar(40)", "text", "xml", "varbinary(max)", "binary(16)", "date", "datetime", "datetime2(7)", "time(3)", "datetimeoffset(7)", "uniqueidentifier"}
 	f.Fuzz(func(t *testing.T, s string, b []byte, n int64, x float64) {
 		for _, name := range types {
-			typ := mirror.MustType(name)
+			typ := store.MustType(name)
 			for _, v := range []any{s, b, n, x, n == 0, time.Unix(n%1e10, n%1e9)} {
-				want, err := mirror.Normalize(typ, v)
+				want, err := store.Normalize(typ, v)
 				if err != nil || want == nil {
 					continue
 				}

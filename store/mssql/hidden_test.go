@@ -10,7 +10,7 @@ import (
 	mssqldb "github.com/microsoft/go-mssqldb"
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/sqlstore"
 )
 
@@ -32,16 +32,16 @@ func TestExactText(t *testing.T) {
 		{"xml", "", ""}, {"int", "", ""}, {"varbinary(9)", "", ""},
 	} {
 		t.Run(c.typ, func(t *testing.T) {
-			k := codec(mirror.MustType(c.typ), sqlServer)
+			k := codec(store.MustType(c.typ), sqlServer)
 			require.Nil(t, k.Select, "it costs nothing where there is no such text")
 			if c.exact == "" {
 				require.Nil(t, k.Exact)
 			} else {
 				require.Equal(t, c.exact, k.Exact.Select("[c]"))
-				require.Equal(t, isNational(mirror.MustType(c.typ)), k.Exact.Decode != nil)
+				require.Equal(t, isNational(store.MustType(c.typ)), k.Exact.Decode != nil)
 			}
 			// Babelfish sends varchar by a code page that it has converted to.
-			k = codec(mirror.MustType(c.typ), textRules{converted: true})
+			k = codec(store.MustType(c.typ), textRules{converted: true})
 			require.Nil(t, k.Exact)
 			if c.converted == "" {
 				require.Nil(t, k.Select)
@@ -63,8 +63,8 @@ func TestExactText(t *testing.T) {
 		srv.facts.Store(&c.facts)
 		require.Equal(t, c.want, srv.text())
 	}
-	require.Equal(t, "CONVERT(nvarchar(20), MAX(CASE WHEN x THEN g.k0 END))", firstExpr(mirror.MustType("varchar(20)"), "x", "g.k0"))
-	require.Equal(t, "CONVERT(nvarchar(20), MAX(CASE WHEN x THEN g.k0 END))", firstExpr(mirror.MustType("nvarchar(20)"), "x", "g.k0"))
+	require.Equal(t, "CONVERT(nvarchar(20), MAX(CASE WHEN x THEN g.k0 END))", firstExpr(store.MustType("varchar(20)"), "x", "g.k0"))
+	require.Equal(t, "CONVERT(nvarchar(20), MAX(CASE WHEN x THEN g.k0 END))", firstExpr(store.MustType("nvarchar(20)"), "x", "g.k0"))
 }
 
 func TestDecodeUnits(t *testing.T) {
@@ -105,20 +105,20 @@ func TestHiddenColumns(t *testing.T) {
 	policy := "only_mine"
 	for name, c := range map[string]struct {
 		in   catalogueColumn
-		want mirror.Column
+		want store.Column
 	}{
-		"row start":        {catalogueColumn{GeneratedAlways: 1}, mirror.Column{Omit: "period column of a temporal table, which the server fills", Generated: true}},
-		"row end":          {catalogueColumn{GeneratedAlways: 2}, mirror.Column{Omit: "period column of a temporal table, which the server fills", Generated: true}},
-		"transaction":      {catalogueColumn{GeneratedAlways: 7}, mirror.Column{Omit: "ledger column, which the server fills", Generated: true}},
-		"sequence":         {catalogueColumn{GeneratedAlways: 10}, mirror.Column{Omit: "ledger column, which the server fills", Generated: true}},
-		"a dropped column": {catalogueColumn{Dropped: true}, mirror.Column{Omit: "dropped column of a ledger table", Generated: true}},
-		"a node's id":      {catalogueColumn{Graph: true}, mirror.Column{Omit: "pseudo-column of a graph table", Generated: true}},
-		"encrypted":        {catalogueColumn{Encrypted: true}, mirror.Column{Omit: "encrypted by Always Encrypted"}},
-		"masked":           {catalogueColumn{Masked: true}, mirror.Column{Omit: "masked, and the login lacks UNMASK"}},
-		"plain":            {catalogueColumn{}, mirror.Column{}},
+		"row start":        {catalogueColumn{GeneratedAlways: 1}, store.Column{Omit: "period column of a temporal table, which the server fills", Generated: true}},
+		"row end":          {catalogueColumn{GeneratedAlways: 2}, store.Column{Omit: "period column of a temporal table, which the server fills", Generated: true}},
+		"transaction":      {catalogueColumn{GeneratedAlways: 7}, store.Column{Omit: "ledger column, which the server fills", Generated: true}},
+		"sequence":         {catalogueColumn{GeneratedAlways: 10}, store.Column{Omit: "ledger column, which the server fills", Generated: true}},
+		"a dropped column": {catalogueColumn{Dropped: true}, store.Column{Omit: "dropped column of a ledger table", Generated: true}},
+		"a node's id":      {catalogueColumn{Graph: true}, store.Column{Omit: "pseudo-column of a graph table", Generated: true}},
+		"encrypted":        {catalogueColumn{Encrypted: true}, store.Column{Omit: "encrypted by Always Encrypted"}},
+		"masked":           {catalogueColumn{Masked: true}, store.Column{Omit: "masked, and the login lacks UNMASK"}},
+		"plain":            {catalogueColumn{}, store.Column{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c.in.Type, c.want.Type = "int", mirror.MustType("int")
+			c.in.Type, c.want.Type = "int", store.MustType("int")
 			require.Equal(t, c.want, c.in.column())
 		})
 	}
@@ -172,14 +172,14 @@ func TestMemoryOptimised(t *testing.T) {
 	srv := src.server
 	srv.facts.Store(&facts{Snapshot: snapshotOn})
 	srv.inMemory.Store("[crm7].[fast]", true)
-	for _, tab := range []mirror.Table{{Name: "fast"}, {Schema: "crm7", Name: "fast"}} {
+	for _, tab := range []store.Table{{Name: "fast"}, {Schema: "crm7", Name: "fast"}} {
 		before, behind := srv.aroundRead(tab)
 		require.Equal(t, "SET LOCK_TIMEOUT 1500; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; ", before)
 		require.Equal(t, "; SET TRANSACTION ISOLATION LEVEL READ COMMITTED", behind)
 		require.Equal(t, " WITH (SNAPSHOT)", srv.hint(tab, false))
 		require.Equal(t, " WITH (SERIALIZABLE)", srv.hint(tab, true))
 	}
-	for _, tab := range []mirror.Table{{Name: "slow"}, {Schema: "dbo", Name: "fast"}} {
+	for _, tab := range []store.Table{{Name: "slow"}, {Schema: "dbo", Name: "fast"}} {
 		before, _ := srv.aroundRead(tab)
 		require.Contains(t, before, "ISOLATION LEVEL SNAPSHOT")
 		require.Empty(t, srv.hint(tab, false))
@@ -234,7 +234,7 @@ func TestIdentityOfDatabases(t *testing.T) {
 	base := identityRow{VersionText: "Microsoft SQL Server 2022 (RTM-CU14)", Server: text("DB1\\CRM"), Version: text("16.0.4135.4"), Edition: &edition,
 		Database: "Mirror_Cust1", DatabaseID: 7, Broker: text("5F0A1B2C-0000-0000-0000-000000000001"), Created: text("2026-01-01T00:00:00"), SchemaID: 1}
 	id := base.identity("dbo")
-	require.Equal(t, mirror.Identity{Engine: "sqlserver", Version: "16.0.4135.4", Server: "DB1\\CRM", Database: "Mirror_Cust1", Schema: "dbo", ID: id.ID}, id)
+	require.Equal(t, store.Identity{Engine: "sqlserver", Version: "16.0.4135.4", Server: "DB1\\CRM", Database: "Mirror_Cust1", Schema: "dbo", ID: id.ID}, id)
 	require.NotEmpty(t, id.ID)
 	same := base
 	same.Server = text("db1\\crm")

@@ -9,7 +9,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // identityQuery asks for what every login may see of its own database. The GUIDs
@@ -42,10 +42,10 @@ const (
 	azureInstance = 8
 )
 
-func (s *server) identity(ctx context.Context, q sqlx.QueryerContext) (mirror.Identity, error) {
+func (s *server) identity(ctx context.Context, q sqlx.QueryerContext) (store.Identity, error) {
 	var r identityRow
 	if err := sqlx.GetContext(ctx, q, &r, s.limitLocks()+identityQuery, s.schema()); err != nil {
-		return mirror.Identity{}, err
+		return store.Identity{}, err
 	}
 	return r.identity(s.schema()), nil
 }
@@ -53,14 +53,14 @@ func (s *server) identity(ctx context.Context, q sqlx.QueryerContext) (mirror.Id
 // identity tells databases of one server apart by their number, and a database
 // from one that is restored in its place by the date and the GUID. The server's
 // name tells it from copies elsewhere. Each schema has tables of its own.
-func (r identityRow) identity(schema string) mirror.Identity {
+func (r identityRow) identity(schema string) store.Identity {
 	text := func(p *string) string {
 		if p == nil {
 			return ""
 		}
 		return *p
 	}
-	id := mirror.Identity{Engine: "sqlserver", Version: text(r.Version), Server: text(r.Server), Database: r.Database, Schema: schema}
+	id := store.Identity{Engine: "sqlserver", Version: text(r.Version), Server: text(r.Server), Database: r.Database, Schema: schema}
 	switch {
 	case strings.Contains(r.VersionText, "Babelfish"):
 		id.Engine = "babelfish"

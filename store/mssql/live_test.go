@@ -18,9 +18,9 @@ import (
 	"github.com/microsoft/go-mssqldb/msdsn"
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/internal/mirrortest"
 	"github.com/so-mirror/mirror/internal/tdsreplay"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/mssql"
 	"github.com/so-mirror/mirror/store/storetest"
 )
@@ -264,7 +264,7 @@ func newStore(t testing.TB, db *sqlx.DB, opts *mssql.Options) *mssql.Store {
 	return st
 }
 
-func open(t testing.TB) mirror.Store {
+func open(t testing.TB) store.Store {
 	t.Helper()
 	return newStore(t, openDB(t), &mssql.Options{Collation: binaryCollation})
 }
@@ -337,7 +337,7 @@ func TestConformanceOfSource(t *testing.T) {
 		t.Skip("it is not recorded")
 	}
 	liveServer(t)
-	storetest.RunSource(t, func(t testing.TB) (mirror.Source, mirror.Store) {
+	storetest.RunSource(t, func(t testing.TB) (store.Source, store.Store) {
 		db := openDB(t)
 		src, err := mssql.NewSource(db, nil)
 		require.NoError(t, err)
@@ -387,7 +387,7 @@ func TestTrapsOfCollations(t *testing.T) {
 		t.Skip("it is not recorded")
 	}
 	liveServer(t)
-	folding := func(t testing.TB) mirror.Store {
+	folding := func(t testing.TB) store.Store {
 		t.Helper()
 		return newStore(t, openDB(t), &mssql.Options{Collation: "Latin1_General_CI_AS"})
 	}
@@ -402,10 +402,10 @@ func TestProperty(t *testing.T) {
 		t.Skip("it is not recorded")
 	}
 	babelfish := liveServer(t).babelfish
-	mirrortest.Property(t, open, 100, nil, func(typ mirror.Type, key bool, v driver.Value) bool {
+	mirrortest.Property(t, open, 100, nil, func(typ store.Type, key bool, v driver.Value) bool {
 		text, _ := v.(string)
 		switch {
-		case babelfish && typ.Kind() == mirror.KindGUID:
+		case babelfish && typ.Kind() == store.KindGUID:
 			return true // guidOrder: a table without a key is in the order of all columns
 		case babelfish && strings.Contains(text, "\x00"):
 			return true
@@ -413,10 +413,10 @@ func TestProperty(t *testing.T) {
 			return false
 		case typ.Name == "char": // what its code page lacks becomes a question mark
 			return strings.ContainsAny(text, "\ufffd\U00010000") || strings.HasSuffix(text, " ")
-		case typ.Kind() == mirror.KindString:
+		case typ.Kind() == store.KindString:
 			return typ.Name == "xml" || strings.HasSuffix(text, " ") // see blanks; xml cannot be a key
 		default:
-			return typ.Kind() == mirror.KindBytes // see zeros
+			return typ.Kind() == store.KindBytes // see zeros
 		}
 	})
 }

@@ -13,12 +13,12 @@
 // this transaction and not the service's. Updates of all processes take turns
 // by an application lock in the mirror's own database.
 //
-// Rows come in the order of [mirror.CompareKeys]. Keys of numbers, times and
+// Rows come in the order of [store.CompareKeys]. Keys of numbers, times and
 // uniqueidentifiers have that order in their indexes. Text is sorted by its
 // UTF-8 bytes where the server has UTF-8 collations (SQL Server 2019 and later,
 // Azure SQL). Older servers sort text by UTF-16 units, which puts characters
 // above U+FFFF before U+E000 and misplaces the characters U+0000 and U+0001;
-// a comparison that meets such a key ends with [mirror.ErrOrder].
+// a comparison that meets such a key ends with [store.ErrOrder].
 //
 // No text of varchar is confused with another in code pages of one byte a letter.
 // Of the four with two bytes (932, 936, 949 and 950), bytes that stand for no letter
@@ -48,7 +48,7 @@ import (
 	mssqldb "github.com/microsoft/go-mssqldb"
 	"github.com/microsoft/go-mssqldb/msdsn"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/sqlstore"
 )
 
@@ -82,7 +82,7 @@ type Options struct {
 	QueryTimeout time.Duration
 
 	// LockTimeout bounds each wait for a lock. What takes longer is
-	// mirror.ErrLockTimeout. Default: 30 seconds.
+	// store.ErrLockTimeout. Default: 30 seconds.
 	LockTimeout time.Duration
 
 	// Isolation is that of reads outside of transactions.
@@ -139,15 +139,15 @@ type Source struct {
 type Store struct{ Source }
 
 var (
-	_ mirror.Source        = (*Source)(nil)
-	_ mirror.Pool          = (*Source)(nil)
-	_ mirror.Isolator      = (*Source)(nil)
-	_ mirror.ChangeTracker = (*Source)(nil)
-	_ mirror.Digester      = (*Source)(nil)
-	_ mirror.Identifier    = (*Source)(nil)
-	_ mirror.Store         = (*Store)(nil)
-	_ mirror.Digester      = (*Store)(nil)
-	_ mirror.Identifier    = (*Store)(nil)
+	_ store.Source        = (*Source)(nil)
+	_ store.Pool          = (*Source)(nil)
+	_ store.Isolator      = (*Source)(nil)
+	_ store.ChangeTracker = (*Source)(nil)
+	_ store.Digester      = (*Source)(nil)
+	_ store.Identifier    = (*Source)(nil)
+	_ store.Store         = (*Store)(nil)
+	_ store.Digester      = (*Store)(nil)
+	_ store.Identifier    = (*Store)(nil)
 )
 
 // New returns a store over a pool of the driver "sqlserver" or of a go-mssqldb
@@ -257,31 +257,31 @@ func (s *Source) Close() error {
 	return s.db.Close()
 }
 
-// Tables implements mirror.Source. It lists the tables of one schema, without
+// Tables implements store.Source. It lists the tables of one schema, without
 // views. The login sees only those that it has a permission on.
-func (s *Source) Tables(ctx context.Context) ([]mirror.Table, error) { return s.sql.Tables(ctx) }
+func (s *Source) Tables(ctx context.Context) ([]store.Table, error) { return s.sql.Tables(ctx) }
 
-// Count implements mirror.Source.
-func (s *Source) Count(ctx context.Context, t mirror.Table) (int64, error) {
+// Count implements store.Source.
+func (s *Source) Count(ctx context.Context, t store.Table) (int64, error) {
 	return s.sql.Count(ctx, t)
 }
 
-// Rows implements mirror.Source. Text of which the driver delivers only U+FFFD is
+// Rows implements store.Source. Text of which the driver delivers only U+FFFD is
 // read again by its characters or bytes, from the first row on that has such a text:
 // a byte without a letter in its code page is the character that the server
 // converts it to, and half a surrogate pair the three bytes of its code point,
 // which is not UTF-8. Half a pair in a key is errors.ErrUnsupported.
-func (s *Source) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, error] {
+func (s *Source) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, error] {
 	return s.sql.Rows(ctx, q)
 }
 
-// Identity implements mirror.Identifier.
-func (s *Source) Identity(ctx context.Context) (mirror.Identity, error) { return s.sql.Identity(ctx) }
+// Identity implements store.Identifier.
+func (s *Source) Identity(ctx context.Context) (store.Identity, error) { return s.sql.Identity(ctx) }
 
-// PoolLimit implements mirror.Pool.
+// PoolLimit implements store.Pool.
 func (s *Source) PoolLimit() (pool any, connections int) { return s.sql.PoolLimit() }
 
-// Isolation implements mirror.Isolator: "snapshot", "read committed", or
+// Isolation implements store.Isolator: "snapshot", "read committed", or
 // "read committed snapshot" where the database has READ_COMMITTED_SNAPSHOT on.
 // It is asked once and then remembered.
 func (s *Source) Isolation(ctx context.Context) (isolation string, err error) {
@@ -292,8 +292,8 @@ func (s *Source) Isolation(ctx context.Context) (isolation string, err error) {
 	return isolation, err
 }
 
-// Update implements mirror.Store. A deadlock is tried again, up to three times
+// Update implements store.Store. A deadlock is tried again, up to three times
 // in all.
-func (s *Store) Update(ctx context.Context, fn func(tx mirror.Tx) error) error {
+func (s *Store) Update(ctx context.Context, fn func(tx store.Tx) error) error {
 	return s.sql.Update(ctx, fn)
 }

@@ -8,7 +8,8 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/internal/superoffice"
+	"github.com/so-mirror/mirror/store"
 )
 
 // target is what a permission is needed on.
@@ -194,7 +195,7 @@ func lacks(list []securable, schema string) []Lack {
 				}
 			default:
 				wanted := slices.DeleteFunc(slices.Clone(tables), func(s securable) bool {
-					return n.on == metadataTable && !strings.HasSuffix(mirror.FoldName(*s.Table), mirror.MetadataTableName(""))
+					return n.on == metadataTable && !strings.HasSuffix(store.FoldName(*s.Table), superoffice.MetadataSuffix)
 				})
 				without := slices.DeleteFunc(slices.Clone(wanted), has)
 				switch {

@@ -9,7 +9,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/sqlstore"
 )
 
@@ -29,7 +29,7 @@ const maxIdentifier = 128
 
 // rename renames a table and its constraints, whose names are unique in their
 // schema: a table that is created anew may have constraints of these names.
-func rename(ctx context.Context, tx sqlstore.Execer, t mirror.Table, table, name string) error {
+func rename(ctx context.Context, tx sqlstore.Execer, t store.Table, table, name string) error {
 	var constraints []string
 	if err := sqlx.SelectContext(ctx, tx, &constraints, constraintsQuery, table); err != nil {
 		return err

@@ -21,11 +21,14 @@ import (
 	"time"
 	"unicode/utf16"
 
+	"github.com/so-mirror/mirror/fleet"
+
 	"github.com/jmoiron/sqlx"
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/internal/tdsreplay"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 	"github.com/so-mirror/mirror/store/mssql"
 )
@@ -171,17 +174,17 @@ func TestThePasswordIsInNoErrorOfOpen(t *testing.T) {
 	}
 	for form, dsn := range secretDSNs(nobody) {
 		t.Run("nobody there, "+form, func(t *testing.T) {
-			check(t, dsn, mirror.ErrConnection)
+			check(t, dsn, store.ErrConnection)
 			_, err := mssql.OpenSource(t.Context(), dsn, &mssql.Options{QueryTimeout: time.Second})
 			requireSecretError(t, err)
 		})
 	}
 	for form := range secretDSNs("") {
 		t.Run("refused, "+form, func(t *testing.T) {
-			check(t, strings.Replace(secretDSNs(tdsreplay.Replay(t, refused))[form], "database=d", "database=master", 1), mirror.ErrLogin)
+			check(t, strings.Replace(secretDSNs(tdsreplay.Replay(t, refused))[form], "database=d", "database=master", 1), store.ErrLogin)
 		})
 		t.Run("cut, "+form, func(t *testing.T) {
-			check(t, strings.Replace(secretDSNs(cutting(t))[form], "database=d", "database=mirror_replay_1", 1), mirror.ErrConnection)
+			check(t, strings.Replace(secretDSNs(cutting(t))[form], "database=d", "database=mirror_replay_1", 1), store.ErrConnection)
 		})
 	}
 	for name, dsn := range map[string]string{
@@ -212,7 +215,7 @@ func TestThePasswordIsInNothingThatLeaves(t *testing.T) {
 	db, err := sqlx.Open("sqlserver", dsn)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
-	store := newStore(t, db, nil)
+	st := newStore(t, db, nil)
 	path := filepath.Join(t.TempDir(), "journal")
 	journal, err := mirror.OpenJournal(path)
 	require.NoError(t, err)
@@ -220,13 +223,13 @@ func TestThePasswordIsInNothingThatLeaves(t *testing.T) {
 	logger := slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true}))
 	const customer = "Cust10195"
 	opts := &mirror.Options{Logger: logger, Journal: journal, Sleep: func(context.Context, time.Duration) error { return context.Canceled }}
-	m, err := mirror.New(customer, store, opts)
+	m, err := mirror.New(customer, st, opts)
 	require.NoError(t, err)
 
 	// What a mirror that can be reached makes.
 	tables := []memory.Table{
-		{Name: "contact", Columns: []string{"contact_id int"}, Key: []string{"contact_id"}, Rows: []mirror.Row{{1}}},
-		memory.Metadata(customer, map[string]mirror.LSN{"contact": 812}),
+		{Name: "contact", Columns: []string{"contact_id int"}, Key: []string{"contact_id"}, Rows: []store.Row{{1}}},
+		memory.Metadata(customer, map[string]store.LSN{"contact": 812}),
 	}
 	reachable := memory.New(tables...)
 	near, err := mirror.New(customer, reachable, opts)
@@ -248,20 +251,20 @@ func TestThePasswordIsInNothingThatLeaves(t *testing.T) {
 			requireSecret(t, fmt.Sprintf(verb, v), fmt.Sprintf("%T as %s", v, verb))
 		}
 	}
-	none := &mirror.FleetSummary{}
+	none := &fleet.Summary{}
 
 	_, err = m.Status(ctx)
-	require.ErrorIs(t, err, mirror.ErrConnection, "the server hangs up")
+	require.ErrorIs(t, err, store.ErrConnection, "the server hangs up")
 	shown(none, err)
 	_, err = m.Compare(ctx, reachable, nil)
 	shown(none, err)
 	// The source is what cannot be reached, once its tables are known.
-	report, err := near.Compare(ctx, halfThere{store, reachable}, &mirror.CompareOptions{SourceIsCopy: true})
+	report, err := near.Compare(ctx, halfThere{st, reachable}, &mirror.CompareOptions{SourceIsCopy: true})
 	require.NoError(t, err)
 	require.Equal(t, mirror.VerdictFailed, report.Table("contact").Verdict)
 	shown(report, report.Err())
 	shown(report, report.Table("contact").Err)
-	_, err = m.Recheck(ctx, store, report, nil)
+	_, err = m.Recheck(ctx, st, report, nil)
 	shown(report, err)
 	receipt, err := near.ResetTables(ctx, []string{"contact"}, nil)
 	require.NoError(t, err)
@@ -270,7 +273,7 @@ func TestThePasswordIsInNothingThatLeaves(t *testing.T) {
 	_, err = m.HardReset(ctx, &mirror.HardResetOptions{Confirm: customer})
 	shown(receipt, err)
 	shown(receipt, m.Undo(ctx, receipt))
-	lsn := mirror.LSN(812)
+	lsn := store.LSN(812)
 	plan := &mirror.Plan{Version: 1, ContextID: customer, Tables: []mirror.PlanTable{{Table: "contact", Step: mirror.StepReset, Metadata: "x", LSN: &lsn}}}
 	_, err = m.Apply(ctx, plan, nil)
 	shown(plan, err)
@@ -283,24 +286,24 @@ func TestThePasswordIsInNothingThatLeaves(t *testing.T) {
 	require.NotEmpty(t, entries, "there is something to look at")
 	_, err = m.Reconcile(ctx, entries[:1])
 	shown(none, err)
-	fleet := &mirror.Fleet{Members: []mirror.Member{
-		{ContextID: customer, Open: func(context.Context) (*mirror.Connection, error) {
-			return &mirror.Connection{Mirror: m, Close: db.Close}, nil
+	all := &fleet.Fleet{Members: []fleet.Member{
+		{ContextID: customer, Open: func(context.Context) (*fleet.Connection, error) {
+			return &fleet.Connection{Mirror: m, Close: db.Close}, nil
 		}},
-		{ContextID: "Cust2", Open: func(ctx context.Context) (*mirror.Connection, error) {
+		{ContextID: "Cust2", Open: func(ctx context.Context) (*fleet.Connection, error) {
 			_, err := mssql.Open(ctx, dsn, nil)
 			return nil, err
 		}},
 	}}
-	summary := &mirror.FleetSummary{}
-	for r := range fleet.Status(ctx) {
+	summary := &fleet.Summary{}
+	for r := range all.Status(ctx) {
 		summary.Add(r)
 		shown(summary, r.Err)
 	}
-	_, err = store.Preflight(ctx)
+	_, err = st.Preflight(ctx)
 	requireSecretError(t, err)
 
-	for what, v := range map[string]any{"the store": store, "the mirror": m, "the pool": db, "the source": &store.Source} {
+	for what, v := range map[string]any{"the store": st, "the mirror": m, "the pool": db, "the source": &st.Source} {
 		for _, verb := range []string{"%v", "%+v", "%#v"} {
 			requireSecret(t, fmt.Sprintf(verb, v), what+" as "+verb)
 		}
@@ -319,11 +322,11 @@ func TestThePasswordIsInNothingThatLeaves(t *testing.T) {
 
 // halfThere has the tables of one store and the rows of another.
 type halfThere struct {
-	mirror.Source
-	tables mirror.Source
+	store.Source
+	tables store.Source
 }
 
-func (h halfThere) Tables(ctx context.Context) ([]mirror.Table, error) { return h.tables.Tables(ctx) }
+func (h halfThere) Tables(ctx context.Context) ([]store.Table, error) { return h.tables.Tables(ctx) }
 
 // A transcript of a conversation holds no password, in its requests or in its
 // answers.

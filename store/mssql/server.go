@@ -8,7 +8,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // server is what has to be known of a server and a database before SQL can be
@@ -131,14 +131,14 @@ func (s *server) isolation() string {
 
 // memoryOptimised reports whether the catalogue, when it was last read, had the
 // table in memory.
-func (s *server) memoryOptimised(t mirror.Table) bool {
+func (s *server) memoryOptimised(t store.Table) bool {
 	_, ok := s.inMemory.Load(s.tableName(t))
 	return ok
 }
 
 // hint is that of a table that is read. One in memory can be read neither in a
 // session under SNAPSHOT nor with UPDLOCK.
-func (s *server) hint(t mirror.Table, inTx bool) string {
+func (s *server) hint(t store.Table, inTx bool) string {
 	switch {
 	case s.memoryOptimised(t) && inTx:
 		return " WITH (SERIALIZABLE)"
@@ -152,7 +152,7 @@ func (s *server) hint(t mirror.Table, inTx bool) string {
 }
 
 // tableName returns the quoted name with its schema.
-func (s *server) tableName(t mirror.Table) string {
+func (s *server) tableName(t store.Table) string {
 	if t.Schema == "" {
 		t.Schema = s.schema()
 	}

@@ -11,7 +11,7 @@ import (
 	mssqldb "github.com/microsoft/go-mssqldb"
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/sqlstore"
 )
 
@@ -67,7 +67,7 @@ func TestCodecText(t *testing.T) {
 	}
 	for typ, want := range cases {
 		t.Run(typ, func(t *testing.T) {
-			k := codec(mirror.MustType(typ), sqlServer)
+			k := codec(store.MustType(typ), sqlServer)
 			got := text{read: c, param: p, order: []string{c}}
 			if k.Select != nil {
 				got.read = k.Select(c)
@@ -87,12 +87,12 @@ func TestCodecText(t *testing.T) {
 		})
 	}
 	t.Run("a server without UTF-8 collations", func(t *testing.T) {
-		require.Equal(t, []string{"([c] + NCHAR(1)) COLLATE Latin1_General_BIN2"}, codec(mirror.MustType("nvarchar(20)"), textRules{}).Order(c))
-		require.Equal(t, []string{"(CONVERT(nvarchar(20), [c]) + NCHAR(1)) COLLATE Latin1_General_BIN2"}, codec(mirror.MustType("varchar(20)"), textRules{}).Order(c))
+		require.Equal(t, []string{"([c] + NCHAR(1)) COLLATE Latin1_General_BIN2"}, codec(store.MustType("nvarchar(20)"), textRules{}).Order(c))
+		require.Equal(t, []string{"(CONVERT(nvarchar(20), [c]) + NCHAR(1)) COLLATE Latin1_General_BIN2"}, codec(store.MustType("varchar(20)"), textRules{}).Order(c))
 	})
 	t.Run("types without an order", func(t *testing.T) {
 		for _, typ := range []string{"sql_variant", "geography", "geometry", "hierarchyid", "rowversion", "vector(3)", "json"} {
-			require.True(t, codec(mirror.Type{Name: typ}, sqlServer).Unordered, typ)
+			require.True(t, codec(store.Type{Name: typ}, sqlServer).Unordered, typ)
 		}
 	})
 }
@@ -125,8 +125,8 @@ func TestParameterTypes(t *testing.T) {
 		{"uniqueidentifier", make([]byte, 16), make([]byte, 16)},
 	} {
 		t.Run(c.typ, func(t *testing.T) {
-			typ := mirror.MustType(c.typ)
-			v, err := mirror.Normalize(typ, c.in)
+			typ := store.MustType(c.typ)
+			v, err := store.Normalize(typ, c.in)
 			require.NoError(t, err)
 			var got any = v
 			if encode := codec(typ, sqlServer).Encode; encode != nil {
@@ -148,11 +148,11 @@ func TestDecodeTime(t *testing.T) {
 
 func TestServerText(t *testing.T) {
 	srv := &server{opts: Options{LockTimeout: 1500 * time.Millisecond}}
-	before, behind := srv.aroundRead(mirror.Table{Name: "t"})
+	before, behind := srv.aroundRead(store.Table{Name: "t"})
 	require.Equal(t, "SET LOCK_TIMEOUT 1500; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; ", before)
 	require.Equal(t, "; SET TRANSACTION ISOLATION LEVEL READ COMMITTED", behind)
 	srv.facts.Store(&facts{Snapshot: snapshotOn})
-	before, _ = srv.aroundRead(mirror.Table{Name: "t"})
+	before, _ = srv.aroundRead(store.Table{Name: "t"})
 	require.Equal(t, "SET LOCK_TIMEOUT 1500; SET TRANSACTION ISOLATION LEVEL SNAPSHOT; ", before)
 	require.Equal(t, `SET XACT_ABORT ON; SET LOCK_TIMEOUT 1500; SET DEADLOCK_PRIORITY LOW; SET TRANSACTION ISOLATION LEVEL READ COMMITTED;
 DECLARE @resource nvarchar(255) = N'github.com/so-mirror/mirror ' + DB_NAME(), @result int;
@@ -161,7 +161,7 @@ SELECT @result`, srv.setupText())
 	srv.opts.LockTimeout = time.Microsecond
 	require.EqualValues(t, 1, srv.lockTimeout(), "0 would mean not to wait at all")
 
-	for _, text := range []string{before, behind, srv.setupText(), tablesText(allFacts), factsQuery, identityQuery, srv.hint(mirror.Table{Name: "t"}, true), permissionsQuery()} {
+	for _, text := range []string{before, behind, srv.setupText(), tablesText(allFacts), factsQuery, identityQuery, srv.hint(store.Table{Name: "t"}, true), permissionsQuery()} {
 		require.NotContains(t, strings.ToUpper(text), "NOLOCK")
 		require.NotContains(t, strings.ToUpper(text), "UNCOMMITTED")
 	}
@@ -227,34 +227,34 @@ func TestCatalogue(t *testing.T) {
 	text := func(s string) *string { return &s }
 	for _, c := range []struct {
 		in   catalogueColumn
-		want mirror.Column
+		want store.Column
 	}{
-		{catalogueColumn{Type: "int", MaxLength: 4, Precision: 10}, mirror.Column{Type: mirror.MustType("int")}},
-		{catalogueColumn{Type: "nvarchar", MaxLength: 438, Nullable: true}, mirror.Column{Type: mirror.MustType("nvarchar(219)"), Nullable: true}},
-		{catalogueColumn{Type: "nvarchar", MaxLength: -1}, mirror.Column{Type: mirror.MustType("nvarchar(max)")}},
-		{catalogueColumn{Type: "sysname", MaxLength: 256}, mirror.Column{Type: mirror.MustType("nvarchar(128)")}},
-		{catalogueColumn{Type: "varchar", MaxLength: 8000}, mirror.Column{Type: mirror.MustType("varchar(8000)")}},
-		{catalogueColumn{Type: "varchar", MaxLength: -1}, mirror.Column{Type: mirror.MustType("varchar(max)")}},
-		{catalogueColumn{Type: "nchar", MaxLength: 20}, mirror.Column{Type: mirror.MustType("nchar(10)")}},
-		{catalogueColumn{Type: "binary", MaxLength: 16}, mirror.Column{Type: mirror.MustType("binary(16)")}},
-		{catalogueColumn{Type: "varbinary", MaxLength: -1}, mirror.Column{Type: mirror.MustType("varbinary(max)")}},
-		{catalogueColumn{Type: "xml", MaxLength: -1}, mirror.Column{Type: mirror.MustType("xml")}},
-		{catalogueColumn{Type: "ntext", MaxLength: 16}, mirror.Column{Type: mirror.MustType("ntext")}},
-		{catalogueColumn{Type: "numeric", MaxLength: 17, Precision: 38, Scale: 10}, mirror.Column{Type: mirror.MustType("decimal(38,10)")}},
-		{catalogueColumn{Type: "money", MaxLength: 8, Precision: 19, Scale: 4}, mirror.Column{Type: mirror.MustType("money")}},
-		{catalogueColumn{Type: "float", MaxLength: 8, Precision: 53}, mirror.Column{Type: mirror.MustType("float")}},
-		{catalogueColumn{Type: "real", MaxLength: 4, Precision: 24}, mirror.Column{Type: mirror.MustType("real")}},
-		{catalogueColumn{Type: "datetime2", MaxLength: 8, Precision: 27, Scale: 7}, mirror.Column{Type: mirror.MustType("datetime2(7)")}},
-		{catalogueColumn{Type: "time", MaxLength: 3, Precision: 8}, mirror.Column{Type: mirror.MustType("time(0)")}},
-		{catalogueColumn{Type: "datetimeoffset", MaxLength: 9, Precision: 30, Scale: 3}, mirror.Column{Type: mirror.MustType("datetimeoffset(3)")}},
-		{catalogueColumn{Type: "timestamp", MaxLength: 8, Default: text("CAST(x)")}, mirror.Column{Type: mirror.MustType("rowversion"), Generated: true}},
-		{catalogueColumn{Type: "int", MaxLength: 4, Computed: true}, mirror.Column{Type: mirror.MustType("int"), Generated: true}},
-		{catalogueColumn{Type: "int", MaxLength: 4, Default: text("((0))")}, mirror.Column{Type: mirror.MustType("int"), Default: "((0))"}},
-		{catalogueColumn{Type: "sql_variant", MaxLength: 8016}, mirror.Column{Type: mirror.MustType("sql_variant")}},
-		{catalogueColumn{Type: "hierarchyid", MaxLength: 892}, mirror.Column{Type: mirror.MustType("hierarchyid")}},
-		{catalogueColumn{Type: "geography", MaxLength: -1}, mirror.Column{Type: mirror.Type{Name: "geography", Length: 0}}},
-		{catalogueColumn{Type: "json", MaxLength: -1}, mirror.Column{Type: mirror.Type{Name: "json"}}},
-		{catalogueColumn{Type: "Point", MaxLength: 20}, mirror.Column{Type: mirror.Type{Name: "Point"}}},
+		{catalogueColumn{Type: "int", MaxLength: 4, Precision: 10}, store.Column{Type: store.MustType("int")}},
+		{catalogueColumn{Type: "nvarchar", MaxLength: 438, Nullable: true}, store.Column{Type: store.MustType("nvarchar(219)"), Nullable: true}},
+		{catalogueColumn{Type: "nvarchar", MaxLength: -1}, store.Column{Type: store.MustType("nvarchar(max)")}},
+		{catalogueColumn{Type: "sysname", MaxLength: 256}, store.Column{Type: store.MustType("nvarchar(128)")}},
+		{catalogueColumn{Type: "varchar", MaxLength: 8000}, store.Column{Type: store.MustType("varchar(8000)")}},
+		{catalogueColumn{Type: "varchar", MaxLength: -1}, store.Column{Type: store.MustType("varchar(max)")}},
+		{catalogueColumn{Type: "nchar", MaxLength: 20}, store.Column{Type: store.MustType("nchar(10)")}},
+		{catalogueColumn{Type: "binary", MaxLength: 16}, store.Column{Type: store.MustType("binary(16)")}},
+		{catalogueColumn{Type: "varbinary", MaxLength: -1}, store.Column{Type: store.MustType("varbinary(max)")}},
+		{catalogueColumn{Type: "xml", MaxLength: -1}, store.Column{Type: store.MustType("xml")}},
+		{catalogueColumn{Type: "ntext", MaxLength: 16}, store.Column{Type: store.MustType("ntext")}},
+		{catalogueColumn{Type: "numeric", MaxLength: 17, Precision: 38, Scale: 10}, store.Column{Type: store.MustType("decimal(38,10)")}},
+		{catalogueColumn{Type: "money", MaxLength: 8, Precision: 19, Scale: 4}, store.Column{Type: store.MustType("money")}},
+		{catalogueColumn{Type: "float", MaxLength: 8, Precision: 53}, store.Column{Type: store.MustType("float")}},
+		{catalogueColumn{Type: "real", MaxLength: 4, Precision: 24}, store.Column{Type: store.MustType("real")}},
+		{catalogueColumn{Type: "datetime2", MaxLength: 8, Precision: 27, Scale: 7}, store.Column{Type: store.MustType("datetime2(7)")}},
+		{catalogueColumn{Type: "time", MaxLength: 3, Precision: 8}, store.Column{Type: store.MustType("time(0)")}},
+		{catalogueColumn{Type: "datetimeoffset", MaxLength: 9, Precision: 30, Scale: 3}, store.Column{Type: store.MustType("datetimeoffset(3)")}},
+		{catalogueColumn{Type: "timestamp", MaxLength: 8, Default: text("CAST(x)")}, store.Column{Type: store.MustType("rowversion"), Generated: true}},
+		{catalogueColumn{Type: "int", MaxLength: 4, Computed: true}, store.Column{Type: store.MustType("int"), Generated: true}},
+		{catalogueColumn{Type: "int", MaxLength: 4, Default: text("((0))")}, store.Column{Type: store.MustType("int"), Default: "((0))"}},
+		{catalogueColumn{Type: "sql_variant", MaxLength: 8016}, store.Column{Type: store.MustType("sql_variant")}},
+		{catalogueColumn{Type: "hierarchyid", MaxLength: 892}, store.Column{Type: store.MustType("hierarchyid")}},
+		{catalogueColumn{Type: "geography", MaxLength: -1}, store.Column{Type: store.Type{Name: "geography", Length: 0}}},
+		{catalogueColumn{Type: "json", MaxLength: -1}, store.Column{Type: store.Type{Name: "json"}}},
+		{catalogueColumn{Type: "Point", MaxLength: 20}, store.Column{Type: store.Type{Name: "Point"}}},
 	} {
 		t.Run(c.in.Type, func(t *testing.T) { require.Equal(t, c.want, c.in.column()) })
 	}
@@ -275,32 +275,32 @@ func TestCatalogue(t *testing.T) {
 
 func TestColumnType(t *testing.T) {
 	srv := &server{}
-	require.Equal(t, "nvarchar(max)", srv.columnType(mirror.MustType("nvarchar(max)")))
+	require.Equal(t, "nvarchar(max)", srv.columnType(store.MustType("nvarchar(max)")))
 	srv.opts.Collation = "Danish_Norwegian_CI_AS"
-	require.Equal(t, "varchar(9) COLLATE Danish_Norwegian_CI_AS", srv.columnType(mirror.MustType("varchar(9)")))
-	require.Equal(t, "xml", srv.columnType(mirror.MustType("xml")))
-	require.Equal(t, "int", srv.columnType(mirror.MustType("int")))
+	require.Equal(t, "varchar(9) COLLATE Danish_Norwegian_CI_AS", srv.columnType(store.MustType("varchar(9)")))
+	require.Equal(t, "xml", srv.columnType(store.MustType("xml")))
+	require.Equal(t, "int", srv.columnType(store.MustType("int")))
 }
 
 // TestChangesText: no server but SQL Server has change tracking.
 func TestChangesText(t *testing.T) {
 	src, err := NewSource(sqlx.NewDb(nil, "sqlserver"), &Options{Schema: "crm7"})
 	require.NoError(t, err)
-	tab := mirror.Table{Schema: "crm7", Name: "link", Key: []string{"b", "id"}, Columns: []mirror.Column{
-		{Name: "id", Type: mirror.MustType("int")}, {Name: "b", Type: mirror.MustType("decimal(9,2)")}}}
-	text, args, err := src.changesText(tab, 41, []mirror.Row{{"1.50", 7}, {"2", 8}})
+	tab := store.Table{Schema: "crm7", Name: "link", Key: []string{"b", "id"}, Columns: []store.Column{
+		{Name: "id", Type: store.MustType("int")}, {Name: "b", Type: store.MustType("decimal(9,2)")}}}
+	text, args, err := src.changesText(tab, 41, []store.Row{{"1.50", 7}, {"2", 8}})
 	require.NoError(t, err)
 	require.Equal(t, "SELECT k.n FROM (VALUES (0, CONVERT(decimal(9,2), @p2), @p3), (1, CONVERT(decimal(9,2), @p4), @p5)) AS k (n, k0, k1) "+
 		"WHERE EXISTS (SELECT 1 FROM CHANGETABLE(CHANGES [crm7].[link], @p1) AS c WHERE c.[b] = k.k0 AND c.[id] = k.k1)", text)
 	require.Equal(t, []any{int64(41), mssqldb.VarChar("1.50"), int32(7), mssqldb.VarChar("2"), int32(8)}, args)
 
-	_, _, err = src.changesText(tab, 41, []mirror.Row{{"1.50"}})
+	_, _, err = src.changesText(tab, 41, []store.Row{{"1.50"}})
 	require.ErrorContains(t, err, "key has 1 values for 2 columns")
-	_, _, err = src.changesText(tab, 41, []mirror.Row{{"1.50", "x"}})
+	_, _, err = src.changesText(tab, 41, []store.Row{{"1.50", "x"}})
 	require.ErrorContains(t, err, "column id")
-	_, err = src.Changed(context.Background(), mirror.Table{Name: "heap"}, 1, nil)
+	_, err = src.Changed(context.Background(), store.Table{Name: "heap"}, 1, nil)
 	require.ErrorContains(t, err, "it has none")
-	require.Equal(t, "[crm7].[a]]b]", src.server.tableName(mirror.Table{Name: "a]b"}))
+	require.Equal(t, "[crm7].[a]]b]", src.server.tableName(store.Table{Name: "a]b"}))
 }
 
 func TestLimits(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 
 	mssqldb "github.com/microsoft/go-mssqldb"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/sqlstore"
 )
 
@@ -25,7 +25,7 @@ type textRules struct {
 // column. SQL Server pads with blanks before it compares, so equality asks for
 // the length, too, and order for a length or for a character behind the last
 // one that comes before all others.
-func textCodec(t mirror.Type, rules textRules) sqlstore.Codec {
+func textCodec(t store.Type, rules textRules) sqlstore.Codec {
 	national := national(t)
 	exact := func(expr string) string { return national(expr) + " COLLATE " + binaryCollation }
 	equal := func(column, param string) string {
@@ -67,12 +67,12 @@ func textCodec(t mirror.Type, rules textRules) sqlstore.Codec {
 	return c
 }
 
-func isNational(t mirror.Type) bool {
+func isNational(t store.Type) bool {
 	return t.Name == "nchar" || t.Name == "nvarchar" || t.Name == "ntext"
 }
 
 // unitBytes returns what makes the bytes of nvarchar's units of 16 bits.
-func unitBytes(t mirror.Type) func(expr string) string {
+func unitBytes(t store.Type) func(expr string) string {
 	if t.Name == "ntext" { // which cannot be converted to bytes
 		return func(expr string) string { return "CONVERT(varbinary(max), CONVERT(nvarchar(max), " + expr + "))" }
 	}
@@ -107,7 +107,7 @@ func decodeUnits(v driver.Value) (driver.Value, error) {
 }
 
 // national returns what makes nvarchar of text.
-func national(t mirror.Type) func(expr string) string {
+func national(t store.Type) func(expr string) string {
 	if t.Name == "nchar" || t.Name == "nvarchar" {
 		return func(expr string) string { return expr }
 	}

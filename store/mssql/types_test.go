@@ -13,13 +13,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/mssql"
 )
 
 // sqlType is one type with values as T-SQL writes them and as Go reads them.
 type sqlType struct {
 	declared string
-	kind     mirror.Kind
+	kind     store.Kind
 	values   []sqlValue
 	differs  string // what Babelfish does otherwise
 }
@@ -38,46 +39,46 @@ func utc(s string) time.Time {
 }
 
 var sqlTypes = []sqlType{
-	{declared: "bit", kind: mirror.KindBool, values: []sqlValue{{"0", false}, {"1", true}}},
-	{declared: "tinyint", kind: mirror.KindInt, values: []sqlValue{{"0", int64(0)}, {"255", int64(255)}}},
-	{declared: "smallint", kind: mirror.KindInt, values: []sqlValue{{"-32768", int64(-32768)}}},
-	{declared: "int", kind: mirror.KindInt, values: []sqlValue{{"-2147483648", int64(math.MinInt32)}}},
-	{declared: "bigint", kind: mirror.KindInt, values: []sqlValue{{"-9223372036854775808", int64(math.MinInt64)}}},
-	{declared: "decimal(19,4)", kind: mirror.KindDecimal, values: []sqlValue{{"-0.5", []byte("-0.5000")}}},
-	{declared: "numeric(38,0)", kind: mirror.KindDecimal, values: []sqlValue{{strings.Repeat("9", 38), []byte(strings.Repeat("9", 38))}}},
-	{declared: "decimal(38,38)", kind: mirror.KindDecimal, values: []sqlValue{{"0." + strings.Repeat("1", 38), []byte("0." + strings.Repeat("1", 38))}}},
-	{declared: "money", kind: mirror.KindDecimal, values: []sqlValue{{"-922337203685477.5808", []byte("-922337203685477.5808")}, {"12.5", []byte("12.5000")}}},
-	{declared: "smallmoney", kind: mirror.KindDecimal, values: []sqlValue{{"214748.3647", []byte("214748.3647")}}},
-	{declared: "float", kind: mirror.KindFloat, values: []sqlValue{{"1e300", 1e300}, {"0.1", 0.1}}},
-	{declared: "float(24)", kind: mirror.KindFloat, values: []sqlValue{{"0.1", float64(float32(0.1))}}},
-	{declared: "real", kind: mirror.KindFloat, values: []sqlValue{{"3.4e38", float64(float32(3.4e38))}}},
-	{declared: "char(5)", kind: mirror.KindString, values: []sqlValue{{"'ab'", "ab   "}, {"''", "     "}}},
-	{declared: "varchar(20)", kind: mirror.KindString, values: []sqlValue{{"'ab  '", "ab  "}, {"''", ""}, {"'Ærø'", "Ærø"}}},
-	{declared: "varchar(max)", kind: mirror.KindString, values: []sqlValue{{"REPLICATE(CONVERT(varchar(max), 'x'), 9000)", strings.Repeat("x", 9000)}}},
-	{declared: "text", kind: mirror.KindString, values: []sqlValue{{"'ab  '", "ab  "}}},
-	{declared: "nchar(5)", kind: mirror.KindString, values: []sqlValue{{"N'æø'", "æø   "}}},
-	{declared: "nvarchar(20)", kind: mirror.KindString, values: []sqlValue{{"N'名前 😀 '", "名前 😀 "}, {"N''", ""}}},
-	{declared: "nvarchar(max)", kind: mirror.KindString, values: []sqlValue{{"REPLICATE(CONVERT(nvarchar(max), N'ø'), 9000)", strings.Repeat("ø", 9000)}}},
-	{declared: "ntext", kind: mirror.KindString, values: []sqlValue{{"N'名前'", "名前"}}},
-	{declared: "sysname", kind: mirror.KindString, values: []sqlValue{{"N'名前'", "名前"}}, differs: "keeps sysname in a code page"},
-	{declared: "xml", kind: mirror.KindString, values: []sqlValue{{"N'<a b=\"c\">å</a>'", `<a b="c">å</a>`}}},
-	{declared: "binary(4)", kind: mirror.KindBytes, values: []sqlValue{{"0x01", []byte{1, 0, 0, 0}}}},
-	{declared: "varbinary(20)", kind: mirror.KindBytes, values: []sqlValue{{"0x0100", []byte{1, 0}}, {"0x", []byte{}}}},
-	{declared: "varbinary(max)", kind: mirror.KindBytes, values: []sqlValue{{"CONVERT(varbinary(max), REPLICATE(CONVERT(varchar(max), 'x'), 9000))", []byte(strings.Repeat("x", 9000))}}},
-	{declared: "image", kind: mirror.KindBytes, values: []sqlValue{{"0x89504E4700FF", []byte{0x89, 'P', 'N', 'G', 0, 0xff}}}},
-	{declared: "date", kind: mirror.KindTime, values: []sqlValue{{"'0001-01-01'", utc("0001-01-01 00:00:00")}, {"'9999-12-31'", utc("9999-12-31 00:00:00")}}},
-	{declared: "smalldatetime", kind: mirror.KindTime, values: []sqlValue{{"'2079-06-06 23:59:00'", utc("2079-06-06 23:59:00")}}},
-	{declared: "datetime", kind: mirror.KindTime, values: []sqlValue{{"'1753-01-01 00:00:00.003'", utc("1753-01-01 00:00:00.003")}, {"'2026-02-03 04:05:06.007'", utc("2026-02-03 04:05:06.007")}}},
-	{declared: "datetime2(0)", kind: mirror.KindTime, values: []sqlValue{{"'2026-02-03 04:05:06'", utc("2026-02-03 04:05:06")}}},
-	{declared: "datetime2(7)", kind: mirror.KindTime, values: []sqlValue{{"'0001-01-01 00:00:00.1234567'", utc("0001-01-01 00:00:00.1234567")}}, differs: "keeps 6 digits of a second"},
-	{declared: "datetime2(6)", kind: mirror.KindTime, values: []sqlValue{{"'9999-12-31 23:59:59.123456'", utc("9999-12-31 23:59:59.123456")}}},
-	{declared: "datetimeoffset(3)", kind: mirror.KindTimeOffset, values: []sqlValue{{"'2026-02-03 04:05:06.123 +05:45'", time.Date(2026, 2, 3, 4, 5, 6, 123e6, time.FixedZone("", (5*60+45)*60))}}},
-	{declared: "time(3)", kind: mirror.KindTimeOfDay, values: []sqlValue{{"'23:59:59.123'", utc("0001-01-01 23:59:59.123")}}},
-	{declared: "uniqueidentifier", kind: mirror.KindGUID, values: []sqlValue{{"'6F9619FF-8B86-D011-B42D-00C04FC964FF'",
+	{declared: "bit", kind: store.KindBool, values: []sqlValue{{"0", false}, {"1", true}}},
+	{declared: "tinyint", kind: store.KindInt, values: []sqlValue{{"0", int64(0)}, {"255", int64(255)}}},
+	{declared: "smallint", kind: store.KindInt, values: []sqlValue{{"-32768", int64(-32768)}}},
+	{declared: "int", kind: store.KindInt, values: []sqlValue{{"-2147483648", int64(math.MinInt32)}}},
+	{declared: "bigint", kind: store.KindInt, values: []sqlValue{{"-9223372036854775808", int64(math.MinInt64)}}},
+	{declared: "decimal(19,4)", kind: store.KindDecimal, values: []sqlValue{{"-0.5", []byte("-0.5000")}}},
+	{declared: "numeric(38,0)", kind: store.KindDecimal, values: []sqlValue{{strings.Repeat("9", 38), []byte(strings.Repeat("9", 38))}}},
+	{declared: "decimal(38,38)", kind: store.KindDecimal, values: []sqlValue{{"0." + strings.Repeat("1", 38), []byte("0." + strings.Repeat("1", 38))}}},
+	{declared: "money", kind: store.KindDecimal, values: []sqlValue{{"-922337203685477.5808", []byte("-922337203685477.5808")}, {"12.5", []byte("12.5000")}}},
+	{declared: "smallmoney", kind: store.KindDecimal, values: []sqlValue{{"214748.3647", []byte("214748.3647")}}},
+	{declared: "float", kind: store.KindFloat, values: []sqlValue{{"1e300", 1e300}, {"0.1", 0.1}}},
+	{declared: "float(24)", kind: store.KindFloat, values: []sqlValue{{"0.1", float64(float32(0.1))}}},
+	{declared: "real", kind: store.KindFloat, values: []sqlValue{{"3.4e38", float64(float32(3.4e38))}}},
+	{declared: "char(5)", kind: store.KindString, values: []sqlValue{{"'ab'", "ab   "}, {"''", "     "}}},
+	{declared: "varchar(20)", kind: store.KindString, values: []sqlValue{{"'ab  '", "ab  "}, {"''", ""}, {"'Ærø'", "Ærø"}}},
+	{declared: "varchar(max)", kind: store.KindString, values: []sqlValue{{"REPLICATE(CONVERT(varchar(max), 'x'), 9000)", strings.Repeat("x", 9000)}}},
+	{declared: "text", kind: store.KindString, values: []sqlValue{{"'ab  '", "ab  "}}},
+	{declared: "nchar(5)", kind: store.KindString, values: []sqlValue{{"N'æø'", "æø   "}}},
+	{declared: "nvarchar(20)", kind: store.KindString, values: []sqlValue{{"N'名前 😀 '", "名前 😀 "}, {"N''", ""}}},
+	{declared: "nvarchar(max)", kind: store.KindString, values: []sqlValue{{"REPLICATE(CONVERT(nvarchar(max), N'ø'), 9000)", strings.Repeat("ø", 9000)}}},
+	{declared: "ntext", kind: store.KindString, values: []sqlValue{{"N'名前'", "名前"}}},
+	{declared: "sysname", kind: store.KindString, values: []sqlValue{{"N'名前'", "名前"}}, differs: "keeps sysname in a code page"},
+	{declared: "xml", kind: store.KindString, values: []sqlValue{{"N'<a b=\"c\">å</a>'", `<a b="c">å</a>`}}},
+	{declared: "binary(4)", kind: store.KindBytes, values: []sqlValue{{"0x01", []byte{1, 0, 0, 0}}}},
+	{declared: "varbinary(20)", kind: store.KindBytes, values: []sqlValue{{"0x0100", []byte{1, 0}}, {"0x", []byte{}}}},
+	{declared: "varbinary(max)", kind: store.KindBytes, values: []sqlValue{{"CONVERT(varbinary(max), REPLICATE(CONVERT(varchar(max), 'x'), 9000))", []byte(strings.Repeat("x", 9000))}}},
+	{declared: "image", kind: store.KindBytes, values: []sqlValue{{"0x89504E4700FF", []byte{0x89, 'P', 'N', 'G', 0, 0xff}}}},
+	{declared: "date", kind: store.KindTime, values: []sqlValue{{"'0001-01-01'", utc("0001-01-01 00:00:00")}, {"'9999-12-31'", utc("9999-12-31 00:00:00")}}},
+	{declared: "smalldatetime", kind: store.KindTime, values: []sqlValue{{"'2079-06-06 23:59:00'", utc("2079-06-06 23:59:00")}}},
+	{declared: "datetime", kind: store.KindTime, values: []sqlValue{{"'1753-01-01 00:00:00.003'", utc("1753-01-01 00:00:00.003")}, {"'2026-02-03 04:05:06.007'", utc("2026-02-03 04:05:06.007")}}},
+	{declared: "datetime2(0)", kind: store.KindTime, values: []sqlValue{{"'2026-02-03 04:05:06'", utc("2026-02-03 04:05:06")}}},
+	{declared: "datetime2(7)", kind: store.KindTime, values: []sqlValue{{"'0001-01-01 00:00:00.1234567'", utc("0001-01-01 00:00:00.1234567")}}, differs: "keeps 6 digits of a second"},
+	{declared: "datetime2(6)", kind: store.KindTime, values: []sqlValue{{"'9999-12-31 23:59:59.123456'", utc("9999-12-31 23:59:59.123456")}}},
+	{declared: "datetimeoffset(3)", kind: store.KindTimeOffset, values: []sqlValue{{"'2026-02-03 04:05:06.123 +05:45'", time.Date(2026, 2, 3, 4, 5, 6, 123e6, time.FixedZone("", (5*60+45)*60))}}},
+	{declared: "time(3)", kind: store.KindTimeOfDay, values: []sqlValue{{"'23:59:59.123'", utc("0001-01-01 23:59:59.123")}}},
+	{declared: "uniqueidentifier", kind: store.KindGUID, values: []sqlValue{{"'6F9619FF-8B86-D011-B42D-00C04FC964FF'",
 		[]byte{0xff, 0x19, 0x96, 0x6f, 0x86, 0x8b, 0x11, 0xd0, 0xb4, 0x2d, 0x00, 0xc0, 0x4f, 0xc9, 0x64, 0xff}}}},
-	{declared: "sql_variant", kind: mirror.KindOther, values: []sqlValue{{"CONVERT(int, 7)", int64(7)}}},
-	{declared: "hierarchyid", kind: mirror.KindOther, values: []sqlValue{{"'/1/'", []byte{0x58}}}, differs: "has no hierarchyid"},
-	{declared: "rowversion", kind: mirror.KindOther},
+	{declared: "sql_variant", kind: store.KindOther, values: []sqlValue{{"CONVERT(int, 7)", int64(7)}}},
+	{declared: "hierarchyid", kind: store.KindOther, values: []sqlValue{{"'/1/'", []byte{0x58}}}, differs: "has no hierarchyid"},
+	{declared: "rowversion", kind: store.KindOther},
 }
 
 // TestTypes reads every type that T-SQL wrote, through the store's catalogue
@@ -90,33 +91,33 @@ func TestTypes(t *testing.T) {
 			}
 			db := openDB(t)
 			db.MustExec("CREATE TABLE dbo.v (id int NOT NULL PRIMARY KEY, v " + typ.declared + " NULL)")
-			want := []mirror.Row{}
+			want := []store.Row{}
 			if typ.values != nil {
 				db.MustExec("INSERT INTO dbo.v (id, v) VALUES (0, NULL)")
-				want = append(want, mirror.Row{int64(0), nil})
+				want = append(want, store.Row{int64(0), nil})
 			}
 			for i, v := range typ.values {
 				db.MustExec(fmt.Sprintf("INSERT INTO dbo.v (id, v) VALUES (%d, %s)", i+1, v.literal))
-				want = append(want, mirror.Row{int64(i + 1), v.want})
+				want = append(want, store.Row{int64(i + 1), v.want})
 			}
 			st := newStore(t, db, nil)
 			tab := tableOf(t, st, "v")
 			v, _ := tab.Column("v")
 			require.Equal(t, typ.kind, v.Type.Kind(), "%s", v.Type)
-			declared, err := mirror.ParseType(typ.declared)
+			declared, err := store.ParseType(typ.declared)
 			require.NoError(t, err)
 			require.Equal(t, declared, v.Type)
-			got := rowsOf(t, st, mirror.Query{Table: tab, Key: []string{"id"}})
+			got := rowsOf(t, st, store.Query{Table: tab, Key: []string{"id"}})
 			require.Equal(t, len(want), len(got))
 			for i := range want {
-				require.True(t, mirror.EqualValues(v.Type, v.Type, want[i][1], got[i][1]), "want %#v, got %#v", want[i][1], got[i][1])
+				require.True(t, store.EqualValues(v.Type, v.Type, want[i][1], got[i][1]), "want %#v, got %#v", want[i][1], got[i][1])
 				require.IsType(t, want[i][1], got[i][1])
 			}
 		})
 	}
 }
 
-func tableOf(t testing.TB, src mirror.Source, name string) mirror.Table {
+func tableOf(t testing.TB, src store.Source, name string) store.Table {
 	t.Helper()
 	tables, err := src.Tables(t.Context())
 	require.NoError(t, err)
@@ -126,12 +127,12 @@ func tableOf(t testing.TB, src mirror.Source, name string) mirror.Table {
 		}
 	}
 	require.Fail(t, "no table "+name)
-	return mirror.Table{}
+	return store.Table{}
 }
 
-func rowsOf(t testing.TB, src mirror.Source, q mirror.Query) []mirror.Row {
+func rowsOf(t testing.TB, src store.Source, q store.Query) []store.Row {
 	t.Helper()
-	rows := []mirror.Row{}
+	rows := []store.Row{}
 	for batch, err := range src.Rows(t.Context(), q) {
 		require.NoError(t, err)
 		for _, r := range batch {
@@ -215,11 +216,11 @@ func TestUndefinedBytes(t *testing.T) {
 				requireChanged(t, st, &mirror.CompareOptions{Strategy: mirror.StrategyDigest, DigestRows: 1})
 			}
 			tab := tableOf(t, st, "b")
-			got := rowsOf(t, st, mirror.Query{Table: tab, Key: []string{"id"}})
+			got := rowsOf(t, st, store.Query{Table: tab, Key: []string{"id"}})
 			require.Equal(t, "\u008d", strings.TrimRight(got[1][1].(string), " "))
-			require.NoError(t, st.Update(t.Context(), func(tx mirror.Tx) error {
+			require.NoError(t, st.Update(t.Context(), func(tx store.Tx) error {
 				for value, want := range map[string]int64{"\u0081": 0, "\ufffd": 0, got[1][1].(string): 1} {
-					n, err := tx.Set(t.Context(), tab, []mirror.Cell{{Column: "v", Value: value}}, []mirror.Cell{{Column: "v", Value: got[1][1]}})
+					n, err := tx.Set(t.Context(), tab, []store.Cell{{Column: "v", Value: value}}, []store.Cell{{Column: "v", Value: got[1][1]}})
 					if err != nil {
 						return err
 					}
@@ -300,27 +301,27 @@ func requireChanged(t *testing.T, st *mssql.Store, opts *mirror.CompareOptions) 
 
 // named serves one table of a store by another name.
 type named struct {
-	mirror.Store
+	store.Store
 	table, as string
 }
 
-func (n named) Tables(ctx context.Context) ([]mirror.Table, error) {
+func (n named) Tables(ctx context.Context) ([]store.Table, error) {
 	tables, err := n.Store.Tables(ctx)
 	for _, t := range tables {
 		if t.Name == n.table {
 			t.Name = n.as
-			return []mirror.Table{t}, err
+			return []store.Table{t}, err
 		}
 	}
 	return nil, err
 }
 
-func (n named) Count(ctx context.Context, t mirror.Table) (int64, error) {
+func (n named) Count(ctx context.Context, t store.Table) (int64, error) {
 	t.Name = n.table
 	return n.Store.Count(ctx, t)
 }
 
-func (n named) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, error] {
+func (n named) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, error] {
 	q.Table.Name = n.table
 	return n.Store.Rows(ctx, q)
 }
@@ -338,25 +339,25 @@ func TestCollations(t *testing.T) {
 			db.MustExec("CREATE TABLE dbo.k (id int NOT NULL, k " + typ + " NULL)")
 			st := newStore(t, db, nil)
 			tab := tableOf(t, st, "k")
-			var rows []mirror.Row
+			var rows []store.Row
 			for i, s := range texts {
-				rows = append(rows, mirror.Row{i, s})
+				rows = append(rows, store.Row{i, s})
 			}
-			require.NoError(t, st.Update(t.Context(), func(tx mirror.Tx) error { return tx.Insert(t.Context(), tab, tab.ColumnNames(), rows) }))
+			require.NoError(t, st.Update(t.Context(), func(tx store.Tx) error { return tx.Insert(t.Context(), tab, tab.ColumnNames(), rows) }))
 
-			key := []mirror.Column{tab.Columns[1]}
-			got := rowsOf(t, st, mirror.Query{Table: tab, Columns: []string{"k"}, Key: []string{"k"}})
+			key := []store.Column{tab.Columns[1]}
+			got := rowsOf(t, st, store.Query{Table: tab, Columns: []string{"k"}, Key: []string{"k"}})
 			require.Len(t, got, len(texts))
 			for i := 1; i < len(got); i++ {
-				require.Negative(t, mirror.CompareKeys(key, got[i-1], got[i]), "%q before %q", got[i-1], got[i])
+				require.Negative(t, store.CompareKeys(key, got[i-1], got[i]), "%q before %q", got[i-1], got[i])
 			}
 			for i, bound := range got {
-				require.Equal(t, got[i:], rowsOf(t, st, mirror.Query{Table: tab, Columns: []string{"k"}, Key: []string{"k"}, From: bound}))
-				require.Equal(t, got[:i], rowsOf(t, st, mirror.Query{Table: tab, Columns: []string{"k"}, Key: []string{"k"}, Before: bound}))
+				require.Equal(t, got[i:], rowsOf(t, st, store.Query{Table: tab, Columns: []string{"k"}, Key: []string{"k"}, From: bound}))
+				require.Equal(t, got[:i], rowsOf(t, st, store.Query{Table: tab, Columns: []string{"k"}, Key: []string{"k"}, Before: bound}))
 			}
-			require.NoError(t, st.Update(t.Context(), func(tx mirror.Tx) error {
+			require.NoError(t, st.Update(t.Context(), func(tx store.Tx) error {
 				for _, s := range append(texts, "a ", "c") {
-					n, err := tx.Set(t.Context(), tab, []mirror.Cell{{Column: "k", Value: s}}, []mirror.Cell{{Column: "id", Value: 7}})
+					n, err := tx.Set(t.Context(), tab, []store.Cell{{Column: "k", Value: s}}, []store.Cell{{Column: "id", Value: 7}})
 					if err != nil {
 						return err
 					}
@@ -389,24 +390,24 @@ func TestTimeZoneAndGUIDOptions(t *testing.T) {
 	db := sqlx.NewDb(openConfig(cfg), "sqlserver")
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	guid := []byte("0123456789abcdef")
-	def := mirror.Table{Name: "v", Key: []string{"id"}, Columns: []mirror.Column{{Name: "id", Type: mirror.MustType("int")},
-		{Name: "g", Type: mirror.MustType("uniqueidentifier")}, {Name: "w", Type: mirror.MustType("datetime")}, {Name: "x", Type: mirror.MustType("datetime2(3)")},
-		{Name: "y", Type: mirror.MustType("date")}, {Name: "z", Type: mirror.MustType("time(0)")}}}
-	want := mirror.Row{int64(1), guid, utc("2026-02-03 04:05:06.007"), utc("2026-02-03 23:05:06.123"), utc("2026-02-03 00:00:00"), utc("0001-01-01 23:00:00")}
+	def := store.Table{Name: "v", Key: []string{"id"}, Columns: []store.Column{{Name: "id", Type: store.MustType("int")},
+		{Name: "g", Type: store.MustType("uniqueidentifier")}, {Name: "w", Type: store.MustType("datetime")}, {Name: "x", Type: store.MustType("datetime2(3)")},
+		{Name: "y", Type: store.MustType("date")}, {Name: "z", Type: store.MustType("time(0)")}}}
+	want := store.Row{int64(1), guid, utc("2026-02-03 04:05:06.007"), utc("2026-02-03 23:05:06.123"), utc("2026-02-03 00:00:00"), utc("0001-01-01 23:00:00")}
 	for _, pool := range []*sqlx.DB{db, d.db} {
 		st := newStore(t, pool, nil)
-		require.NoError(t, st.Update(t.Context(), func(tx mirror.Tx) error {
+		require.NoError(t, st.Update(t.Context(), func(tx store.Tx) error {
 			if err := tx.Create(t.Context(), def); err != nil {
 				return err
 			}
-			return tx.Insert(t.Context(), def, def.ColumnNames(), []mirror.Row{want})
+			return tx.Insert(t.Context(), def, def.ColumnNames(), []store.Row{want})
 		}))
 		for _, reader := range []*sqlx.DB{db, d.db} {
 			st := newStore(t, reader, nil)
-			require.Equal(t, []mirror.Row{want}, rowsOf(t, st, mirror.Query{Table: tableOf(t, st, "v")}))
+			require.Equal(t, []store.Row{want}, rowsOf(t, st, store.Query{Table: tableOf(t, st, "v")}))
 		}
-		require.NoError(t, st.Update(t.Context(), func(tx mirror.Tx) error {
-			n, err := tx.Delete(t.Context(), def, []mirror.Cell{{Column: "g", Value: guid}, {Column: "w", Value: want[2]}, {Column: "z", Value: want[5]}})
+		require.NoError(t, st.Update(t.Context(), func(tx store.Tx) error {
+			n, err := tx.Delete(t.Context(), def, []store.Cell{{Column: "g", Value: guid}, {Column: "w", Value: want[2]}, {Column: "z", Value: want[5]}})
 			require.EqualValues(t, 1, n)
 			if err != nil {
 				return err

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/sqlstore"
 )
 
@@ -21,7 +21,7 @@ func TestFailedBeginLeavesNoTransaction(t *testing.T) {
 	d.Begin += "; SELECT 1 FROM nowhere"
 	st, err := sqlstore.New(db, d)
 	require.NoError(t, err)
-	require.Error(t, st.Update(t.Context(), func(mirror.Tx) error { return nil }))
+	require.Error(t, st.Update(t.Context(), func(store.Tx) error { return nil }))
 	_, err = db.Exec("BEGIN IMMEDIATE; COMMIT")
 	require.NoError(t, err, "no transaction is left open")
 }

@@ -8,10 +8,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/cycle"
 )
 
-func nullable(t *testing.T, st mirror.Source, table string) map[string]bool {
+func nullable(t *testing.T, st store.Source, table string) map[string]bool {
 	t.Helper()
 	tables, err := st.Tables(t.Context())
 	require.NoError(t, err)
@@ -115,15 +116,15 @@ func TestColumnRenamedMeanwhile(t *testing.T) {
 			require.NoError(t, err)
 			_, err = db.Exec("ALTER TABLE t RENAME COLUMN " + column + " TO other")
 			require.NoError(t, err)
-			q := mirror.Query{Table: tables[0], Key: []string{"id"}, From: mirror.Row{0}}
+			q := store.Query{Table: tables[0], Key: []string{"id"}, From: store.Row{0}}
 			for _, err = range st.Rows(t.Context(), q) {
 				break
 			}
 			require.ErrorContains(t, err, "no such column")
-			_, err = st.(mirror.Digester).DigestEvery(t.Context(), q, 10)
+			_, err = st.(store.Digester).DigestEvery(t.Context(), q, 10)
 			require.ErrorContains(t, err, "no such column")
-			err = st.Update(t.Context(), func(tx mirror.Tx) error {
-				_, err := tx.Delete(t.Context(), tables[0], []mirror.Cell{{Column: column}})
+			err = st.Update(t.Context(), func(tx store.Tx) error {
+				_, err := tx.Delete(t.Context(), tables[0], []store.Cell{{Column: column}})
 				return err
 			})
 			require.ErrorContains(t, err, "no such column")
@@ -160,15 +161,15 @@ func TestVirtualTableWithoutItsModule(t *testing.T) {
 // A default that is made through Create stores what the store itself would.
 func TestDefaultsAreSpelledAsTheStoreSpells(t *testing.T) {
 	types := []string{"date", "smalldatetime", "datetime", "datetime2(0)", "datetime2(2)", "datetime2(3)", "datetime2(7)", "time(0)", "time(3)", "time(7)", "datetimeoffset(0)", "datetimeoffset(7)"}
-	def := mirror.Table{Name: "t", Columns: []mirror.Column{{Name: "id", Type: mirror.MustType("int")}}, Key: []string{"id"}}
+	def := store.Table{Name: "t", Columns: []store.Column{{Name: "id", Type: store.MustType("int")}}, Key: []string{"id"}}
 	for _, typ := range types {
 		for _, expr := range []string{"CURRENT_TIMESTAMP", "(getdate())"} {
-			def.Columns = append(def.Columns, mirror.Column{Name: typ + expr, Type: mirror.MustType(typ), Default: expr})
+			def.Columns = append(def.Columns, store.Column{Name: typ + expr, Type: store.MustType(typ), Default: expr})
 		}
 	}
 	db, st := database(t, "")
 	for range 2 { // the second time with what the catalogue gives back
-		require.NoError(t, st.Update(t.Context(), func(tx mirror.Tx) error {
+		require.NoError(t, st.Update(t.Context(), func(tx store.Tx) error {
 			return tx.Create(t.Context(), def)
 		}))
 		_, err := db.Exec("INSERT INTO t (id) VALUES (1)")
@@ -178,14 +179,14 @@ func TestDefaultsAreSpelledAsTheStoreSpells(t *testing.T) {
 		def = tables[0]
 		stored := map[string]any{}
 		require.NoError(t, db.QueryRowx("SELECT * FROM t").MapScan(stored))
-		for batch, err := range st.Rows(t.Context(), mirror.Query{Table: def, Key: []string{"id"}}) {
+		for batch, err := range st.Rows(t.Context(), store.Query{Table: def, Key: []string{"id"}}) {
 			require.NoError(t, err)
 			for i, c := range def.Columns[1:] {
 				require.IsType(t, time.Time{}, batch[0][i+1], "%s stored %v", c.Name, stored[c.Name])
 			}
-			own := append(mirror.Row{2}, batch[0].Clone()[1:]...)
-			require.NoError(t, st.Update(t.Context(), func(tx mirror.Tx) error {
-				return tx.Insert(t.Context(), def, def.ColumnNames(), []mirror.Row{own})
+			own := append(store.Row{2}, batch[0].Clone()[1:]...)
+			require.NoError(t, st.Update(t.Context(), func(tx store.Tx) error {
+				return tx.Insert(t.Context(), def, def.ColumnNames(), []store.Row{own})
 			}))
 			for _, c := range def.Columns[1:] {
 				var both []string

@@ -11,7 +11,7 @@ import (
 
 	driversqlite "modernc.org/sqlite"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/sqlstore"
 )
 
@@ -52,7 +52,7 @@ func (f *file) digests() *sqlstore.Digests {
 		Ranked: true,
 		// Next to one MIN a column alone is that of the row with the minimum:
 		// https://www.sqlite.org/lang_select.html#bareagg.
-		First: func(_ mirror.Type, _, column string) string { return column },
+		First: func(_ store.Type, _, column string) string { return column },
 		Total: func(hash string) string {
 			if hash == "" {
 				return "CAST(COUNT(*) AS TEXT)"
@@ -70,14 +70,14 @@ func (f *file) digests() *sqlstore.Digests {
 }
 
 // hashExpr hashes the values of a row, however they are spelled.
-func (f *file) hashExpr(cols []mirror.Column, names []string) (string, error) {
+func (f *file) hashExpr(cols []store.Column, names []string) (string, error) {
 	if len(cols) > maxArgs {
 		return "", fmt.Errorf("%d columns, and SQLite hashes at most %d: %w", len(cols), maxArgs, errors.ErrUnsupported)
 	}
 	kinds := make([]byte, len(cols))
 	for i, c := range cols {
 		kind := c.Type.Kind()
-		if kind == mirror.KindOther {
+		if kind == store.KindOther {
 			return "", fmt.Errorf("column %s: values of type %s have no digest: %w", c.Name, c.Type, errors.ErrUnsupported)
 		}
 		kinds[i] = letter(kind)

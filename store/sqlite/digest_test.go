@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // TestDigestsFindTheChange: of two databases that differ in one row, exactly the
@@ -30,34 +30,34 @@ func TestDigestsFindTheChange(t *testing.T) {
 		_, other := database(t, script.String()+fmt.Sprintf(change, "aAb "[victim%4], victim/4*3))
 		tables, err := same.Tables(t.Context())
 		require.NoError(t, err)
-		q := mirror.Query{Table: tables[0], Key: tables[0].Key}
+		q := store.Query{Table: tables[0], Key: tables[0].Key}
 		key := tables[0].Columns[:2]
-		random := func() mirror.Row { return mirror.Row{string("aAb "[r.IntN(4)]), int64(r.IntN(n))} }
+		random := func() store.Row { return store.Row{string("aAb "[r.IntN(4)]), int64(r.IntN(n))} }
 		if r.IntN(2) == 0 {
 			q.From = random()
 		}
 		if r.IntN(2) == 0 {
 			q.Before = random()
 		}
-		var cuts []mirror.Row
+		var cuts []store.Row
 		for range r.IntN(12) {
 			cuts = append(cuts, random())
 		}
-		slices.SortFunc(cuts, func(a, b mirror.Row) int { return mirror.CompareKeys(key, a, b) })
-		row := mirror.Row{string("aAb "[victim%4]), int64(victim / 4 * 3)}
-		hit := len(slices.DeleteFunc(slices.Clone(cuts), func(c mirror.Row) bool { return mirror.CompareKeys(key, c, row) > 0 }))
-		inside := (q.From == nil || mirror.CompareKeys(key, row, q.From) >= 0) && (q.Before == nil || mirror.CompareKeys(key, row, q.Before) < 0)
+		slices.SortFunc(cuts, func(a, b store.Row) int { return store.CompareKeys(key, a, b) })
+		row := store.Row{string("aAb "[victim%4]), int64(victim / 4 * 3)}
+		hit := len(slices.DeleteFunc(slices.Clone(cuts), func(c store.Row) bool { return store.CompareKeys(key, c, row) > 0 }))
+		inside := (q.From == nil || store.CompareKeys(key, row, q.From) >= 0) && (q.Before == nil || store.CompareKeys(key, row, q.Before) < 0)
 
-		a, err := same.(mirror.Digester).DigestAt(t.Context(), q, cuts)
+		a, err := same.(store.Digester).DigestAt(t.Context(), q, cuts)
 		require.NoError(t, err)
-		b, err := other.(mirror.Digester).DigestAt(t.Context(), q, cuts)
+		b, err := other.(store.Digester).DigestAt(t.Context(), q, cuts)
 		require.NoError(t, err)
 		require.Len(t, a, len(cuts)+1)
 		counts := make([]int64, len(a))
 		for batch, err := range same.Rows(t.Context(), q) {
 			require.NoError(t, err)
 			for _, got := range batch {
-				counts[len(slices.DeleteFunc(slices.Clone(cuts), func(c mirror.Row) bool { return mirror.CompareKeys(key, c, got[:2]) > 0 }))]++
+				counts[len(slices.DeleteFunc(slices.Clone(cuts), func(c store.Row) bool { return store.CompareKeys(key, c, got[:2]) > 0 }))]++
 			}
 		}
 		for i := range a {
@@ -74,7 +74,7 @@ func TestDigestOfTextWithNUL(t *testing.T) {
 		_, st := database(t, create+"INSERT INTO t VALUES (1, "+value+")")
 		tables, err := st.Tables(t.Context())
 		require.NoError(t, err)
-		digests, err := st.(mirror.Digester).DigestEvery(t.Context(), mirror.Query{Table: tables[0], Key: []string{"id"}}, 1)
+		digests, err := st.(store.Digester).DigestEvery(t.Context(), store.Query{Table: tables[0], Key: []string{"id"}}, 1)
 		require.NoError(t, err)
 		return digests[0].Sum
 	}

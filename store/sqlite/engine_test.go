@@ -10,11 +10,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/sqlite"
 )
 
 // database makes a database with that SQL and returns its pool and its store.
-func database(t *testing.T, script string) (*sqlx.DB, mirror.Store) {
+func database(t *testing.T, script string) (*sqlx.DB, store.Store) {
 	t.Helper()
 	st, err := sqlite.Create(t.Context(), filepath.Join(t.TempDir(), "test.db"))
 	require.NoError(t, err)
@@ -90,7 +91,7 @@ func TestLooseValues(t *testing.T) {
 		"text and bytes":                 {"s", "'a'", "x'61'", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var sides [4]mirror.Store
+			var sides [4]store.Store
 			for i := range sides {
 				_, sides[i] = database(t, row(c.column, []string{c.a, c.b}[i%2]))
 			}
@@ -149,7 +150,7 @@ func TestDeclaredTypes(t *testing.T) {
 	}
 }
 
-func parseTypeOf(t *testing.T, declared string) mirror.Type {
+func parseTypeOf(t *testing.T, declared string) store.Type {
 	t.Helper()
 	_, st := database(t, "CREATE TABLE t (c "+declared+")")
 	tables, err := st.Tables(t.Context())
@@ -182,11 +183,11 @@ func TestStepThatEndsTheTransaction(t *testing.T) {
 	tables, err := st.Tables(t.Context())
 	require.NoError(t, err)
 	a, b := tables[0], tables[1]
-	err = st.Update(t.Context(), func(tx mirror.Tx) error {
+	err = st.Update(t.Context(), func(tx store.Tx) error {
 		return errors.Join(
-			tx.Insert(t.Context(), b, []string{"id"}, []mirror.Row{{10}}),
-			tx.Insert(t.Context(), a, []string{"id"}, []mirror.Row{{1}}),
-			tx.Insert(t.Context(), b, []string{"id"}, []mirror.Row{{20}}),
+			tx.Insert(t.Context(), b, []string{"id"}, []store.Row{{10}}),
+			tx.Insert(t.Context(), a, []string{"id"}, []store.Row{{1}}),
+			tx.Insert(t.Context(), b, []string{"id"}, []store.Row{{20}}),
 		)
 	})
 	require.Error(t, err)
@@ -206,8 +207,8 @@ func TestDatabaseInMemoryOutlivesAFailure(t *testing.T) {
 	require.NoError(t, err)
 	tables, err := st.Tables(t.Context())
 	require.NoError(t, err)
-	require.Error(t, st.Update(t.Context(), func(tx mirror.Tx) error {
-		return tx.Insert(t.Context(), tables[0], []string{"id"}, []mirror.Row{{1}})
+	require.Error(t, st.Update(t.Context(), func(tx store.Tx) error {
+		return tx.Insert(t.Context(), tables[0], []string{"id"}, []store.Row{{1}})
 	}))
 	n, err := st.Count(t.Context(), tables[0])
 	require.NoError(t, err)
@@ -222,7 +223,7 @@ func TestSmallPoolsDoNotWaitForEachOther(t *testing.T) {
 	db2, st2 := database(t, script)
 	db1.SetMaxOpenConns(1)
 	db2.SetMaxOpenConns(1)
-	compare := func(source, target mirror.Store) error {
+	compare := func(source, target store.Store) error {
 		m, err := mirror.New("C1", target, nil)
 		if err != nil {
 			return err

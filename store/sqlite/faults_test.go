@@ -9,15 +9,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/internal/mirrortest"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/sqlite"
 )
 
 func TestFaults(t *testing.T) { mirrortest.Faults(t, open) }
 
 func TestKills(t *testing.T) {
-	mirrortest.Kills(t, func(t testing.TB, path string) (mirror.Store, func()) {
+	mirrortest.Kills(t, func(t testing.TB, path string) (store.Store, func()) {
 		t.Helper()
 		open := sqlite.Open
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {

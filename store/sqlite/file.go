@@ -13,9 +13,9 @@ import (
 	"strings"
 	"sync"
 
-	modernc "modernc.org/sqlite" // registers the driver "sqlite"
+	"github.com/so-mirror/mirror/store"
 
-	"github.com/so-mirror/mirror"
+	modernc "modernc.org/sqlite" // registers the driver "sqlite"
 )
 
 // purpose is what a file is opened for.
@@ -61,7 +61,7 @@ func statFile(path string) (os.FileInfo, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("open %s: %w: check the path", path, fs.ErrNotExist)
 	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("open %s: %w: this user may not look into its directory", path, mirror.ErrPermission)
+		return nil, fmt.Errorf("open %s: %w: this user may not look into its directory", path, store.ErrPermission)
 	case err != nil:
 		return nil, fmt.Errorf("open database: %w", err)
 	case info.IsDir():
@@ -145,7 +145,7 @@ func isWAL(path string, info os.FileInfo) (bool, error) {
 	file, err := os.Open(path)
 	switch {
 	case errors.Is(err, fs.ErrPermission):
-		return false, fmt.Errorf("open %s: %w: this user may not read the file", path, mirror.ErrPermission)
+		return false, fmt.Errorf("open %s: %w: this user may not read the file", path, store.ErrPermission)
 	case err != nil:
 		return false, fmt.Errorf("open database: %w", err)
 	}
@@ -298,7 +298,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	}
 	readOnly, err := opened.IsReadOnly("main")
 	if err == nil && readOnly {
-		err = fmt.Errorf("%w: this user may not write the file: to only read it there is OpenSource", mirror.ErrPermission)
+		err = fmt.Errorf("%w: this user may not write the file: to only read it there is OpenSource", store.ErrPermission)
 	}
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())

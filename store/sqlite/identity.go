@@ -7,12 +7,12 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // identity asks SQLite for its file. That is the same one whatever path or link
 // leads to it. A database in memory is known by its pool.
-func identity(ctx context.Context, q sqlx.QueryerContext, db *sqlx.DB) (mirror.Identity, error) {
+func identity(ctx context.Context, q sqlx.QueryerContext, db *sqlx.DB) (store.Identity, error) {
 	var is struct {
 		Version string `db:"version"`
 		File    string `db:"file"`
@@ -20,9 +20,9 @@ func identity(ctx context.Context, q sqlx.QueryerContext, db *sqlx.DB) (mirror.I
 	err := sqlx.GetContext(ctx, q, &is,
 		"SELECT sqlite_version() AS version, COALESCE(file, '') AS file FROM pragma_database_list WHERE name = 'main'")
 	if err != nil {
-		return mirror.Identity{}, err
+		return store.Identity{}, err
 	}
-	id := mirror.Identity{Engine: "SQLite", Version: is.Version, Database: is.File}
+	id := store.Identity{Engine: "SQLite", Version: is.Version, Database: is.File}
 	if is.File == "" {
 		id.Database, id.ID = ":memory:", fmt.Sprintf("sqlite-memory:%p", db.DB)
 		return id, nil

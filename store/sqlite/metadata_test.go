@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // dataOf is every row of a table as SQLite stores it, its number included.
@@ -24,7 +25,7 @@ func dataOf(t *testing.T, db *sqlx.DB, table string, columns ...string) []string
 	return rows
 }
 
-func newMirror(t *testing.T, st mirror.Store) *mirror.Mirror {
+func newMirror(t *testing.T, st store.Store) *mirror.Mirror {
 	t.Helper()
 	m, err := mirror.New("C1", st, nil)
 	require.NoError(t, err)
@@ -166,7 +167,7 @@ func TestMetadataOfOtherTypes(t *testing.T) {
 	require.Equal(t, []int{-1, -1, -1, -1, -1}, lsns)
 	again, err := m.ResetTables(t.Context(), tables, nil)
 	require.NoError(t, err)
-	require.Equal(t, mirror.ResendAll, *again.Tables[1].LSN)
+	require.Equal(t, store.ResendAll, *again.Tables[1].LSN)
 	require.NoError(t, m.Undo(t.Context(), throughJSON(t, receipt)))
 	require.Equal(t, before, dataOf(t, db, "C1_mirroring", columns...))
 

@@ -10,7 +10,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/sqlstore"
 )
 
@@ -23,12 +23,12 @@ type Source struct {
 
 // reader is the part of a sqlstore.Store that reads.
 type reader interface {
-	mirror.Source
-	mirror.Pool
-	mirror.BatchKeeper
-	mirror.AnyValuer
-	mirror.Digester
-	mirror.Identifier
+	store.Source
+	store.Pool
+	store.BatchKeeper
+	store.AnyValuer
+	store.Digester
+	store.Identifier
 }
 
 // Store is a mirror's database.
@@ -38,10 +38,10 @@ type Store struct {
 }
 
 var (
-	_ mirror.Source     = (*Source)(nil)
-	_ mirror.Identifier = (*Source)(nil)
-	_ mirror.Digester   = (*Source)(nil)
-	_ mirror.Store      = (*Store)(nil)
+	_ store.Source     = (*Source)(nil)
+	_ store.Identifier = (*Source)(nil)
+	_ store.Digester   = (*Source)(nil)
+	_ store.Store      = (*Store)(nil)
 )
 
 // New returns a store over a pool of the driver "sqlite". The caller owns the
@@ -104,7 +104,7 @@ func Create(ctx context.Context, path string) (*Store, error) {
 	case errors.Is(err, fs.ErrExist):
 		return nil, fmt.Errorf("create %s: %w: Open opens it", path, fs.ErrExist)
 	case errors.Is(err, fs.ErrPermission):
-		return nil, fmt.Errorf("create %s: %w: this user may not write to its directory", path, mirror.ErrPermission)
+		return nil, fmt.Errorf("create %s: %w: this user may not write to its directory", path, store.ErrPermission)
 	case err != nil:
 		return nil, fmt.Errorf("create database: %w", err)
 	}
@@ -151,7 +151,7 @@ func (s *Source) Close() error {
 // DB returns the pool.
 func (s *Store) DB() *sqlx.DB { return s.db }
 
-// Update implements mirror.Store.
-func (s *Store) Update(ctx context.Context, fn func(tx mirror.Tx) error) error {
+// Update implements store.Store.
+func (s *Store) Update(ctx context.Context, fn func(tx store.Tx) error) error {
 	return s.sql.Update(ctx, fn)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/sqlite"
 	"github.com/so-mirror/mirror/store/sqlstore"
 )
@@ -58,20 +59,20 @@ func directory(t *testing.T, path string) map[string]string {
 }
 
 // names returns the text of every contact's name, by a new look at the source.
-func names(t *testing.T, src mirror.Source) string {
+func names(t *testing.T, src store.Source) string {
 	t.Helper()
 	got, err := readNames(t.Context(), src)
 	require.NoError(t, err)
 	return got
 }
 
-func readNames(ctx context.Context, src mirror.Source) (string, error) {
+func readNames(ctx context.Context, src store.Source) (string, error) {
 	tables, err := src.Tables(ctx)
 	if err != nil {
 		return "", err
 	}
 	var b strings.Builder
-	for rows, err := range src.Rows(ctx, mirror.Query{Table: tables[0], Key: []string{"contact_id"}}) {
+	for rows, err := range src.Rows(ctx, store.Query{Table: tables[0], Key: []string{"contact_id"}}) {
 		if err != nil {
 			return "", err
 		}
@@ -101,10 +102,10 @@ func TestSourceLeavesNoTrace(t *testing.T) {
 			require.NoError(t, err)
 			_, err = m.Status(t.Context())
 			require.NoError(t, err)
-			n, err := src.Count(t.Context(), mirror.Table{Name: "contact"})
+			n, err := src.Count(t.Context(), store.Table{Name: "contact"})
 			require.NoError(t, err)
 			require.EqualValues(t, 3, n)
-			_, err = src.DigestEvery(t.Context(), mirror.Query{Table: contactTable(t, src), Key: []string{"contact_id"}}, 2)
+			_, err = src.DigestEvery(t.Context(), store.Query{Table: contactTable(t, src), Key: []string{"contact_id"}}, 2)
 			require.NoError(t, err)
 			require.Equal(t, before, directory(t, filepath.Dir(path)), "while it is open")
 			require.NoError(t, src.Close())
@@ -122,7 +123,7 @@ func methods(v any) map[string]bool {
 	return names
 }
 
-func contactTable(t *testing.T, src mirror.Source) mirror.Table {
+func contactTable(t *testing.T, src store.Source) store.Table {
 	t.Helper()
 	tables, err := src.Tables(t.Context())
 	require.NoError(t, err)
@@ -229,7 +230,7 @@ func TestSourceThatChangesWhileItIsRead(t *testing.T) {
 	table := contactTable(t, src)
 	rows := 0
 	var failed error
-	for batch, err := range src.Rows(t.Context(), mirror.Query{Table: table, Key: table.Key}) {
+	for batch, err := range src.Rows(t.Context(), store.Query{Table: table, Key: table.Key}) {
 		if failed = err; err != nil {
 			break
 		}
@@ -243,7 +244,7 @@ func TestSourceThatChangesWhileItIsRead(t *testing.T) {
 	}
 	require.ErrorContains(t, failed, "was changed while it was read: read it again")
 	require.NotContains(t, failed.Error(), "\n")
-	require.NotErrorIs(t, failed, mirror.ErrConnection)
+	require.NotErrorIs(t, failed, store.ErrConnection)
 	n, err := src.Count(t.Context(), table)
 	require.NoError(t, err)
 	require.EqualValues(t, 20000, n)
@@ -267,7 +268,7 @@ func TestSourceKeepsTheLocksOfAStore(t *testing.T) {
 	st, err := sqlite.Open(t.Context(), path)
 	require.NoError(t, err)
 	defer st.Close()
-	require.NoError(t, st.Update(t.Context(), func(tx mirror.Tx) error {
+	require.NoError(t, st.Update(t.Context(), func(tx store.Tx) error {
 		src, err := sqlite.OpenSource(t.Context(), path)
 		require.NoError(t, err)
 		require.Equal(t, "abc", names(t, src))
@@ -285,8 +286,8 @@ func TestOpenKeepsTheJournalMode(t *testing.T) {
 		path := contacts(t, mode)
 		st, err := sqlite.Open(t.Context(), path)
 		require.NoError(t, err)
-		require.NoError(t, st.Update(t.Context(), func(tx mirror.Tx) error {
-			return tx.Insert(t.Context(), contactTable(t, tx), []string{"contact_id", "name"}, []mirror.Row{{4, "d"}})
+		require.NoError(t, st.Update(t.Context(), func(tx store.Tx) error {
+			return tx.Insert(t.Context(), contactTable(t, tx), []string{"contact_id", "name"}, []store.Row{{4, "d"}})
 		}))
 		var got string
 		require.NoError(t, st.DB().Get(&got, "PRAGMA journal_mode"))
@@ -299,7 +300,7 @@ func TestOpenKeepsTheJournalMode(t *testing.T) {
 
 func TestSourceCannotWrite(t *testing.T) {
 	var src any = openSource(t, contacts(t, "DELETE"))
-	_, ok := src.(mirror.Store)
+	_, ok := src.(store.Store)
 	require.False(t, ok)
 	_, ok = src.(interface{ DB() *sqlx.DB })
 	require.False(t, ok)
@@ -341,7 +342,7 @@ func TestPathsThatAreNone(t *testing.T) {
 			for _, err := range []error{err, err2} {
 				require.ErrorContains(t, err, c.want)
 				require.Equal(t, 1, strings.Count(err.Error(), "open "), err)
-				require.NotErrorIs(t, err, mirror.ErrConnection)
+				require.NotErrorIs(t, err, store.ErrConnection)
 				require.NotContains(t, err.Error(), "\n")
 				require.Equal(t, 1, strings.Count(err.Error(), "SQLite")+strings.Count(err.Error(), "file does not")+strings.Count(err.Error(), "directory:")+strings.Count(err.Error(), "empty"), err)
 			}
@@ -379,7 +380,7 @@ func TestCorruptFile(t *testing.T) {
 	src := openSource(t, path)
 	_, err = readNames(t.Context(), src)
 	require.ErrorContains(t, err, "malformed")
-	require.NotErrorIs(t, err, mirror.ErrConnection)
+	require.NotErrorIs(t, err, store.ErrConnection)
 	require.NotContains(t, err.Error(), "\n")
 	require.Equal(t, 1, strings.Count(err.Error(), "malformed"), err)
 	require.ErrorContains(t, err, "restore a backup")
@@ -405,17 +406,17 @@ func TestPermissions(t *testing.T) {
 			src := openSource(t, path)
 			require.Equal(t, "abc", names(t, src))
 			_, err := sqlite.Open(t.Context(), path)
-			require.ErrorIs(t, err, mirror.ErrPermission)
+			require.ErrorIs(t, err, store.ErrPermission)
 			require.ErrorContains(t, err, "may not write the file: to only read it there is OpenSource")
 			require.Equal(t, 1, strings.Count(err.Error(), "open "), err)
 			_, err = sqlite.Create(t.Context(), filepath.Join(dir, "closed", "new.db"))
-			require.ErrorIs(t, err, mirror.ErrPermission)
+			require.ErrorIs(t, err, store.ErrPermission)
 			require.ErrorContains(t, err, "may not write to its directory")
 		})
 	}
 	t.Run("no permission to read", func(t *testing.T) {
 		_, err := sqlite.OpenSource(t.Context(), filepath.Join(dir, "closed", "secret.db"))
-		require.ErrorIs(t, err, mirror.ErrPermission)
+		require.ErrorIs(t, err, store.ErrPermission)
 		require.ErrorContains(t, err, "this user may not read the file")
 		require.NotContains(t, err.Error(), "\n")
 	})
@@ -423,8 +424,8 @@ func TestPermissions(t *testing.T) {
 		st, err := sqlite.Open(t.Context(), filepath.Join(dir, "closed", "writable.db"))
 		require.NoError(t, err)
 		defer st.Close()
-		err = st.Update(t.Context(), func(tx mirror.Tx) error { return tx.Truncate(t.Context(), contactTable(t, tx)) })
-		require.ErrorIs(t, err, mirror.ErrPermission)
+		err = st.Update(t.Context(), func(tx store.Tx) error { return tx.Truncate(t.Context(), contactTable(t, tx)) })
+		require.ErrorIs(t, err, store.ErrPermission)
 		require.NotContains(t, err.Error(), "\n")
 	})
 }
@@ -480,7 +481,7 @@ func asNobody(t *testing.T, dir string) {
 
 func TestIdentityOfAFile(t *testing.T) {
 	path := contacts(t, "WAL")
-	id := func(src mirror.Identifier) mirror.Identity {
+	id := func(src store.Identifier) store.Identity {
 		t.Helper()
 		id, err := src.Identity(t.Context())
 		require.NoError(t, err)
@@ -503,7 +504,7 @@ func TestIdentityOfAFile(t *testing.T) {
 	defer st.Close()
 	own, err := sqlite.New(raw(t, path))
 	require.NoError(t, err)
-	for name, src := range map[string]mirror.Identifier{
+	for name, src := range map[string]store.Identifier{
 		"a symbolic link": openSource(t, link), "a hard link": openSource(t, hard), "a relative path": st, "a pool of the caller": own,
 	} {
 		require.Equal(t, want.ID, id(src).ID, name)

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // Text in a column of another type is in the order of all sources, whatever the
@@ -84,14 +84,14 @@ func TestTemporaryTable(t *testing.T) {
 	tables, err := st.Tables(t.Context())
 	require.NoError(t, err)
 	require.Len(t, tables, 1)
-	require.NoError(t, st.Update(t.Context(), func(tx mirror.Tx) error {
-		if _, err := tx.Set(t.Context(), tables[0], []mirror.Cell{{Column: "k", Value: 1}}, []mirror.Cell{{Column: "v", Value: 5}}); err != nil {
+	require.NoError(t, st.Update(t.Context(), func(tx store.Tx) error {
+		if _, err := tx.Set(t.Context(), tables[0], []store.Cell{{Column: "k", Value: 1}}, []store.Cell{{Column: "v", Value: 5}}); err != nil {
 			return err
 		}
-		if _, err := tx.Delete(t.Context(), tables[0], []mirror.Cell{{Column: "k", Value: 2}}); err != nil {
+		if _, err := tx.Delete(t.Context(), tables[0], []store.Cell{{Column: "k", Value: 2}}); err != nil {
 			return err
 		}
-		return tx.Insert(t.Context(), tables[0], []string{"k", "v"}, []mirror.Row{{3, 3}})
+		return tx.Insert(t.Context(), tables[0], []string{"k", "v"}, []store.Row{{3, 3}})
 	}))
 	var got []string
 	require.NoError(t, db.Select(&got, "SELECT k || '=' || v FROM main.t ORDER BY k"))

@@ -8,7 +8,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/sqlstore"
 )
 
@@ -16,7 +16,7 @@ import (
 // table that has the old name, now and when it is there again. SQLite does so
 // only in its legacy mode, in which a broken view of somebody else's stops
 // nothing either.
-func rename(ctx context.Context, tx sqlstore.Execer, _ mirror.Table, table, name string) (err error) {
+func rename(ctx context.Context, tx sqlstore.Execer, _ store.Table, table, name string) (err error) {
 	quoted := `"` + strings.ReplaceAll(name, `"`, `""`) + `"`
 	var legacy int
 	if err := sqlx.GetContext(ctx, tx, &legacy, "PRAGMA legacy_alter_table"); err != nil {

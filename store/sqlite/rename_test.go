@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // schemaOf is everything that SQLite knows about a database's tables.
@@ -21,11 +22,11 @@ func schemaOf(t *testing.T, db *sqlx.DB) []string {
 	return sql
 }
 
-func tableOf(t *testing.T, src mirror.Source, name string) mirror.Table {
+func tableOf(t *testing.T, src store.Source, name string) store.Table {
 	t.Helper()
 	tables, err := src.Tables(t.Context())
 	require.NoError(t, err)
-	i := slices.IndexFunc(tables, func(tab mirror.Table) bool { return tab.Name == name })
+	i := slices.IndexFunc(tables, func(tab store.Table) bool { return tab.Name == name })
 	require.GreaterOrEqual(t, i, 0, "no table %s", name)
 	return tables[i]
 }
@@ -42,8 +43,8 @@ func TestRename(t *testing.T) {
 	before := schemaOf(t, db)
 	rename := func(from, to string) {
 		t.Helper()
-		require.NoError(t, st.Update(t.Context(), func(tx mirror.Tx) error {
-			return tx.(mirror.Renamer).Rename(t.Context(), tableOf(t, tx, from), to)
+		require.NoError(t, st.Update(t.Context(), func(tx store.Tx) error {
+			return tx.(store.Renamer).Rename(t.Context(), tableOf(t, tx, from), to)
 		}))
 	}
 	rename("m", `kept "m"`)
@@ -66,8 +67,8 @@ func TestRename(t *testing.T) {
 	require.NoError(t, db.Get(&legacy, "PRAGMA legacy_alter_table"))
 	require.Zero(t, legacy)
 
-	err := st.Update(t.Context(), func(tx mirror.Tx) error {
-		return tx.(mirror.Renamer).Rename(t.Context(), tableOf(t, tx, "m"), "log")
+	err := st.Update(t.Context(), func(tx store.Tx) error {
+		return tx.(store.Renamer).Rename(t.Context(), tableOf(t, tx, "m"), "log")
 	})
 	require.ErrorContains(t, err, "log")
 	require.Equal(t, before, schemaOf(t, db))
@@ -88,8 +89,8 @@ func TestRenameRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			db, st := database(t, c.script+"INSERT INTO C1_mirroring (tablename, LSN) VALUES ('contact', 812); INSERT INTO contact VALUES (1)")
 			before := schemaOf(t, db)
-			err := st.Update(t.Context(), func(tx mirror.Tx) error {
-				return tx.(mirror.Renamer).Rename(t.Context(), tableOf(t, tx, "C1_mirroring"), "before_hard_reset_C1")
+			err := st.Update(t.Context(), func(tx store.Tx) error {
+				return tx.(store.Renamer).Rename(t.Context(), tableOf(t, tx, "C1_mirroring"), "before_hard_reset_C1")
 			})
 			require.ErrorContains(t, err, c.want)
 			require.Equal(t, c.unsupported, errors.Is(err, errors.ErrUnsupported))
@@ -127,11 +128,11 @@ func TestConstraints(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, st := database(t, "CREATE TABLE t (id int, "+c.column+"); INSERT INTO t VALUES (1, 5), (2, 6)")
-			err := st.Update(t.Context(), func(tx mirror.Tx) error {
-				_, err := tx.Set(t.Context(), tableOf(t, tx, "t"), nil, []mirror.Cell{{Column: "n", Value: -1}})
+			err := st.Update(t.Context(), func(tx store.Tx) error {
+				_, err := tx.Set(t.Context(), tableOf(t, tx, "t"), nil, []store.Cell{{Column: "n", Value: -1}})
 				return err
 			})
-			require.ErrorIs(t, err, mirror.ErrConstraint)
+			require.ErrorIs(t, err, store.ErrConstraint)
 			require.ErrorContains(t, err, c.want)
 		})
 	}
@@ -150,26 +151,26 @@ func TestVerbatim(t *testing.T) {
 	}
 	before := dump()
 	def := tableOf(t, st, "t")
-	as := func(v any) mirror.Verbatim { return mirror.Verbatim{Value: v} }
-	var rows []mirror.Row
-	for batch, err := range st.Rows(t.Context(), mirror.Query{Table: def, Verbatim: true}) {
+	as := func(v any) store.Verbatim { return store.Verbatim{Value: v} }
+	var rows []store.Row
+	for batch, err := range st.Rows(t.Context(), store.Query{Table: def, Verbatim: true}) {
 		require.NoError(t, err)
 		for _, r := range batch {
 			rows = append(rows, r.Clone())
 		}
 	}
-	require.Equal(t, mirror.Row{int64(1), as("five"), as([]byte("ab")), as("1.5"), as("2026-01-01 00:00:00"), as("true"), as("text")}, rows[0])
-	require.Equal(t, mirror.Row{int64(3), as(5.5), as("abcd"), as("no"), as("never"), as(int64(7)), as(int64(12))}, rows[2])
+	require.Equal(t, store.Row{int64(1), as("five"), as([]byte("ab")), as("1.5"), as("2026-01-01 00:00:00"), as("true"), as("text")}, rows[0])
+	require.Equal(t, store.Row{int64(3), as(5.5), as("abcd"), as("no"), as("never"), as(int64(7)), as(int64(12))}, rows[2])
 	for _, v := range append(slices.Clone(rows[1]), rows[3][1:]...) {
-		_, is := v.(mirror.Verbatim)
+		_, is := v.(store.Verbatim)
 		require.False(t, is, "%v", v)
 	}
 
-	require.NoError(t, st.Update(t.Context(), func(tx mirror.Tx) error {
+	require.NoError(t, st.Update(t.Context(), func(tx store.Tx) error {
 		for _, r := range rows {
-			var where []mirror.Cell
+			var where []store.Cell
 			for i, c := range def.Columns {
-				where = append(where, mirror.Cell{Column: c.Name, Value: r[i]})
+				where = append(where, store.Cell{Column: c.Name, Value: r[i]})
 			}
 			if n, err := tx.Delete(t.Context(), def, where); err != nil || n != 1 {
 				return errors.Join(err, fmt.Errorf("%d rows found", n))

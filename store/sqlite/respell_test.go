@@ -8,28 +8,28 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/internal/mirrortest"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/sqlite"
 )
 
 // respellings are expressions for other spellings of a column's values.
-func respellings(typ mirror.Type) []string {
+func respellings(typ store.Type) []string {
 	const bare = "CASE WHEN %[1]s LIKE '%%.%%' THEN rtrim(rtrim(%[1]s, '0'), '.') ELSE %[1]s END"
 	switch typ.Kind() {
-	case mirror.KindDecimal:
+	case store.KindDecimal:
 		return []string{bare, "%[1]s || CASE WHEN %[1]s LIKE '%%.%%' THEN '0' ELSE '.0' END", "CASE WHEN %[1]s LIKE '-%%' THEN %[1]s ELSE '+' || %[1]s END",
 			"CASE WHEN %[1]s LIKE '-%%' THEN %[1]s ELSE '00' || %[1]s END"}
-	case mirror.KindTime:
+	case store.KindTime:
 		if typ.Name == "date" {
 			return []string{"%[1]s || ' 00:00:00'", "%[1]s || 'T00:00:00.0Z'"}
 		}
 		return []string{bare, "replace(%[1]s, ' ', 'T')", "%[1]s || 'Z'", "replace(%[1]s, ' ', 'T') || 'Z'"}
-	case mirror.KindTimeOfDay:
+	case store.KindTimeOfDay:
 		return []string{bare, "%[1]s || '00'"}
-	case mirror.KindTimeOffset:
+	case store.KindTimeOffset:
 		return []string{"replace(replace(%[1]s, ' +', '.00 +'), ' -', '.00 -')", "substr(%[1]s, 1, 10) || 'T' || substr(%[1]s, 12)"}
-	case mirror.KindGUID:
+	case store.KindGUID:
 		text := "substr(%[1]s,7,2)||substr(%[1]s,5,2)||substr(%[1]s,3,2)||substr(%[1]s,1,2)||'-'||substr(%[1]s,11,2)||substr(%[1]s,9,2)||'-'||" +
 			"substr(%[1]s,15,2)||substr(%[1]s,13,2)||'-'||substr(%[1]s,17,4)||'-'||substr(%[1]s,21)"
 		text = strings.ReplaceAll(text, "%[1]s", "hex(%[1]s)")
@@ -39,7 +39,7 @@ func respellings(typ mirror.Type) []string {
 	}
 }
 
-func respell(t *testing.T, st mirror.Store, table mirror.Table, r *rand.Rand) {
+func respell(t *testing.T, st store.Store, table store.Table, r *rand.Rand) {
 	t.Helper()
 	for _, c := range table.Columns {
 		ways := respellings(c.Type)

@@ -9,7 +9,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // file is what is known of a database.
@@ -59,7 +59,7 @@ const maxKnown = 64
 // layout of their type, so that they are in order as text, and columns of types
 // that are no text hold none. A table is looked
 // through once for each state of the database.
-func (f *file) plain(ctx context.Context, conn *sqlx.Conn, table string, types []mirror.Type, columns []string) (bool, error) {
+func (f *file) plain(ctx context.Context, conn *sqlx.Conn, table string, types []store.Type, columns []string) (bool, error) {
 	var id any
 	if err := conn.Raw(func(dc any) error { id = dc; return nil }); err != nil {
 		return false, err
@@ -84,7 +84,7 @@ func (f *file) plain(ctx context.Context, conn *sqlx.Conn, table string, types [
 	conditions := make([]string, len(columns))
 	for i, c := range columns {
 		switch types[i].Kind() {
-		case mirror.KindTime, mirror.KindTimeOfDay:
+		case store.KindTime, store.KindTimeOfDay:
 			conditions[i] = fmt.Sprintf("NOT %s('%s', %s)", spelledFunction, timeLayout(types[i]), c)
 		default:
 			conditions[i] = fmt.Sprintf("typeof(%s) = 'text'", c)

@@ -24,7 +24,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/sqlstore"
 )
 
@@ -32,7 +32,7 @@ func dialect(db *sqlx.DB) *sqlstore.Dialect {
 	f := &file{}
 	return &sqlstore.Dialect{
 		Tables:           tables,
-		Identity:         func(ctx context.Context, q sqlx.QueryerContext) (mirror.Identity, error) { return identity(ctx, q, db) },
+		Identity:         func(ctx context.Context, q sqlx.QueryerContext) (store.Identity, error) { return identity(ctx, q, db) },
 		Schema:           func() string { return "main" }, // a temporary table of the same name would come first
 		ColumnType:       columnType,
 		Prepare:          f.prepare,
@@ -48,7 +48,7 @@ func dialect(db *sqlx.DB) *sqlstore.Dialect {
 		CreateSuffix:     createSuffix,
 		Digests:          f.digests(),
 		DefaultFunctions: defaultFunctions(),
-		DefaultTime:      func(t mirror.Type) string { return "(" + nowExpr(t) + ")" },
+		DefaultTime:      func(t store.Type) string { return "(" + nowExpr(t) + ")" },
 		RolledBack:       func(err error) bool { return strings.Contains(err.Error(), "no transaction is active") },
 		Classify:         classify,
 		Advice:           advice,
@@ -56,7 +56,7 @@ func dialect(db *sqlx.DB) *sqlstore.Dialect {
 }
 
 // createSuffix clusters a table by its primary key, as SQL Server does.
-func createSuffix(t mirror.Table) string {
+func createSuffix(t store.Table) string {
 	if len(t.Key) == 0 {
 		return ""
 	}
@@ -84,7 +84,7 @@ func classify(err error) sqlstore.ErrorClass {
 // codec says how a type is read, ordered and written. Types whose values have
 // one spelling are in the order of SQLite's own, which puts numbers before text
 // and text before bytes; the others go by keyFunction.
-func (f *file) codec(t mirror.Type) sqlstore.Codec {
+func (f *file) codec(t store.Type) sqlstore.Codec {
 	k := t.Kind()
 	c := sqlstore.Codec{
 		Decode: func(v driver.Value) (driver.Value, error) { return decode(k, v), nil },
@@ -93,7 +93,7 @@ func (f *file) codec(t mirror.Type) sqlstore.Codec {
 	}
 	// A unique index goes by the text: '5' and '5.0' are two keys to it.
 	switch k {
-	case mirror.KindDecimal, mirror.KindTime, mirror.KindTimeOfDay, mirror.KindTimeOffset, mirror.KindGUID:
+	case store.KindDecimal, store.KindTime, store.KindTimeOfDay, store.KindTimeOffset, store.KindGUID:
 		c.Respelled = true
 	}
 	natural := func(order func(expr string) []string) {
@@ -110,37 +110,37 @@ func (f *file) codec(t mirror.Type) sqlstore.Codec {
 		}
 	}
 	switch k {
-	case mirror.KindBool, mirror.KindFloat:
+	case store.KindBool, store.KindFloat:
 		// As an expression the column has no declared type, so the driver
 		// leaves its value alone.
 		c.Select = func(column string) string { return "+" + column }
 		untexted()
-	case mirror.KindInt, mirror.KindBytes:
+	case store.KindInt, store.KindBytes:
 		c.Decode = nil
 		untexted()
-	case mirror.KindString, mirror.KindAny:
+	case store.KindString, store.KindAny:
 		c.Decode = nil
 		if f.utf8.Load() { // in UTF-16 the order is another one
 			natural(collated)
 		}
 		c.Equal = func(column, param string) string { return column + " = " + param + " COLLATE BINARY" }
-	case mirror.KindDecimal:
+	case store.KindDecimal:
 		c.Decode = func(v driver.Value) (driver.Value, error) { return decodeDecimal(v), nil }
 		c.Encode = func(v driver.Value) any { return fixDecimal(t, string(v.([]byte))) }
-	case mirror.KindTime, mirror.KindTimeOfDay:
+	case store.KindTime, store.KindTimeOfDay:
 		layout := timeLayout(t)
 		c.Decode = decodeTime(k)
 		// The driver does not guess at the layout of an expression, either.
 		c.Select = func(column string) string { return "+" + column }
 		c.Encode = func(v driver.Value) any { return v.(time.Time).Format(layout) }
 		c.Plain = func(v driver.Value) any { return plainTime(layout, v) }
-	case mirror.KindTimeOffset:
+	case store.KindTimeOffset:
 		layout := timeLayout(t)
 		c.Encode = func(v driver.Value) any {
 			x := v.(time.Time)
 			return x.UTC().Format(layout) + x.Format(" -07:00")
 		}
-	case mirror.KindGUID:
+	case store.KindGUID:
 	default:
 		return sqlstore.Codec{Unordered: true}
 	}
@@ -176,7 +176,7 @@ func exactLayout(layout string) string {
 }
 
 // decimalScale returns how many digits of t follow the point.
-func decimalScale(t mirror.Type) int {
+func decimalScale(t store.Type) int {
 	if t.Name == "decimal" {
 		return t.Scale
 	}
@@ -185,7 +185,7 @@ func decimalScale(t mirror.Type) int {
 
 // fixDecimal writes a number with exactly the scale of t, without a plus sign,
 // leading zeros or a negative zero, so that equal numbers are equal texts.
-func fixDecimal(t mirror.Type, s string) string {
+func fixDecimal(t store.Type, s string) string {
 	scale := decimalScale(t)
 	neg, integer, fraction := splitDecimal(s)
 	neg = neg && integer+fraction != ""
@@ -203,7 +203,7 @@ func fixDecimal(t mirror.Type, s string) string {
 }
 
 // timeLayout has a fixed width for each type, so that text and time order alike.
-func timeLayout(t mirror.Type) string {
+func timeLayout(t store.Type) string {
 	fraction := ""
 	if t.Scale > 0 {
 		fraction = "." + strings.Repeat("0", t.Scale)

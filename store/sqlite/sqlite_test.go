@@ -7,13 +7,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/internal/mirrortest"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/sqlite"
 	"github.com/so-mirror/mirror/store/storetest"
 )
 
-func open(t testing.TB) mirror.Store {
+func open(t testing.TB) store.Store {
 	t.Helper()
 	st, err := sqlite.Create(context.Background(), filepath.Join(t.TempDir(), "it's 100% a #mirror?.db"))
 	require.NoError(t, err)
@@ -25,7 +25,7 @@ func TestConformance(t *testing.T) { storetest.Run(t, open) }
 
 // A Source opens the file by itself, as somebody does who only reads it.
 func TestConformanceOfSource(t *testing.T) {
-	storetest.RunSource(t, func(t testing.TB) (mirror.Source, mirror.Store) {
+	storetest.RunSource(t, func(t testing.TB) (store.Source, store.Store) {
 		path := filepath.Join(t.TempDir(), "read.db")
 		st, err := sqlite.Create(t.Context(), path)
 		require.NoError(t, err)

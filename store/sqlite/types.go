@@ -7,16 +7,16 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // affinity is the word in a declared type that keeps SQLite from converting
 // the values of a type.
-func affinity(t mirror.Type) string {
+func affinity(t store.Type) string {
 	switch {
-	case t.Kind() == mirror.KindDecimal, t.Name == "xml":
+	case t.Kind() == store.KindDecimal, t.Name == "xml":
 		return "_text"
-	case t.Kind() == mirror.KindFloat, t.Kind() == mirror.KindAny:
+	case t.Kind() == store.KindFloat, t.Kind() == store.KindAny:
 		return "_blob"
 	default:
 		return ""
@@ -29,7 +29,7 @@ const (
 	declaredMax = "(2147483647)"
 )
 
-func columnType(t mirror.Type) string {
+func columnType(t store.Type) string {
 	return t.Name + affinity(t) + strings.Replace(t.String()[len(t.Name):], sizeMax, declaredMax, 1)
 }
 
@@ -45,7 +45,7 @@ var ownTypes = map[string]string{
 // parseType is the inverse of columnType. What others declared is the type whose
 // values it holds most likely. What holds anything is any: values that are not of
 // the type are compared as they are stored.
-func parseType(declared string) mirror.Type {
+func parseType(declared string) store.Type {
 	name, size, sized := strings.Cut(strings.ToLower(strings.TrimSpace(declared)), "(")
 	name = strings.TrimSpace(name)
 	bare := name
@@ -56,19 +56,19 @@ func parseType(declared string) mirror.Type {
 		size = strings.Replace("("+size, declaredMax, sizeMax, 1)
 	}
 	if own, ok := ownTypes[name]; ok && !sized {
-		return mirror.MustType(own)
+		return store.MustType(own)
 	}
 	if (name == "datetime" || name == "timestamp") && sized {
-		if t, err := mirror.ParseType("datetime2" + size); err == nil {
+		if t, err := store.ParseType("datetime2" + size); err == nil {
 			return t
 		}
-		return mirror.MustType("datetime2(7)")
+		return store.MustType("datetime2(7)")
 	}
-	t, err := mirror.ParseType(bare + size)
+	t, err := store.ParseType(bare + size)
 	switch {
 	case err != nil:
 		return byAffinity(name)
-	case bare+affinity(t) == name, t.Kind() == mirror.KindDecimal, t.Name == "xml", t.Kind() == mirror.KindAny:
+	case bare+affinity(t) == name, t.Kind() == store.KindDecimal, t.Name == "xml", t.Kind() == store.KindAny:
 		return t
 	default:
 		return byAffinity(name)
@@ -77,7 +77,7 @@ func parseType(declared string) mirror.Type {
 
 // byAffinity goes by the rules of SQLite, in their order: see
 // https://www.sqlite.org/datatype3.html#determination_of_column_affinity.
-func byAffinity(name string) mirror.Type {
+func byAffinity(name string) store.Type {
 	has := func(words ...string) bool {
 		for _, w := range words {
 			if strings.Contains(name, w) {
@@ -88,20 +88,20 @@ func byAffinity(name string) mirror.Type {
 	}
 	switch {
 	case has("int"):
-		return mirror.MustType("bigint")
+		return store.MustType("bigint")
 	case has("char", "clob", "text"):
-		return mirror.MustType("nvarchar(max)")
+		return store.MustType("nvarchar(max)")
 	case has("blob"):
-		return mirror.MustType("varbinary(max)")
+		return store.MustType("varbinary(max)")
 	case has("real", "floa", "doub"):
-		return mirror.MustType("float")
+		return store.MustType("float")
 	default: // NUMERIC, or no type at all
-		return mirror.MustType("any")
+		return store.MustType("any")
 	}
 }
 
 // nowExpr is the time as a column of type t stores it.
-func nowExpr(t mirror.Type) string {
+func nowExpr(t store.Type) string {
 	const seconds = "strftime('%Y-%m-%d %H:%M:%f','now')" // with three digits of a fraction
 	text, digits := seconds, t.Scale
 	switch t.Name {
@@ -115,7 +115,7 @@ func nowExpr(t mirror.Type) string {
 	default:
 		return seconds
 	}
-	switch whole := len(timeLayout(mirror.Type{Name: t.Name})); {
+	switch whole := len(timeLayout(store.Type{Name: t.Name})); {
 	case digits == 0:
 		text = fmt.Sprintf("substr(%s,1,%d)", text, whole)
 	case digits < 3:
@@ -132,14 +132,14 @@ func nowExpr(t mirror.Type) string {
 // defaultFunctions are the functions for the time, and what the catalogue gives
 // them back as.
 func defaultFunctions() map[string]string {
-	now := "(" + nowExpr(mirror.Type{}) + ")"
+	now := "(" + nowExpr(store.Type{}) + ")"
 	known := map[string]string{"current_timestamp": now}
 	for _, f := range []string{"getdate()", "getutcdate()", "sysdatetime()", "sysutcdatetime()"} {
 		known[f] = now
 	}
 	for _, name := range []string{"date", "smalldatetime", "datetime", "time", "datetime2", "datetimeoffset"} {
 		for scale := range 8 {
-			expr := nowExpr(mirror.Type{Name: name, Scale: scale})
+			expr := nowExpr(store.Type{Name: name, Scale: scale})
 			known[strings.ToLower(expr)] = "(" + expr + ")"
 		}
 	}
@@ -148,7 +148,7 @@ func defaultFunctions() map[string]string {
 
 // tables reads the catalogue. A virtual table whose module this program lacks
 // has no columns, and the reason for that.
-func tables(ctx context.Context, q sqlx.QueryerContext) ([]mirror.Table, error) {
+func tables(ctx context.Context, q sqlx.QueryerContext) ([]store.Table, error) {
 	const plain = "m.sql NOT LIKE 'CREATE VIRTUAL %'"
 	list, err := tablesWhere(ctx, q, plain)
 	if err != nil {
@@ -165,14 +165,14 @@ func tables(ctx context.Context, q sqlx.QueryerContext) ([]mirror.Table, error) 
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case err != nil:
-			found = []mirror.Table{{Name: name, Omit: "a virtual table that cannot be read: " + err.Error()}}
+			found = []store.Table{{Name: name, Omit: "a virtual table that cannot be read: " + err.Error()}}
 		}
 		list = append(list, found...)
 	}
 	return list, nil
 }
 
-func tablesWhere(ctx context.Context, q sqlx.QueryerContext, condition string, args ...any) ([]mirror.Table, error) {
+func tablesWhere(ctx context.Context, q sqlx.QueryerContext, condition string, args ...any) ([]store.Table, error) {
 	var columns []struct {
 		Table    string  `db:"table_name"`
 		Name     string  `db:"name"`
@@ -195,18 +195,18 @@ func tablesWhere(ctx context.Context, q sqlx.QueryerContext, condition string, a
 	if err != nil {
 		return nil, err
 	}
-	var list []mirror.Table
+	var list []store.Table
 	var keys []map[int]string
 	for _, c := range columns {
 		if len(list) == 0 || list[len(list)-1].Name != c.Table {
-			list = append(list, mirror.Table{Name: c.Table})
+			list = append(list, store.Table{Name: c.Table})
 			keys = append(keys, map[int]string{})
 		}
 		if c.IsHidden == 1 { // of a virtual table: a parameter, no value of the row
 			continue
 		}
 		t := &list[len(list)-1]
-		col := mirror.Column{
+		col := store.Column{
 			Name:      c.Name,
 			Type:      parseType(c.Type),
 			Nullable:  !c.NotNull && !c.IsRowID,

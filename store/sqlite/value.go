@@ -12,7 +12,7 @@ import (
 
 	driversqlite "modernc.org/sqlite"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // One value can be stored in several spellings: a time with and without its
@@ -23,7 +23,7 @@ import (
 // The functions that put a key in order, in SQL.
 const (
 	// keyFunction makes bytes of a stored value that are in the order of
-	// mirror.CompareKeys. Its arguments are a letter for the kind, and the value.
+	// store.CompareKeys. Its arguments are a letter for the kind, and the value.
 	keyFunction = "so_mirror_key"
 
 	// spelledFunction reports whether a value is stored as this store would
@@ -32,40 +32,40 @@ const (
 	spelledFunction = "so_mirror_spelled"
 )
 
-func letter(k mirror.Kind) byte { return 'a' + byte(k) }
+func letter(k store.Kind) byte { return 'a' + byte(k) }
 
-func kindOf(letter byte) mirror.Kind { return mirror.Kind(letter - 'a') }
+func kindOf(letter byte) store.Kind { return store.Kind(letter - 'a') }
 
-// decode converts what is stored to what mirror.Kind documents.
-func decode(k mirror.Kind, v driver.Value) driver.Value {
+// decode converts what is stored to what store.Kind documents.
+func decode(k store.Kind, v driver.Value) driver.Value {
 	switch k {
-	case mirror.KindBool:
+	case store.KindBool:
 		if n, ok := v.(int64); ok && (n == 0 || n == 1) {
 			return n == 1
 		}
-	case mirror.KindFloat: // a default such as 0 is stored as an integer
+	case store.KindFloat: // a default such as 0 is stored as an integer
 		if n, ok := v.(int64); ok {
 			if f := float64(n); f < 1<<63 && int64(f) == n {
 				return f
 			}
 		}
-	case mirror.KindDecimal:
+	case store.KindDecimal:
 		return decodeDecimal(v)
-	case mirror.KindTime, mirror.KindTimeOfDay:
+	case store.KindTime, store.KindTimeOfDay:
 		if s, ok := v.(string); ok {
 			if t, ok := parseTime(k, s); ok {
 				return t
 			}
 		}
-	case mirror.KindTimeOffset:
+	case store.KindTimeOffset:
 		if s, ok := v.(string); ok {
 			if t, ok := parseTimeOffset(s); ok {
 				return t
 			}
 		}
-	case mirror.KindGUID:
+	case store.KindGUID:
 		if s, ok := v.(string); ok && len(s) == guidText {
-			if g, err := mirror.Normalize(guidType, s); err == nil {
+			if g, err := store.Normalize(guidType, s); err == nil {
 				return g
 			}
 		}
@@ -74,7 +74,7 @@ func decode(k mirror.Kind, v driver.Value) driver.Value {
 }
 
 // decodeTime is decode for times of every row.
-func decodeTime(k mirror.Kind) func(v driver.Value) (driver.Value, error) {
+func decodeTime(k store.Kind) func(v driver.Value) (driver.Value, error) {
 	return func(v driver.Value) (driver.Value, error) {
 		if s, ok := v.(string); ok {
 			if t, ok := parseTime(k, s); ok {
@@ -87,14 +87,14 @@ func decodeTime(k mirror.Kind) func(v driver.Value) (driver.Value, error) {
 
 // parseTime is parseDateTime for a kind: a time of day is no point in time, and
 // has no date.
-func parseTime(k mirror.Kind, s string) (time.Time, bool) {
-	if dated := len(s) > 4 && s[4] == '-'; dated == (k == mirror.KindTimeOfDay) {
+func parseTime(k store.Kind, s string) (time.Time, bool) {
+	if dated := len(s) > 4 && s[4] == '-'; dated == (k == store.KindTimeOfDay) {
 		return time.Time{}, false
 	}
 	return parseDateTime(s)
 }
 
-var guidType = mirror.MustType("uniqueidentifier")
+var guidType = store.MustType("uniqueidentifier")
 
 const guidText = len("6F9619FF-8B86-D011-B42D-00C04FC964FF")
 
@@ -120,7 +120,7 @@ func decodeDecimal(v driver.Value) driver.Value {
 }
 
 // number returns a decimal number without its plus sign. It takes what
-// mirror.Normalize takes.
+// store.Normalize takes.
 func number(s string) (string, bool) {
 	digits := s
 	if s != "" && (s[0] == '-' || s[0] == '+') {
@@ -147,7 +147,7 @@ func parseTimeOffset(s string) (time.Time, bool) {
 	if i < 0 {
 		return time.Time{}, false
 	}
-	instant, ok := parseTime(mirror.KindTimeOffset, s[:i])
+	instant, ok := parseTime(store.KindTimeOffset, s[:i])
 	if !ok || strings.HasSuffix(s[:i], "Z") {
 		return time.Time{}, false
 	}
@@ -160,7 +160,7 @@ func parseTimeOffset(s string) (time.Time, bool) {
 }
 
 // The first byte of a key says what follows, so that numbers, times, strings and
-// bytes are in the order of mirror.CompareKeys.
+// bytes are in the order of store.CompareKeys.
 const (
 	keyNumber = iota + 1
 	keyTime
@@ -168,9 +168,9 @@ const (
 	keyBytes
 )
 
-// appendKey appends bytes that are in the order of mirror.CompareKeys for two
+// appendKey appends bytes that are in the order of store.CompareKeys for two
 // values of one kind.
-func appendKey(buf []byte, k mirror.Kind, v driver.Value) []byte {
+func appendKey(buf []byte, k store.Kind, v driver.Value) []byte {
 	switch v := v.(type) {
 	case bool:
 		n := int64(0)
@@ -194,9 +194,9 @@ func appendKey(buf []byte, k mirror.Kind, v driver.Value) []byte {
 	case []byte:
 		buf = append(buf, keyBytes)
 		switch k {
-		case mirror.KindDecimal:
+		case store.KindDecimal:
 			return appendDecimal(buf, string(v))
-		case mirror.KindGUID:
+		case store.KindGUID:
 			if len(v) != 16 {
 				return append(append(buf, 1), v...)
 			}
@@ -289,12 +289,12 @@ func keyOf(_ *driversqlite.FunctionContext, args []driver.Value) (driver.Value, 
 	var array [64]byte
 	if s, ok := v.(string); ok {
 		switch k { // without what a value behind an interface costs
-		case mirror.KindTime, mirror.KindTimeOfDay:
+		case store.KindTime, store.KindTimeOfDay:
 			if t, ok := parseTime(k, s); ok {
 				buf := binary.BigEndian.AppendUint64(append(array[:0], keyTime), uint64(t.Unix())^1<<63)
 				return binary.BigEndian.AppendUint32(buf, uint32(t.Nanosecond())), nil
 			}
-		case mirror.KindDecimal:
+		case store.KindDecimal:
 			if number, ok := number(s); ok {
 				return appendDecimal(append(array[:0], keyBytes), number), nil
 			}
@@ -322,25 +322,25 @@ func isSpelled(layout, s string) bool {
 }
 
 // appendValue appends a stored value for a hash, so that two values are written
-// alike exactly when mirror.EqualValues says that they are equal.
-func appendValue(buf []byte, k mirror.Kind, v driver.Value) ([]byte, error) {
+// alike exactly when store.EqualValues says that they are equal.
+func appendValue(buf []byte, k store.Kind, v driver.Value) ([]byte, error) {
 	switch s := v.(type) {
 	case string: // without what a value behind an interface costs
 		switch k {
-		case mirror.KindTime, mirror.KindTimeOfDay:
+		case store.KindTime, store.KindTimeOfDay:
 			if t, ok := parseTime(k, s); ok {
 				return appendTime(buf, t), nil
 			}
-		case mirror.KindDecimal:
+		case store.KindDecimal:
 			if s, ok := number(s); ok {
 				return hashDecimal(buf, s), nil
 			}
-		case mirror.KindString, mirror.KindAny:
+		case store.KindString, store.KindAny:
 			buf = binary.AppendUvarint(append(buf, 't'), uint64(len(s)))
 			return append(buf, s...), nil
 		}
 	case int64:
-		if k == mirror.KindInt {
+		if k == store.KindInt {
 			return binary.LittleEndian.AppendUint64(append(buf, 'i'), uint64(s)), nil
 		}
 	}
@@ -358,7 +358,7 @@ func appendValue(buf []byte, k mirror.Kind, v driver.Value) ([]byte, error) {
 		return binary.LittleEndian.AppendUint64(append(buf, 'f'), math.Float64bits(v)), nil
 	case time.Time:
 		buf = appendTime(buf, v)
-		if k == mirror.KindTimeOffset {
+		if k == store.KindTimeOffset {
 			_, offset := v.Zone()
 			buf = binary.LittleEndian.AppendUint32(buf, uint32(offset))
 		}
@@ -367,7 +367,7 @@ func appendValue(buf []byte, k mirror.Kind, v driver.Value) ([]byte, error) {
 		buf = binary.AppendUvarint(append(buf, 't'), uint64(len(v)))
 		return append(buf, v...), nil
 	case []byte:
-		if k == mirror.KindDecimal {
+		if k == store.KindDecimal {
 			return hashDecimal(buf, string(v)), nil
 		}
 		buf = binary.AppendUvarint(append(buf, 'b'), uint64(len(v)))

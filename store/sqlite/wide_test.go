@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // wideText is text of a file in UTF-16, given by its units, in SQL.
@@ -114,8 +115,8 @@ func TestUTF16AgainstUTF8(t *testing.T) {
 	for _, encoding := range []string{"UTF-16le", "UTF-16be"} {
 		wideDB, wide := database(t, "PRAGMA encoding = '"+encoding+"';"+rows)
 		narrowDB, narrow := database(t, rows)
-		digests := func(st mirror.Store) []mirror.Digest {
-			d, err := st.(mirror.Digester).DigestEvery(t.Context(), mirror.Query{Table: tableOf(t, st, "t"), Key: []string{"k"}}, 2)
+		digests := func(st store.Store) []store.Digest {
+			d, err := st.(store.Digester).DigestEvery(t.Context(), store.Query{Table: tableOf(t, st, "t"), Key: []string{"k"}}, 2)
 			require.NoError(t, err)
 			return d
 		}
@@ -124,7 +125,7 @@ func TestUTF16AgainstUTF8(t *testing.T) {
 			"UPDATE t SET v = 'AB' WHERE k = 'é'", "UPDATE t SET k = 'AB' WHERE k = x'4142'", "UPDATE t SET b = NULL WHERE k = ''"} {
 			name := encoding + ": " + change
 			for _, side := range []struct {
-				store, source mirror.Store
+				store, source store.Store
 				db            *sqlx.DB
 			}{{wide, narrow, wideDB}, {narrow, wide, narrowDB}} {
 				side.db.MustExec(change)
@@ -154,31 +155,31 @@ func TestVerbatimInUTF16(t *testing.T) {
 			return lines
 		}
 		before := dump()
-		for id, want := range []mirror.Row{
-			{int64(1), "dbo.é😀", mirror.Verbatim{Value: "five"}, []byte("AB")},
-			{int64(2), mirror.Verbatim{Value: []byte("AB")}, int64(2), mirror.Verbatim{Value: "AB"}},
+		for id, want := range []store.Row{
+			{int64(1), "dbo.é😀", store.Verbatim{Value: "five"}, []byte("AB")},
+			{int64(2), store.Verbatim{Value: []byte("AB")}, int64(2), store.Verbatim{Value: "AB"}},
 			{int64(3), "\ufffd", int64(3), []byte{}},
-			{int64(4), mirror.Verbatim{Value: "\xed\xa0\x80"}, int64(4), nil},
+			{int64(4), store.Verbatim{Value: "\xed\xa0\x80"}, int64(4), nil},
 		} {
-			err := st.Update(t.Context(), func(tx mirror.Tx) error {
-				var row mirror.Row
-				for batch, err := range tx.Rows(t.Context(), mirror.Query{Table: def, Key: []string{"id"}, From: mirror.Row{id + 1}, Limit: 1, Verbatim: true}) {
+			err := st.Update(t.Context(), func(tx store.Tx) error {
+				var row store.Row
+				for batch, err := range tx.Rows(t.Context(), store.Query{Table: def, Key: []string{"id"}, From: store.Row{id + 1}, Limit: 1, Verbatim: true}) {
 					if err != nil {
 						return err
 					}
 					row = batch[0].Clone()
 				}
 				require.Equal(t, want, row, encoding)
-				var where []mirror.Cell
+				var where []store.Cell
 				for i, c := range def.Columns {
-					where = append(where, mirror.Cell{Column: c.Name, Value: row[i]})
+					where = append(where, store.Cell{Column: c.Name, Value: row[i]})
 				}
 				n, err := tx.Delete(t.Context(), def, where)
 				if err != nil {
 					return err
 				}
 				require.EqualValues(t, 1, n)
-				return tx.Insert(t.Context(), def, def.ColumnNames(), []mirror.Row{row})
+				return tx.Insert(t.Context(), def, def.ColumnNames(), []store.Row{row})
 			})
 			if id < 3 {
 				require.NoError(t, err)

@@ -1,4 +1,4 @@
-// Package sqlstore is the pluggable SQL layer: a [mirror.Store] over an
+// Package sqlstore is the pluggable SQL layer: a [store.Store] over an
 // *sqlx.DB, with everything that is the same for every engine. What differs is
 // a [Dialect]; an engine is one file that fills it in.
 //
@@ -20,7 +20,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // Dialect is what sqlstore must know about an engine. Fields without a stated
@@ -33,25 +33,25 @@ type Dialect struct {
 
 	// Tables reads the catalogue. Types are SQL Server's, whatever the
 	// engine calls them; a type that has no counterpart keeps its name and
-	// is mirror.KindOther by that.
-	Tables func(ctx context.Context, q sqlx.QueryerContext) ([]mirror.Table, error)
+	// is store.KindOther by that.
+	Tables func(ctx context.Context, q sqlx.QueryerContext) ([]store.Table, error)
 
 	// Identity says which database the pool serves.
-	// Default: it cannot be told, and the method of mirror.Identifier returns
+	// Default: it cannot be told, and the method of store.Identifier returns
 	// errors.ErrUnsupported.
-	Identity func(ctx context.Context, q sqlx.QueryerContext) (mirror.Identity, error)
+	Identity func(ctx context.Context, q sqlx.QueryerContext) (store.Identity, error)
 
 	// ColumnType returns the type of a column in CREATE TABLE.
-	ColumnType func(t mirror.Type) string
+	ColumnType func(t store.Type) string
 
 	// Codec says how the columns of a type are read, ordered and written.
-	Codec func(t mirror.Type) Codec
+	Codec func(t store.Type) Codec
 
 	// Plain reports whether all values of some columns of a table, all of them
 	// with a Codec.Plain, are stored so that they are in order by themselves.
 	// Table and columns are quoted. It is asked before each reading by such a
 	// key. Default: they never are.
-	Plain func(ctx context.Context, conn *sqlx.Conn, table string, types []mirror.Type, columns []string) (bool, error)
+	Plain func(ctx context.Context, conn *sqlx.Conn, table string, types []store.Type, columns []string) (bool, error)
 
 	// Qualified is true for engines that take a quoted name for something else
 	// when there is no column of that name: columns are then named together
@@ -66,8 +66,8 @@ type Dialect struct {
 	AnyValue bool
 
 	// Rename renames a table, whose name is quoted with its schema, inside of a
-	// transaction, as mirror.Renamer demands. Default: it cannot be done.
-	Rename func(ctx context.Context, tx Execer, t mirror.Table, table, name string) error
+	// transaction, as store.Renamer demands. Default: it cannot be done.
+	Rename func(ctx context.Context, tx Execer, t store.Table, table, name string) error
 
 	// Schema returns the schema of tables that are named without one.
 	// Default: they stay without one.
@@ -101,11 +101,11 @@ type Dialect struct {
 	// AroundRead returns what stands before and behind each SELECT from t outside
 	// of a transaction, in the same batch. Such a batch always has a parameter, so
 	// that a driver sends it as a call. Default: nothing.
-	AroundRead func(t mirror.Table) (before, behind string)
+	AroundRead func(t store.Table) (before, behind string)
 
 	// Hint follows the name of a table that is read. Inside a transaction it
 	// keeps others from changing what was read. Default: nothing.
-	Hint func(t mirror.Table, inTx bool) string
+	Hint func(t store.Table, inTx bool) string
 
 	// AroundInsert returns what stands before and behind each INSERT into a
 	// table, in the same batch. Table is quoted, columns are not.
@@ -113,13 +113,13 @@ type Dialect struct {
 	AroundInsert func(ctx context.Context, tx Execer, table string, columns []string) (before, behind string, err error)
 
 	// CreateSuffix returns what follows CREATE TABLE (...). Default: nothing.
-	CreateSuffix func(t mirror.Table) string
+	CreateSuffix func(t store.Table) string
 
 	// Truncate empties a table. Default: DELETE FROM the table.
 	Truncate func(ctx context.Context, db Execer, table string) error
 
 	// Digests is how the engine summarises rows. Default: it cannot, and the
-	// methods of mirror.Digester return errors.ErrUnsupported.
+	// methods of store.Digester return errors.ErrUnsupported.
 	Digests *Digests
 
 	// DefaultFunctions maps functions that may stand as the default of a
@@ -129,7 +129,7 @@ type Dialect struct {
 
 	// DefaultTime returns the time as a column of type t stores it, when one of
 	// those functions is its default. Default: their expression.
-	DefaultTime func(t mirror.Type) string
+	DefaultTime func(t store.Type) string
 
 	// NationalStrings is true when a string default that was written N'text'
 	// keeps its N. Default: it loses it.
@@ -161,7 +161,7 @@ type Dialect struct {
 // Digests is what sqlstore must know to summarise rows where they are stored.
 // Fields without a stated default are required.
 type Digests struct {
-	// Scheme is what mirror.Digester.DigestScheme returns.
+	// Scheme is what store.Digester.DigestScheme returns.
 	Scheme string
 
 	// Prepare is Dialect.Prepare for what only digests depend on. It runs
@@ -169,16 +169,16 @@ type Digests struct {
 	Prepare func(ctx context.Context, q sqlx.QueryerContext) error
 
 	// Key refuses, with errors.ErrUnsupported, a type that cannot order rows
-	// exactly as mirror.CompareKeys does, or whose values First cannot pick.
+	// exactly as store.CompareKeys does, or whose values First cannot pick.
 	// Default: every type is as good as in Rows.
-	Key func(t mirror.Type) error
+	Key func(t store.Type) error
 
 	// Hash returns an expression for 64 bits, as an integer, of the values
-	// of one row. Rows that differ by mirror.EqualValues, be it in another
+	// of one row. Rows that differ by store.EqualValues, be it in another
 	// table whose columns have other types, have the same hash only by
 	// chance. Names are the expressions of the columns, of which there is at
 	// least one. What cannot be hashed is errors.ErrUnsupported.
-	Hash func(cols []mirror.Column, names []string) (string, error)
+	Hash func(cols []store.Column, names []string) (string, error)
 
 	// Total returns a text over all rows of a group: their number and, when
 	// there is a hash, behind a blank the sum of it, in which no row may
@@ -193,7 +193,7 @@ type Digests struct {
 	// First returns the value of a column in that row of a group which meets
 	// a condition: the one with the least number, by which groups are ordered.
 	// Default: MAX(CASE WHEN condition THEN column END).
-	First func(t mirror.Type, condition, column string) string
+	First func(t store.Type, condition, column string) string
 
 	// Values returns a table for FROM, of rows such as "(1, ?), (2, ?)" and
 	// with the names of its columns.
@@ -209,8 +209,8 @@ type Execer interface {
 }
 
 // Codec says how one type is read, ordered and written. The zero Codec is for
-// types that the driver delivers as mirror.Kind documents and that the engine
-// orders as mirror.CompareKeys does.
+// types that the driver delivers as store.Kind documents and that the engine
+// orders as store.CompareKeys does.
 type Codec struct {
 	// Select returns the expression to read, from the quoted column.
 	// Default: the column.
@@ -221,11 +221,11 @@ type Codec struct {
 	Param func(placeholder string) string
 
 	// Order returns the expressions that order the type as
-	// mirror.CompareKeys does, most significant first. It is applied to
+	// store.CompareKeys does, most significant first. It is applied to
 	// columns and to what Param returns alike. Default: the column.
 	Order func(expr string) []string
 
-	// Bound converts a key's value, as mirror.StoredValue leaves it, to what is
+	// Bound converts a key's value, as store.StoredValue leaves it, to what is
 	// compared with the one expression of Order, which may be of another type
 	// than the column. Default: it is encoded as it would be written, Param and
 	// Order are applied to its placeholder, and what does not fit the type is an
@@ -241,7 +241,7 @@ type Codec struct {
 	Equal func(column, param string) string
 
 	// Respelled is true when the engine takes two spellings of one value for two
-	// keys, so that a primary key can hold values that mirror.CompareKeys calls
+	// keys, so that a primary key can hold values that store.CompareKeys calls
 	// equal. It does not count where Plain does.
 	Respelled bool
 
@@ -275,26 +275,26 @@ type ErrorClass uint8
 // The classes. Each but the first and the last is an error of package mirror.
 const (
 	ErrorOther         ErrorClass = iota
-	ErrorTableNotFound            // mirror.ErrTableNotFound
-	ErrorConnection               // mirror.ErrConnection
-	ErrorDeadlock                 // mirror.ErrDeadlock; the transaction is gone and may be tried again
-	ErrorLockTimeout              // mirror.ErrLockTimeout
-	ErrorPermission               // mirror.ErrPermission
-	ErrorLogin                    // mirror.ErrLogin
-	ErrorBusy                     // mirror.ErrBusy: another transaction writes
-	ErrorConstraint               // mirror.ErrConstraint
+	ErrorTableNotFound            // store.ErrTableNotFound
+	ErrorConnection               // store.ErrConnection
+	ErrorDeadlock                 // store.ErrDeadlock; the transaction is gone and may be tried again
+	ErrorLockTimeout              // store.ErrLockTimeout
+	ErrorPermission               // store.ErrPermission
+	ErrorLogin                    // store.ErrLogin
+	ErrorBusy                     // store.ErrBusy: another transaction writes
+	ErrorConstraint               // store.ErrConstraint
 	ErrorUnsupported              // errors.ErrUnsupported: the engine cannot do it
 )
 
 var sentinels = [...]error{
-	ErrorTableNotFound: mirror.ErrTableNotFound,
-	ErrorConnection:    mirror.ErrConnection,
-	ErrorDeadlock:      mirror.ErrDeadlock,
-	ErrorLockTimeout:   mirror.ErrLockTimeout,
-	ErrorPermission:    mirror.ErrPermission,
-	ErrorLogin:         mirror.ErrLogin,
-	ErrorBusy:          mirror.ErrBusy,
-	ErrorConstraint:    mirror.ErrConstraint,
+	ErrorTableNotFound: store.ErrTableNotFound,
+	ErrorConnection:    store.ErrConnection,
+	ErrorDeadlock:      store.ErrDeadlock,
+	ErrorLockTimeout:   store.ErrLockTimeout,
+	ErrorPermission:    store.ErrPermission,
+	ErrorLogin:         store.ErrLogin,
+	ErrorBusy:          store.ErrBusy,
+	ErrorConstraint:    store.ErrConstraint,
 	ErrorUnsupported:   errors.ErrUnsupported,
 }
 
@@ -337,7 +337,7 @@ func (d *Dialect) limit(n int64) (head, tail string) {
 	}
 }
 
-func (d *Dialect) hint(t mirror.Table, inTx bool) string {
+func (d *Dialect) hint(t store.Table, inTx bool) string {
 	if d.Hint == nil {
 		return ""
 	}
@@ -346,7 +346,7 @@ func (d *Dialect) hint(t mirror.Table, inTx bool) string {
 
 func (d *Dialect) maxParams() int { return cmp.Or(d.MaxParams, defaultMaxParams) }
 
-func (d *Dialect) table(t mirror.Table) string {
+func (d *Dialect) table(t store.Table) string {
 	schema := t.Schema
 	if schema == "" && d.Schema != nil {
 		schema = d.Schema()
@@ -363,7 +363,7 @@ var (
 )
 
 // defaultOf returns the SQL of a column's default.
-func (d *Dialect) defaultOf(c mirror.Column) (string, error) {
+func (d *Dialect) defaultOf(c store.Column) (string, error) {
 	if d.DefaultTime != nil {
 		if _, ok := d.DefaultFunctions[bareDefault(c.Default)]; ok {
 			return d.DefaultTime(c.Type), nil

@@ -10,10 +10,10 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
-var _ mirror.Digester = (*Store)(nil)
+var _ store.Digester = (*Store)(nil)
 
 // The names by which a digest's statement calls the table and, with their
 // columns, the tables that it derives. Each column is named together with its
@@ -24,7 +24,7 @@ const (
 	digestRanges = "r" // n is the range's number; l0, l1, ... and h0, h1, ... are its bounds
 )
 
-// DigestScheme implements mirror.Digester. It is "" for an engine without
+// DigestScheme implements store.Digester. It is "" for an engine without
 // digests.
 func (s *Store) DigestScheme() string {
 	if s.d.Digests == nil {
@@ -33,10 +33,10 @@ func (s *Store) DigestScheme() string {
 	return s.d.Digests.Scheme
 }
 
-// DigestEvery implements mirror.Digester. It is one statement, which reads the
+// DigestEvery implements store.Digester. It is one statement, which reads the
 // rows once.
-func (s *Store) DigestEvery(ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error) {
-	var digests []mirror.Digest
+func (s *Store) DigestEvery(ctx context.Context, q store.Query, n int64) ([]store.Digest, error) {
+	var digests []store.Digest
 	err := s.digest(ctx, q, func(ctx context.Context, plain bool) error {
 		g, err := s.d.newDigest(q, plain)
 		if err != nil {
@@ -45,7 +45,7 @@ func (s *Store) DigestEvery(ctx context.Context, q mirror.Query, n int64) ([]mir
 		if err := g.every(q, n); err != nil {
 			return err
 		}
-		values := make(mirror.Row, 1+len(g.key))
+		values := make(store.Row, 1+len(g.key))
 		return g.run(ctx, s.db, values, func() error {
 			d, err := parseTotal(values[0])
 			if err != nil {
@@ -70,11 +70,11 @@ func (s *Store) DigestEvery(ctx context.Context, q mirror.Query, n int64) ([]mir
 	return digests, nil
 }
 
-// DigestAt implements mirror.Digester. It asks for as many ranges at once as a
+// DigestAt implements store.Digester. It asks for as many ranges at once as a
 // statement can have parameters for, and does not ask for those that are empty
 // by their bounds.
-func (s *Store) DigestAt(ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
-	digests := make([]mirror.Digest, len(cuts)+1)
+func (s *Store) DigestAt(ctx context.Context, q store.Query, cuts []store.Row) ([]store.Digest, error) {
+	digests := make([]store.Digest, len(cuts)+1)
 	var ranges []keyRange
 	err := s.digest(ctx, q, func(_ context.Context, plain bool) error {
 		g, err := s.d.newDigest(q, plain)
@@ -98,7 +98,7 @@ func (s *Store) DigestAt(ctx context.Context, q mirror.Query, cuts []mirror.Row)
 			if err := g.at(some); err != nil {
 				return err
 			}
-			values := make(mirror.Row, 2)
+			values := make(store.Row, 2)
 			return g.run(ctx, s.db, values, func() error {
 				n, ok := values[0].(int64)
 				if !ok || n < 0 || n >= int64(len(digests)) {
@@ -116,7 +116,7 @@ func (s *Store) DigestAt(ctx context.Context, q mirror.Query, cuts []mirror.Row)
 }
 
 // digest runs one statement of a digest, within the time limit.
-func (s *Store) digest(ctx context.Context, q mirror.Query, run func(ctx context.Context, plain bool) error) error {
+func (s *Store) digest(ctx context.Context, q store.Query, run func(ctx context.Context, plain bool) error) error {
 	doing := "digest rows of " + q.Table.String()
 	if s.d.Digests == nil {
 		return fmt.Errorf("%s: %w: the engine has no digests", doing, errors.ErrUnsupported)
@@ -148,7 +148,7 @@ type digester struct {
 	hash   string // "" when no columns are asked for
 }
 
-func (d *Dialect) newDigest(q mirror.Query, plain bool) (*digester, error) {
+func (d *Dialect) newDigest(q store.Query, plain bool) (*digester, error) {
 	names := q.Columns
 	if names == nil {
 		names = q.Table.ColumnNames()
@@ -173,7 +173,7 @@ func (d *Dialect) newDigest(q mirror.Query, plain bool) (*digester, error) {
 	}
 	g := &digester{statement: statement{d: d}, key: key, table: d.table(q.Table) + " AS " + digestTable + d.hint(q.Table, false)}
 	if len(cols) > 0 {
-		columns, quoted := make([]mirror.Column, len(cols)), make([]string, len(cols))
+		columns, quoted := make([]store.Column, len(cols)), make([]string, len(cols))
 		for i, c := range cols {
 			columns[i], quoted[i] = c.Column, c.ref
 		}
@@ -187,7 +187,7 @@ func (d *Dialect) newDigest(q mirror.Query, plain bool) (*digester, error) {
 }
 
 // qualified returns columns that are named together with their table.
-func (d *Dialect) qualified(t mirror.Table, names []string) ([]column, error) {
+func (d *Dialect) qualified(t store.Table, names []string) ([]column, error) {
 	cols, err := d.columns(t, names)
 	qualify(cols)
 	return cols, err
@@ -211,7 +211,7 @@ func (d *Dialect) digestKey(c column) error {
 
 // run ends the statement, and calls row for each row of its answer, whose
 // values are then in values.
-func (g *digester) run(ctx context.Context, q sqlx.QueryerContext, values mirror.Row, row func() error) error {
+func (g *digester) run(ctx context.Context, q sqlx.QueryerContext, values store.Row, row func() error) error {
 	g.WriteString(g.behind)
 	if g.before != "" && len(g.args) == 0 {
 		g.bind(scope)
@@ -236,7 +236,7 @@ func (g *digester) run(ctx context.Context, q sqlx.QueryerContext, values mirror
 // every writes a statement that numbers the rows and groups them by n. The
 // hash stands inside, so that what is grouped is small. Rows with one key have
 // one number where keys can repeat, so that no group ends between them.
-func (g *digester) every(q mirror.Query, n int64) error {
+func (g *digester) every(q store.Query, n int64) error {
 	if n < 1 {
 		return fmt.Errorf("ranges of %d rows", n)
 	}
@@ -280,7 +280,7 @@ func (g *digester) every(q mirror.Query, n int64) error {
 
 // repeats reports whether several rows can have one key of the query. SQLite takes
 // half as long again to rank rows as to number them.
-func (g *digester) repeats(q mirror.Query) bool {
+func (g *digester) repeats(q store.Query) bool {
 	if len(q.Table.Key) == 0 || slices.ContainsFunc(g.key, func(c column) bool { return c.Respelled }) {
 		return true
 	}
@@ -297,13 +297,13 @@ func (g *digester) first(c column, condition, expr string) string {
 // keyRange is a range of keys, low <= key < high. A nil bound is none.
 type keyRange struct {
 	number    int
-	low, high mirror.Row
+	low, high store.Row
 }
 
 // ranges cuts what lies within the bounds of q, and leaves out ranges that are
 // empty whatever the table holds.
-func (g *digester) ranges(q mirror.Query, cuts []mirror.Row) ([]keyRange, error) {
-	key := make([]mirror.Column, len(g.key))
+func (g *digester) ranges(q store.Query, cuts []store.Row) ([]keyRange, error) {
+	key := make([]store.Column, len(g.key))
 	for i, c := range g.key {
 		key[i] = c.Column
 	}
@@ -317,23 +317,23 @@ func (g *digester) ranges(q mirror.Query, cuts []mirror.Row) ([]keyRange, error)
 	}
 	var ranges []keyRange
 	add := func(r keyRange) {
-		if from != nil && (r.low == nil || mirror.CompareKeys(key, r.low, from) < 0) {
+		if from != nil && (r.low == nil || store.CompareKeys(key, r.low, from) < 0) {
 			r.low = from
 		}
-		if before != nil && (r.high == nil || mirror.CompareKeys(key, r.high, before) > 0) {
+		if before != nil && (r.high == nil || store.CompareKeys(key, r.high, before) > 0) {
 			r.high = before
 		}
-		if r.low == nil || r.high == nil || mirror.CompareKeys(key, r.low, r.high) < 0 {
+		if r.low == nil || r.high == nil || store.CompareKeys(key, r.low, r.high) < 0 {
 			ranges = append(ranges, r)
 		}
 	}
-	var low mirror.Row
+	var low store.Row
 	for i, cut := range cuts {
 		high, err := normalized(g.key, cut)
 		if err != nil {
 			return nil, fmt.Errorf("cut %d: %w", i, err)
 		}
-		if high == nil || low != nil && mirror.CompareKeys(key, low, high) > 0 {
+		if high == nil || low != nil && store.CompareKeys(key, low, high) > 0 {
 			return nil, fmt.Errorf("cut %d: the keys are not in ascending order", i)
 		}
 		add(keyRange{i, low, high})
@@ -343,14 +343,14 @@ func (g *digester) ranges(q mirror.Query, cuts []mirror.Row) ([]keyRange, error)
 	return ranges, nil
 }
 
-func normalized(key []column, bound mirror.Row) (mirror.Row, error) {
+func normalized(key []column, bound store.Row) (store.Row, error) {
 	if bound == nil {
 		return nil, nil
 	}
 	if len(bound) != len(key) {
 		return nil, fmt.Errorf("%d values for %d key columns", len(bound), len(key))
 	}
-	row := make(mirror.Row, len(key))
+	row := make(store.Row, len(key))
 	for i, c := range key {
 		v, err := c.normal(bound[i])
 		if err != nil {
@@ -428,7 +428,7 @@ func (g *digester) atShape(ranges []keyRange, hasLow, hasHigh bool) error {
 			rows.WriteString(", ")
 		}
 		fmt.Fprintf(&rows, "(%d", r.number)
-		for _, bound := range []mirror.Row{r.low, r.high} {
+		for _, bound := range []store.Row{r.low, r.high} {
 			for i, v := range bound {
 				value, err := g.key[i].boundValue(v)
 				if err != nil {
@@ -448,22 +448,22 @@ func (g *digester) atShape(ranges []keyRange, hasLow, hasHigh bool) error {
 }
 
 // parseTotal reads what Digests.Total returned.
-func parseTotal(v any) (mirror.Digest, error) {
+func parseTotal(v any) (store.Digest, error) {
 	var text string
 	switch v := v.(type) {
 	case nil:
-		return mirror.Digest{}, nil
+		return store.Digest{}, nil
 	case string:
 		text = v
 	case []byte:
 		text = string(v)
 	default:
-		return mirror.Digest{}, fmt.Errorf("the server returned a digest of Go type %T", v)
+		return store.Digest{}, fmt.Errorf("the server returned a digest of Go type %T", v)
 	}
 	rows, sum, _ := strings.Cut(text, " ")
 	n, err := strconv.ParseInt(rows, 10, 64)
 	if err != nil {
-		return mirror.Digest{}, fmt.Errorf("the server returned the digest %q", text)
+		return store.Digest{}, fmt.Errorf("the server returned the digest %q", text)
 	}
-	return mirror.Digest{Rows: n, Sum: sum}, nil
+	return store.Digest{Rows: n, Sum: sum}, nil
 }

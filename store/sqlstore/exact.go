@@ -6,7 +6,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // replacement is what drivers put in the place of what is no text.
@@ -18,7 +18,7 @@ var errInexact = errors.New("text that the driver cannot deliver")
 // exactly prepares columns with Codec.Exact. They are read by it when it is
 // known that this is needed, and when the reading could not be taken up in the
 // middle: it has no key, or does not read it.
-func (r *reader) exactly(q mirror.Query, exact bool) {
+func (r *reader) exactly(q store.Query, exact bool) {
 	if !slices.ContainsFunc(r.cols, func(c column) bool { return c.Exact != nil }) {
 		return
 	}
@@ -41,7 +41,7 @@ func (r *reader) exactly(q mirror.Query, exact bool) {
 
 // checkKey refuses a key that is no text: code points order keys, and half a
 // surrogate pair is none.
-func (r *reader) checkKey(row mirror.Row) error {
+func (r *reader) checkKey(row store.Row) error {
 	for _, i := range r.texts {
 		if v, ok := row[i].(string); ok && !utf8.ValidString(v) {
 			return fmt.Errorf("column %s: the key %q holds half a surrogate pair, which has no place in the order of keys: %w",
@@ -54,11 +54,11 @@ func (r *reader) checkKey(row mirror.Row) error {
 // tail is what a reading handed over of the last key: the rows that another one,
 // which begins with that key, has to leave out.
 type tail struct {
-	key       []mirror.Column
+	key       []store.Column
 	at        []int // the key's columns in a row
-	types     []mirror.Type
+	types     []store.Type
 	unique    bool // a key is one row
-	rows      []mirror.Row
+	rows      []store.Row
 	lost      bool  // there were more than maxTail
 	delivered int64 // rows in all
 }
@@ -67,7 +67,7 @@ type tail struct {
 const maxTail = 10_000
 
 // newTail returns nil when rows do not hold the key.
-func newTail(q mirror.Query, cols []column) *tail {
+func newTail(q store.Query, cols []column) *tail {
 	t := &tail{unique: len(q.Table.Key) > 0}
 	for _, name := range q.Key {
 		i := slices.IndexFunc(cols, func(c column) bool { return c.Name == name })
@@ -88,17 +88,17 @@ func newTail(q mirror.Query, cols []column) *tail {
 	return t
 }
 
-func (t *tail) keyOf(row mirror.Row) mirror.Row {
-	key := make(mirror.Row, len(t.at))
+func (t *tail) keyOf(row store.Row) store.Row {
+	key := make(store.Row, len(t.at))
 	for i, at := range t.at {
 		key[i] = row[at]
 	}
 	return key
 }
 
-func (t *tail) sameKey(a, b mirror.Row) bool {
+func (t *tail) sameKey(a, b store.Row) bool {
 	for i, at := range t.at {
-		if mirror.CompareKeys(t.key[i:i+1], a[at:at+1], b[at:at+1]) != 0 {
+		if store.CompareKeys(t.key[i:i+1], a[at:at+1], b[at:at+1]) != 0 {
 			return false
 		}
 	}
@@ -106,7 +106,7 @@ func (t *tail) sameKey(a, b mirror.Row) bool {
 }
 
 // add takes note of a batch.
-func (t *tail) add(batch []mirror.Row) {
+func (t *tail) add(batch []store.Row) {
 	t.delivered += int64(len(batch))
 	first := len(batch) - 1
 	for first > 0 && !t.unique && t.sameKey(batch[first-1], batch[first]) {
@@ -125,7 +125,7 @@ func (t *tail) add(batch []mirror.Row) {
 }
 
 // take reports whether a row was handed over already.
-func (t *tail) take(row mirror.Row) bool {
+func (t *tail) take(row store.Row) bool {
 	if len(t.rows) == 0 {
 		return false
 	}
@@ -133,9 +133,9 @@ func (t *tail) take(row mirror.Row) bool {
 		t.rows = nil
 		return false
 	}
-	i := slices.IndexFunc(t.rows, func(known mirror.Row) bool {
+	i := slices.IndexFunc(t.rows, func(known store.Row) bool {
 		for i, typ := range t.types {
-			if !t.unique && !mirror.EqualValues(typ, typ, known[i], row[i]) {
+			if !t.unique && !store.EqualValues(typ, typ, known[i], row[i]) {
 				return false
 			}
 		}
@@ -149,7 +149,7 @@ func (t *tail) take(row mirror.Row) bool {
 }
 
 // rest returns what is left to read of q, and what of it to leave out.
-func (r *reader) rest(q mirror.Query) (mirror.Query, *tail, error) {
+func (r *reader) rest(q store.Query) (store.Query, *tail, error) {
 	t := r.tail
 	if t.delivered == 0 {
 		return q, nil, nil

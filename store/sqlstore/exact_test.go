@@ -14,7 +14,7 @@ import (
 	"github.com/jmoiron/sqlx"
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // lossy is a table of ids and texts whose driver puts U+FFFD in the place of
@@ -58,8 +58,8 @@ func (r *lossyRows) Next(dest []driver.Value) error {
 func newLossy(t *testing.T, f *fake, l lossy) *Store {
 	f.query = l.query
 	return newFake(t, f, func(d *Dialect) {
-		d.Codec = func(typ mirror.Type) Codec {
-			if typ.Kind() != mirror.KindString {
+		d.Codec = func(typ store.Type) Codec {
+			if typ.Kind() != store.KindString {
 				// The value itself stands in the text, for the fake to see.
 				return Codec{Encode: func(v driver.Value) any { bound = v.(int64); return v }}
 			}
@@ -77,21 +77,21 @@ func newLossy(t *testing.T, f *fake, l lossy) *Store {
 // bound is the last value that was encoded.
 var bound int64
 
-func lossyTable(key ...string) mirror.Table {
-	return mirror.Table{Name: "t", Key: key, Columns: []mirror.Column{{Name: "id", Type: mirror.MustType("int")}, {Name: "s", Type: mirror.MustType("nvarchar(9)")}}}
+func lossyTable(key ...string) store.Table {
+	return store.Table{Name: "t", Key: key, Columns: []store.Column{{Name: "id", Type: store.MustType("int")}, {Name: "s", Type: store.MustType("nvarchar(9)")}}}
 }
 
 // TestExact: from the first text on that the driver cannot deliver, rows are
 // read in another way, and none is delivered twice or not at all.
 func TestExact(t *testing.T) {
-	many := func(n int, id func(i int) int64, bad ...int) (rows [][2]any, want []mirror.Row) {
+	many := func(n int, id func(i int) int64, bad ...int) (rows [][2]any, want []store.Row) {
 		for i := range n {
 			text := fmt.Sprint("s", i)
 			if slices.Contains(bad, i) {
 				text = "#" + text
 			}
 			rows = append(rows, [2]any{id(i), text})
-			want = append(want, mirror.Row{id(i), strings.ReplaceAll(text, "#", "\xed\xa0\x80")})
+			want = append(want, store.Row{id(i), strings.ReplaceAll(text, "#", "\xed\xa0\x80")})
 		}
 		return rows, want
 	}
@@ -119,10 +119,10 @@ func TestExact(t *testing.T) {
 			rows, want := many(c.n, c.id, c.bad...)
 			f := &fake{}
 			st := newLossy(t, f, lossy{rows})
-			q := mirror.Query{Table: lossyTable(c.key...), Key: c.by}
+			q := store.Query{Table: lossyTable(c.key...), Key: c.by}
 			for run, reads := range []int{c.reads, 1} { // the second time it is known
 				f.log = nil
-				var got []mirror.Row
+				var got []store.Row
 				for batch, err := range st.Rows(t.Context(), q) {
 					require.NoError(t, err)
 					for _, r := range batch {
@@ -143,13 +143,13 @@ func TestExact(t *testing.T) {
 	t.Run("more rows of one key than are remembered", func(t *testing.T) {
 		rows, want := many(maxTail+300, func(int) int64 { return 5 }, maxTail+290)
 		st := newLossy(t, &fake{}, lossy{rows})
-		q := mirror.Query{Table: lossyTable(), Key: []string{"id"}}
+		q := store.Query{Table: lossyTable(), Key: []string{"id"}}
 		var last error
 		for _, err := range st.Rows(t.Context(), q) {
 			last = err
 		}
 		require.ErrorContains(t, last, "read the table again")
-		var got []mirror.Row
+		var got []store.Row
 		for batch, err := range st.Rows(t.Context(), q) {
 			require.NoError(t, err)
 			for _, r := range batch {
@@ -161,7 +161,7 @@ func TestExact(t *testing.T) {
 	t.Run("in a key", func(t *testing.T) {
 		st := newLossy(t, &fake{}, lossy{[][2]any{{int64(1), "a#b"}}})
 		var last error
-		for _, err := range st.Rows(t.Context(), mirror.Query{Table: lossyTable(), Key: []string{"s", "id"}}) {
+		for _, err := range st.Rows(t.Context(), store.Query{Table: lossyTable(), Key: []string{"s", "id"}}) {
 			last = err
 		}
 		require.ErrorIs(t, last, errors.ErrUnsupported)
@@ -171,8 +171,8 @@ func TestExact(t *testing.T) {
 		rows, want := many(300, single, 200)
 		f := &fake{}
 		st := newLossy(t, f, lossy{rows})
-		var got []mirror.Row
-		for batch, err := range st.Rows(t.Context(), mirror.Query{Table: lossyTable("id"), Key: []string{"id"}, Limit: 300}) {
+		var got []store.Row
+		for batch, err := range st.Rows(t.Context(), store.Query{Table: lossyTable("id"), Key: []string{"id"}, Limit: 300}) {
 			require.NoError(t, err)
 			for _, r := range batch {
 				got = append(got, r.Clone())
@@ -200,10 +200,10 @@ func BenchmarkExact(b *testing.B) {
 			db := sqlx.NewDb(sql.OpenDB(f), "fake")
 			b.Cleanup(func() { require.NoError(b, db.Close()) })
 			st, err := New(db, &Dialect{
-				Tables:     func(context.Context, sqlx.QueryerContext) ([]mirror.Table, error) { return nil, nil },
-				ColumnType: mirror.Type.String,
-				Codec: func(t mirror.Type) Codec {
-					if t.Kind() == mirror.KindString {
+				Tables:     func(context.Context, sqlx.QueryerContext) ([]store.Table, error) { return nil, nil },
+				ColumnType: store.Type.String,
+				Codec: func(t store.Type) Codec {
+					if t.Kind() == store.KindString {
 						return c.codec
 					}
 					return Codec{}
@@ -212,7 +212,7 @@ func BenchmarkExact(b *testing.B) {
 			require.NoError(b, err)
 			b.ReportAllocs()
 			for b.Loop() {
-				for _, err := range st.Rows(b.Context(), mirror.Query{Table: lossyTable("id"), Key: []string{"id"}}) {
+				for _, err := range st.Rows(b.Context(), store.Query{Table: lossyTable("id"), Key: []string{"id"}}) {
 					require.NoError(b, err)
 				}
 				f.log = nil

@@ -11,7 +11,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 const (
@@ -31,7 +31,7 @@ type reader struct {
 	cols    []column
 	decode  []int // columns with something to decode
 	measure []int // columns whose values have a length; not every engine holds them to that of the type
-	buffers [keepBatches + 1][]mirror.Row
+	buffers [keepBatches + 1][]store.Row
 	current int       // the buffer that is being filled
 	started bool      // a batch was handed over
 	broken  bool      // the connection cannot be used again
@@ -50,7 +50,7 @@ const scope = int64(0)
 // newReader prepares a query. Before and behind stand around it, hint
 // follows the name of its table. Exact reads all text by Codec.Exact; plain is
 // what plainKey returned.
-func newReader(d *Dialect, q mirror.Query, before, behind, hint string, exact, plain bool) (*reader, error) {
+func newReader(d *Dialect, q store.Query, before, behind, hint string, exact, plain bool) (*reader, error) {
 	names := q.Columns
 	if names == nil {
 		names = q.Table.ColumnNames()
@@ -75,7 +75,7 @@ func newReader(d *Dialect, q mirror.Query, before, behind, hint string, exact, p
 		if c.Decode != nil {
 			r.decode = append(r.decode, i)
 		}
-		if k := c.Type.Kind(); k == mirror.KindString || k == mirror.KindBytes {
+		if k := c.Type.Kind(); k == store.KindString || k == store.KindBytes {
 			r.measure = append(r.measure, i)
 		}
 	}
@@ -114,7 +114,7 @@ func newReader(d *Dialect, q mirror.Query, before, behind, hint string, exact, p
 
 // readDriver reads driver rows into the batch without a copy. It returns
 // driver.ErrSkip when this driver must be read through Scan.
-func (r *reader) readDriver(ctx context.Context, dc any, yield func([]mirror.Row, error) bool) error {
+func (r *reader) readDriver(ctx context.Context, dc any, yield func([]store.Row, error) bool) error {
 	args, err := namedValues(dc, r.stmt.args)
 	if err != nil {
 		return err
@@ -123,7 +123,7 @@ func (r *reader) readDriver(ctx context.Context, dc any, yield func([]mirror.Row
 	if err != nil {
 		return err
 	}
-	err = r.batches(ctx, func(row mirror.Row) error {
+	err = r.batches(ctx, func(row store.Row) error {
 		err := rows.Next(row)
 		keepEmpty(row)
 		return err
@@ -198,14 +198,14 @@ func namedValues(dc any, args []any) ([]driver.NamedValue, error) {
 
 // readScan reads through database/sql: inside a transaction, and for drivers
 // without a query of their own.
-func (r *reader) readScan(ctx context.Context, q sqlx.QueryerContext, yield func([]mirror.Row, error) bool) error {
+func (r *reader) readScan(ctx context.Context, q sqlx.QueryerContext, yield func([]store.Row, error) bool) error {
 	rows, err := q.QueryContext(ctx, r.stmt.String(), r.stmt.args...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	dest := make([]any, len(r.cols))
-	return r.batches(ctx, func(row mirror.Row) error {
+	return r.batches(ctx, func(row store.Row) error {
 		if !rows.Next() {
 			if err := rows.Err(); err != nil {
 				return err
@@ -216,7 +216,7 @@ func (r *reader) readScan(ctx context.Context, q sqlx.QueryerContext, yield func
 	}, yield)
 }
 
-func scanRow(rows *sql.Rows, row mirror.Row, dest []any) error {
+func scanRow(rows *sql.Rows, row store.Row, dest []any) error {
 	for i := range row {
 		dest[i] = (*any)(nil)
 	}
@@ -239,7 +239,7 @@ var emptyBytes driver.Value = []byte{}
 
 // keepEmpty makes a value of what a driver gives for no bytes. SQLite's gives a
 // nil slice, and binds that as NULL.
-func keepEmpty(row mirror.Row) {
+func keepEmpty(row store.Row) {
 	for i, v := range row {
 		if b, ok := v.([]byte); ok && b == nil {
 			row[i] = emptyBytes
@@ -249,7 +249,7 @@ func keepEmpty(row mirror.Row) {
 
 // batches fills batches from next until it returns io.EOF, the consumer stops,
 // or the context is done.
-func (r *reader) batches(ctx context.Context, next func(mirror.Row) error, yield func([]mirror.Row, error) bool) error {
+func (r *reader) batches(ctx context.Context, next func(store.Row) error, yield func([]store.Row, error) bool) error {
 	for {
 		n, size, err := 0, 0, error(nil)
 		r.late.start()
@@ -312,11 +312,11 @@ func (r *reader) batches(ctx context.Context, next func(mirror.Row) error, yield
 
 // row returns the nth row of the batch. The batch grows with use, so that small
 // tables stay cheap.
-func (r *reader) row(n int) mirror.Row {
+func (r *reader) row(n int) store.Row {
 	batch := r.buffers[r.current]
 	if n == len(batch) {
 		more := min(max(8, n), batchRows-n)
-		values := make(mirror.Row, more*len(r.cols))
+		values := make(store.Row, more*len(r.cols))
 		for range more {
 			batch = append(batch, values[:len(r.cols):len(r.cols)])
 			values = values[len(r.cols):]

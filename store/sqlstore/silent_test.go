@@ -11,7 +11,7 @@ import (
 	"github.com/jmoiron/sqlx"
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // silent is a connection whose server no longer answers from some moment on:
@@ -45,7 +45,7 @@ func (s *silent) Commit() error   { return s.wait(s.commit) }
 func (s *silent) Rollback() error { return s.wait(s.rollback) }
 
 func TestServerThatNoLongerAnswers(t *testing.T) {
-	update := func(t *testing.T, s *silent, fn func(mirror.Tx) error) error {
+	update := func(t *testing.T, s *silent, fn func(store.Tx) error) error {
 		st := newFake(t, &fake{}, nil)
 		st.db, st.endTimeout = sqlx.NewDb(sql.OpenDB(s), "silent"), time.Millisecond
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
@@ -55,9 +55,9 @@ func TestServerThatNoLongerAnswers(t *testing.T) {
 		}
 		return st.Update(ctx, fn)
 	}
-	nothing := func(mirror.Tx) error { return nil }
+	nothing := func(store.Tx) error { return nil }
 	require.Equal(t, context.DeadlineExceeded, update(t, &silent{begin: true}, nothing))
-	require.ErrorIs(t, update(t, &silent{commit: true}, nothing), mirror.ErrOutcomeUnknown)
+	require.ErrorIs(t, update(t, &silent{commit: true}, nothing), store.ErrOutcomeUnknown)
 	boom := errors.New("boom")
-	require.Equal(t, boom, update(t, &silent{rollback: true}, func(mirror.Tx) error { return boom }))
+	require.Equal(t, boom, update(t, &silent{rollback: true}, func(store.Tx) error { return boom }))
 }

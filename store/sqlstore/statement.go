@@ -8,7 +8,7 @@ import (
 	"reflect"
 	"strings"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // statement is SQL text that grows together with its bound values.
@@ -34,14 +34,14 @@ func (s *statement) param(c column, v any) string { return c.param(s.bind(v)) }
 
 // column is one column of a statement.
 type column struct {
-	mirror.Column
+	store.Column
 	Codec
 	quoted   string
 	ref      string // as it is named where rows are read
 	anyValue bool
 }
 
-func (d *Dialect) column(t mirror.Table, name string) (column, error) {
+func (d *Dialect) column(t store.Table, name string) (column, error) {
 	for _, c := range t.Columns {
 		if c.Name == name {
 			return column{Column: c, Codec: d.Codec(c.Type), quoted: d.quote(c.Name), ref: d.ref(t, c.Name), anyValue: d.AnyValue}, nil
@@ -50,7 +50,7 @@ func (d *Dialect) column(t mirror.Table, name string) (column, error) {
 	return column{}, fmt.Errorf("table %s has no column %q", t, name)
 }
 
-func (d *Dialect) columns(t mirror.Table, names []string) ([]column, error) {
+func (d *Dialect) columns(t store.Table, names []string) ([]column, error) {
 	cols := make([]column, len(names))
 	for i, name := range names {
 		c, err := d.column(t, name)
@@ -63,7 +63,7 @@ func (d *Dialect) columns(t mirror.Table, names []string) ([]column, error) {
 }
 
 // ref names a column where rows are read.
-func (d *Dialect) ref(t mirror.Table, name string) string {
+func (d *Dialect) ref(t store.Table, name string) string {
 	if !d.Qualified {
 		return d.quote(name)
 	}
@@ -72,7 +72,7 @@ func (d *Dialect) ref(t mirror.Table, name string) string {
 
 // keyColumns returns the columns of a key. Plain says that their values are in
 // order by themselves.
-func (d *Dialect) keyColumns(t mirror.Table, names []string, plain bool) ([]column, error) {
+func (d *Dialect) keyColumns(t store.Table, names []string, plain bool) ([]column, error) {
 	cols, err := d.columns(t, names)
 	for i, c := range cols {
 		if plain && c.Codec.Plain != nil {
@@ -113,9 +113,9 @@ func (c column) operand(v operand, part int) string {
 
 // normal is a key's value before it is bound.
 func (c column) normal(v any) (driver.Value, error) {
-	normalize := mirror.Normalize
+	normalize := store.Normalize
 	if c.Bound != nil {
-		normalize = mirror.StoredValue
+		normalize = store.StoredValue
 	}
 	n, err := normalize(c.Type, v)
 	if err != nil {
@@ -165,7 +165,7 @@ func (c column) value(v any) (any, error) {
 }
 
 func (c column) encoded(v any) (any, error) {
-	if as, ok := v.(mirror.Verbatim); ok {
+	if as, ok := v.(store.Verbatim); ok {
 		if !c.anyValue {
 			return nil, fmt.Errorf("column %s: this engine holds no value that is not %s: %w", c.Name, c.Type, errors.ErrUnsupported)
 		}
@@ -174,7 +174,7 @@ func (c column) encoded(v any) (any, error) {
 		}
 		return as.Value, nil
 	}
-	n, err := mirror.Normalize(c.Type, v)
+	n, err := store.Normalize(c.Type, v)
 	if err != nil {
 		return nil, fmt.Errorf("column %s: %w", c.Name, err)
 	}
@@ -198,17 +198,17 @@ func (c column) verbatim(stored driver.Value) (driver.Value, error) {
 	if b, ok := back.(bool); ok { // which the engine stores as a number
 		back = map[bool]int64{true: 1}[b]
 	}
-	if n, _ := mirror.Normalize(c.Type, v); err == nil && reflect.TypeOf(n) == reflect.TypeOf(v) && reflect.DeepEqual(back, stored) {
+	if n, _ := store.Normalize(c.Type, v); err == nil && reflect.TypeOf(n) == reflect.TypeOf(v) && reflect.DeepEqual(back, stored) {
 		return v, nil
 	}
 	if b, ok := stored.([]byte); ok {
 		stored = bytes.Clone(b)
 	}
-	return mirror.Verbatim{Value: stored}, nil
+	return store.Verbatim{Value: stored}, nil
 }
 
 // where adds the condition that the row has all values of cells.
-func (s *statement) where(t mirror.Table, cells []mirror.Cell) error {
+func (s *statement) where(t store.Table, cells []store.Cell) error {
 	for i, cell := range cells {
 		c, err := s.d.column(t, cell.Column)
 		if err != nil {
@@ -232,10 +232,10 @@ func (s *statement) where(t mirror.Table, cells []mirror.Cell) error {
 }
 
 // bounds adds the conditions of q.From and q.Before.
-func (s *statement) bounds(key []column, q mirror.Query) error {
+func (s *statement) bounds(key []column, q store.Query) error {
 	sep := " WHERE "
 	for _, b := range []struct {
-		row mirror.Row
+		row store.Row
 		op  string
 	}{{q.From, ">="}, {q.Before, "<"}} {
 		if b.row == nil {
@@ -254,7 +254,7 @@ func (s *statement) bounds(key []column, q mirror.Query) error {
 // bound adds the condition that the key is at least (op ">=") or less than
 // (op "<") the values of bound. Standard row comparison is not used: SQL Server
 // has none, and NULL comes first here.
-func (s *statement) bound(key []column, bound mirror.Row, op string) error {
+func (s *statement) bound(key []column, bound store.Row, op string) error {
 	if len(bound) != len(key) {
 		return fmt.Errorf("bound has %d values for %d key columns", len(bound), len(key))
 	}

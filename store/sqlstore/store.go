@@ -12,10 +12,10 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
-// Store is a mirror.Store over a database/sql pool.
+// Store is a store.Store over a database/sql pool.
 type Store struct {
 	db    *sqlx.DB
 	d     *Dialect
@@ -27,12 +27,12 @@ type Store struct {
 }
 
 var (
-	_ mirror.Store = (*Store)(nil)
-	_ mirror.Pool  = (*Store)(nil)
+	_ store.Store = (*Store)(nil)
+	_ store.Pool  = (*Store)(nil)
 
-	_ mirror.BatchKeeper = (*Store)(nil)
-	_ mirror.AnyValuer   = (*Store)(nil)
-	_ mirror.Identifier  = (*Store)(nil)
+	_ store.BatchKeeper = (*Store)(nil)
+	_ store.AnyValuer   = (*Store)(nil)
+	_ store.Identifier  = (*Store)(nil)
 )
 
 // New returns a store over db. The caller opens and closes db and owns its
@@ -47,12 +47,12 @@ func New(db *sqlx.DB, d *Dialect) (*Store, error) {
 	return &Store{db: db, d: d, pause: pause, endTimeout: endTimeout}, nil
 }
 
-// PoolLimit implements mirror.Pool.
+// PoolLimit implements store.Pool.
 func (s *Store) PoolLimit() (pool any, connections int) {
 	return s.db.DB, s.db.Stats().MaxOpenConnections
 }
 
-// KeepsBatches implements mirror.BatchKeeper.
+// KeepsBatches implements store.BatchKeeper.
 func (s *Store) KeepsBatches() int {
 	if s.d.OwnValues {
 		return keepBatches
@@ -60,11 +60,11 @@ func (s *Store) KeepsBatches() int {
 	return 0
 }
 
-// HoldsAnyValue implements mirror.AnyValuer.
+// HoldsAnyValue implements store.AnyValuer.
 func (s *Store) HoldsAnyValue() bool { return s.d.AnyValue }
 
-// Identity implements mirror.Identifier.
-func (s *Store) Identity(ctx context.Context) (id mirror.Identity, err error) {
+// Identity implements store.Identifier.
+func (s *Store) Identity(ctx context.Context) (id store.Identity, err error) {
 	const doing = "read identity"
 	if s.d.Identity == nil {
 		return id, fmt.Errorf("%s: %w", doing, errors.ErrUnsupported)
@@ -76,8 +76,8 @@ func (s *Store) Identity(ctx context.Context) (id mirror.Identity, err error) {
 	return id, err
 }
 
-// Tables implements mirror.Source.
-func (s *Store) Tables(ctx context.Context) (tables []mirror.Table, err error) {
+// Tables implements store.Source.
+func (s *Store) Tables(ctx context.Context) (tables []store.Table, err error) {
 	err = s.ask(ctx, "list tables", func(ctx context.Context) error {
 		tables, err = s.d.Tables(ctx, s.db)
 		return err
@@ -85,8 +85,8 @@ func (s *Store) Tables(ctx context.Context) (tables []mirror.Table, err error) {
 	return tables, err
 }
 
-// Count implements mirror.Source.
-func (s *Store) Count(ctx context.Context, t mirror.Table) (n int64, err error) {
+// Count implements store.Source.
+func (s *Store) Count(ctx context.Context, t store.Table) (n int64, err error) {
 	err = s.ask(ctx, "count rows of "+t.String(), func(ctx context.Context) error {
 		before, behind := s.d.aroundRead(t)
 		n, err = count(ctx, s.db, s.d, t, before, s.d.hint(t, false)+behind)
@@ -95,7 +95,7 @@ func (s *Store) Count(ctx context.Context, t mirror.Table) (n int64, err error) 
 	return n, err
 }
 
-func count(ctx context.Context, q sqlx.QueryerContext, d *Dialect, t mirror.Table, before, behind string) (n int64, err error) {
+func count(ctx context.Context, q sqlx.QueryerContext, d *Dialect, t store.Table, before, behind string) (n int64, err error) {
 	var args []any
 	if before != "" {
 		args = append(args, scope)
@@ -112,7 +112,7 @@ func (s *Store) ask(ctx context.Context, doing string, run func(ctx context.Cont
 	return s.wrap(ctx, limited(ctx, s.d.Timeout, run), doing)
 }
 
-// Query runs fn, which asks something that mirror.Source has no method for, on
+// Query runs fn, which asks something that store.Source has no method for, on
 // the pool. Its error is wrapped as those of all other methods are.
 func (s *Store) Query(ctx context.Context, doing string, fn func(ctx context.Context, q sqlx.QueryerContext) error) error {
 	return s.ask(ctx, doing, func(ctx context.Context) error { return fn(ctx, s.db) })
@@ -126,16 +126,16 @@ func (s *Store) prepare(ctx context.Context) error {
 	return s.wrap(ctx, err, "connect")
 }
 
-func (d *Dialect) aroundRead(t mirror.Table) (before, behind string) {
+func (d *Dialect) aroundRead(t store.Table) (before, behind string) {
 	if d.AroundRead == nil {
 		return "", ""
 	}
 	return d.AroundRead(t)
 }
 
-// Rows implements mirror.Source.
-func (s *Store) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, error] {
-	return sequence(func(yield func([]mirror.Row, error) bool) error {
+// Rows implements store.Source.
+func (s *Store) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, error] {
+	return sequence(func(yield func([]store.Row, error) bool) error {
 		if err := s.prepare(ctx); err != nil {
 			return err
 		}
@@ -145,7 +145,7 @@ func (s *Store) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row
 
 // rows reads text as the driver delivers it, and from the first row on that the
 // driver cannot deliver exactly. What is known of a table is remembered.
-func (s *Store) rows(ctx context.Context, q mirror.Query, yield func([]mirror.Row, error) bool) error {
+func (s *Store) rows(ctx context.Context, q store.Query, yield func([]store.Row, error) bool) error {
 	before, behind := s.d.aroundRead(q.Table)
 	table := s.d.table(q.Table)
 	_, exact := s.exact.Load(table)
@@ -173,7 +173,7 @@ func (s *Store) rows(ctx context.Context, q mirror.Query, yield func([]mirror.Ro
 }
 
 // plainKey reports whether the values of a key are in order by themselves.
-func (s *Store) plainKey(ctx context.Context, q mirror.Query) (plain bool, err error) {
+func (s *Store) plainKey(ctx context.Context, q store.Query) (plain bool, err error) {
 	if s.d.Plain == nil {
 		return false, nil
 	}
@@ -181,7 +181,7 @@ func (s *Store) plainKey(ctx context.Context, q mirror.Query) (plain bool, err e
 	if err != nil {
 		return false, err
 	}
-	var types []mirror.Type
+	var types []store.Type
 	var names []string
 	for _, c := range key {
 		if c.Codec.Plain != nil {
@@ -212,10 +212,10 @@ func (r *reader) limited(ctx context.Context, limit time.Duration, run func(ctx 
 
 // sequence makes an iterator of a function that yields batches and returns the
 // error that ends them. A consumer that stopped is not called again.
-func sequence(read func(yield func([]mirror.Row, error) bool) error) iter.Seq2[[]mirror.Row, error] {
-	return func(yield func([]mirror.Row, error) bool) {
+func sequence(read func(yield func([]store.Row, error) bool) error) iter.Seq2[[]store.Row, error] {
+	return func(yield func([]store.Row, error) bool) {
 		stopped := false
-		err := read(func(batch []mirror.Row, err error) bool {
+		err := read(func(batch []store.Row, err error) bool {
 			stopped = !yield(batch, err)
 			return !stopped
 		})
@@ -228,7 +228,7 @@ func sequence(read func(yield func([]mirror.Row, error) bool) error) iter.Seq2[[
 // read streams below database/sql's Scan where the driver allows it. A pooled
 // connection that turns out to be dead before the first row is replaced, as
 // database/sql itself would.
-func (s *Store) read(ctx context.Context, r *reader, yield func([]mirror.Row, error) bool) error {
+func (s *Store) read(ctx context.Context, r *reader, yield func([]store.Row, error) bool) error {
 	const attempts = 3
 	for attempt := 1; ; attempt++ {
 		err := s.readOnce(ctx, r, yield)
@@ -239,7 +239,7 @@ func (s *Store) read(ctx context.Context, r *reader, yield func([]mirror.Row, er
 	}
 }
 
-func (s *Store) readOnce(ctx context.Context, r *reader, yield func([]mirror.Row, error) bool) error {
+func (s *Store) readOnce(ctx context.Context, r *reader, yield func([]store.Row, error) bool) error {
 	conn, err := s.db.Connx(ctx)
 	if err != nil {
 		return err
@@ -264,9 +264,9 @@ func (s *Store) readOnce(ctx context.Context, r *reader, yield func([]mirror.Row
 // tries bounds how often an Update is run that ends in a deadlock.
 const tries = 3
 
-// Update implements mirror.Store. A transaction that the engine gave up because
+// Update implements store.Store. A transaction that the engine gave up because
 // of a deadlock is run again, up to three times in all.
-func (s *Store) Update(ctx context.Context, fn func(tx mirror.Tx) error) error {
+func (s *Store) Update(ctx context.Context, fn func(tx store.Tx) error) error {
 	for try := 1; ; try++ {
 		err := s.update(ctx, fn)
 		var again *retryError
@@ -297,7 +297,7 @@ func pause(ctx context.Context, try int) error {
 	}
 }
 
-func (s *Store) update(ctx context.Context, fn func(tx mirror.Tx) error) error {
+func (s *Store) update(ctx context.Context, fn func(tx store.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -328,7 +328,7 @@ func (s *Store) update(ctx context.Context, fn func(tx mirror.Tx) error) error {
 		return err
 	}
 	err = t.commit(ctx, s.d)
-	if errors.Is(err, mirror.ErrOutcomeUnknown) {
+	if errors.Is(err, store.ErrOutcomeUnknown) {
 		return err
 	}
 	return s.retry(err, s.wrap(ctx, err, "commit"))
@@ -420,7 +420,7 @@ func (t *transaction) commit(ctx context.Context, d *Dialect) error {
 		refused = refused && d.Refused(err)
 	}
 	if !refused {
-		return fmt.Errorf("commit: %w: %w", mirror.ErrOutcomeUnknown, err)
+		return fmt.Errorf("commit: %w: %w", store.ErrOutcomeUnknown, err)
 	}
 	return err
 }

@@ -16,7 +16,7 @@ import (
 	"github.com/jmoiron/sqlx"
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // fake is a database whose answers a test writes down. It knows no query of a
@@ -136,9 +136,9 @@ func newFake(t *testing.T, f *fake, change func(d *Dialect)) *Store {
 	db := sqlx.NewDb(sql.OpenDB(f), "fake")
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	d := &Dialect{
-		Tables:     func(context.Context, sqlx.QueryerContext) ([]mirror.Table, error) { return nil, nil },
-		ColumnType: func(t mirror.Type) string { return t.String() },
-		Codec:      func(mirror.Type) Codec { return Codec{} },
+		Tables:     func(context.Context, sqlx.QueryerContext) ([]store.Table, error) { return nil, nil },
+		ColumnType: func(t store.Type) string { return t.String() },
+		Codec:      func(store.Type) Codec { return Codec{} },
 		Classify: func(err error) ErrorClass {
 			switch {
 			case errors.Is(err, errFakeDeadlock):
@@ -168,12 +168,12 @@ func newFake(t *testing.T, f *fake, change func(d *Dialect)) *Store {
 	return st
 }
 
-func intTable() mirror.Table {
-	return mirror.Table{Name: "t", Key: []string{"id"}, Columns: []mirror.Column{{Name: "id", Type: mirror.MustType("int")}}}
+func intTable() store.Table {
+	return store.Table{Name: "t", Key: []string{"id"}, Columns: []store.Column{{Name: "id", Type: store.MustType("int")}}}
 }
 
-func insertOne(ctx context.Context) func(mirror.Tx) error {
-	return func(tx mirror.Tx) error { return tx.Insert(ctx, intTable(), []string{"id"}, []mirror.Row{{1}}) }
+func insertOne(ctx context.Context) func(store.Tx) error {
+	return func(tx store.Tx) error { return tx.Insert(ctx, intTable(), []string{"id"}, []store.Row{{1}}) }
 }
 
 func TestDeadlockIsTriedAgain(t *testing.T) {
@@ -197,7 +197,7 @@ func TestDeadlockIsTriedAgain(t *testing.T) {
 				return nil
 			}}
 			st := newFake(t, f, nil)
-			err := st.Update(t.Context(), func(tx mirror.Tx) error {
+			err := st.Update(t.Context(), func(tx store.Tx) error {
 				err := insertOne(t.Context())(tx)
 				if c.swallow {
 					return nil
@@ -215,7 +215,7 @@ func TestDeadlockIsTriedAgain(t *testing.T) {
 				require.NoError(t, err)
 				return
 			}
-			require.ErrorIs(t, err, mirror.ErrDeadlock)
+			require.ErrorIs(t, err, store.ErrDeadlock)
 			require.ErrorIs(t, err, errFakeDeadlock)
 			require.EqualError(t, err, "insert into t: deadlock: try again later: fake: deadlock")
 		})
@@ -223,7 +223,7 @@ func TestDeadlockIsTriedAgain(t *testing.T) {
 	t.Run("an error of the function alone is not", func(t *testing.T) {
 		f := &fake{}
 		own := errors.New("own")
-		require.True(t, newFake(t, f, nil).Update(t.Context(), func(mirror.Tx) error { return own }) == own)
+		require.True(t, newFake(t, f, nil).Update(t.Context(), func(store.Tx) error { return own }) == own)
 		require.Equal(t, []string{"begin", "rollback"}, f.log)
 	})
 	t.Run("not when the context ends meanwhile", func(t *testing.T) {
@@ -231,12 +231,12 @@ func TestDeadlockIsTriedAgain(t *testing.T) {
 		st := newFake(t, f, nil)
 		st.pause = pause
 		ctx, cancel := context.WithCancel(t.Context())
-		err := st.Update(ctx, func(tx mirror.Tx) error {
+		err := st.Update(ctx, func(tx store.Tx) error {
 			err := insertOne(ctx)(tx)
 			cancel()
 			return err
 		})
-		require.ErrorIs(t, err, mirror.ErrDeadlock)
+		require.ErrorIs(t, err, store.ErrDeadlock)
 		require.Equal(t, 1, strings.Count(strings.Join(f.log, "\n"), "begin"))
 	})
 	t.Run("a pause ends with its context", func(t *testing.T) {
@@ -262,13 +262,13 @@ func TestCommit(t *testing.T) {
 		{"the server refused", errFakeServer, nil, false, errFakeServer, 1},
 		{"the server refused, as the dialect knows", errFakeServer, serverOnly, false, errFakeServer, 1},
 		{"it did not come from the server", errors.New("cannot send"), serverOnly, true, nil, 1},
-		{"a deadlock at the commit is tried again", errFakeDeadlock, nil, false, mirror.ErrDeadlock, 3},
+		{"a deadlock at the commit is tried again", errFakeDeadlock, nil, false, store.ErrDeadlock, 3},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := &fake{commit: func() error { return c.commit }}
 			err := newFake(t, f, c.dialect).Update(t.Context(), insertOne(t.Context()))
 			require.Error(t, err)
-			require.Equal(t, c.unknown, errors.Is(err, mirror.ErrOutcomeUnknown), "%v", err)
+			require.Equal(t, c.unknown, errors.Is(err, store.ErrOutcomeUnknown), "%v", err)
 			if c.is != nil {
 				require.ErrorIs(t, err, c.is)
 			}
@@ -279,7 +279,7 @@ func TestCommit(t *testing.T) {
 
 func TestReadByStatement(t *testing.T) {
 	read := func(ctx context.Context, st *Store) (n int, err error) {
-		for batch, err := range st.Rows(ctx, mirror.Query{Table: intTable()}) {
+		for batch, err := range st.Rows(ctx, store.Query{Table: intTable()}) {
 			if err != nil {
 				return n, err
 			}
@@ -289,7 +289,7 @@ func TestReadByStatement(t *testing.T) {
 	}
 	t.Run("rows", func(t *testing.T) {
 		f := &fake{query: func(context.Context, string) (driver.Rows, error) { return &fakeRows{n: 1000}, nil }}
-		st := newFake(t, f, func(d *Dialect) { d.AroundRead = func(mirror.Table) (string, string) { return "SET x; ", "; SET y" } })
+		st := newFake(t, f, func(d *Dialect) { d.AroundRead = func(store.Table) (string, string) { return "SET x; ", "; SET y" } })
 		n, err := read(t.Context(), st)
 		require.NoError(t, err)
 		require.Equal(t, 1000, n)
@@ -300,7 +300,7 @@ func TestReadByStatement(t *testing.T) {
 			return &fakeRows{n: 1000, close: errors.New("fake: cannot drain")}, nil
 		}}
 		st := newFake(t, f, nil)
-		for range st.Rows(t.Context(), mirror.Query{Table: intTable()}) {
+		for range st.Rows(t.Context(), store.Query{Table: intTable()}) {
 			break
 		}
 		require.Equal(t, []string{`SELECT "id" FROM "t" []`, "close statement", "close"}, f.log)
@@ -312,7 +312,7 @@ func TestReadByStatement(t *testing.T) {
 		}}
 		_, err := read(t.Context(), newFake(t, f, nil))
 		require.EqualError(t, err, "read rows of t: fake: damaged")
-		require.NotErrorIs(t, err, mirror.ErrConnection)
+		require.NotErrorIs(t, err, store.ErrConnection)
 		require.Equal(t, []string{`SELECT "id" FROM "t" []`, "close statement", "close"}, f.log, "once")
 	})
 	t.Run("an error of the end alone", func(t *testing.T) {
@@ -352,7 +352,7 @@ func TestReadByStatement(t *testing.T) {
 			return &fakeRows{n: batchRows, next: func() error { return driver.ErrBadConn }}, nil
 		}}
 		n, err := read(t.Context(), newFake(t, f, nil))
-		require.ErrorIs(t, err, mirror.ErrConnection)
+		require.ErrorIs(t, err, store.ErrConnection)
 		require.Equal(t, batchRows, n)
 	})
 }
@@ -365,7 +365,7 @@ func TestTimeout(t *testing.T) {
 		return ctx.Err()
 	}
 	read := func(t *testing.T, st *Store, between func()) (n int, err error) {
-		for batch, err := range st.Rows(t.Context(), mirror.Query{Table: intTable()}) {
+		for batch, err := range st.Rows(t.Context(), store.Query{Table: intTable()}) {
 			if err != nil {
 				return n, err
 			}
@@ -377,7 +377,7 @@ func TestTimeout(t *testing.T) {
 	check := func(t *testing.T, err error) {
 		t.Helper()
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.NotErrorIs(t, err, mirror.ErrConnection, "it is the server that was slow")
+		require.NotErrorIs(t, err, store.ErrConnection, "it is the server that was slow")
 		require.ErrorContains(t, err, "no answer within the query timeout of 10s")
 	}
 	cases := map[string]func(t *testing.T){
@@ -415,7 +415,7 @@ func TestTimeout(t *testing.T) {
 		"in a transaction": func(t *testing.T) {
 			f := &fake{query: func(ctx context.Context, _ string) (driver.Rows, error) { return nil, late(ctx) }}
 			st := newFake(t, f, limited)
-			check(t, st.Update(t.Context(), func(tx mirror.Tx) error {
+			check(t, st.Update(t.Context(), func(tx store.Tx) error {
 				_, err := tx.Count(t.Context(), intTable())
 				return err
 			}))
@@ -441,7 +441,7 @@ func TestStatements(t *testing.T) {
 		Placeholder: func(n int) string { return fmt.Sprint("@p", n) },
 		Schema:      func() string { return "crm7" },
 		Limit:       func(n int64) (string, string) { return fmt.Sprintf("TOP (%d) ", n), "" },
-		Codec: func(t mirror.Type) Codec {
+		Codec: func(t store.Type) Codec {
 			if t.Name == "int" {
 				return Codec{}
 			}
@@ -451,26 +451,26 @@ func TestStatements(t *testing.T) {
 			}
 		},
 	}
-	tab := mirror.Table{Name: "t", Columns: []mirror.Column{
-		{Name: "id", Type: mirror.MustType("int")}, {Name: "n", Type: mirror.MustType("int"), Nullable: true}, {Name: "s", Type: mirror.MustType("nvarchar(9)")}}}
+	tab := store.Table{Name: "t", Columns: []store.Column{
+		{Name: "id", Type: store.MustType("int")}, {Name: "n", Type: store.MustType("int"), Nullable: true}, {Name: "s", Type: store.MustType("nvarchar(9)")}}}
 	one := []string{"id"}
 	for _, c := range []struct {
 		name string
-		q    mirror.Query
+		q    store.Query
 		want string
 	}{
 		{"a number is compared as it is, so that its index serves",
-			mirror.Query{Columns: one, Key: one, From: mirror.Row{1}, Limit: 7},
+			store.Query{Columns: one, Key: one, From: store.Row{1}, Limit: 7},
 			"SELECT TOP (7) [id] FROM [crm7].[t] HINT WHERE ([id] >= @p1) ORDER BY [id]"},
-		{"before", mirror.Query{Columns: one, Key: one, Before: mirror.Row{1}},
+		{"before", store.Query{Columns: one, Key: one, Before: store.Row{1}},
 			"SELECT [id] FROM [crm7].[t] HINT WHERE ([id] < @p1) ORDER BY [id]"},
 		{"a composite key begins with a range of its first column",
-			mirror.Query{Columns: one, Key: []string{"id", "s"}, From: mirror.Row{1, "x"}},
+			store.Query{Columns: one, Key: []string{"id", "s"}, From: store.Row{1, "x"}},
 			"SELECT [id] FROM [crm7].[t] HINT WHERE ([id] >= @p1 AND ([id] > @p2 OR ([id] = @p3 AND (A([s]) > A(P(@p4)) OR (A([s]) = A(P(@p5)) AND (B([s]) >= B(P(@p6)))))))) ORDER BY [id], A([s]), B([s])"},
 		{"NULL comes first",
-			mirror.Query{Columns: one, Key: []string{"n", "id"}, Before: mirror.Row{1, 2}},
+			store.Query{Columns: one, Key: []string{"n", "id"}, Before: store.Row{1, 2}},
 			"SELECT [id] FROM [crm7].[t] HINT WHERE (([n] <= @p1 OR [n] IS NULL) AND (([n] < @p2 OR [n] IS NULL) OR ([n] = @p3 AND ([id] < @p4)))) ORDER BY [n], [id]"},
-		{"from NULL", mirror.Query{Columns: one, Key: []string{"n", "id"}, From: mirror.Row{nil, 2}},
+		{"from NULL", store.Query{Columns: one, Key: []string{"n", "id"}, From: store.Row{nil, 2}},
 			"SELECT [id] FROM [crm7].[t] HINT WHERE ([n] IS NOT NULL OR ([n] IS NULL AND ([id] >= @p1))) ORDER BY [n], [id]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -500,18 +500,18 @@ func TestIdentity(t *testing.T) {
 	_, err := newFake(t, &fake{}, nil).Identity(t.Context())
 	require.ErrorIs(t, err, errors.ErrUnsupported)
 
-	known := mirror.Identity{Engine: "fake", ID: "1"}
+	known := store.Identity{Engine: "fake", ID: "1"}
 	st := newFake(t, &fake{}, func(d *Dialect) {
-		d.Identity = func(context.Context, sqlx.QueryerContext) (mirror.Identity, error) { return known, nil }
+		d.Identity = func(context.Context, sqlx.QueryerContext) (store.Identity, error) { return known, nil }
 	})
 	id, err := st.Identity(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, known, id)
 
 	st = newFake(t, &fake{}, func(d *Dialect) {
-		d.Identity = func(context.Context, sqlx.QueryerContext) (mirror.Identity, error) { return known, errFakeNetwork }
+		d.Identity = func(context.Context, sqlx.QueryerContext) (store.Identity, error) { return known, errFakeNetwork }
 	})
 	_, err = st.Identity(t.Context())
-	require.ErrorIs(t, err, mirror.ErrConnection)
+	require.ErrorIs(t, err, store.ErrConnection)
 	require.ErrorContains(t, err, "read identity")
 }

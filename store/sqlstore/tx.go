@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 const (
@@ -17,7 +17,7 @@ const (
 	defaultMaxRows   = 1000
 )
 
-// tx is the mirror.Tx of one Update.
+// tx is the store.Tx of one Update.
 type tx struct {
 	store *Store
 	db    Execer
@@ -25,12 +25,12 @@ type tx struct {
 	err   error // of the first step that failed
 }
 
-var _ mirror.Renamer = (*tx)(nil)
+var _ store.Renamer = (*tx)(nil)
 
 var errTxDone = errors.New("transaction used after Update returned")
 
 // run does one step of the transaction.
-func (x *tx) run(ctx context.Context, doing string, t mirror.Table, step func(ctx context.Context) error) error {
+func (x *tx) run(ctx context.Context, doing string, t store.Table, step func(ctx context.Context) error) error {
 	if x.done {
 		return errTxDone
 	}
@@ -51,15 +51,15 @@ func (x *tx) failed(err error) error {
 	return err
 }
 
-func (x *tx) Tables(ctx context.Context) (tables []mirror.Table, err error) {
-	err = x.run(ctx, "list tables of", mirror.Table{Name: "the database"}, func(ctx context.Context) error {
+func (x *tx) Tables(ctx context.Context) (tables []store.Table, err error) {
+	err = x.run(ctx, "list tables of", store.Table{Name: "the database"}, func(ctx context.Context) error {
 		tables, err = x.store.d.Tables(ctx, x.db)
 		return err
 	})
 	return tables, err
 }
 
-func (x *tx) Count(ctx context.Context, t mirror.Table) (n int64, err error) {
+func (x *tx) Count(ctx context.Context, t store.Table) (n int64, err error) {
 	err = x.run(ctx, "count rows of", t, func(ctx context.Context) error {
 		n, err = count(ctx, x.db, x.store.d, t, "", x.store.d.hint(t, false))
 		return err
@@ -67,8 +67,8 @@ func (x *tx) Count(ctx context.Context, t mirror.Table) (n int64, err error) {
 	return n, err
 }
 
-func (x *tx) Rows(ctx context.Context, q mirror.Query) iter.Seq2[[]mirror.Row, error] {
-	return sequence(func(yield func([]mirror.Row, error) bool) error {
+func (x *tx) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, error] {
+	return sequence(func(yield func([]store.Row, error) bool) error {
 		if x.done {
 			return errTxDone
 		}
@@ -91,7 +91,7 @@ func (x *tx) exec(ctx context.Context, s *statement) (int64, error) {
 	return res.RowsAffected()
 }
 
-func (x *tx) Create(ctx context.Context, t mirror.Table) error {
+func (x *tx) Create(ctx context.Context, t store.Table) error {
 	return x.run(ctx, "create table", t, func(ctx context.Context) error {
 		s, err := x.store.d.createTable(t)
 		if err != nil {
@@ -102,7 +102,7 @@ func (x *tx) Create(ctx context.Context, t mirror.Table) error {
 	})
 }
 
-func (d *Dialect) createTable(t mirror.Table) (*statement, error) {
+func (d *Dialect) createTable(t store.Table) (*statement, error) {
 	if t.Name == "" || len(t.Columns) == 0 {
 		return nil, errors.New("a table has a name and at least one column")
 	}
@@ -112,7 +112,7 @@ func (d *Dialect) createTable(t mirror.Table) (*statement, error) {
 		if c.Name == "" {
 			return nil, errors.New("a column has no name")
 		}
-		if _, err := mirror.ParseType(c.Type.String()); err != nil {
+		if _, err := store.ParseType(c.Type.String()); err != nil {
 			return nil, fmt.Errorf("column %s: %w", c.Name, err)
 		}
 		if i > 0 {
@@ -148,15 +148,15 @@ func (d *Dialect) createTable(t mirror.Table) (*statement, error) {
 	return s, nil
 }
 
-func (x *tx) Drop(ctx context.Context, t mirror.Table) error {
+func (x *tx) Drop(ctx context.Context, t store.Table) error {
 	return x.run(ctx, "drop table", t, func(ctx context.Context) error {
 		_, err := x.db.ExecContext(ctx, "DROP TABLE "+x.store.d.table(t))
 		return err
 	})
 }
 
-// Rename implements mirror.Renamer.
-func (x *tx) Rename(ctx context.Context, t mirror.Table, name string) error {
+// Rename implements store.Renamer.
+func (x *tx) Rename(ctx context.Context, t store.Table, name string) error {
 	return x.run(ctx, "rename table", t, func(ctx context.Context) error {
 		if x.store.d.Rename == nil {
 			return fmt.Errorf("this engine cannot: %w", errors.ErrUnsupported)
@@ -168,7 +168,7 @@ func (x *tx) Rename(ctx context.Context, t mirror.Table, name string) error {
 	})
 }
 
-func (x *tx) Truncate(ctx context.Context, t mirror.Table) error {
+func (x *tx) Truncate(ctx context.Context, t store.Table) error {
 	return x.run(ctx, "truncate table", t, func(ctx context.Context) error {
 		if x.store.d.Truncate != nil {
 			return x.store.d.Truncate(ctx, x.db, x.store.d.table(t))
@@ -178,7 +178,7 @@ func (x *tx) Truncate(ctx context.Context, t mirror.Table) error {
 	})
 }
 
-func (x *tx) Insert(ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+func (x *tx) Insert(ctx context.Context, t store.Table, columns []string, rows []store.Row) error {
 	return x.run(ctx, "insert into", t, func(ctx context.Context) error {
 		cols, err := x.store.d.columns(t, columns)
 		if err != nil {
@@ -198,7 +198,7 @@ func (x *tx) Insert(ctx context.Context, t mirror.Table, columns []string, rows 
 
 // insert writes rows in statements of as many rows as the engine takes. The
 // statement of a full chunk is prepared once.
-func (x *tx) insert(ctx context.Context, t mirror.Table, cols []column, rows []mirror.Row) error {
+func (x *tx) insert(ctx context.Context, t store.Table, cols []column, rows []store.Row) error {
 	d := x.store.d
 	before, behind, err := x.aroundInsert(ctx, t, cols)
 	if err != nil {
@@ -232,7 +232,7 @@ func (x *tx) insert(ctx context.Context, t mirror.Table, cols []column, rows []m
 	return err
 }
 
-func (x *tx) aroundInsert(ctx context.Context, t mirror.Table, cols []column) (before, behind string, err error) {
+func (x *tx) aroundInsert(ctx context.Context, t store.Table, cols []column) (before, behind string, err error) {
 	d := x.store.d
 	if d.AroundInsert == nil {
 		return "", "", nil
@@ -244,7 +244,7 @@ func (x *tx) aroundInsert(ctx context.Context, t mirror.Table, cols []column) (b
 	return d.AroundInsert(ctx, x.db, d.table(t), names)
 }
 
-func (d *Dialect) insertText(t mirror.Table, cols []column, rows int) string {
+func (d *Dialect) insertText(t store.Table, cols []column, rows int) string {
 	s := &statement{d: d}
 	s.printf("INSERT INTO %s (", d.table(t))
 	for i, c := range cols {
@@ -267,7 +267,7 @@ func (d *Dialect) insertText(t mirror.Table, cols []column, rows int) string {
 	return s.String()
 }
 
-func insertArgs(cols []column, rows []mirror.Row) ([]any, error) {
+func insertArgs(cols []column, rows []store.Row) ([]any, error) {
 	args := make([]any, 0, len(rows)*len(cols))
 	for _, row := range rows {
 		if len(row) != len(cols) {
@@ -284,7 +284,7 @@ func insertArgs(cols []column, rows []mirror.Row) ([]any, error) {
 	return args, nil
 }
 
-func (x *tx) Set(ctx context.Context, t mirror.Table, where, set []mirror.Cell) (n int64, err error) {
+func (x *tx) Set(ctx context.Context, t store.Table, where, set []store.Cell) (n int64, err error) {
 	err = x.run(ctx, "update", t, func(ctx context.Context) error {
 		if len(set) == 0 {
 			return errors.New("no columns to set")
@@ -311,7 +311,7 @@ func (x *tx) Set(ctx context.Context, t mirror.Table, where, set []mirror.Cell) 
 	return n, err
 }
 
-func (x *tx) Delete(ctx context.Context, t mirror.Table, where []mirror.Cell) (n int64, err error) {
+func (x *tx) Delete(ctx context.Context, t store.Table, where []store.Cell) (n int64, err error) {
 	err = x.run(ctx, "delete from", t, func(ctx context.Context) error {
 		if len(where) == 0 {
 			return errors.New("no condition: Truncate deletes all rows")

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 const benchRows = 100_000
@@ -15,20 +15,20 @@ const benchRows = 100_000
 // amount: in key order, and in none, and by digests of 1,000 rows where the
 // Store is a Digester. It reports rows a second beside the allocations of
 // reading them all.
-func Bench(b *testing.B, open func(t testing.TB) mirror.Store) {
+func Bench(b *testing.B, open func(t testing.TB) store.Store) {
 	st := open(b)
 	def := table("bench", []string{"id"}, notNull("id", "int"), notNull("name", "nvarchar(100)"), notNull("registered", "datetime"), nullable("amount", "decimal(19,4)"))
 	registered := at("2024-02-29T12:34:56Z")
-	err := st.Update(b.Context(), func(tx mirror.Tx) error {
+	err := st.Update(b.Context(), func(tx store.Tx) error {
 		if err := tx.Create(b.Context(), def); err != nil {
 			return err
 		}
 		const chunk = 5000
-		rows := make([]mirror.Row, chunk)
+		rows := make([]store.Row, chunk)
 		for from := 0; from < benchRows; from += chunk {
 			for i := range rows {
 				id := from + i
-				rows[i] = mirror.Row{id, fmt.Sprintf("Customer number %d of Ærøskøbing", id), registered, fmt.Sprintf("%d.25", id%10_000)}
+				rows[i] = store.Row{id, fmt.Sprintf("Customer number %d of Ærøskøbing", id), registered, fmt.Sprintf("%d.25", id%10_000)}
 			}
 			if err := tx.Insert(b.Context(), def, def.ColumnNames(), rows); err != nil {
 				return err
@@ -47,7 +47,7 @@ func Bench(b *testing.B, open func(t testing.TB) mirror.Store) {
 			var rows int
 			for b.Loop() {
 				n := 0
-				for batch, err := range st.Rows(b.Context(), mirror.Query{Table: tab, Key: bm.key}) {
+				for batch, err := range st.Rows(b.Context(), store.Query{Table: tab, Key: bm.key}) {
 					require.NoError(b, err)
 					n += len(batch)
 				}
@@ -57,12 +57,12 @@ func Bench(b *testing.B, open func(t testing.TB) mirror.Store) {
 			b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
 		})
 	}
-	d, ok := st.(mirror.Digester)
+	d, ok := st.(store.Digester)
 	if !ok || noDigester(&env{src: st}) != "" {
 		return
 	}
-	q := mirror.Query{Table: tab, Key: tab.Key}
-	var cuts []mirror.Row
+	q := store.Query{Table: tab, Key: tab.Key}
+	var cuts []store.Row
 	digests, err := d.DigestEvery(b.Context(), q, 1000)
 	require.NoError(b, err)
 	for _, digest := range digests[1:] {
@@ -70,10 +70,10 @@ func Bench(b *testing.B, open func(t testing.TB) mirror.Store) {
 	}
 	for _, bm := range []struct {
 		name   string
-		digest func() ([]mirror.Digest, error)
+		digest func() ([]store.Digest, error)
 	}{
-		{"digest-every", func() ([]mirror.Digest, error) { return d.DigestEvery(b.Context(), q, 1000) }},
-		{"digest-at", func() ([]mirror.Digest, error) { return d.DigestAt(b.Context(), q, cuts) }},
+		{"digest-every", func() ([]store.Digest, error) { return d.DigestEvery(b.Context(), q, 1000) }},
+		{"digest-at", func() ([]store.Digest, error) { return d.DigestAt(b.Context(), q, cuts) }},
 	} {
 		b.Run(bm.name, func(b *testing.B) {
 			b.ReportAllocs()

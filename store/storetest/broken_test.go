@@ -20,48 +20,48 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 	"github.com/so-mirror/mirror/store/sqlite"
 )
 
-type rowSeq = iter.Seq2[[]mirror.Row, error]
+type rowSeq = iter.Seq2[[]store.Row, error]
 
 // broken is a Store with a fault: a hook takes the place of the method of its
 // name. Hooks of Source strike inside of a transaction too.
 type broken struct {
-	mirror.Store
-	tables func(src mirror.Source, ctx context.Context) ([]mirror.Table, error)
-	count  func(src mirror.Source, ctx context.Context, t mirror.Table) (int64, error)
-	rows   func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq
-	update func(st mirror.Store, ctx context.Context, fn func(mirror.Tx) error) error
+	store.Store
+	tables func(src store.Source, ctx context.Context) ([]store.Table, error)
+	count  func(src store.Source, ctx context.Context, t store.Table) (int64, error)
+	rows   func(src store.Source, ctx context.Context, q store.Query) rowSeq
+	update func(st store.Store, ctx context.Context, fn func(store.Tx) error) error
 
-	scheme func(d mirror.Digester) string
-	every  func(d mirror.Digester, ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error)
-	at     func(d mirror.Digester, ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error)
+	scheme func(d store.Digester) string
+	every  func(d store.Digester, ctx context.Context, q store.Query, n int64) ([]store.Digest, error)
+	at     func(d store.Digester, ctx context.Context, q store.Query, cuts []store.Row) ([]store.Digest, error)
 
-	identity func(i mirror.Identifier, ctx context.Context) (mirror.Identity, error)
-	anyValue func(src mirror.Source) bool
-	version  func(c mirror.ChangeTracker, ctx context.Context) (mirror.LSN, error)
-	least    func(c mirror.ChangeTracker, ctx context.Context, t mirror.Table) (mirror.LSN, error)
-	changed  func(c mirror.ChangeTracker, ctx context.Context, t mirror.Table, since mirror.LSN, keys []mirror.Row) ([]bool, error)
+	identity func(i store.Identifier, ctx context.Context) (store.Identity, error)
+	anyValue func(src store.Source) bool
+	version  func(c store.ChangeTracker, ctx context.Context) (store.LSN, error)
+	least    func(c store.ChangeTracker, ctx context.Context, t store.Table) (store.LSN, error)
+	changed  func(c store.ChangeTracker, ctx context.Context, t store.Table, since store.LSN, keys []store.Row) ([]bool, error)
 
-	create   func(tx mirror.Tx, ctx context.Context, t mirror.Table) error
-	drop     func(tx mirror.Tx, ctx context.Context, t mirror.Table) error
-	truncate func(tx mirror.Tx, ctx context.Context, t mirror.Table) error
-	insert   func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error
-	set      func(tx mirror.Tx, ctx context.Context, t mirror.Table, where, set []mirror.Cell) (int64, error)
-	delete   func(tx mirror.Tx, ctx context.Context, t mirror.Table, where []mirror.Cell) (int64, error)
-	rename   func(tx mirror.Tx, ctx context.Context, t mirror.Table, name string) error
+	create   func(tx store.Tx, ctx context.Context, t store.Table) error
+	drop     func(tx store.Tx, ctx context.Context, t store.Table) error
+	truncate func(tx store.Tx, ctx context.Context, t store.Table) error
+	insert   func(tx store.Tx, ctx context.Context, t store.Table, columns []string, rows []store.Row) error
+	set      func(tx store.Tx, ctx context.Context, t store.Table, where, set []store.Cell) (int64, error)
+	delete   func(tx store.Tx, ctx context.Context, t store.Table, where []store.Cell) (int64, error)
+	rename   func(tx store.Tx, ctx context.Context, t store.Table, name string) error
 }
 
-func (b *broken) Tables(ctx context.Context) ([]mirror.Table, error) { return b.tablesOf(b.Store, ctx) }
-func (b *broken) Count(ctx context.Context, t mirror.Table) (int64, error) {
+func (b *broken) Tables(ctx context.Context) ([]store.Table, error) { return b.tablesOf(b.Store, ctx) }
+func (b *broken) Count(ctx context.Context, t store.Table) (int64, error) {
 	return b.countOf(b.Store, ctx, t)
 }
-func (b *broken) Rows(ctx context.Context, q mirror.Query) rowSeq { return b.rowsOf(b.Store, ctx, q) }
+func (b *broken) Rows(ctx context.Context, q store.Query) rowSeq { return b.rowsOf(b.Store, ctx, q) }
 
-func (b *broken) digester() mirror.Digester { return b.Store.(mirror.Digester) }
+func (b *broken) digester() store.Digester { return b.Store.(store.Digester) }
 
 func (b *broken) DigestScheme() string {
 	if b.scheme != nil {
@@ -70,25 +70,25 @@ func (b *broken) DigestScheme() string {
 	return b.digester().DigestScheme()
 }
 
-func (b *broken) DigestEvery(ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error) {
+func (b *broken) DigestEvery(ctx context.Context, q store.Query, n int64) ([]store.Digest, error) {
 	if b.every != nil {
 		return b.every(b.digester(), ctx, q, n)
 	}
 	return b.digester().DigestEvery(ctx, q, n)
 }
 
-func (b *broken) DigestAt(ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
+func (b *broken) DigestAt(ctx context.Context, q store.Query, cuts []store.Row) ([]store.Digest, error) {
 	if b.at != nil {
 		return b.at(b.digester(), ctx, q, cuts)
 	}
 	return b.digester().DigestAt(ctx, q, cuts)
 }
 
-func (b *broken) Identity(ctx context.Context) (mirror.Identity, error) {
+func (b *broken) Identity(ctx context.Context) (store.Identity, error) {
 	if b.identity != nil {
-		return b.identity(b.Store.(mirror.Identifier), ctx)
+		return b.identity(b.Store.(store.Identifier), ctx)
 	}
-	return b.Store.(mirror.Identifier).Identity(ctx)
+	return b.Store.(store.Identifier).Identity(ctx)
 }
 
 func (b *broken) HoldsAnyValue() bool {
@@ -98,52 +98,52 @@ func (b *broken) HoldsAnyValue() bool {
 	return holdsAnyValue(b.Store)
 }
 
-func (b *broken) tracker() mirror.ChangeTracker { return b.Store.(mirror.ChangeTracker) }
+func (b *broken) tracker() store.ChangeTracker { return b.Store.(store.ChangeTracker) }
 
-func (b *broken) Version(ctx context.Context) (mirror.LSN, error) {
+func (b *broken) Version(ctx context.Context) (store.LSN, error) {
 	if b.version != nil {
 		return b.version(b.tracker(), ctx)
 	}
 	return b.tracker().Version(ctx)
 }
 
-func (b *broken) MinValidVersion(ctx context.Context, t mirror.Table) (mirror.LSN, error) {
+func (b *broken) MinValidVersion(ctx context.Context, t store.Table) (store.LSN, error) {
 	if b.least != nil {
 		return b.least(b.tracker(), ctx, t)
 	}
 	return b.tracker().MinValidVersion(ctx, t)
 }
 
-func (b *broken) Changed(ctx context.Context, t mirror.Table, since mirror.LSN, keys []mirror.Row) ([]bool, error) {
+func (b *broken) Changed(ctx context.Context, t store.Table, since store.LSN, keys []store.Row) ([]bool, error) {
 	if b.changed != nil {
 		return b.changed(b.tracker(), ctx, t, since, keys)
 	}
 	return b.tracker().Changed(ctx, t, since, keys)
 }
 
-func (b *broken) Update(ctx context.Context, fn func(mirror.Tx) error) error {
-	inner := func(tx mirror.Tx) error { return fn(brokenTx{tx, b}) }
+func (b *broken) Update(ctx context.Context, fn func(store.Tx) error) error {
+	inner := func(tx store.Tx) error { return fn(brokenTx{tx, b}) }
 	if b.update != nil {
 		return b.update(b.Store, ctx, inner)
 	}
 	return b.Store.Update(ctx, inner)
 }
 
-func (b *broken) tablesOf(src mirror.Source, ctx context.Context) ([]mirror.Table, error) {
+func (b *broken) tablesOf(src store.Source, ctx context.Context) ([]store.Table, error) {
 	if b.tables != nil {
 		return b.tables(src, ctx)
 	}
 	return src.Tables(ctx)
 }
 
-func (b *broken) countOf(src mirror.Source, ctx context.Context, t mirror.Table) (int64, error) {
+func (b *broken) countOf(src store.Source, ctx context.Context, t store.Table) (int64, error) {
 	if b.count != nil {
 		return b.count(src, ctx, t)
 	}
 	return src.Count(ctx, t)
 }
 
-func (b *broken) rowsOf(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+func (b *broken) rowsOf(src store.Source, ctx context.Context, q store.Query) rowSeq {
 	if b.rows != nil {
 		return b.rows(src, ctx, q)
 	}
@@ -151,59 +151,59 @@ func (b *broken) rowsOf(src mirror.Source, ctx context.Context, q mirror.Query) 
 }
 
 type brokenTx struct {
-	mirror.Tx
+	store.Tx
 	b *broken
 }
 
-func (x brokenTx) Tables(ctx context.Context) ([]mirror.Table, error) { return x.b.tablesOf(x.Tx, ctx) }
-func (x brokenTx) Count(ctx context.Context, t mirror.Table) (int64, error) {
+func (x brokenTx) Tables(ctx context.Context) ([]store.Table, error) { return x.b.tablesOf(x.Tx, ctx) }
+func (x brokenTx) Count(ctx context.Context, t store.Table) (int64, error) {
 	return x.b.countOf(x.Tx, ctx, t)
 }
-func (x brokenTx) Rows(ctx context.Context, q mirror.Query) rowSeq { return x.b.rowsOf(x.Tx, ctx, q) }
+func (x brokenTx) Rows(ctx context.Context, q store.Query) rowSeq { return x.b.rowsOf(x.Tx, ctx, q) }
 
-func (x brokenTx) Create(ctx context.Context, t mirror.Table) error {
+func (x brokenTx) Create(ctx context.Context, t store.Table) error {
 	if x.b.create != nil {
 		return x.b.create(x.Tx, ctx, t)
 	}
 	return x.Tx.Create(ctx, t)
 }
 
-func (x brokenTx) Drop(ctx context.Context, t mirror.Table) error {
+func (x brokenTx) Drop(ctx context.Context, t store.Table) error {
 	if x.b.drop != nil {
 		return x.b.drop(x.Tx, ctx, t)
 	}
 	return x.Tx.Drop(ctx, t)
 }
 
-func (x brokenTx) Truncate(ctx context.Context, t mirror.Table) error {
+func (x brokenTx) Truncate(ctx context.Context, t store.Table) error {
 	if x.b.truncate != nil {
 		return x.b.truncate(x.Tx, ctx, t)
 	}
 	return x.Tx.Truncate(ctx, t)
 }
 
-func (x brokenTx) Insert(ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+func (x brokenTx) Insert(ctx context.Context, t store.Table, columns []string, rows []store.Row) error {
 	if x.b.insert != nil {
 		return x.b.insert(x.Tx, ctx, t, columns, rows)
 	}
 	return x.Tx.Insert(ctx, t, columns, rows)
 }
 
-func (x brokenTx) Set(ctx context.Context, t mirror.Table, where, set []mirror.Cell) (int64, error) {
+func (x brokenTx) Set(ctx context.Context, t store.Table, where, set []store.Cell) (int64, error) {
 	if x.b.set != nil {
 		return x.b.set(x.Tx, ctx, t, where, set)
 	}
 	return x.Tx.Set(ctx, t, where, set)
 }
 
-func (x brokenTx) Delete(ctx context.Context, t mirror.Table, where []mirror.Cell) (int64, error) {
+func (x brokenTx) Delete(ctx context.Context, t store.Table, where []store.Cell) (int64, error) {
 	if x.b.delete != nil {
 		return x.b.delete(x.Tx, ctx, t, where)
 	}
 	return x.Tx.Delete(ctx, t, where)
 }
 
-func (x brokenTx) Rename(ctx context.Context, t mirror.Table, name string) error {
+func (x brokenTx) Rename(ctx context.Context, t store.Table, name string) error {
 	if x.b.rename != nil {
 		return x.b.rename(x.Tx, ctx, t, name)
 	}
@@ -213,20 +213,20 @@ func (x brokenTx) Rename(ctx context.Context, t mirror.Table, name string) error
 // again reads all rows that q asks for, in full, and hands over in small
 // batches what change makes of them. Change gets the columns of q.Key and rows
 // whose first values are those of the key.
-func again(ctx context.Context, src mirror.Source, q mirror.Query, change func(key []mirror.Column, rows []mirror.Row) []mirror.Row) rowSeq {
+func again(ctx context.Context, src store.Source, q store.Query, change func(key []store.Column, rows []store.Row) []store.Row) rowSeq {
 	columns := q.Columns
 	if len(columns) == 0 {
 		columns = q.Table.ColumnNames()
 	}
 	limit := q.Limit
 	q.Columns, q.Limit = append(slices.Clone(q.Key), columns...), 0
-	return func(yield func([]mirror.Row, error) bool) {
+	return func(yield func([]store.Row, error) bool) {
 		rows, err := collect(ctx, src, q)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
-		key := make([]mirror.Column, len(q.Key))
+		key := make([]store.Column, len(q.Key))
 		for i, name := range q.Key {
 			key[i], _ = q.Table.Column(name)
 		}
@@ -246,10 +246,10 @@ func again(ctx context.Context, src mirror.Source, q mirror.Query, change func(k
 }
 
 // sorted is a Source that orders values by a rule of its own.
-func sorted(compare func(c mirror.Column, a, b driver.Value) int) *broken {
-	return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
-		return again(ctx, src, q, func(key []mirror.Column, rows []mirror.Row) []mirror.Row {
-			slices.SortStableFunc(rows, func(a, b mirror.Row) int {
+func sorted(compare func(c store.Column, a, b driver.Value) int) *broken {
+	return &broken{Store: memory.New(), rows: func(src store.Source, ctx context.Context, q store.Query) rowSeq {
+		return again(ctx, src, q, func(key []store.Column, rows []store.Row) []store.Row {
+			slices.SortStableFunc(rows, func(a, b store.Row) int {
 				for i, c := range key {
 					if n := compare(c, a[i], b[i]); n != 0 {
 						return n
@@ -264,7 +264,7 @@ func sorted(compare func(c mirror.Column, a, b driver.Value) int) *broken {
 
 // sortedText orders text by a rule of its own.
 func sortedText(compare func(a, b string) int) *broken {
-	return sorted(func(c mirror.Column, a, b driver.Value) int {
+	return sorted(func(c store.Column, a, b driver.Value) int {
 		x, ok := a.(string)
 		y, ok2 := b.(string)
 		if !ok || !ok2 {
@@ -275,8 +275,8 @@ func sortedText(compare func(a, b string) int) *broken {
 }
 
 // sortedBytes orders the values of one kind, which are bytes, by a rule of its own.
-func sortedBytes(kind mirror.Kind, compare func(a, b []byte) int) *broken {
-	return sorted(func(c mirror.Column, a, b driver.Value) int {
+func sortedBytes(kind store.Kind, compare func(a, b []byte) int) *broken {
+	return sorted(func(c store.Column, a, b driver.Value) int {
 		x, ok := a.([]byte)
 		y, ok2 := b.([]byte)
 		if !ok || !ok2 || c.Type.Kind() != kind {
@@ -286,14 +286,14 @@ func sortedBytes(kind mirror.Kind, compare func(a, b []byte) int) *broken {
 	})
 }
 
-func standard(c mirror.Column, a, b driver.Value) int {
-	return mirror.CompareKeys([]mirror.Column{c}, mirror.Row{a}, mirror.Row{b})
+func standard(c store.Column, a, b driver.Value) int {
+	return store.CompareKeys([]store.Column{c}, store.Row{a}, store.Row{b})
 }
 
 // delivering is a Source that delivers other values than it holds.
-func delivering(change func(c mirror.Column, v driver.Value) driver.Value) *broken {
-	return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
-		columns := make([]mirror.Column, 0, len(q.Columns))
+func delivering(change func(c store.Column, v driver.Value) driver.Value) *broken {
+	return &broken{Store: memory.New(), rows: func(src store.Source, ctx context.Context, q store.Query) rowSeq {
+		columns := make([]store.Column, 0, len(q.Columns))
 		for _, name := range q.Columns {
 			c, _ := q.Table.Column(name)
 			columns = append(columns, c)
@@ -301,7 +301,7 @@ func delivering(change func(c mirror.Column, v driver.Value) driver.Value) *brok
 		if len(columns) == 0 {
 			columns = q.Table.Columns
 		}
-		return eachBatch(src.Rows(ctx, q), func(batch []mirror.Row) []mirror.Row {
+		return eachBatch(src.Rows(ctx, q), func(batch []store.Row) []store.Row {
 			for i, r := range batch {
 				batch[i] = r.Clone()
 				for j, v := range r {
@@ -314,7 +314,7 @@ func delivering(change func(c mirror.Column, v driver.Value) driver.Value) *brok
 }
 
 func deliveringText(change func(s string) driver.Value) *broken {
-	return delivering(func(_ mirror.Column, v driver.Value) driver.Value {
+	return delivering(func(_ store.Column, v driver.Value) driver.Value {
 		if s, ok := v.(string); ok {
 			return change(s)
 		}
@@ -323,7 +323,7 @@ func deliveringText(change func(s string) driver.Value) *broken {
 }
 
 func deliveringTime(change func(x time.Time) time.Time) *broken {
-	return delivering(func(_ mirror.Column, v driver.Value) driver.Value {
+	return delivering(func(_ store.Column, v driver.Value) driver.Value {
 		if x, ok := v.(time.Time); ok {
 			return change(x)
 		}
@@ -332,12 +332,12 @@ func deliveringTime(change func(x time.Time) time.Time) *broken {
 }
 
 // nilBytes reads empty bytes as a nil slice.
-func nilBytes(outside, inside bool) mirror.Store {
-	return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
-		if _, ok := src.(mirror.Tx); ok && !inside || !ok && !outside {
+func nilBytes(outside, inside bool) store.Store {
+	return &broken{Store: memory.New(), rows: func(src store.Source, ctx context.Context, q store.Query) rowSeq {
+		if _, ok := src.(store.Tx); ok && !inside || !ok && !outside {
 			return src.Rows(ctx, q)
 		}
-		return eachBatch(src.Rows(ctx, q), func(batch []mirror.Row) []mirror.Row {
+		return eachBatch(src.Rows(ctx, q), func(batch []store.Row) []store.Row {
 			for _, r := range batch {
 				for i, v := range r {
 					if b, ok := v.([]byte); ok && len(b) == 0 {
@@ -351,8 +351,8 @@ func nilBytes(outside, inside bool) mirror.Store {
 }
 
 // eachBatch changes batches on their way. A batch that becomes nil is left out.
-func eachBatch(seq rowSeq, change func(batch []mirror.Row) []mirror.Row) rowSeq {
-	return func(yield func([]mirror.Row, error) bool) {
+func eachBatch(seq rowSeq, change func(batch []store.Row) []store.Row) rowSeq {
+	return func(yield func([]store.Row, error) bool) {
 		for batch, err := range seq {
 			if err == nil {
 				if batch = change(batch); batch == nil {
@@ -367,16 +367,16 @@ func eachBatch(seq rowSeq, change func(batch []mirror.Row) []mirror.Row) rowSeq 
 }
 
 // asking is a Source that reads something else than it is asked for.
-func asking(change func(q *mirror.Query)) *broken {
-	return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+func asking(change func(q *store.Query)) *broken {
+	return &broken{Store: memory.New(), rows: func(src store.Source, ctx context.Context, q store.Query) rowSeq {
 		change(&q)
 		return src.Rows(ctx, q)
 	}}
 }
 
 // catalogue is a Source whose Tables describes tables in other words.
-func catalogue(change func(t *mirror.Table)) *broken {
-	return &broken{Store: memory.New(), tables: func(src mirror.Source, ctx context.Context) ([]mirror.Table, error) {
+func catalogue(change func(t *store.Table)) *broken {
+	return &broken{Store: memory.New(), tables: func(src store.Source, ctx context.Context) ([]store.Table, error) {
 		tables, err := src.Tables(ctx)
 		for i := range tables {
 			change(&tables[i])
@@ -386,16 +386,16 @@ func catalogue(change func(t *mirror.Table)) *broken {
 }
 
 // updating is a Store with a fault in Update.
-func updating(update func(st mirror.Store, ctx context.Context, fn func(mirror.Tx) error) error) *broken {
+func updating(update func(st store.Store, ctx context.Context, fn func(store.Tx) error) error) *broken {
 	return &broken{Store: memory.New(), update: update}
 }
 
-func inserting(insert func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error) *broken {
+func inserting(insert func(tx store.Tx, ctx context.Context, t store.Table, columns []string, rows []store.Row) error) *broken {
 	return &broken{Store: memory.New(), insert: insert}
 }
 
-func creating(change func(t *mirror.Table)) *broken {
-	return &broken{Store: memory.New(), create: func(tx mirror.Tx, ctx context.Context, t mirror.Table) error {
+func creating(change func(t *store.Table)) *broken {
+	return &broken{Store: memory.New(), create: func(tx store.Tx, ctx context.Context, t store.Table) error {
 		t.Columns, t.Key = slices.Clone(t.Columns), slices.Clone(t.Key)
 		change(&t)
 		return tx.Create(ctx, t)
@@ -403,52 +403,52 @@ func creating(change func(t *mirror.Table)) *broken {
 }
 
 // autocommit is a Tx whose every write is a transaction of its own.
-type autocommit struct{ mirror.Store }
+type autocommit struct{ store.Store }
 
-func (a autocommit) Create(ctx context.Context, t mirror.Table) error {
-	return a.Update(ctx, func(tx mirror.Tx) error { return tx.Create(ctx, t) })
+func (a autocommit) Create(ctx context.Context, t store.Table) error {
+	return a.Update(ctx, func(tx store.Tx) error { return tx.Create(ctx, t) })
 }
 
-func (a autocommit) Drop(ctx context.Context, t mirror.Table) error {
-	return a.Update(ctx, func(tx mirror.Tx) error { return tx.Drop(ctx, t) })
+func (a autocommit) Drop(ctx context.Context, t store.Table) error {
+	return a.Update(ctx, func(tx store.Tx) error { return tx.Drop(ctx, t) })
 }
 
-func (a autocommit) Truncate(ctx context.Context, t mirror.Table) error {
-	return a.Update(ctx, func(tx mirror.Tx) error { return tx.Truncate(ctx, t) })
+func (a autocommit) Truncate(ctx context.Context, t store.Table) error {
+	return a.Update(ctx, func(tx store.Tx) error { return tx.Truncate(ctx, t) })
 }
 
-func (a autocommit) Insert(ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
-	return a.Update(ctx, func(tx mirror.Tx) error { return tx.Insert(ctx, t, columns, rows) })
+func (a autocommit) Insert(ctx context.Context, t store.Table, columns []string, rows []store.Row) error {
+	return a.Update(ctx, func(tx store.Tx) error { return tx.Insert(ctx, t, columns, rows) })
 }
 
-func (a autocommit) Set(ctx context.Context, t mirror.Table, where, set []mirror.Cell) (n int64, err error) {
-	err = a.Update(ctx, func(tx mirror.Tx) error {
+func (a autocommit) Set(ctx context.Context, t store.Table, where, set []store.Cell) (n int64, err error) {
+	err = a.Update(ctx, func(tx store.Tx) error {
 		n, err = tx.Set(ctx, t, where, set)
 		return err
 	})
 	return n, err
 }
 
-func (a autocommit) Delete(ctx context.Context, t mirror.Table, where []mirror.Cell) (n int64, err error) {
-	err = a.Update(ctx, func(tx mirror.Tx) error {
+func (a autocommit) Delete(ctx context.Context, t store.Table, where []store.Cell) (n int64, err error) {
+	err = a.Update(ctx, func(tx store.Tx) error {
 		n, err = tx.Delete(ctx, t, where)
 		return err
 	})
 	return n, err
 }
 
-func (a autocommit) Rename(ctx context.Context, t mirror.Table, name string) error {
-	return a.Update(ctx, func(tx mirror.Tx) error { return rename(ctx, tx, t, name) })
+func (a autocommit) Rename(ctx context.Context, t store.Table, name string) error {
+	return a.Update(ctx, func(tx store.Tx) error { return rename(ctx, tx, t, name) })
 }
 
 // renaming is a Store with a fault in Rename.
-func renaming(rename func(tx mirror.Tx, ctx context.Context, t mirror.Table, name string) error) *broken {
+func renaming(rename func(tx store.Tx, ctx context.Context, t store.Table, name string) error) *broken {
 	return &broken{Store: memory.New(), rename: rename}
 }
 
 // identifying is an Identifier that changes its answers.
-func identifying(change func(id *mirror.Identity)) *broken {
-	return &broken{Store: memory.New(), identity: func(i mirror.Identifier, ctx context.Context) (mirror.Identity, error) {
+func identifying(change func(id *store.Identity)) *broken {
+	return &broken{Store: memory.New(), identity: func(i store.Identifier, ctx context.Context) (store.Identity, error) {
 		id, err := i.Identity(ctx)
 		change(&id)
 		return id, err
@@ -463,12 +463,12 @@ func tracked() *memory.Store {
 }
 
 // tracking is a ChangeTracker with a fault in Changed.
-func tracking(changed func(c mirror.ChangeTracker, ctx context.Context, t mirror.Table, since mirror.LSN, keys []mirror.Row) ([]bool, error)) *broken {
+func tracking(changed func(c store.ChangeTracker, ctx context.Context, t store.Table, since store.LSN, keys []store.Row) ([]bool, error)) *broken {
 	return &broken{Store: tracked(), changed: changed}
 }
 
 // anyValues is a Store over an engine that holds any value in a column.
-func anyValues() mirror.Store {
+func anyValues() store.Store {
 	db := sqlx.MustOpen("sqlite", ":memory:")
 	db.SetMaxOpenConns(1)
 	st, err := sqlite.New(db)
@@ -479,12 +479,12 @@ func anyValues() mirror.Store {
 }
 
 // asStored passes on what is read with Query.Verbatim in other words.
-func asStored(change func(v mirror.Verbatim) driver.Value) *broken {
-	return &broken{Store: anyValues(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
-		return eachBatch(src.Rows(ctx, q), func(batch []mirror.Row) []mirror.Row {
+func asStored(change func(v store.Verbatim) driver.Value) *broken {
+	return &broken{Store: anyValues(), rows: func(src store.Source, ctx context.Context, q store.Query) rowSeq {
+		return eachBatch(src.Rows(ctx, q), func(batch []store.Row) []store.Row {
 			for _, r := range batch {
 				for i, v := range r {
-					if as, ok := v.(mirror.Verbatim); ok {
+					if as, ok := v.(store.Verbatim); ok {
 						r[i] = change(as)
 					}
 				}
@@ -495,32 +495,32 @@ func asStored(change func(v mirror.Verbatim) driver.Value) *broken {
 }
 
 // digesting is a Digester that is asked for something else.
-func digesting(change func(q *mirror.Query)) *broken {
+func digesting(change func(q *store.Query)) *broken {
 	return &broken{Store: memory.New(),
-		every: func(d mirror.Digester, ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error) {
+		every: func(d store.Digester, ctx context.Context, q store.Query, n int64) ([]store.Digest, error) {
 			change(&q)
 			return d.DigestEvery(ctx, q, n)
 		},
-		at: func(d mirror.Digester, ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
+		at: func(d store.Digester, ctx context.Context, q store.Query, cuts []store.Row) ([]store.Digest, error) {
 			change(&q)
 			return d.DigestAt(ctx, q, cuts)
 		}}
 }
 
 // answering is a Digester that changes its answers, those of DigestAt too.
-func answering(change func(d *mirror.Digest)) *broken {
-	b := digesting(func(*mirror.Query) {})
-	each := func(digests []mirror.Digest, err error) ([]mirror.Digest, error) {
+func answering(change func(d *store.Digest)) *broken {
+	b := digesting(func(*store.Query) {})
+	each := func(digests []store.Digest, err error) ([]store.Digest, error) {
 		for i := range digests {
 			change(&digests[i])
 		}
 		return digests, err
 	}
 	every, at := b.every, b.at
-	b.every = func(d mirror.Digester, ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error) {
+	b.every = func(d store.Digester, ctx context.Context, q store.Query, n int64) ([]store.Digest, error) {
 		return each(every(d, ctx, q, n))
 	}
-	b.at = func(d mirror.Digester, ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
+	b.at = func(d store.Digester, ctx context.Context, q store.Query, cuts []store.Row) ([]store.Digest, error) {
 		return each(at(d, ctx, q, cuts))
 	}
 	return b
@@ -528,16 +528,16 @@ func answering(change func(d *mirror.Digest)) *broken {
 
 // summing is a Digester that makes sums of its own. It reads the rows of each
 // range; the counts and the keys are right.
-func summing(sum func(cols []mirror.Column, rows []mirror.Row) string) *broken {
+func summing(sum func(cols []store.Column, rows []store.Row) string) *broken {
 	st := memory.New()
-	sumOf := func(ctx context.Context, q mirror.Query) (string, error) {
+	sumOf := func(ctx context.Context, q store.Query) (string, error) {
 		if q.Columns == nil {
 			q.Columns = q.Table.ColumnNames()
 		}
 		if len(q.Columns) == 0 {
 			return "", nil
 		}
-		cols := make([]mirror.Column, len(q.Columns))
+		cols := make([]store.Column, len(q.Columns))
 		for i, name := range q.Columns {
 			cols[i], _ = q.Table.Column(name)
 		}
@@ -548,7 +548,7 @@ func summing(sum func(cols []mirror.Column, rows []mirror.Row) string) *broken {
 		return sum(cols, rows), nil
 	}
 	return &broken{Store: st,
-		every: func(d mirror.Digester, ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error) {
+		every: func(d store.Digester, ctx context.Context, q store.Query, n int64) ([]store.Digest, error) {
 			digests, err := d.DigestEvery(ctx, q, n)
 			for i := range digests {
 				part := q
@@ -560,17 +560,17 @@ func summing(sum func(cols []mirror.Column, rows []mirror.Row) string) *broken {
 			}
 			return digests, err
 		},
-		at: func(d mirror.Digester, ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
+		at: func(d store.Digester, ctx context.Context, q store.Query, cuts []store.Row) ([]store.Digest, error) {
 			digests, err := d.DigestAt(ctx, q, cuts)
 			for i := range digests {
 				part := q
 				part.Limit = digests[i].Rows
 				if i > 0 {
-					key := make([]mirror.Column, len(q.Key))
+					key := make([]store.Column, len(q.Key))
 					for j, name := range q.Key {
 						key[j], _ = q.Table.Column(name)
 					}
-					if q.From == nil || mirror.CompareKeys(key, cuts[i-1], q.From) > 0 {
+					if q.From == nil || store.CompareKeys(key, cuts[i-1], q.From) > 0 {
 						part.From = cuts[i-1]
 					}
 				}
@@ -585,9 +585,9 @@ func summing(sum func(cols []mirror.Column, rows []mirror.Row) string) *broken {
 }
 
 // summingValues is a Digester whose sums depend on what change makes of the values.
-func summingValues(change func(c mirror.Column, v driver.Value) driver.Value) *broken {
-	return summing(func(cols []mirror.Column, rows []mirror.Row) string {
-		return addHashes(rows, func(row mirror.Row) string {
+func summingValues(change func(c store.Column, v driver.Value) driver.Value) *broken {
+	return summing(func(cols []store.Column, rows []store.Row) string {
+		return addHashes(rows, func(row store.Row) string {
 			var b strings.Builder
 			for i, v := range row {
 				if v = change(cols[i], v); v != nil {
@@ -603,7 +603,7 @@ func summingValues(change func(c mirror.Column, v driver.Value) driver.Value) *b
 
 // summingText is a Digester whose sums depend on what change makes of text.
 func summingText(change func(s string) driver.Value) *broken {
-	return summingValues(func(_ mirror.Column, v driver.Value) driver.Value {
+	return summingValues(func(_ store.Column, v driver.Value) driver.Value {
 		if s, ok := v.(string); ok {
 			return change(s)
 		}
@@ -628,7 +628,7 @@ func hashText(s string) uint64 {
 	return h.Sum64()
 }
 
-func addHashes(rows []mirror.Row, text func(row mirror.Row) string) string {
+func addHashes(rows []store.Row, text func(row store.Row) string) string {
 	var sum uint64
 	for _, row := range rows {
 		sum += hashText(text(row))
@@ -637,19 +637,19 @@ func addHashes(rows []mirror.Row, text func(row mirror.Row) string) string {
 }
 
 // has reports whether all cells name columns of t.
-func has(t mirror.Table, cells []mirror.Cell) bool {
-	return !slices.ContainsFunc(cells, func(c mirror.Cell) bool {
+func has(t store.Table, cells []store.Cell) bool {
+	return !slices.ContainsFunc(cells, func(c store.Cell) bool {
 		_, ok := t.Column(c.Column)
 		return !ok
 	})
 }
 
-func hasNull(cells []mirror.Cell) bool {
-	return slices.ContainsFunc(cells, func(c mirror.Cell) bool { return c.Value == nil })
+func hasNull(cells []store.Cell) bool {
+	return slices.ContainsFunc(cells, func(c store.Cell) bool { return c.Value == nil })
 }
 
 // mapText returns a copy of cells in which fn changed the text values.
-func mapText(cells []mirror.Cell, fn func(string) string) []mirror.Cell {
+func mapText(cells []store.Cell, fn func(string) string) []store.Cell {
 	cells = slices.Clone(cells)
 	for i := range cells {
 		if s, ok := cells[i].Value.(string); ok {
@@ -664,71 +664,71 @@ var errBusy = errors.New("database is locked")
 // brokenStores are the faults, each with the contracts that must find it.
 var brokenStores = []struct {
 	name  string
-	open  func() mirror.Store
+	open  func() store.Store
 	fails []string
 }{
 	// The catalogue.
-	{"Tables lists an engine's own table", func() mirror.Store {
-		return &broken{Store: memory.New(), tables: func(src mirror.Source, ctx context.Context) ([]mirror.Table, error) {
+	{"Tables lists an engine's own table", func() store.Store {
+		return &broken{Store: memory.New(), tables: func(src store.Source, ctx context.Context) ([]store.Table, error) {
 			tables, err := src.Tables(ctx)
-			return append(tables, mirror.Table{Name: "sys_internal"}), err
+			return append(tables, store.Table{Name: "sys_internal"}), err
 		}}
 	}, []string{"tables/empty-database", "tables/types"}},
-	{"Tables says varchar for nvarchar", func() mirror.Store {
-		return catalogue(func(t *mirror.Table) {
+	{"Tables says varchar for nvarchar", func() store.Store {
+		return catalogue(func(t *store.Table) {
 			for i, c := range t.Columns {
 				t.Columns[i].Type.Name = strings.TrimPrefix(c.Type.Name, "n")
 			}
 		})
 	}, []string{"tables/types"}},
-	{"Tables doubles the length", func() mirror.Store {
-		return catalogue(func(t *mirror.Table) {
+	{"Tables doubles the length", func() store.Store {
+		return catalogue(func(t *store.Table) {
 			for i := range t.Columns {
 				t.Columns[i].Type.Length *= 2
 			}
 		})
 	}, []string{"tables/types"}},
-	{"Tables allows NULL everywhere", func() mirror.Store {
-		return catalogue(func(t *mirror.Table) {
+	{"Tables allows NULL everywhere", func() store.Store {
+		return catalogue(func(t *store.Table) {
 			for i := range t.Columns {
 				t.Columns[i].Nullable = true
 			}
 		})
 	}, []string{"tables/types", "tables/columns"}},
-	{"Tables sorts columns by name", func() mirror.Store {
-		return catalogue(func(t *mirror.Table) {
-			slices.SortFunc(t.Columns, func(a, b mirror.Column) int { return cmp.Compare(a.Name, b.Name) })
+	{"Tables sorts columns by name", func() store.Store {
+		return catalogue(func(t *store.Table) {
+			slices.SortFunc(t.Columns, func(a, b store.Column) int { return cmp.Compare(a.Name, b.Name) })
 		})
 	}, []string{"tables/columns"}},
-	{"Tables has the key in column order", func() mirror.Store {
-		return catalogue(func(t *mirror.Table) {
+	{"Tables has the key in column order", func() store.Store {
+		return catalogue(func(t *store.Table) {
 			at := func(name string) int {
-				return slices.IndexFunc(t.Columns, func(c mirror.Column) bool { return c.Name == name })
+				return slices.IndexFunc(t.Columns, func(c store.Column) bool { return c.Name == name })
 			}
 			slices.SortFunc(t.Key, func(a, b string) int { return cmp.Compare(at(a), at(b)) })
 		})
 	}, []string{"tables/keys"}},
-	{"Tables loses defaults", func() mirror.Store {
-		return catalogue(func(t *mirror.Table) {
+	{"Tables loses defaults", func() store.Store {
+		return catalogue(func(t *store.Table) {
 			for i := range t.Columns {
 				t.Columns[i].Default = ""
 			}
 		})
 	}, []string{"tables/defaults"}},
-	{"Tables lowers names", func() mirror.Store {
-		return catalogue(func(t *mirror.Table) { t.Name = strings.ToLower(t.Name) })
+	{"Tables lowers names", func() store.Store {
+		return catalogue(func(t *store.Table) { t.Name = strings.ToLower(t.Name) })
 	}, []string{"tables/case-of-names"}},
-	{"Tables lowers names of columns", func() mirror.Store {
-		return catalogue(func(t *mirror.Table) {
+	{"Tables lowers names of columns", func() store.Store {
+		return catalogue(func(t *store.Table) {
 			for i := range t.Columns {
 				t.Columns[i].Name = strings.ToLower(t.Columns[i].Name)
 			}
 		})
 	}, []string{"tables/case-of-names"}},
-	{"Tables returns what it keeps", func() mirror.Store {
+	{"Tables returns what it keeps", func() store.Store {
 		var mu sync.Mutex
-		var kept []mirror.Table
-		return &broken{Store: memory.New(), tables: func(src mirror.Source, ctx context.Context) ([]mirror.Table, error) {
+		var kept []store.Table
+		return &broken{Store: memory.New(), tables: func(src store.Source, ctx context.Context) ([]store.Table, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			tables, err := src.Tables(ctx)
@@ -738,10 +738,10 @@ var brokenStores = []struct {
 			return kept, err
 		}}
 	}, []string{"tables/own-copy"}},
-	{"Tables remembers a table that was dropped", func() mirror.Store {
+	{"Tables remembers a table that was dropped", func() store.Store {
 		var mu sync.Mutex
-		kept := map[string]mirror.Table{}
-		return catalogue(func(t *mirror.Table) {
+		kept := map[string]store.Table{}
+		return catalogue(func(t *store.Table) {
 			mu.Lock()
 			defer mu.Unlock()
 			if old, ok := kept[t.Name]; ok {
@@ -750,41 +750,41 @@ var brokenStores = []struct {
 			kept[t.Name] = *t
 		})
 	}, []string{"write/create-again"}},
-	{"a bracket in a name is not escaped", func() mirror.Store {
-		return &broken{Store: memory.New(), create: func(tx mirror.Tx, ctx context.Context, t mirror.Table) error {
+	{"a bracket in a name is not escaped", func() store.Store {
+		return &broken{Store: memory.New(), create: func(tx store.Tx, ctx context.Context, t store.Table) error {
 			if strings.Contains(t.Name, "]") {
 				return errors.New("syntax error near ]")
 			}
 			return tx.Create(ctx, t)
 		}}
 	}, []string{"tables/hostile-names"}},
-	{"a colon in a name becomes a parameter", func() mirror.Store {
-		return &broken{Store: memory.New(), set: func(tx mirror.Tx, ctx context.Context, t mirror.Table, where, set []mirror.Cell) (int64, error) {
+	{"a colon in a name becomes a parameter", func() store.Store {
+		return &broken{Store: memory.New(), set: func(tx store.Tx, ctx context.Context, t store.Table, where, set []store.Cell) (int64, error) {
 			if strings.HasPrefix(t.Name, ":") {
 				return 0, errors.New("could not find name named")
 			}
 			return tx.Set(ctx, t, where, set)
 		}}
 	}, []string{"tables/hostile-names"}},
-	{"Count is an estimate", func() mirror.Store {
-		return &broken{Store: memory.New(), count: func(src mirror.Source, ctx context.Context, t mirror.Table) (int64, error) {
+	{"Count is an estimate", func() store.Store {
+		return &broken{Store: memory.New(), count: func(src store.Source, ctx context.Context, t store.Table) (int64, error) {
 			n, err := src.Count(ctx, t)
 			return n / 100 * 100, err
 		}}
 	}, []string{"tables/count"}},
-	{"Count of a missing table is 0", func() mirror.Store {
-		return &broken{Store: memory.New(), count: func(src mirror.Source, ctx context.Context, t mirror.Table) (int64, error) {
+	{"Count of a missing table is 0", func() store.Store {
+		return &broken{Store: memory.New(), count: func(src store.Source, ctx context.Context, t store.Table) (int64, error) {
 			n, err := src.Count(ctx, t)
-			if errors.Is(err, mirror.ErrTableNotFound) {
+			if errors.Is(err, store.ErrTableNotFound) {
 				return 0, nil
 			}
 			return n, err
 		}}
 	}, []string{"tables/missing-table", "write/drop"}},
-	{"Count of a missing table is an error of the engine", func() mirror.Store {
-		return &broken{Store: memory.New(), count: func(src mirror.Source, ctx context.Context, t mirror.Table) (int64, error) {
+	{"Count of a missing table is an error of the engine", func() store.Store {
+		return &broken{Store: memory.New(), count: func(src store.Source, ctx context.Context, t store.Table) (int64, error) {
 			n, err := src.Count(ctx, t)
-			if errors.Is(err, mirror.ErrTableNotFound) {
+			if errors.Is(err, store.ErrTableNotFound) {
 				err = errors.New("no such table: " + t.Name)
 			}
 			return n, err
@@ -792,9 +792,9 @@ var brokenStores = []struct {
 	}, []string{"tables/missing-table"}},
 
 	// Reading.
-	{"Rows loses the last row of a batch", func() mirror.Store {
-		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
-			return eachBatch(src.Rows(ctx, q), func(batch []mirror.Row) []mirror.Row {
+	{"Rows loses the last row of a batch", func() store.Store {
+		return &broken{Store: memory.New(), rows: func(src store.Source, ctx context.Context, q store.Query) rowSeq {
+			return eachBatch(src.Rows(ctx, q), func(batch []store.Row) []store.Row {
 				if len(batch) == 1 {
 					return nil
 				}
@@ -802,21 +802,21 @@ var brokenStores = []struct {
 			})
 		}}
 	}, []string{"rows/batches", "rows/unordered", "rows/columns", "rows/lifetime", "concurrent/readers", "cancel/usable-afterwards"}},
-	{"Rows repeats a row between batches", func() mirror.Store {
-		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
-			var last mirror.Row
-			return eachBatch(src.Rows(ctx, q), func(batch []mirror.Row) []mirror.Row {
+	{"Rows repeats a row between batches", func() store.Store {
+		return &broken{Store: memory.New(), rows: func(src store.Source, ctx context.Context, q store.Query) rowSeq {
+			var last store.Row
+			return eachBatch(src.Rows(ctx, q), func(batch []store.Row) []store.Row {
 				if last != nil {
-					batch = append([]mirror.Row{last}, batch...)
+					batch = append([]store.Row{last}, batch...)
 				}
 				last = batch[len(batch)-1].Clone()
 				return batch
 			})
 		}}
 	}, []string{"rows/batches", "rows/unordered"}},
-	{"Rows ends with an empty batch", func() mirror.Store {
-		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
-			return func(yield func([]mirror.Row, error) bool) {
+	{"Rows ends with an empty batch", func() store.Store {
+		return &broken{Store: memory.New(), rows: func(src store.Source, ctx context.Context, q store.Query) rowSeq {
+			return func(yield func([]store.Row, error) bool) {
 				for batch, err := range src.Rows(ctx, q) {
 					if !yield(batch, err) || err != nil {
 						return
@@ -826,9 +826,9 @@ var brokenStores = []struct {
 			}
 		}}
 	}, []string{"rows/empty-table", "rows/batches"}},
-	{"Rows goes on after an error", func() mirror.Store {
-		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
-			return func(yield func([]mirror.Row, error) bool) {
+	{"Rows goes on after an error", func() store.Store {
+		return &broken{Store: memory.New(), rows: func(src store.Source, ctx context.Context, q store.Query) rowSeq {
+			return func(yield func([]store.Row, error) bool) {
 				for batch, err := range src.Rows(ctx, q) {
 					if !yield(batch, err) || err != nil && !yield(batch, err) {
 						return
@@ -837,56 +837,56 @@ var brokenStores = []struct {
 			}
 		}}
 	}, []string{"rows/missing-table", "cancel/cancelled"}},
-	{"Rows of a missing table are none", func() mirror.Store {
-		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
-			return func(yield func([]mirror.Row, error) bool) {
+	{"Rows of a missing table are none", func() store.Store {
+		return &broken{Store: memory.New(), rows: func(src store.Source, ctx context.Context, q store.Query) rowSeq {
+			return func(yield func([]store.Row, error) bool) {
 				for batch, err := range src.Rows(ctx, q) {
-					if errors.Is(err, mirror.ErrTableNotFound) || !yield(batch, err) {
+					if errors.Is(err, store.ErrTableNotFound) || !yield(batch, err) {
 						return
 					}
 				}
 			}
 		}}
 	}, []string{"rows/missing-table", "write/drop", "cancel/goroutines"}},
-	{"Rows in the order of the table's columns", func() mirror.Store {
-		return asking(func(q *mirror.Query) {
+	{"Rows in the order of the table's columns", func() store.Store {
+		return asking(func(q *store.Query) {
 			slices.SortFunc(q.Columns, func(a, b string) int {
 				return cmp.Compare(slices.Index(q.Table.ColumnNames(), a), slices.Index(q.Table.ColumnNames(), b))
 			})
 		})
 	}, []string{"rows/columns"}},
-	{"Rows orders only by what it reads", func() mirror.Store {
-		return asking(func(q *mirror.Query) {
+	{"Rows orders only by what it reads", func() store.Store {
+		return asking(func(q *store.Query) {
 			if len(q.Columns) > 0 && q.From == nil && q.Before == nil {
 				q.Key = slices.DeleteFunc(slices.Clone(q.Key), func(name string) bool { return !slices.Contains(q.Columns, name) })
 			}
 		})
 	}, []string{"rows/columns", "order/int"}},
-	{"Rows ignores a column that does not exist", func() mirror.Store {
-		return asking(func(q *mirror.Query) {
+	{"Rows ignores a column that does not exist", func() store.Store {
+		return asking(func(q *store.Query) {
 			q.Key = slices.DeleteFunc(slices.Clone(q.Key), func(name string) bool { return !slices.Contains(q.Table.ColumnNames(), name) })
 		})
 	}, []string{"rows/unknown-column"}},
-	{"From is exclusive", func() mirror.Store {
-		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
-			return again(ctx, src, q, func(key []mirror.Column, rows []mirror.Row) []mirror.Row {
-				return slices.DeleteFunc(rows, func(r mirror.Row) bool { return q.From != nil && mirror.CompareKeys(key, r, q.From) == 0 })
+	{"From is exclusive", func() store.Store {
+		return &broken{Store: memory.New(), rows: func(src store.Source, ctx context.Context, q store.Query) rowSeq {
+			return again(ctx, src, q, func(key []store.Column, rows []store.Row) []store.Row {
+				return slices.DeleteFunc(rows, func(r store.Row) bool { return q.From != nil && store.CompareKeys(key, r, q.From) == 0 })
 			})
 		}}
 	}, []string{"rows/from", "rows/from-and-before", "rows/composite-bounds", "rows/null-bounds", "rows/limit", "rows/resume", "order/*", "tx/reads-in-order"}},
-	{"Before is inclusive", func() mirror.Store {
-		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+	{"Before is inclusive", func() store.Store {
+		return &broken{Store: memory.New(), rows: func(src store.Source, ctx context.Context, q store.Query) rowSeq {
 			before := q.Before
 			q.Before = nil
-			return again(ctx, src, q, func(key []mirror.Column, rows []mirror.Row) []mirror.Row {
-				return slices.DeleteFunc(rows, func(r mirror.Row) bool { return before != nil && mirror.CompareKeys(key, r, before) > 0 })
+			return again(ctx, src, q, func(key []store.Column, rows []store.Row) []store.Row {
+				return slices.DeleteFunc(rows, func(r store.Row) bool { return before != nil && store.CompareKeys(key, r, before) > 0 })
 			})
 		}}
 	}, []string{"rows/before", "rows/from-and-before", "rows/composite-bounds", "rows/null-bounds", "order/case", "tx/reads-in-order"}},
-	{"From binds every column by itself", func() mirror.Store {
-		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
-			return again(ctx, src, q, func(key []mirror.Column, rows []mirror.Row) []mirror.Row {
-				return slices.DeleteFunc(rows, func(r mirror.Row) bool {
+	{"From binds every column by itself", func() store.Store {
+		return &broken{Store: memory.New(), rows: func(src store.Source, ctx context.Context, q store.Query) rowSeq {
+			return again(ctx, src, q, func(key []store.Column, rows []store.Row) []store.Row {
+				return slices.DeleteFunc(rows, func(r store.Row) bool {
 					for i, c := range key {
 						if q.From != nil && standard(c, r[i], q.From[i]) < 0 {
 							return true
@@ -897,43 +897,43 @@ var brokenStores = []struct {
 			})
 		}}
 	}, []string{"rows/composite-bounds", "rows/null-bounds", "order/composite", "tx/reads-in-order"}},
-	{"NULL in Before is no bound", func() mirror.Store {
-		return asking(func(q *mirror.Query) {
+	{"NULL in Before is no bound", func() store.Store {
+		return asking(func(q *store.Query) {
 			if len(q.Before) > 0 && q.Before[0] == nil {
 				q.Before = nil
 			}
 		})
 	}, []string{"rows/null-bounds", "order/int"}},
-	{"rows with NULL are beyond every bound", func() mirror.Store {
-		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
-			return again(ctx, src, q, func(key []mirror.Column, rows []mirror.Row) []mirror.Row {
-				return slices.DeleteFunc(rows, func(r mirror.Row) bool {
+	{"rows with NULL are beyond every bound", func() store.Store {
+		return &broken{Store: memory.New(), rows: func(src store.Source, ctx context.Context, q store.Query) rowSeq {
+			return again(ctx, src, q, func(key []store.Column, rows []store.Row) []store.Row {
+				return slices.DeleteFunc(rows, func(r store.Row) bool {
 					return (q.From != nil || q.Before != nil) && slices.Contains(r[:len(key)], nil)
 				})
 			})
 		}}
 	}, []string{"rows/null-bounds", "order/composite"}},
-	{"Limit is ignored", func() mirror.Store { return asking(func(q *mirror.Query) { q.Limit = 0 }) },
+	{"Limit is ignored", func() store.Store { return asking(func(q *store.Query) { q.Limit = 0 }) },
 		[]string{"rows/limit", "rows/composite-bounds"}},
-	{"Limit is one less", func() mirror.Store { return asking(func(q *mirror.Query) { q.Limit = max(q.Limit-1, 0) }) },
+	{"Limit is one less", func() store.Store { return asking(func(q *store.Query) { q.Limit = max(q.Limit-1, 0) }) },
 		[]string{"rows/limit", "rows/composite-bounds"}},
-	{"Limit ends with the batch", func() mirror.Store {
-		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+	{"Limit ends with the batch", func() store.Store {
+		return &broken{Store: memory.New(), rows: func(src store.Source, ctx context.Context, q store.Query) rowSeq {
 			q.Limit = (q.Limit + 99) / 100 * 100
 			return src.Rows(ctx, q)
 		}}
 	}, []string{"rows/limit"}},
-	{"Limit leaves the order to chance", func() mirror.Store {
-		return asking(func(q *mirror.Query) {
+	{"Limit leaves the order to chance", func() store.Store {
+		return asking(func(q *store.Query) {
 			if q.Limit > 0 && q.From == nil && q.Before == nil {
 				q.Key = nil
 				q.Table.Key = nil
 			}
 		})
 	}, []string{"rows/limit"}},
-	{"rows of a batch share their bytes", func() mirror.Store {
-		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
-			return eachBatch(src.Rows(ctx, q), func(batch []mirror.Row) []mirror.Row {
+	{"rows of a batch share their bytes", func() store.Store {
+		return &broken{Store: memory.New(), rows: func(src store.Source, ctx context.Context, q store.Query) rowSeq {
+			return eachBatch(src.Rows(ctx, q), func(batch []store.Row) []store.Row {
 				buf := make([]byte, 0, 1<<16)
 				for i, r := range batch {
 					batch[i] = r.Clone()
@@ -947,11 +947,11 @@ var brokenStores = []struct {
 			})
 		}}
 	}, []string{"rows/lifetime", "concurrent/readers"}},
-	{"batches that are promised to stay do not", func() mirror.Store { return forgetful{memory.New()} }, []string{"rows/kept-batches"}},
-	{"a reader that stops early keeps its lock", func() mirror.Store {
+	{"batches that are promised to stay do not", func() store.Store { return forgetful{memory.New()} }, []string{"rows/kept-batches"}},
+	{"a reader that stops early keeps its lock", func() store.Store {
 		var locked atomic.Bool
-		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
-			return func(yield func([]mirror.Row, error) bool) {
+		return &broken{Store: memory.New(), rows: func(src store.Source, ctx context.Context, q store.Query) rowSeq {
+			return func(yield func([]store.Row, error) bool) {
 				for batch, err := range src.Rows(ctx, q) {
 					if !yield(batch, err) {
 						locked.Store(true)
@@ -959,7 +959,7 @@ var brokenStores = []struct {
 					}
 				}
 			}
-		}, update: func(st mirror.Store, ctx context.Context, fn func(mirror.Tx) error) error {
+		}, update: func(st store.Store, ctx context.Context, fn func(store.Tx) error) error {
 			if locked.Load() {
 				return errBusy
 			}
@@ -968,16 +968,16 @@ var brokenStores = []struct {
 	}, []string{"rows/break"}},
 
 	// The order.
-	{"order without case", func() mirror.Store {
+	{"order without case", func() store.Store {
 		return sortedText(func(a, b string) int { return cmp.Compare(strings.ToLower(a), strings.ToLower(b)) })
 	}, []string{"order/case", "order/varchar", "order/nvarchar-max", "order/char", "order/long-text", "order/primary-key", "order/composite", "tx/reads-in-order"}},
-	{"order with trailing blanks in front", func() mirror.Store {
+	{"order with trailing blanks in front", func() store.Store {
 		return sortedText(func(a, b string) int {
 			return cmp.Or(cmp.Compare(strings.TrimRight(a, " "), strings.TrimRight(b, " ")), len(b)-len(a))
 		})
 	}, []string{"order/trailing-blanks", "order/varchar", "order/nvarchar-max"}},
-	{"bounds without trailing blanks", func() mirror.Store {
-		trim := func(r mirror.Row) mirror.Row {
+	{"bounds without trailing blanks", func() store.Store {
+		trim := func(r store.Row) store.Row {
 			r = slices.Clone(r)
 			for i, v := range r {
 				if s, ok := v.(string); ok {
@@ -986,64 +986,64 @@ var brokenStores = []struct {
 			}
 			return r
 		}
-		return asking(func(q *mirror.Query) { q.From, q.Before = trim(q.From), trim(q.Before) })
+		return asking(func(q *store.Query) { q.From, q.Before = trim(q.From), trim(q.Before) })
 	}, []string{"order/trailing-blanks"}},
-	{"order without punctuation", func() mirror.Store {
+	{"order without punctuation", func() store.Store {
 		return sortedText(func(a, b string) int {
 			word := strings.NewReplacer("-", "", "'", "").Replace
 			return cmp.Or(cmp.Compare(word(a), word(b)), cmp.Compare(a, b))
 		})
 	}, []string{"order/punctuation", "order/varchar", "order/char"}},
-	{"order of a language", func() mirror.Store {
+	{"order of a language", func() store.Store {
 		return sortedText(func(a, b string) int {
 			spell := strings.NewReplacer("å", "aa", "ø", "oe", "é", "e", "ß", "ss").Replace
 			return cmp.Or(cmp.Compare(spell(a), spell(b)), cmp.Compare(a, b))
 		})
 	}, []string{"order/non-ascii", "order/primary-key"}},
-	{"order by UTF-16 units", func() mirror.Store {
+	{"order by UTF-16 units", func() store.Store {
 		return sortedText(func(a, b string) int { return slices.Compare(utf16.Encode([]rune(a)), utf16.Encode([]rune(b))) })
 	}, []string{"order/surrogates", "order/nvarchar-max", "order/primary-key", "tx/reads-in-order"}},
-	{"order up to the first NUL", func() mirror.Store {
+	{"order up to the first NUL", func() store.Store {
 		return sortedText(func(a, b string) int {
 			a, restA, _ := strings.Cut(a, "\x00")
 			b, restB, _ := strings.Cut(b, "\x00")
 			return cmp.Or(cmp.Compare(a, b), cmp.Compare(restB, restA))
 		})
 	}, []string{"order/nul-character"}},
-	{"order by the first 1,000 characters", func() mirror.Store {
+	{"order by the first 1,000 characters", func() store.Store {
 		return sortedText(func(a, b string) int {
 			return cmp.Or(cmp.Compare(a[:min(len(a), 1000)], b[:min(len(b), 1000)]), cmp.Compare(b, a))
 		})
 	}, []string{"order/long-text"}},
-	{"order of GUIDs by bytes", func() mirror.Store { return sortedBytes(mirror.KindGUID, bytes.Compare) },
+	{"order of GUIDs by bytes", func() store.Store { return sortedBytes(store.KindGUID, bytes.Compare) },
 		[]string{"order/guid", "order/primary-key"}},
-	{"order of decimals by text", func() mirror.Store { return sortedBytes(mirror.KindDecimal, bytes.Compare) },
+	{"order of decimals by text", func() store.Store { return sortedBytes(store.KindDecimal, bytes.Compare) },
 		[]string{"order/decimal", "order/decimal-integer", "order/money", "order/primary-key", "order/composite"}},
-	{"order of decimals by float", func() mirror.Store {
-		return sortedBytes(mirror.KindDecimal, func(a, b []byte) int {
+	{"order of decimals by float", func() store.Store {
+		return sortedBytes(store.KindDecimal, func(a, b []byte) int {
 			x, _ := strconv.ParseFloat(string(a), 64)
 			y, _ := strconv.ParseFloat(string(b), 64)
 			return cmp.Or(cmp.Compare(x, y), bytes.Compare(b, a))
 		})
 	}, []string{"order/decimal", "order/decimal-integer"}},
-	{"order of bytes by length", func() mirror.Store {
-		return sortedBytes(mirror.KindBytes, func(a, b []byte) int { return cmp.Or(len(a)-len(b), bytes.Compare(a, b)) })
+	{"order of bytes by length", func() store.Store {
+		return sortedBytes(store.KindBytes, func(a, b []byte) int { return cmp.Or(len(a)-len(b), bytes.Compare(a, b)) })
 	}, []string{"order/bytes", "order/bytes-zeros", "order/primary-key"}},
-	{"order of bytes without trailing zeros", func() mirror.Store {
-		return sortedBytes(mirror.KindBytes, func(a, b []byte) int {
+	{"order of bytes without trailing zeros", func() store.Store {
+		return sortedBytes(store.KindBytes, func(a, b []byte) int {
 			return cmp.Or(bytes.Compare(bytes.TrimRight(a, "\x00"), bytes.TrimRight(b, "\x00")), len(b)-len(a))
 		})
 	}, []string{"order/bytes-zeros"}},
-	{"order of datetimeoffset by the clock on the wall", func() mirror.Store {
-		return sorted(func(c mirror.Column, a, b driver.Value) int {
-			if c.Type.Kind() != mirror.KindTimeOffset || a == nil || b == nil {
+	{"order of datetimeoffset by the clock on the wall", func() store.Store {
+		return sorted(func(c store.Column, a, b driver.Value) int {
+			if c.Type.Kind() != store.KindTimeOffset || a == nil || b == nil {
 				return standard(c, a, b)
 			}
 			return cmp.Compare(a.(time.Time).Format(time.RFC3339Nano), b.(time.Time).Format(time.RFC3339Nano))
 		})
 	}, []string{"order/datetimeoffset", "order/same-instant", "order/primary-key"}},
-	{"order of times by seconds", func() mirror.Store {
-		return sorted(func(c mirror.Column, a, b driver.Value) int {
+	{"order of times by seconds", func() store.Store {
+		return sorted(func(c store.Column, a, b driver.Value) int {
 			x, ok := a.(time.Time)
 			y, ok2 := b.(time.Time)
 			if !ok || !ok2 {
@@ -1052,20 +1052,20 @@ var brokenStores = []struct {
 			return cmp.Or(cmp.Compare(x.Unix(), y.Unix()), y.Compare(x))
 		})
 	}, []string{"order/datetime", "order/datetime2", "order/time"}},
-	{"order with NULL last", func() mirror.Store {
-		return sorted(func(c mirror.Column, a, b driver.Value) int {
+	{"order with NULL last", func() store.Store {
+		return sorted(func(c store.Column, a, b driver.Value) int {
 			if (a == nil) != (b == nil) {
 				return -standard(c, a, b)
 			}
 			return standard(c, a, b)
 		})
 	}, []string{"rows/null-bounds", "order/int", "order/bool", "order/same-instant", "tx/reads-in-order"}},
-	{"order backwards", func() mirror.Store {
-		return sorted(func(c mirror.Column, a, b driver.Value) int { return -standard(c, a, b) })
+	{"order backwards", func() store.Store {
+		return sorted(func(c store.Column, a, b driver.Value) int { return -standard(c, a, b) })
 	}, []string{"order/*", "rows/batches"}},
-	{"order by the key's columns as the table has them", func() mirror.Store {
-		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
-			return again(ctx, src, q, func(key []mirror.Column, rows []mirror.Row) []mirror.Row {
+	{"order by the key's columns as the table has them", func() store.Store {
+		return &broken{Store: memory.New(), rows: func(src store.Source, ctx context.Context, q store.Query) rowSeq {
+			return again(ctx, src, q, func(key []store.Column, rows []store.Row) []store.Row {
 				at := make([]int, len(key))
 				for i := range at {
 					at[i] = i
@@ -1074,7 +1074,7 @@ var brokenStores = []struct {
 				slices.SortFunc(at, func(i, j int) int {
 					return cmp.Compare(slices.Index(names, key[i].Name), slices.Index(names, key[j].Name))
 				})
-				slices.SortStableFunc(rows, func(a, b mirror.Row) int {
+				slices.SortStableFunc(rows, func(a, b store.Row) int {
 					for _, i := range at {
 						if n := standard(key[i], a[i], b[i]); n != 0 {
 							return n
@@ -1088,83 +1088,83 @@ var brokenStores = []struct {
 	}, []string{"order/composite", "rows/composite-bounds"}},
 
 	// Values.
-	{"every value is NULL", func() mirror.Store {
-		return delivering(func(c mirror.Column, v driver.Value) driver.Value {
+	{"every value is NULL", func() store.Store {
+		return delivering(func(c store.Column, v driver.Value) driver.Value {
 			if c.Name == "v" || c.Name == "s" || c.Name == "n" {
 				return nil
 			}
 			return v
 		})
 	}, []string{"values/*"}},
-	{"integers of the driver's size", func() mirror.Store {
-		return delivering(func(c mirror.Column, v driver.Value) driver.Value {
+	{"integers of the driver's size", func() store.Store {
+		return delivering(func(c store.Column, v driver.Value) driver.Value {
 			if n, ok := v.(int64); ok && c.Type.Name != "bigint" {
 				return int32(n)
 			}
 			return v
 		})
 	}, []string{"values/int", "values/smallint", "values/tinyint"}},
-	{"bit as a number", func() mirror.Store {
-		return delivering(func(_ mirror.Column, v driver.Value) driver.Value {
+	{"bit as a number", func() store.Store {
+		return delivering(func(_ store.Column, v driver.Value) driver.Value {
 			if b, ok := v.(bool); ok {
 				return map[bool]int64{false: 0, true: 1}[b]
 			}
 			return v
 		})
 	}, []string{"values/bit", "values/literals", "write/defaults"}},
-	{"bigint through float", func() mirror.Store {
-		return delivering(func(_ mirror.Column, v driver.Value) driver.Value {
+	{"bigint through float", func() store.Store {
+		return delivering(func(_ store.Column, v driver.Value) driver.Value {
 			if n, ok := v.(int64); ok {
 				return int64(float64(n))
 			}
 			return v
 		})
 	}, []string{"values/bigint"}},
-	{"float as text of 15 digits", func() mirror.Store {
-		return delivering(func(_ mirror.Column, v driver.Value) driver.Value {
+	{"float as text of 15 digits", func() store.Store {
+		return delivering(func(_ store.Column, v driver.Value) driver.Value {
 			if f, ok := v.(float64); ok {
 				v, _ = strconv.ParseFloat(strconv.FormatFloat(f, 'g', 15, 64), 64)
 			}
 			return v
 		})
 	}, []string{"values/float"}},
-	{"-0 becomes 0", func() mirror.Store {
-		return delivering(func(_ mirror.Column, v driver.Value) driver.Value {
+	{"-0 becomes 0", func() store.Store {
+		return delivering(func(_ store.Column, v driver.Value) driver.Value {
 			if f, ok := v.(float64); ok && f == 0 {
 				return 0.0
 			}
 			return v
 		})
 	}, []string{"values/negative-zero", "order/negative-zero"}},
-	{"whole floats as integers", func() mirror.Store {
-		return delivering(func(_ mirror.Column, v driver.Value) driver.Value {
+	{"whole floats as integers", func() store.Store {
+		return delivering(func(_ store.Column, v driver.Value) driver.Value {
 			if f, ok := v.(float64); ok && f == float64(int64(f)) {
 				return int64(f)
 			}
 			return v
 		})
 	}, []string{"values/float", "values/real", "write/defaults"}},
-	{"decimal as string", func() mirror.Store {
-		return delivering(func(c mirror.Column, v driver.Value) driver.Value {
-			if b, ok := v.([]byte); ok && c.Type.Kind() == mirror.KindDecimal {
+	{"decimal as string", func() store.Store {
+		return delivering(func(c store.Column, v driver.Value) driver.Value {
+			if b, ok := v.([]byte); ok && c.Type.Kind() == store.KindDecimal {
 				return string(b)
 			}
 			return v
 		})
 	}, []string{"values/decimal", "values/money"}},
-	{"decimal through float", func() mirror.Store {
-		return delivering(func(c mirror.Column, v driver.Value) driver.Value {
-			if b, ok := v.([]byte); ok && c.Type.Kind() == mirror.KindDecimal {
+	{"decimal through float", func() store.Store {
+		return delivering(func(c store.Column, v driver.Value) driver.Value {
+			if b, ok := v.([]byte); ok && c.Type.Kind() == store.KindDecimal {
 				f, _ := strconv.ParseFloat(string(b), 64)
 				return strconv.AppendFloat(nil, f, 'f', -1, 64)
 			}
 			return v
 		})
 	}, []string{"values/decimal-*", "values/money"}},
-	{"trailing blanks are trimmed", func() mirror.Store {
+	{"trailing blanks are trimmed", func() store.Store {
 		return deliveringText(func(s string) driver.Value { return strings.TrimRight(s, " ") })
 	}, []string{"values/nvarchar", "values/nvarchar-full", "values/varchar", "values/null-empty-blank", "order/trailing-blanks"}},
-	{"empty text is NULL", func() mirror.Store {
+	{"empty text is NULL", func() store.Store {
 		return deliveringText(func(s string) driver.Value {
 			if s == "" {
 				return nil
@@ -1172,18 +1172,18 @@ var brokenStores = []struct {
 			return s
 		})
 	}, []string{"values/nvarchar", "values/null-empty-blank", "write/set-null"}},
-	{"empty text is a blank", func() mirror.Store {
+	{"empty text is a blank", func() store.Store {
 		return deliveringText(func(s string) driver.Value { return cmp.Or(s, " ") })
 	}, []string{"values/nvarchar", "values/null-empty-blank"}},
-	{"empty bytes are NULL", func() mirror.Store {
-		return delivering(func(_ mirror.Column, v driver.Value) driver.Value {
+	{"empty bytes are NULL", func() store.Store {
+		return delivering(func(_ store.Column, v driver.Value) driver.Value {
 			if b, ok := v.([]byte); ok && len(b) == 0 {
 				return nil
 			}
 			return v
 		})
 	}, []string{"values/varbinary", "values/null-empty-blank", "values/image"}},
-	{"text in a code page", func() mirror.Store {
+	{"text in a code page", func() store.Store {
 		return deliveringText(func(s string) driver.Value {
 			return strings.Map(func(r rune) rune {
 				if r > 0xff {
@@ -1193,31 +1193,31 @@ var brokenStores = []struct {
 			}, s)
 		})
 	}, []string{"values/nvarchar", "values/ntext", "values/nchar", "order/surrogates"}},
-	{"text up to the first NUL", func() mirror.Store {
+	{"text up to the first NUL", func() store.Store {
 		return deliveringText(func(s string) driver.Value {
 			s, _, _ = strings.Cut(s, "\x00")
 			return s
 		})
 	}, []string{"values/nul-character", "order/nul-character"}},
-	{"line ends are changed", func() mirror.Store {
+	{"line ends are changed", func() store.Store {
 		return deliveringText(func(s string) driver.Value { return strings.ReplaceAll(s, "\r\n", "\n") })
 	}, []string{"values/nvarchar", "values/text"}},
-	{"long text is cut", func() mirror.Store {
+	{"long text is cut", func() store.Store {
 		return deliveringText(func(s string) driver.Value { return s[:min(len(s), 8000)] })
 	}, []string{"values/large"}},
-	{"text as bytes", func() mirror.Store { return deliveringText(func(s string) driver.Value { return []byte(s) }) },
+	{"text as bytes", func() store.Store { return deliveringText(func(s string) driver.Value { return []byte(s) }) },
 		[]string{"values/nvarchar", "values/xml", "values/char"}},
-	{"bytes as text", func() mirror.Store {
-		return delivering(func(c mirror.Column, v driver.Value) driver.Value {
+	{"bytes as text", func() store.Store {
+		return delivering(func(c store.Column, v driver.Value) driver.Value {
 			if b, ok := v.([]byte); ok {
 				return string(b)
 			}
 			return v
 		})
 	}, []string{"values/varbinary", "values/binary", "values/uniqueidentifier"}},
-	{"GUID in the order of its text", func() mirror.Store {
-		return delivering(func(c mirror.Column, v driver.Value) driver.Value {
-			if b, ok := v.([]byte); ok && c.Type.Kind() == mirror.KindGUID {
+	{"GUID in the order of its text", func() store.Store {
+		return delivering(func(c store.Column, v driver.Value) driver.Value {
+			if b, ok := v.([]byte); ok && c.Type.Kind() == store.KindGUID {
 				b = slices.Clone(b)
 				slices.Reverse(b[:4])
 				slices.Reverse(b[4:6])
@@ -1227,34 +1227,34 @@ var brokenStores = []struct {
 			return v
 		})
 	}, []string{"values/uniqueidentifier"}},
-	{"times cut to seconds", func() mirror.Store {
+	{"times cut to seconds", func() store.Store {
 		return deliveringTime(func(x time.Time) time.Time { return x.Truncate(time.Second) })
 	}, []string{"values/datetime", "values/datetime2", "values/time", "values/datetimeoffset"}},
-	{"times through nanoseconds since 1970", func() mirror.Store {
+	{"times through nanoseconds since 1970", func() store.Store {
 		return deliveringTime(func(x time.Time) time.Time { return time.Unix(0, x.UnixNano()).In(x.Location()) })
 	}, []string{"values/date", "values/datetime2", "order/datetime2"}},
-	{"times in local time", func() mirror.Store {
+	{"times in local time", func() store.Store {
 		return deliveringTime(func(x time.Time) time.Time { return x.In(time.FixedZone("local", 3600)) })
 	}, []string{"values/datetime", "values/date", "values/time"}},
-	{"times in an unnamed zone", func() mirror.Store {
+	{"times in an unnamed zone", func() store.Store {
 		return deliveringTime(func(x time.Time) time.Time {
 			_, offset := x.Zone()
 			return x.In(time.FixedZone("", offset))
 		})
 	}, []string{"values/datetime", "values/smalldatetime"}},
-	{"datetimeoffset in UTC", func() mirror.Store { return deliveringTime(time.Time.UTC) },
+	{"datetimeoffset in UTC", func() store.Store { return deliveringTime(time.Time.UTC) },
 		[]string{"values/datetimeoffset", "order/same-instant"}},
-	{"time on the first day of 1970", func() mirror.Store {
-		return delivering(func(c mirror.Column, v driver.Value) driver.Value {
-			if x, ok := v.(time.Time); ok && c.Type.Kind() == mirror.KindTimeOfDay {
+	{"time on the first day of 1970", func() store.Store {
+		return delivering(func(c store.Column, v driver.Value) driver.Value {
+			if x, ok := v.(time.Time); ok && c.Type.Kind() == store.KindTimeOfDay {
 				return x.AddDate(1969, 0, 0)
 			}
 			return v
 		})
 	}, []string{"values/time", "values/time-seconds"}},
-	{"Insert cuts times where it should round", func() mirror.Store {
-		return inserting(func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
-			cut := make([]mirror.Row, len(rows))
+	{"Insert cuts times where it should round", func() store.Store {
+		return inserting(func(tx store.Tx, ctx context.Context, t store.Table, columns []string, rows []store.Row) error {
+			cut := make([]store.Row, len(rows))
 			for i, r := range rows {
 				cut[i] = slices.Clone(r)
 				for j, v := range r {
@@ -1267,8 +1267,8 @@ var brokenStores = []struct {
 			return tx.Insert(ctx, t, columns, cut)
 		})
 	}, []string{"values/smalldatetime"}},
-	{"Insert takes only what a driver takes", func() mirror.Store {
-		return inserting(func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+	{"Insert takes only what a driver takes", func() store.Store {
+		return inserting(func(tx store.Tx, ctx context.Context, t store.Table, columns []string, rows []store.Row) error {
 			for _, r := range rows {
 				for _, v := range r {
 					if _, ok := v.(uint8); ok {
@@ -1279,14 +1279,14 @@ var brokenStores = []struct {
 			return tx.Insert(ctx, t, columns, rows)
 		})
 	}, []string{"values/literals"}},
-	{"Insert writes when Update ends", func() mirror.Store {
-		var late []func(tx mirror.Tx) error
-		b := inserting(func(_ mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
-			late = append(late, func(tx mirror.Tx) error { return tx.Insert(ctx, t, columns, rows) })
+	{"Insert writes when Update ends", func() store.Store {
+		var late []func(tx store.Tx) error
+		b := inserting(func(_ store.Tx, ctx context.Context, t store.Table, columns []string, rows []store.Row) error {
+			late = append(late, func(tx store.Tx) error { return tx.Insert(ctx, t, columns, rows) })
 			return nil
 		})
-		b.update = func(st mirror.Store, ctx context.Context, fn func(mirror.Tx) error) error {
-			return st.Update(ctx, func(tx mirror.Tx) error {
+		b.update = func(st store.Store, ctx context.Context, fn func(store.Tx) error) error {
+			return st.Update(ctx, func(tx store.Tx) error {
 				late = nil
 				if err := fn(tx); err != nil {
 					return err
@@ -1303,13 +1303,13 @@ var brokenStores = []struct {
 	}, []string{"values/insert-copies", "tx/reads-own-writes"}},
 
 	// Writing.
-	{"Create replaces a table", func() mirror.Store {
-		return &broken{Store: memory.New(), create: func(tx mirror.Tx, ctx context.Context, t mirror.Table) error {
+	{"Create replaces a table", func() store.Store {
+		return &broken{Store: memory.New(), create: func(tx store.Tx, ctx context.Context, t store.Table) error {
 			tables, err := tx.Tables(ctx)
 			if err != nil {
 				return err
 			}
-			if slices.ContainsFunc(tables, func(old mirror.Table) bool { return old.Name == t.Name }) {
+			if slices.ContainsFunc(tables, func(old store.Table) bool { return old.Name == t.Name }) {
 				if err := tx.Drop(ctx, t); err != nil {
 					return err
 				}
@@ -1317,13 +1317,13 @@ var brokenStores = []struct {
 			return tx.Create(ctx, t)
 		}}
 	}, []string{"write/create-existing"}},
-	{"Create ignores a key that is not a column", func() mirror.Store {
-		return creating(func(t *mirror.Table) {
+	{"Create ignores a key that is not a column", func() store.Store {
+		return creating(func(t *store.Table) {
 			t.Key = slices.DeleteFunc(t.Key, func(name string) bool { return !slices.Contains(t.ColumnNames(), name) })
 		})
 	}, []string{"write/create-refuses"}},
-	{"Create runs what a default says", func() mirror.Store {
-		return creating(func(t *mirror.Table) {
+	{"Create runs what a default says", func() store.Store {
+		return creating(func(t *store.Table) {
 			for i, c := range t.Columns {
 				if strings.Contains(c.Default, "drop") {
 					t.Columns[i].Default = ""
@@ -1331,84 +1331,84 @@ var brokenStores = []struct {
 			}
 		})
 	}, []string{"write/hostile-default", "write/defaults"}},
-	{"Create makes text of what it does not know", func() mirror.Store {
-		return creating(func(t *mirror.Table) {
+	{"Create makes text of what it does not know", func() store.Store {
+		return creating(func(t *store.Table) {
 			for i, c := range t.Columns {
-				if c.Type.Kind() == mirror.KindOther {
-					t.Columns[i].Type = mirror.MustType("nvarchar(max)")
+				if c.Type.Kind() == store.KindOther {
+					t.Columns[i].Type = store.MustType("nvarchar(max)")
 				}
 			}
 		})
 	}, []string{"write/hostile-type"}},
-	{"Create ignores defaults", func() mirror.Store {
-		return creating(func(t *mirror.Table) {
+	{"Create ignores defaults", func() store.Store {
+		return creating(func(t *store.Table) {
 			for i := range t.Columns {
 				t.Columns[i].Default = ""
 				t.Columns[i].Nullable = !slices.Contains(t.Key, t.Columns[i].Name)
 			}
 		})
 	}, []string{"tables/defaults", "write/defaults", "write/insert-columns"}},
-	{"Drop keeps the table", func() mirror.Store {
-		return &broken{Store: memory.New(), drop: func(tx mirror.Tx, ctx context.Context, t mirror.Table) error { return tx.Truncate(ctx, t) }}
+	{"Drop keeps the table", func() store.Store {
+		return &broken{Store: memory.New(), drop: func(tx store.Tx, ctx context.Context, t store.Table) error { return tx.Truncate(ctx, t) }}
 	}, []string{"write/drop", "write/create-again", "tx/commit", "tx/reads-own-writes"}},
-	{"Truncate does nothing", func() mirror.Store {
-		return &broken{Store: memory.New(), truncate: func(mirror.Tx, context.Context, mirror.Table) error { return nil }}
+	{"Truncate does nothing", func() store.Store {
+		return &broken{Store: memory.New(), truncate: func(store.Tx, context.Context, store.Table) error { return nil }}
 	}, []string{"write/truncate", "tx/commit"}},
-	{"Insert goes by the order of the table", func() mirror.Store {
-		return inserting(func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+	{"Insert goes by the order of the table", func() store.Store {
+		return inserting(func(tx store.Tx, ctx context.Context, t store.Table, columns []string, rows []store.Row) error {
 			return tx.Insert(ctx, t, t.ColumnNames()[:min(len(columns), len(t.Columns))], rows)
 		})
 	}, []string{"write/insert-columns"}},
-	{"Insert makes NULL of a column that is not named", func() mirror.Store {
-		return inserting(func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+	{"Insert makes NULL of a column that is not named", func() store.Store {
+		return inserting(func(tx store.Tx, ctx context.Context, t store.Table, columns []string, rows []store.Row) error {
 			columns = slices.Clone(columns)
 			for _, c := range t.Columns {
 				if c.Nullable && !slices.Contains(columns, c.Name) {
 					columns = append(columns, c.Name)
 				}
 			}
-			wide := make([]mirror.Row, len(rows))
+			wide := make([]store.Row, len(rows))
 			for i, r := range rows {
-				wide[i] = append(slices.Clone(r), make(mirror.Row, max(len(columns)-len(r), 0))...)
+				wide[i] = append(slices.Clone(r), make(store.Row, max(len(columns)-len(r), 0))...)
 			}
 			return tx.Insert(ctx, t, columns, wide)
 		})
 	}, []string{"write/insert-columns"}},
-	{"Insert of no rows is an error", func() mirror.Store {
-		return inserting(func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+	{"Insert of no rows is an error", func() store.Store {
+		return inserting(func(tx store.Tx, ctx context.Context, t store.Table, columns []string, rows []store.Row) error {
 			if len(rows) == 0 {
 				return errors.New("syntax error at end of input")
 			}
 			return tx.Insert(ctx, t, columns, rows)
 		})
 	}, []string{"write/insert-nothing"}},
-	{"Insert binds all values at once", func() mirror.Store {
-		return inserting(func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+	{"Insert binds all values at once", func() store.Store {
+		return inserting(func(tx store.Tx, ctx context.Context, t store.Table, columns []string, rows []store.Row) error {
 			if len(rows)*len(columns) > 32_766 {
 				return errors.New("too many parameters")
 			}
 			return tx.Insert(ctx, t, columns, rows)
 		})
 	}, []string{"write/insert-many", "write/insert-wide"}},
-	{"Insert loses rows after the first 1,000", func() mirror.Store {
-		return inserting(func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+	{"Insert loses rows after the first 1,000", func() store.Store {
+		return inserting(func(tx store.Tx, ctx context.Context, t store.Table, columns []string, rows []store.Row) error {
 			return tx.Insert(ctx, t, columns, rows[:min(len(rows), 1000)])
 		})
 	}, []string{"write/insert-many"}},
-	{"Insert fills up short rows", func() mirror.Store {
-		return inserting(func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+	{"Insert fills up short rows", func() store.Store {
+		return inserting(func(tx store.Tx, ctx context.Context, t store.Table, columns []string, rows []store.Row) error {
 			for i, r := range rows {
 				if len(r) < len(columns) {
-					rows[i] = append(slices.Clone(r), make(mirror.Row, len(columns)-len(r))...)
+					rows[i] = append(slices.Clone(r), make(store.Row, len(columns)-len(r))...)
 				}
 			}
 			return tx.Insert(ctx, t, columns, rows)
 		})
 	}, []string{"write/insert-refuses"}},
-	{"Insert replaces a row of the same key", func() mirror.Store {
-		return inserting(func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+	{"Insert replaces a row of the same key", func() store.Store {
+		return inserting(func(tx store.Tx, ctx context.Context, t store.Table, columns []string, rows []store.Row) error {
 			for _, r := range rows {
-				var where []mirror.Cell
+				var where []store.Cell
 				for _, k := range t.Key {
 					if i := slices.Index(columns, k); i >= 0 && i < len(r) {
 						where = append(where, cell(k, r[i]))
@@ -1419,19 +1419,19 @@ var brokenStores = []struct {
 						return err
 					}
 				}
-				if err := tx.Insert(ctx, t, columns, []mirror.Row{r}); err != nil {
+				if err := tx.Insert(ctx, t, columns, []store.Row{r}); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
 	}, []string{"write/duplicate-key"}},
-	{"Insert makes numbers of text", func() mirror.Store {
-		return inserting(func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+	{"Insert makes numbers of text", func() store.Store {
+		return inserting(func(tx store.Tx, ctx context.Context, t store.Table, columns []string, rows []store.Row) error {
 			for _, r := range rows {
 				for i, name := range columns {
 					c, _ := t.Column(name)
-					if s, ok := r[i].(string); ok && c.Type.Kind() == mirror.KindInt {
+					if s, ok := r[i].(string); ok && c.Type.Kind() == store.KindInt {
 						r[i], _ = strconv.Atoi(s)
 					}
 				}
@@ -1439,23 +1439,23 @@ var brokenStores = []struct {
 			return tx.Insert(ctx, t, columns, rows)
 		})
 	}, []string{"write/wrong-values"}},
-	{"writes to a missing table are lost", func() mirror.Store {
-		return inserting(func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+	{"writes to a missing table are lost", func() store.Store {
+		return inserting(func(tx store.Tx, ctx context.Context, t store.Table, columns []string, rows []store.Row) error {
 			tables, err := tx.Tables(ctx)
-			if err != nil || !slices.ContainsFunc(tables, func(old mirror.Table) bool { return old.Name == t.Name }) {
+			if err != nil || !slices.ContainsFunc(tables, func(old store.Table) bool { return old.Name == t.Name }) {
 				return err
 			}
 			return tx.Insert(ctx, t, columns, rows)
 		})
 	}, []string{"write/missing-table"}},
-	{"Set returns 0", func() mirror.Store {
-		return &broken{Store: memory.New(), set: func(tx mirror.Tx, ctx context.Context, t mirror.Table, where, set []mirror.Cell) (int64, error) {
+	{"Set returns 0", func() store.Store {
+		return &broken{Store: memory.New(), set: func(tx store.Tx, ctx context.Context, t store.Table, where, set []store.Cell) (int64, error) {
 			_, err := tx.Set(ctx, t, where, set)
 			return 0, err
 		}}
 	}, []string{"write/set", "write/set-null", "write/where-*", "tx/lost-updates"}},
-	{"Set counts only rows that change", func() mirror.Store {
-		return &broken{Store: memory.New(), set: func(tx mirror.Tx, ctx context.Context, t mirror.Table, where, set []mirror.Cell) (int64, error) {
+	{"Set counts only rows that change", func() store.Store {
+		return &broken{Store: memory.New(), set: func(tx store.Tx, ctx context.Context, t store.Table, where, set []store.Cell) (int64, error) {
 			if !has(t, where) || !has(t, set) {
 				return tx.Set(ctx, t, where, set)
 			}
@@ -1467,71 +1467,71 @@ var brokenStores = []struct {
 			return n - same, err
 		}}
 	}, []string{"write/set"}},
-	{"Set without a condition changes nothing", func() mirror.Store {
-		return &broken{Store: memory.New(), set: func(tx mirror.Tx, ctx context.Context, t mirror.Table, where, set []mirror.Cell) (int64, error) {
+	{"Set without a condition changes nothing", func() store.Store {
+		return &broken{Store: memory.New(), set: func(tx store.Tx, ctx context.Context, t store.Table, where, set []store.Cell) (int64, error) {
 			if len(where) == 0 {
 				return 0, nil
 			}
 			return tx.Set(ctx, t, where, set)
 		}}
 	}, []string{"write/set", "concurrent/readers-and-writer"}},
-	{"Set compares with NULL as SQL does", func() mirror.Store {
-		return &broken{Store: memory.New(), set: func(tx mirror.Tx, ctx context.Context, t mirror.Table, where, set []mirror.Cell) (int64, error) {
+	{"Set compares with NULL as SQL does", func() store.Store {
+		return &broken{Store: memory.New(), set: func(tx store.Tx, ctx context.Context, t store.Table, where, set []store.Cell) (int64, error) {
 			if hasNull(where) {
 				return 0, nil
 			}
 			return tx.Set(ctx, t, where, set)
 		}}
 	}, []string{"write/set-null", "write/where-int", "values/null-empty-blank"}},
-	{"Set ignores a column that does not exist", func() mirror.Store {
-		return &broken{Store: memory.New(), set: func(tx mirror.Tx, ctx context.Context, t mirror.Table, where, set []mirror.Cell) (int64, error) {
+	{"Set ignores a column that does not exist", func() store.Store {
+		return &broken{Store: memory.New(), set: func(tx store.Tx, ctx context.Context, t store.Table, where, set []store.Cell) (int64, error) {
 			if !has(t, set) {
 				return 0, nil
 			}
 			return tx.Set(ctx, t, where, set)
 		}}
 	}, []string{"write/set-refuses"}},
-	{"Delete compares with NULL as SQL does", func() mirror.Store {
-		return &broken{Store: memory.New(), delete: func(tx mirror.Tx, ctx context.Context, t mirror.Table, where []mirror.Cell) (int64, error) {
+	{"Delete compares with NULL as SQL does", func() store.Store {
+		return &broken{Store: memory.New(), delete: func(tx store.Tx, ctx context.Context, t store.Table, where []store.Cell) (int64, error) {
 			if hasNull(where) {
 				return 0, nil
 			}
 			return tx.Delete(ctx, t, where)
 		}}
 	}, []string{"write/delete-null", "write/where-int"}},
-	{"Delete takes NULL for no condition", func() mirror.Store {
-		return &broken{Store: memory.New(), delete: func(tx mirror.Tx, ctx context.Context, t mirror.Table, where []mirror.Cell) (int64, error) {
-			given := slices.DeleteFunc(slices.Clone(where), func(c mirror.Cell) bool { return c.Value == nil })
+	{"Delete takes NULL for no condition", func() store.Store {
+		return &broken{Store: memory.New(), delete: func(tx store.Tx, ctx context.Context, t store.Table, where []store.Cell) (int64, error) {
+			given := slices.DeleteFunc(slices.Clone(where), func(c store.Cell) bool { return c.Value == nil })
 			if len(given) == 0 {
 				given = where
 			}
 			return tx.Delete(ctx, t, given)
 		}}
 	}, []string{"write/delete-null"}},
-	{"Delete without a condition deletes all", func() mirror.Store {
-		return &broken{Store: memory.New(), delete: func(tx mirror.Tx, ctx context.Context, t mirror.Table, where []mirror.Cell) (int64, error) {
+	{"Delete without a condition deletes all", func() store.Store {
+		return &broken{Store: memory.New(), delete: func(tx store.Tx, ctx context.Context, t store.Table, where []store.Cell) (int64, error) {
 			if len(where) == 0 {
 				return 0, tx.Truncate(ctx, t)
 			}
 			return tx.Delete(ctx, t, where)
 		}}
 	}, []string{"write/delete-without-where"}},
-	{"Delete returns at most 1", func() mirror.Store {
-		return &broken{Store: memory.New(), delete: func(tx mirror.Tx, ctx context.Context, t mirror.Table, where []mirror.Cell) (int64, error) {
+	{"Delete returns at most 1", func() store.Store {
+		return &broken{Store: memory.New(), delete: func(tx store.Tx, ctx context.Context, t store.Table, where []store.Cell) (int64, error) {
 			n, err := tx.Delete(ctx, t, where)
 			return min(n, 1), err
 		}}
 	}, []string{"write/delete"}},
-	{"Delete ignores a column that does not exist", func() mirror.Store {
-		return &broken{Store: memory.New(), delete: func(tx mirror.Tx, ctx context.Context, t mirror.Table, where []mirror.Cell) (int64, error) {
+	{"Delete ignores a column that does not exist", func() store.Store {
+		return &broken{Store: memory.New(), delete: func(tx store.Tx, ctx context.Context, t store.Table, where []store.Cell) (int64, error) {
 			if !has(t, where) {
 				return 0, nil
 			}
 			return tx.Delete(ctx, t, where)
 		}}
 	}, []string{"write/delete-refuses"}},
-	{"a condition without case", func() mirror.Store {
-		return &broken{Store: memory.New(), set: func(tx mirror.Tx, ctx context.Context, t mirror.Table, where, set []mirror.Cell) (int64, error) {
+	{"a condition without case", func() store.Store {
+		return &broken{Store: memory.New(), set: func(tx store.Tx, ctx context.Context, t store.Table, where, set []store.Cell) (int64, error) {
 			n, err := tx.Set(ctx, t, where, set)
 			if err != nil || len(where) != 1 || where[0].Column == set[0].Column {
 				return n, err
@@ -1551,37 +1551,37 @@ var brokenStores = []struct {
 	}, []string{"write/where-is-exact"}},
 
 	// Digests.
-	{"a scheme without a name", func() mirror.Store {
-		return &broken{Store: memory.New(), scheme: func(mirror.Digester) string { return "" }}
+	{"a scheme without a name", func() store.Store {
+		return &broken{Store: memory.New(), scheme: func(store.Digester) string { return "" }}
 	}, []string{"digest/scheme"}},
-	{"no rows are one digest", func() mirror.Store {
-		return &broken{Store: memory.New(), every: func(d mirror.Digester, ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error) {
+	{"no rows are one digest", func() store.Store {
+		return &broken{Store: memory.New(), every: func(d store.Digester, ctx context.Context, q store.Query, n int64) ([]store.Digest, error) {
 			digests, err := d.DigestEvery(ctx, q, n)
 			if err == nil && len(digests) == 0 {
-				digests = make([]mirror.Digest, 1)
+				digests = make([]store.Digest, 1)
 			}
 			return digests, err
 		}}
 	}, []string{"digest/empty-table", "digest/bounds"}},
-	{"ranges have one row more", func() mirror.Store {
-		return &broken{Store: memory.New(), every: func(d mirror.Digester, ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error) {
+	{"ranges have one row more", func() store.Store {
+		return &broken{Store: memory.New(), every: func(d store.Digester, ctx context.Context, q store.Query, n int64) ([]store.Digest, error) {
 			if n > 1 {
 				n++
 			}
 			return d.DigestEvery(ctx, q, n)
 		}}
 	}, []string{"digest/every", "digest/limit", "digest/bounds", "digest/no-columns", "digest/many-cuts", "digest/key-[c-z]*"}},
-	{"a range is counted to the next hundred", func() mirror.Store {
-		return answering(func(d *mirror.Digest) { d.Rows = (d.Rows + 99) / 100 * 100 })
+	{"a range is counted to the next hundred", func() store.Store {
+		return answering(func(d *store.Digest) { d.Rows = (d.Rows + 99) / 100 * 100 })
 	}, []string{"digest/every", "digest/cuts", "digest/no-columns"}},
-	{"the last range is left out", func() mirror.Store {
-		return &broken{Store: memory.New(), every: func(d mirror.Digester, ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error) {
+	{"the last range is left out", func() store.Store {
+		return &broken{Store: memory.New(), every: func(d store.Digester, ctx context.Context, q store.Query, n int64) ([]store.Digest, error) {
 			digests, err := d.DigestEvery(ctx, q, n)
 			return digests[:max(len(digests)-1, 0)], err
 		}}
 	}, []string{"digest/every", "digest/order-of-rows"}},
-	{"a range begins with the key behind its first", func() mirror.Store {
-		return answering(func(d *mirror.Digest) {
+	{"a range begins with the key behind its first", func() store.Store {
+		return answering(func(d *store.Digest) {
 			if len(d.First) == 1 {
 				if n, ok := d.First[0].(int64); ok {
 					d.First[0] = n + 1
@@ -1589,8 +1589,8 @@ var brokenStores = []struct {
 			}
 		})
 	}, []string{"digest/every", "digest/key-int"}},
-	{"First is the greatest key as text", func() mirror.Store {
-		return answering(func(d *mirror.Digest) {
+	{"First is the greatest key as text", func() store.Store {
+		return answering(func(d *store.Digest) {
 			for i, v := range d.First {
 				if s, ok := v.(string); ok {
 					d.First[i] = strings.TrimRight(strings.ToUpper(s), " ")
@@ -1598,8 +1598,8 @@ var brokenStores = []struct {
 			}
 		})
 	}, []string{"digest/key-case", "digest/key-varchar", "digest/key-trailing-blanks", "digest/key-composite"}},
-	{"First is in a code page", func() mirror.Store {
-		return answering(func(d *mirror.Digest) {
+	{"First is in a code page", func() store.Store {
+		return answering(func(d *store.Digest) {
 			for i, v := range d.First {
 				if s, ok := v.(string); ok {
 					d.First[i] = strings.Map(func(r rune) rune {
@@ -1612,8 +1612,8 @@ var brokenStores = []struct {
 			}
 		})
 	}, []string{"digest/key-non-ascii", "digest/key-surrogates"}},
-	{"First of bit is a number", func() mirror.Store {
-		return answering(func(d *mirror.Digest) {
+	{"First of bit is a number", func() store.Store {
+		return answering(func(d *store.Digest) {
 			for i, v := range d.First {
 				if v, ok := v.(bool); ok {
 					d.First[i] = map[bool]int64{true: 1}[v]
@@ -1621,8 +1621,8 @@ var brokenStores = []struct {
 			}
 		})
 	}, []string{"digest/key-bool", "digest/key-composite"}},
-	{"First has 2 digits behind the point", func() mirror.Store {
-		return answering(func(d *mirror.Digest) {
+	{"First has 2 digits behind the point", func() store.Store {
+		return answering(func(d *store.Digest) {
 			for i, v := range d.First {
 				switch v := v.(type) {
 				case []byte:
@@ -1636,8 +1636,8 @@ var brokenStores = []struct {
 			}
 		})
 	}, []string{"digest/key-decimal", "digest/key-float", "digest/key-datetime", "digest/key-datetimeoffset", "digest/key-guid", "digest/key-bytes-zeros"}},
-	{"DigestAt names the first keys", func() mirror.Store {
-		return &broken{Store: memory.New(), at: func(d mirror.Digester, ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
+	{"DigestAt names the first keys", func() store.Store {
+		return &broken{Store: memory.New(), at: func(d store.Digester, ctx context.Context, q store.Query, cuts []store.Row) ([]store.Digest, error) {
 			digests, err := d.DigestAt(ctx, q, cuts)
 			for i := range digests {
 				if i > 0 {
@@ -1647,9 +1647,9 @@ var brokenStores = []struct {
 			return digests, err
 		}}
 	}, []string{"digest/cuts", "digest/every"}},
-	{"a cut belongs to the range before it", func() mirror.Store {
-		return &broken{Store: memory.New(), at: func(d mirror.Digester, ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
-			next := make([]mirror.Row, len(cuts))
+	{"a cut belongs to the range before it", func() store.Store {
+		return &broken{Store: memory.New(), at: func(d store.Digester, ctx context.Context, q store.Query, cuts []store.Row) ([]store.Digest, error) {
+			next := make([]store.Row, len(cuts))
 			for i, cut := range cuts {
 				next[i] = slices.Clone(cut)
 				last := len(cut) - 1
@@ -1660,33 +1660,33 @@ var brokenStores = []struct {
 			return d.DigestAt(ctx, q, next)
 		}}
 	}, []string{"digest/cuts", "digest/every", "digest/bounds", "digest/many-cuts", "digest/no-columns", "digest/key-int"}},
-	{"only 500 cuts are taken", func() mirror.Store {
-		return &broken{Store: memory.New(), at: func(d mirror.Digester, ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
+	{"only 500 cuts are taken", func() store.Store {
+		return &broken{Store: memory.New(), at: func(d store.Digester, ctx context.Context, q store.Query, cuts []store.Row) ([]store.Digest, error) {
 			digests, err := d.DigestAt(ctx, q, cuts[:min(len(cuts), 500)])
-			return append(digests, make([]mirror.Digest, max(len(cuts)-500, 0))...), err
+			return append(digests, make([]store.Digest, max(len(cuts)-500, 0))...), err
 		}}
 	}, []string{"digest/many-cuts"}},
-	{"ranges without rows are left out", func() mirror.Store {
-		return &broken{Store: memory.New(), at: func(d mirror.Digester, ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
+	{"ranges without rows are left out", func() store.Store {
+		return &broken{Store: memory.New(), at: func(d store.Digester, ctx context.Context, q store.Query, cuts []store.Row) ([]store.Digest, error) {
 			digests, err := d.DigestAt(ctx, q, cuts)
-			return slices.DeleteFunc(digests, func(d mirror.Digest) bool { return d.Rows == 0 }), err
+			return slices.DeleteFunc(digests, func(d store.Digest) bool { return d.Rows == 0 }), err
 		}}
 	}, []string{"digest/cuts", "digest/empty-table", "digest/no-columns"}},
-	{"cuts are sorted", func() mirror.Store {
-		return &broken{Store: memory.New(), at: func(d mirror.Digester, ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
+	{"cuts are sorted", func() store.Store {
+		return &broken{Store: memory.New(), at: func(d store.Digester, ctx context.Context, q store.Query, cuts []store.Row) ([]store.Digest, error) {
 			cuts = slices.Clone(cuts)
-			slices.SortFunc(cuts, func(a, b mirror.Row) int { return cmp.Compare(fmt.Sprintf("%20v", a), fmt.Sprintf("%20v", b)) })
+			slices.SortFunc(cuts, func(a, b store.Row) int { return cmp.Compare(fmt.Sprintf("%20v", a), fmt.Sprintf("%20v", b)) })
 			return d.DigestAt(ctx, q, cuts)
 		}}
 	}, []string{"digest/cuts"}},
-	{"digests know no From", func() mirror.Store { return digesting(func(q *mirror.Query) { q.From = nil }) },
+	{"digests know no From", func() store.Store { return digesting(func(q *store.Query) { q.From = nil }) },
 		[]string{"digest/bounds", "digest/cuts", "digest/key-int", "digest/key-composite"}},
-	{"digests know no Before", func() mirror.Store { return digesting(func(q *mirror.Query) { q.Before = nil }) },
+	{"digests know no Before", func() store.Store { return digesting(func(q *store.Query) { q.Before = nil }) },
 		[]string{"digest/bounds", "digest/cuts", "digest/key-int", "digest/key-composite"}},
-	{"digests know no Limit", func() mirror.Store { return digesting(func(q *mirror.Query) { q.Limit = 0 }) },
+	{"digests know no Limit", func() store.Store { return digesting(func(q *store.Query) { q.Limit = 0 }) },
 		[]string{"digest/limit", "digest/no-columns"}},
-	{"DigestAt knows a Limit", func() mirror.Store {
-		return &broken{Store: memory.New(), at: func(d mirror.Digester, ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
+	{"DigestAt knows a Limit", func() store.Store {
+		return &broken{Store: memory.New(), at: func(d store.Digester, ctx context.Context, q store.Query, cuts []store.Row) ([]store.Digest, error) {
 			digests, err := d.DigestAt(ctx, q, cuts)
 			left := q.Limit
 			for i := range digests {
@@ -1698,10 +1698,10 @@ var brokenStores = []struct {
 			return digests, err
 		}}
 	}, []string{"digest/limit", "digest/no-columns"}},
-	{"digests are by the first column of the key", func() mirror.Store {
-		b := digesting(func(*mirror.Query) {})
+	{"digests are by the first column of the key", func() store.Store {
+		b := digesting(func(*store.Query) {})
 		at := b.at
-		b.at = func(d mirror.Digester, ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
+		b.at = func(d store.Digester, ctx context.Context, q store.Query, cuts []store.Row) ([]store.Digest, error) {
 			if len(q.Key) > 1 && q.From == nil && q.Before == nil {
 				q.Key, cuts = q.Key[:1], slices.Clone(cuts)
 				for i := range cuts {
@@ -1712,51 +1712,51 @@ var brokenStores = []struct {
 		}
 		return b
 	}, []string{"digest/key-composite", "digest/many-cuts"}},
-	{"digests of a missing table are none", func() mirror.Store {
-		return &broken{Store: memory.New(), every: func(d mirror.Digester, ctx context.Context, q mirror.Query, n int64) ([]mirror.Digest, error) {
+	{"digests of a missing table are none", func() store.Store {
+		return &broken{Store: memory.New(), every: func(d store.Digester, ctx context.Context, q store.Query, n int64) ([]store.Digest, error) {
 			digests, err := d.DigestEvery(ctx, q, n)
-			if errors.Is(err, mirror.ErrTableNotFound) {
+			if errors.Is(err, store.ErrTableNotFound) {
 				err = nil
 			}
 			return digests, err
 		}}
 	}, []string{"digest/missing-table"}},
-	{"digests ignore a column that does not exist", func() mirror.Store {
-		return digesting(func(q *mirror.Query) {
+	{"digests ignore a column that does not exist", func() store.Store {
+		return digesting(func(q *store.Query) {
 			q.Columns = slices.DeleteFunc(slices.Clone(q.Columns), func(name string) bool { _, ok := q.Table.Column(name); return !ok })
 		})
 	}, []string{"digest/unknown-column"}},
-	{"digests ignore their context", func() mirror.Store {
-		return &broken{Store: memory.New(), at: func(d mirror.Digester, ctx context.Context, q mirror.Query, cuts []mirror.Row) ([]mirror.Digest, error) {
+	{"digests ignore their context", func() store.Store {
+		return &broken{Store: memory.New(), at: func(d store.Digester, ctx context.Context, q store.Query, cuts []store.Row) ([]store.Digest, error) {
 			return d.DigestAt(context.WithoutCancel(ctx), q, cuts)
 		}}
 	}, []string{"digest/cancelled"}},
-	{"no columns are all columns", func() mirror.Store {
-		return digesting(func(q *mirror.Query) {
+	{"no columns are all columns", func() store.Store {
+		return digesting(func(q *store.Query) {
 			if len(q.Columns) == 0 {
 				q.Columns = nil
 			}
 		})
 	}, []string{"digest/no-columns"}},
-	{"all columns are the key", func() mirror.Store {
-		return digesting(func(q *mirror.Query) {
+	{"all columns are the key", func() store.Store {
+		return digesting(func(q *store.Query) {
 			if q.Columns == nil {
 				q.Columns = q.Key
 			}
 		})
 	}, []string{"digest/columns"}},
-	{"the last column is left out", func() mirror.Store {
-		return summing(func(cols []mirror.Column, rows []mirror.Row) string {
-			return addHashes(rows, func(row mirror.Row) string {
+	{"the last column is left out", func() store.Store {
+		return summing(func(cols []store.Column, rows []store.Row) string {
+			return addHashes(rows, func(row store.Row) string {
 				row = row.Clone()
 				row[len(row)-1] = nil
 				return fmt.Sprintf("%q", row)
 			})
 		})
 	}, []string{"digest/columns", "digest/wide-rows", "digest/types-apart", "digest/values-*"}},
-	{"columns are joined", func() mirror.Store {
-		return summing(func(_ []mirror.Column, rows []mirror.Row) string {
-			return addHashes(rows, func(row mirror.Row) (s string) {
+	{"columns are joined", func() store.Store {
+		return summing(func(_ []store.Column, rows []store.Row) string {
+			return addHashes(rows, func(row store.Row) (s string) {
 				for _, v := range row {
 					if v != nil {
 						s += valueText(v)
@@ -1766,9 +1766,9 @@ var brokenStores = []struct {
 			})
 		})
 	}, []string{"digest/columns-apart", "digest/types-apart", "digest/values-text"}},
-	{"columns are joined with a comma", func() mirror.Store {
-		return summing(func(_ []mirror.Column, rows []mirror.Row) string {
-			return addHashes(rows, func(row mirror.Row) (s string) {
+	{"columns are joined with a comma", func() store.Store {
+		return summing(func(_ []store.Column, rows []store.Row) string {
+			return addHashes(rows, func(row store.Row) (s string) {
 				for _, v := range row {
 					s += "," + showValue(v)
 				}
@@ -1776,8 +1776,8 @@ var brokenStores = []struct {
 			})
 		})
 	}, []string{"digest/columns-apart", "digest/values-text"}},
-	{"hashes of columns are added", func() mirror.Store {
-		return summing(func(_ []mirror.Column, rows []mirror.Row) string {
+	{"hashes of columns are added", func() store.Store {
+		return summing(func(_ []store.Column, rows []store.Row) string {
 			var sum uint64
 			for _, row := range rows {
 				for _, v := range row {
@@ -1787,8 +1787,8 @@ var brokenStores = []struct {
 			return fmt.Sprint(sum)
 		})
 	}, []string{"digest/columns-apart", "digest/wide-rows"}},
-	{"rows cancel each other", func() mirror.Store {
-		return summing(func(_ []mirror.Column, rows []mirror.Row) string {
+	{"rows cancel each other", func() store.Store {
+		return summing(func(_ []store.Column, rows []store.Row) string {
 			var sum uint64
 			for _, row := range rows {
 				sum ^= hashText(show(row))
@@ -1796,8 +1796,8 @@ var brokenStores = []struct {
 			return fmt.Sprint(sum)
 		})
 	}, []string{"digest/repeated-rows"}},
-	{"rows are hashed one after the other", func() mirror.Store {
-		return summing(func(_ []mirror.Column, rows []mirror.Row) string {
+	{"rows are hashed one after the other", func() store.Store {
+		return summing(func(_ []store.Column, rows []store.Row) string {
 			s := ""
 			for _, row := range rows {
 				s += show(row)
@@ -1805,47 +1805,47 @@ var brokenStores = []struct {
 			return fmt.Sprint(hashText(s))
 		})
 	}, []string{"digest/order-of-rows"}},
-	{"equal rows have other sums", func() mirror.Store {
+	{"equal rows have other sums", func() store.Store {
 		var n atomic.Int64
-		return summing(func([]mirror.Column, []mirror.Row) string { return fmt.Sprint(n.Add(1)) })
+		return summing(func([]store.Column, []store.Row) string { return fmt.Sprint(n.Add(1)) })
 	}, []string{"digest/every", "digest/order-of-rows", "digest/values-*", "digest/columns"}},
-	{"text is cut after 255 characters", func() mirror.Store {
+	{"text is cut after 255 characters", func() store.Store {
 		return summingText(func(s string) driver.Value { return s[:min(len(s), 255)] })
 	}, []string{"digest/long-values"}},
-	{"a row is cut after 8,000 bytes", func() mirror.Store {
-		return summing(func(_ []mirror.Column, rows []mirror.Row) string {
-			return addHashes(rows, func(row mirror.Row) string {
+	{"a row is cut after 8,000 bytes", func() store.Store {
+		return summing(func(_ []store.Column, rows []store.Row) string {
+			return addHashes(rows, func(row store.Row) string {
 				s := fmt.Sprintf("%#v", row)
 				return s[:min(len(s), 8000)]
 			})
 		})
 	}, []string{"digest/long-values"}},
-	{"columns after the first 100 are left out", func() mirror.Store {
-		return digesting(func(q *mirror.Query) { q.Columns = q.Columns[:min(len(q.Columns), 100)] })
+	{"columns after the first 100 are left out", func() store.Store {
+		return digesting(func(q *store.Query) { q.Columns = q.Columns[:min(len(q.Columns), 100)] })
 	}, []string{"digest/wide-rows"}},
-	{"NULL is empty text", func() mirror.Store {
-		return summingValues(func(c mirror.Column, v driver.Value) driver.Value {
-			if v == nil && c.Type.Kind() == mirror.KindString {
+	{"NULL is empty text", func() store.Store {
+		return summingValues(func(c store.Column, v driver.Value) driver.Value {
+			if v == nil && c.Type.Kind() == store.KindString {
 				return ""
 			}
 			return v
 		})
 	}, []string{"digest/values-text", "digest/columns-apart", "digest/values-nul-character"}},
-	{"NULL is 0", func() mirror.Store {
-		return summingValues(func(c mirror.Column, v driver.Value) driver.Value {
-			if v == nil && c.Type.Kind() == mirror.KindInt {
+	{"NULL is 0", func() store.Store {
+		return summingValues(func(c store.Column, v driver.Value) driver.Value {
+			if v == nil && c.Type.Kind() == store.KindInt {
 				return int64(0)
 			}
 			return v
 		})
 	}, []string{"digest/values-numbers"}},
-	{"blanks at the end do not count", func() mirror.Store {
+	{"blanks at the end do not count", func() store.Store {
 		return summingText(func(s string) driver.Value { return strings.TrimRight(s, " ") })
 	}, []string{"digest/values-text"}},
-	{"case does not count", func() mirror.Store {
+	{"case does not count", func() store.Store {
 		return summingText(func(s string) driver.Value { return strings.ToLower(s) })
 	}, []string{"digest/values-text", "digest/values-unicode"}},
-	{"text is hashed in a code page", func() mirror.Store {
+	{"text is hashed in a code page", func() store.Store {
 		return summingText(func(s string) driver.Value {
 			return strings.Map(func(r rune) rune {
 				if r > 0xff {
@@ -1855,61 +1855,61 @@ var brokenStores = []struct {
 			}, s)
 		})
 	}, []string{"digest/values-unicode"}},
-	{"text ends with NUL", func() mirror.Store {
+	{"text ends with NUL", func() store.Store {
 		return summingText(func(s string) driver.Value { s, _, _ = strings.Cut(s, "\x00"); return s })
 	}, []string{"digest/values-nul-character"}},
-	{"zeros at the end of bytes do not count", func() mirror.Store {
-		return summingValues(func(c mirror.Column, v driver.Value) driver.Value {
-			if b, ok := v.([]byte); ok && c.Type.Kind() == mirror.KindBytes {
+	{"zeros at the end of bytes do not count", func() store.Store {
+		return summingValues(func(c store.Column, v driver.Value) driver.Value {
+			if b, ok := v.([]byte); ok && c.Type.Kind() == store.KindBytes {
 				return bytes.TrimRight(b, "\x00")
 			}
 			return v
 		})
 	}, []string{"digest/values-bytes"}},
-	{"-0 is 0", func() mirror.Store {
-		return summingValues(func(_ mirror.Column, v driver.Value) driver.Value {
+	{"-0 is 0", func() store.Store {
+		return summingValues(func(_ store.Column, v driver.Value) driver.Value {
 			if f, ok := v.(float64); ok && f == 0 {
 				return 0.0
 			}
 			return v
 		})
 	}, []string{"digest/values-floats"}},
-	{"floats have 6 digits", func() mirror.Store {
-		return summingValues(func(_ mirror.Column, v driver.Value) driver.Value {
+	{"floats have 6 digits", func() store.Store {
+		return summingValues(func(_ store.Column, v driver.Value) driver.Value {
 			if f, ok := v.(float64); ok {
 				return strconv.FormatFloat(f, 'g', 6, 64)
 			}
 			return v
 		})
 	}, []string{"digest/values-floats"}},
-	{"decimals are hashed as floats", func() mirror.Store {
-		return summingValues(func(c mirror.Column, v driver.Value) driver.Value {
-			if b, ok := v.([]byte); ok && c.Type.Kind() == mirror.KindDecimal {
+	{"decimals are hashed as floats", func() store.Store {
+		return summingValues(func(c store.Column, v driver.Value) driver.Value {
+			if b, ok := v.([]byte); ok && c.Type.Kind() == store.KindDecimal {
 				f, _ := strconv.ParseFloat(string(b), 64)
 				return f
 			}
 			return v
 		})
 	}, []string{"digest/values-numbers"}},
-	{"times are hashed by milliseconds", func() mirror.Store {
-		return summingValues(func(_ mirror.Column, v driver.Value) driver.Value {
+	{"times are hashed by milliseconds", func() store.Store {
+		return summingValues(func(_ store.Column, v driver.Value) driver.Value {
 			if x, ok := v.(time.Time); ok {
 				return x.Truncate(time.Millisecond)
 			}
 			return v
 		})
 	}, []string{"digest/values-seventh-digit"}},
-	{"the offset does not count", func() mirror.Store {
-		return summingValues(func(_ mirror.Column, v driver.Value) driver.Value {
+	{"the offset does not count", func() store.Store {
+		return summingValues(func(_ store.Column, v driver.Value) driver.Value {
 			if x, ok := v.(time.Time); ok {
 				return x.UTC()
 			}
 			return v
 		})
 	}, []string{"digest/values-times"}},
-	{"GUIDs are hashed by their last groups", func() mirror.Store {
-		return summingValues(func(c mirror.Column, v driver.Value) driver.Value {
-			if b, ok := v.([]byte); ok && c.Type.Kind() == mirror.KindGUID {
+	{"GUIDs are hashed by their last groups", func() store.Store {
+		return summingValues(func(c store.Column, v driver.Value) driver.Value {
+			if b, ok := v.([]byte); ok && c.Type.Kind() == store.KindGUID {
 				return b[8:]
 			}
 			return v
@@ -1917,32 +1917,32 @@ var brokenStores = []struct {
 	}, []string{"digest/values-guid"}},
 
 	// Transactions.
-	{"every write is a transaction of its own", func() mirror.Store {
-		return updating(func(st mirror.Store, ctx context.Context, fn func(mirror.Tx) error) error {
+	{"every write is a transaction of its own", func() store.Store {
+		return updating(func(st store.Store, ctx context.Context, fn func(store.Tx) error) error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
 			return fn(autocommit{st})
 		})
 	}, []string{"tx/rollback", "tx/rollback-of-failed-write", "tx/panic", "tx/goexit", "tx/use-after-return", "tx/cancelled-inside", "write/create-existing", "concurrent/readers-and-writer"}},
-	{"the function's error is wrapped", func() mirror.Store {
-		return updating(func(st mirror.Store, ctx context.Context, fn func(mirror.Tx) error) error {
+	{"the function's error is wrapped", func() store.Store {
+		return updating(func(st store.Store, ctx context.Context, fn func(store.Tx) error) error {
 			if err := st.Update(ctx, fn); err != nil {
 				return fmt.Errorf("update: %w", err)
 			}
 			return nil
 		})
 	}, []string{"tx/rollback", "concurrent/readers-and-writer"}},
-	{"a rollback commits", func() mirror.Store {
-		return updating(func(st mirror.Store, ctx context.Context, fn func(mirror.Tx) error) (err error) {
-			if cerr := st.Update(ctx, func(tx mirror.Tx) error { err = fn(tx); return nil }); err == nil {
+	{"a rollback commits", func() store.Store {
+		return updating(func(st store.Store, ctx context.Context, fn func(store.Tx) error) (err error) {
+			if cerr := st.Update(ctx, func(tx store.Tx) error { err = fn(tx); return nil }); err == nil {
 				err = cerr
 			}
 			return err
 		})
 	}, []string{"tx/rollback", "concurrent/readers-and-writer"}},
-	{"a panic becomes an error", func() mirror.Store {
-		return updating(func(st mirror.Store, ctx context.Context, fn func(mirror.Tx) error) (err error) {
+	{"a panic becomes an error", func() store.Store {
+		return updating(func(st store.Store, ctx context.Context, fn func(store.Tx) error) (err error) {
 			defer func() {
 				if p := recover(); p != nil {
 					err = fmt.Errorf("panic: %v", p)
@@ -1951,10 +1951,10 @@ var brokenStores = []struct {
 			return st.Update(ctx, fn)
 		})
 	}, []string{"tx/panic"}},
-	{"a panic commits", func() mirror.Store {
-		return updating(func(st mirror.Store, ctx context.Context, fn func(mirror.Tx) error) error {
+	{"a panic commits", func() store.Store {
+		return updating(func(st store.Store, ctx context.Context, fn func(store.Tx) error) error {
 			var p any
-			err := st.Update(ctx, func(tx mirror.Tx) error {
+			err := st.Update(ctx, func(tx store.Tx) error {
 				defer func() { p = recover() }()
 				return fn(tx)
 			})
@@ -1964,9 +1964,9 @@ var brokenStores = []struct {
 			return err
 		})
 	}, []string{"tx/panic"}},
-	{"Goexit commits", func() mirror.Store {
-		return updating(func(st mirror.Store, ctx context.Context, fn func(mirror.Tx) error) error {
-			return st.Update(ctx, func(tx mirror.Tx) (err error) {
+	{"Goexit commits", func() store.Store {
+		return updating(func(st store.Store, ctx context.Context, fn func(store.Tx) error) error {
+			return st.Update(ctx, func(tx store.Tx) (err error) {
 				done := make(chan struct{})
 				go func() {
 					defer close(done)
@@ -1978,38 +1978,38 @@ var brokenStores = []struct {
 			})
 		})
 	}, []string{"tx/goexit"}},
-	{"a transaction reads from outside", func() mirror.Store {
+	{"a transaction reads from outside", func() store.Store {
 		b := &broken{Store: memory.New()}
-		b.tables = func(_ mirror.Source, ctx context.Context) ([]mirror.Table, error) { return b.Store.Tables(ctx) }
-		b.rows = func(_ mirror.Source, ctx context.Context, q mirror.Query) rowSeq { return b.Store.Rows(ctx, q) }
+		b.tables = func(_ store.Source, ctx context.Context) ([]store.Table, error) { return b.Store.Tables(ctx) }
+		b.rows = func(_ store.Source, ctx context.Context, q store.Query) rowSeq { return b.Store.Rows(ctx, q) }
 		return b
 	}, []string{"tx/reads-own-writes", "tx/reads-in-order", "write/create-again"}},
-	{"a constraint is an error like any other", func() mirror.Store {
-		return inserting(func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+	{"a constraint is an error like any other", func() store.Store {
+		return inserting(func(tx store.Tx, ctx context.Context, t store.Table, columns []string, rows []store.Row) error {
 			if err := tx.Insert(ctx, t, columns, rows); err != nil {
 				return errors.New(err.Error())
 			}
 			return nil
 		})
 	}, []string{"write/constraints"}},
-	{"every error is a constraint's", func() mirror.Store {
-		return inserting(func(tx mirror.Tx, ctx context.Context, t mirror.Table, columns []string, rows []mirror.Row) error {
+	{"every error is a constraint's", func() store.Store {
+		return inserting(func(tx store.Tx, ctx context.Context, t store.Table, columns []string, rows []store.Row) error {
 			if err := tx.Insert(ctx, t, columns, rows); err != nil {
-				return fmt.Errorf("%w: %w", mirror.ErrConstraint, err)
+				return fmt.Errorf("%w: %w", store.ErrConstraint, err)
 			}
 			return nil
 		})
 	}, []string{"write/constraints"}},
-	{"what was written before a constraint refused stays", func() mirror.Store {
-		return updating(func(st mirror.Store, ctx context.Context, fn func(mirror.Tx) error) error {
+	{"what was written before a constraint refused stays", func() store.Store {
+		return updating(func(st store.Store, ctx context.Context, fn func(store.Tx) error) error {
 			return fn(autocommit{st})
 		})
 	}, []string{"write/constraints", "rename/refuses", "rename/rollback"}},
 
 	// Names.
-	{"Rename makes a copy", func() mirror.Store {
-		return renaming(func(tx mirror.Tx, ctx context.Context, t mirror.Table, name string) error {
-			rows, err := collect(ctx, tx, mirror.Query{Table: t})
+	{"Rename makes a copy", func() store.Store {
+		return renaming(func(tx store.Tx, ctx context.Context, t store.Table, name string) error {
+			rows, err := collect(ctx, tx, store.Query{Table: t})
 			if err != nil {
 				return err
 			}
@@ -2017,9 +2017,9 @@ var brokenStores = []struct {
 			return create(ctx, tx, t, rows)
 		})
 	}, []string{"rename/table", "rename/names"}},
-	{"Rename loses the key", func() mirror.Store {
-		return renaming(func(tx mirror.Tx, ctx context.Context, t mirror.Table, name string) error {
-			rows, err := collect(ctx, tx, mirror.Query{Table: t})
+	{"Rename loses the key", func() store.Store {
+		return renaming(func(tx store.Tx, ctx context.Context, t store.Table, name string) error {
+			rows, err := collect(ctx, tx, store.Query{Table: t})
 			if err == nil {
 				err = tx.Drop(ctx, t)
 			}
@@ -2030,44 +2030,44 @@ var brokenStores = []struct {
 			return create(ctx, tx, t, rows)
 		})
 	}, []string{"rename/table"}},
-	{"Rename loses the rows", func() mirror.Store {
-		return renaming(func(tx mirror.Tx, ctx context.Context, t mirror.Table, name string) error {
+	{"Rename loses the rows", func() store.Store {
+		return renaming(func(tx store.Tx, ctx context.Context, t store.Table, name string) error {
 			return errors.Join(tx.Truncate(ctx, t), rename(ctx, tx, t, name))
 		})
 	}, []string{"rename/table", "rename/names"}},
-	{"Rename quotes a quote in one way too few", func() mirror.Store {
-		return renaming(func(tx mirror.Tx, ctx context.Context, t mirror.Table, name string) error {
+	{"Rename quotes a quote in one way too few", func() store.Store {
+		return renaming(func(tx store.Tx, ctx context.Context, t store.Table, name string) error {
 			return rename(ctx, tx, t, strings.ReplaceAll(name, "'", "''"))
 		})
 	}, []string{"rename/names"}},
-	{"Rename takes a code page", func() mirror.Store {
-		return renaming(func(tx mirror.Tx, ctx context.Context, t mirror.Table, name string) error {
+	{"Rename takes a code page", func() store.Store {
+		return renaming(func(tx store.Tx, ctx context.Context, t store.Table, name string) error {
 			return rename(ctx, tx, t, strings.ReplaceAll(name, "名", "?"))
 		})
 	}, []string{"rename/names"}},
-	{"Rename lowers names", func() mirror.Store {
-		return renaming(func(tx mirror.Tx, ctx context.Context, t mirror.Table, name string) error {
+	{"Rename lowers names", func() store.Store {
+		return renaming(func(tx store.Tx, ctx context.Context, t store.Table, name string) error {
 			return rename(ctx, tx, t, strings.ToLower(name))
 		})
 	}, []string{"rename/names-in-capitals"}},
-	{"Rename takes a name from another table", func() mirror.Store {
-		return renaming(func(tx mirror.Tx, ctx context.Context, t mirror.Table, name string) error {
-			if err := tx.Drop(ctx, mirror.Table{Name: name}); err != nil && !errors.Is(err, mirror.ErrTableNotFound) {
+	{"Rename takes a name from another table", func() store.Store {
+		return renaming(func(tx store.Tx, ctx context.Context, t store.Table, name string) error {
+			if err := tx.Drop(ctx, store.Table{Name: name}); err != nil && !errors.Is(err, store.ErrTableNotFound) {
 				return err
 			}
 			return rename(ctx, tx, t, name)
 		})
 	}, []string{"rename/refuses"}},
-	{"Rename of a missing table does nothing", func() mirror.Store {
-		return renaming(func(tx mirror.Tx, ctx context.Context, t mirror.Table, name string) error {
+	{"Rename of a missing table does nothing", func() store.Store {
+		return renaming(func(tx store.Tx, ctx context.Context, t store.Table, name string) error {
 			if t.Name == "nobody" {
 				return nil
 			}
 			return rename(ctx, tx, t, name)
 		})
 	}, []string{"rename/missing-table"}},
-	{"a Rename that failed does not end the transaction", func() mirror.Store {
-		return renaming(func(tx mirror.Tx, ctx context.Context, t mirror.Table, name string) error {
+	{"a Rename that failed does not end the transaction", func() store.Store {
+		return renaming(func(tx store.Tx, ctx context.Context, t store.Table, name string) error {
 			if _, err := tx.Count(ctx, t); err == nil && name == "taken" {
 				return errors.New("the name is taken")
 			}
@@ -2076,27 +2076,27 @@ var brokenStores = []struct {
 	}, []string{"rename/refuses"}},
 
 	{"an update is lost", lostUpdateStore, []string{"tx/lost-updates"}},
-	{"a Tx goes on to read", func() mirror.Store {
+	{"a Tx goes on to read", func() store.Store {
 		b := &broken{Store: memory.New()}
-		b.count = func(_ mirror.Source, ctx context.Context, t mirror.Table) (int64, error) {
+		b.count = func(_ store.Source, ctx context.Context, t store.Table) (int64, error) {
 			return b.Store.Count(ctx, t)
 		}
 		return b
 	}, []string{"tx/use-after-return"}},
-	{"Update runs although its context is done", func() mirror.Store {
-		return updating(func(st mirror.Store, ctx context.Context, fn func(mirror.Tx) error) error {
+	{"Update runs although its context is done", func() store.Store {
+		return updating(func(st store.Store, ctx context.Context, fn func(store.Tx) error) error {
 			return st.Update(context.WithoutCancel(ctx), fn)
 		})
 	}, []string{"tx/cancelled-before", "tx/cancelled-at-the-end"}},
 
 	// Which database it is.
-	{"each call says another database", func() mirror.Store {
+	{"each call says another database", func() store.Store {
 		var n int
-		return identifying(func(id *mirror.Identity) { n++; id.ID += fmt.Sprint(n) })
+		return identifying(func(id *store.Identity) { n++; id.ID += fmt.Sprint(n) })
 	}, []string{"identity/same-database", "identity/other-database"}},
-	{"the identity is that of the tables", func() mirror.Store {
+	{"the identity is that of the tables", func() store.Store {
 		b := &broken{Store: memory.New()}
-		b.identity = func(i mirror.Identifier, ctx context.Context) (mirror.Identity, error) {
+		b.identity = func(i store.Identifier, ctx context.Context) (store.Identity, error) {
 			id, err := i.Identity(ctx)
 			tables, _ := b.Store.Tables(ctx)
 			id.ID += fmt.Sprint(len(tables))
@@ -2104,28 +2104,28 @@ var brokenStores = []struct {
 		}
 		return b
 	}, []string{"identity/same-database"}},
-	{"all databases of an engine are one", func() mirror.Store {
-		return identifying(func(id *mirror.Identity) { id.ID = id.Engine })
+	{"all databases of an engine are one", func() store.Store {
+		return identifying(func(id *store.Identity) { id.ID = id.Engine })
 	}, []string{"identity/other-database"}},
-	{"the identity ignores its context", func() mirror.Store {
-		return &broken{Store: memory.New(), identity: func(i mirror.Identifier, ctx context.Context) (mirror.Identity, error) {
+	{"the identity ignores its context", func() store.Store {
+		return &broken{Store: memory.New(), identity: func(i store.Identifier, ctx context.Context) (store.Identity, error) {
 			return i.Identity(context.WithoutCancel(ctx))
 		}}
 	}, []string{"identity/cancelled"}},
 
 	// Empty bytes.
-	{"empty bytes are a nil slice", func() mirror.Store { return nilBytes(true, true) }, []string{"values/empty-bytes"}},
-	{"empty bytes are a nil slice in a transaction", func() mirror.Store { return nilBytes(false, true) }, []string{"values/empty-bytes"}},
-	{"empty bytes are a nil slice outside of one", func() mirror.Store { return nilBytes(true, false) }, []string{"values/empty-bytes"}},
+	{"empty bytes are a nil slice", func() store.Store { return nilBytes(true, true) }, []string{"values/empty-bytes"}},
+	{"empty bytes are a nil slice in a transaction", func() store.Store { return nilBytes(false, true) }, []string{"values/empty-bytes"}},
+	{"empty bytes are a nil slice outside of one", func() store.Store { return nilBytes(true, false) }, []string{"values/empty-bytes"}},
 
 	// Values of other types.
-	{"every value is a Verbatim", func() mirror.Store {
-		return &broken{Store: anyValues(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
-			return eachBatch(src.Rows(ctx, q), func(batch []mirror.Row) []mirror.Row {
+	{"every value is a Verbatim", func() store.Store {
+		return &broken{Store: anyValues(), rows: func(src store.Source, ctx context.Context, q store.Query) rowSeq {
+			return eachBatch(src.Rows(ctx, q), func(batch []store.Row) []store.Row {
 				for _, r := range batch {
 					for i, v := range r {
-						if _, ok := v.(mirror.Verbatim); !ok && q.Verbatim {
-							r[i] = mirror.Verbatim{Value: v}
+						if _, ok := v.(store.Verbatim); !ok && q.Verbatim {
+							r[i] = store.Verbatim{Value: v}
 						}
 					}
 				}
@@ -2133,28 +2133,28 @@ var brokenStores = []struct {
 			})
 		}}
 	}, []string{"verbatim/own-values", "verbatim/other-values"}},
-	{"Verbatim is not asked for", func() mirror.Store {
-		return &broken{Store: anyValues(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+	{"Verbatim is not asked for", func() store.Store {
+		return &broken{Store: anyValues(), rows: func(src store.Source, ctx context.Context, q store.Query) rowSeq {
 			q.Verbatim = false
 			return src.Rows(ctx, q)
 		}}
 	}, []string{"verbatim/other-values"}},
-	{"a Verbatim is what text becomes of it", func() mirror.Store {
-		return asStored(func(v mirror.Verbatim) driver.Value { return mirror.Verbatim{Value: fmt.Sprint(v.Value)} })
+	{"a Verbatim is what text becomes of it", func() store.Store {
+		return asStored(func(v store.Verbatim) driver.Value { return store.Verbatim{Value: fmt.Sprint(v.Value)} })
 	}, []string{"verbatim/other-values"}},
-	{"a Verbatim is NULL", func() mirror.Store {
-		return asStored(func(mirror.Verbatim) driver.Value { return nil })
+	{"a Verbatim is NULL", func() store.Store {
+		return asStored(func(store.Verbatim) driver.Value { return nil })
 	}, []string{"verbatim/other-values"}},
-	{"the promise of any value is not kept", func() mirror.Store {
-		return &broken{Store: memory.New(), anyValue: func(mirror.Source) bool { return true }}
+	{"the promise of any value is not kept", func() store.Store {
+		return &broken{Store: memory.New(), anyValue: func(store.Source) bool { return true }}
 	}, []string{"verbatim/other-values"}},
-	{"nobody is told of other values", func() mirror.Store {
-		return &broken{Store: anyValues(), anyValue: func(mirror.Source) bool { return false }}
+	{"nobody is told of other values", func() store.Store {
+		return &broken{Store: anyValues(), anyValue: func(store.Source) bool { return false }}
 	}, []string{"verbatim/other-values"}},
 
 	// Changes.
-	{"every row changed", func() mirror.Store {
-		return tracking(func(c mirror.ChangeTracker, ctx context.Context, t mirror.Table, since mirror.LSN, keys []mirror.Row) ([]bool, error) {
+	{"every row changed", func() store.Store {
+		return tracking(func(c store.ChangeTracker, ctx context.Context, t store.Table, since store.LSN, keys []store.Row) ([]bool, error) {
 			changed, err := c.Changed(ctx, t, since, keys)
 			for i := range changed {
 				changed[i] = true
@@ -2162,8 +2162,8 @@ var brokenStores = []struct {
 			return changed, err
 		})
 	}, []string{"changes/changed", "changes/rolled-back", "changes/composite-key"}},
-	{"changes of a version count as those after it", func() mirror.Store {
-		return tracking(func(c mirror.ChangeTracker, ctx context.Context, t mirror.Table, since mirror.LSN, keys []mirror.Row) ([]bool, error) {
+	{"changes of a version count as those after it", func() store.Store {
+		return tracking(func(c store.ChangeTracker, ctx context.Context, t store.Table, since store.LSN, keys []store.Row) ([]bool, error) {
 			least, err := c.MinValidVersion(ctx, t)
 			if err != nil {
 				return nil, err
@@ -2171,8 +2171,8 @@ var brokenStores = []struct {
 			return c.Changed(ctx, t, max(since-1, least), keys)
 		})
 	}, []string{"changes/changed"}},
-	{"keys are told apart by their first column", func() mirror.Store {
-		return tracking(func(c mirror.ChangeTracker, ctx context.Context, t mirror.Table, since mirror.LSN, keys []mirror.Row) ([]bool, error) {
+	{"keys are told apart by their first column", func() store.Store {
+		return tracking(func(c store.ChangeTracker, ctx context.Context, t store.Table, since store.LSN, keys []store.Row) ([]bool, error) {
 			changed, err := c.Changed(ctx, t, since, keys)
 			for i := range changed {
 				for j := range changed {
@@ -2184,8 +2184,8 @@ var brokenStores = []struct {
 			return changed, err
 		})
 	}, []string{"changes/composite-key"}},
-	{"a version that is too old knows of no change", func() mirror.Store {
-		return tracking(func(c mirror.ChangeTracker, ctx context.Context, t mirror.Table, since mirror.LSN, keys []mirror.Row) ([]bool, error) {
+	{"a version that is too old knows of no change", func() store.Store {
+		return tracking(func(c store.ChangeTracker, ctx context.Context, t store.Table, since store.LSN, keys []store.Row) ([]bool, error) {
 			least, err := c.MinValidVersion(ctx, t)
 			if err == nil && since < least {
 				return make([]bool, len(keys)), nil
@@ -2193,8 +2193,8 @@ var brokenStores = []struct {
 			return c.Changed(ctx, t, since, keys)
 		})
 	}, []string{"changes/too-old"}},
-	{"a table that is not tracked is an error like any other", func() mirror.Store {
-		return &broken{Store: tracked(), least: func(c mirror.ChangeTracker, ctx context.Context, t mirror.Table) (mirror.LSN, error) {
+	{"a table that is not tracked is an error like any other", func() store.Store {
+		return &broken{Store: tracked(), least: func(c store.ChangeTracker, ctx context.Context, t store.Table) (store.LSN, error) {
 			v, err := c.MinValidVersion(ctx, t)
 			if err != nil {
 				err = errors.New(err.Error())
@@ -2202,23 +2202,23 @@ var brokenStores = []struct {
 			return v, err
 		}}
 	}, []string{"changes/no-key"}},
-	{"the version stands still", func() mirror.Store {
-		return &broken{Store: tracked(), version: func(mirror.ChangeTracker, context.Context) (mirror.LSN, error) { return 7, nil }}
+	{"the version stands still", func() store.Store {
+		return &broken{Store: tracked(), version: func(store.ChangeTracker, context.Context) (store.LSN, error) { return 7, nil }}
 	}, []string{"changes/changed"}},
 
 	// Contexts.
-	{"contexts are ignored", func() mirror.Store {
+	{"contexts are ignored", func() store.Store {
 		return &broken{Store: memory.New(),
-			tables: func(src mirror.Source, ctx context.Context) ([]mirror.Table, error) {
+			tables: func(src store.Source, ctx context.Context) ([]store.Table, error) {
 				return src.Tables(context.WithoutCancel(ctx))
 			},
-			rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
+			rows: func(src store.Source, ctx context.Context, q store.Query) rowSeq {
 				return src.Rows(context.WithoutCancel(ctx), q)
 			}}
 	}, []string{"cancel/cancelled", "cancel/deadline", "cancel/midway"}},
-	{"a done context ends Rows without an error", func() mirror.Store {
-		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
-			return func(yield func([]mirror.Row, error) bool) {
+	{"a done context ends Rows without an error", func() store.Store {
+		return &broken{Store: memory.New(), rows: func(src store.Source, ctx context.Context, q store.Query) rowSeq {
+			return func(yield func([]store.Row, error) bool) {
 				for batch, err := range src.Rows(ctx, q) {
 					if errors.Is(err, ctx.Err()) || !yield(batch, err) {
 						return
@@ -2227,14 +2227,14 @@ var brokenStores = []struct {
 			}
 		}}
 	}, []string{"cancel/cancelled", "cancel/deadline", "cancel/midway"}},
-	{"a done context is an error of the engine", func() mirror.Store {
-		return &broken{Store: memory.New(), count: func(src mirror.Source, ctx context.Context, t mirror.Table) (int64, error) {
+	{"a done context is an error of the engine", func() store.Store {
+		return &broken{Store: memory.New(), count: func(src store.Source, ctx context.Context, t store.Table) (int64, error) {
 			n, err := src.Count(ctx, t)
 			if ctx.Err() != nil {
 				err = errors.New("interrupted")
 			}
 			return n, err
-		}, update: func(st mirror.Store, ctx context.Context, fn func(mirror.Tx) error) error {
+		}, update: func(st store.Store, ctx context.Context, fn func(store.Tx) error) error {
 			err := st.Update(ctx, fn)
 			if ctx.Err() != nil {
 				err = errors.New("interrupted")
@@ -2242,9 +2242,9 @@ var brokenStores = []struct {
 			return err
 		}}
 	}, []string{"cancel/*ed", "cancel/deadline", "tx/cancelled-*"}},
-	{"Rows reads all before it looks at its context", func() mirror.Store {
-		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
-			return func(yield func([]mirror.Row, error) bool) {
+	{"Rows reads all before it looks at its context", func() store.Store {
+		return &broken{Store: memory.New(), rows: func(src store.Source, ctx context.Context, q store.Query) rowSeq {
+			return func(yield func([]store.Row, error) bool) {
 				for batch, err := range src.Rows(context.WithoutCancel(ctx), q) {
 					if !yield(batch, err) {
 						return
@@ -2256,10 +2256,10 @@ var brokenStores = []struct {
 			}
 		}}
 	}, []string{"cancel/midway"}},
-	{"a cancelled reader takes the connection along", func() mirror.Store {
+	{"a cancelled reader takes the connection along", func() store.Store {
 		var gone atomic.Bool
-		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
-			return func(yield func([]mirror.Row, error) bool) {
+		return &broken{Store: memory.New(), rows: func(src store.Source, ctx context.Context, q store.Query) rowSeq {
+			return func(yield func([]store.Row, error) bool) {
 				if gone.Load() && ctx.Err() == nil {
 					yield(nil, errors.New("connection is closed"))
 					return
@@ -2275,9 +2275,9 @@ var brokenStores = []struct {
 			}
 		}}
 	}, []string{"cancel/usable-afterwards"}},
-	{"a reader that stops early leaves a goroutine", func() mirror.Store {
-		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
-			return func(yield func([]mirror.Row, error) bool) {
+	{"a reader that stops early leaves a goroutine", func() store.Store {
+		return &broken{Store: memory.New(), rows: func(src store.Source, ctx context.Context, q store.Query) rowSeq {
+			return func(yield func([]store.Row, error) bool) {
 				for batch, err := range src.Rows(ctx, q) {
 					if !yield(batch, err) {
 						forever := make(chan struct{})
@@ -2288,11 +2288,11 @@ var brokenStores = []struct {
 			}
 		}}
 	}, []string{"cancel/goroutines"}},
-	{"two readers at once are one too many", func() mirror.Store {
+	{"two readers at once are one too many", func() store.Store {
 		var reading atomic.Int32
 		second := make(chan struct{})
-		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
-			return func(yield func([]mirror.Row, error) bool) {
+		return &broken{Store: memory.New(), rows: func(src store.Source, ctx context.Context, q store.Query) rowSeq {
+			return func(yield func([]store.Row, error) bool) {
 				switch reading.Add(1) {
 				case 1:
 					<-second // stays until it is not alone
@@ -2309,11 +2309,11 @@ var brokenStores = []struct {
 
 // lostUpdateStore reads outside of the transaction that writes. Its first
 // increment waits until the second one has read.
-func lostUpdateStore() mirror.Store {
+func lostUpdateStore() store.Store {
 	var increments atomic.Int32
 	second := make(chan struct{})
-	return updating(func(st mirror.Store, ctx context.Context, fn func(mirror.Tx) error) error {
-		var writes []func(tx mirror.Tx) error
+	return updating(func(st store.Store, ctx context.Context, fn func(store.Tx) error) error {
+		var writes []func(tx store.Tx) error
 		if err := fn(queueTx{autocommit{st}, &writes}); err != nil {
 			return err
 		}
@@ -2325,7 +2325,7 @@ func lostUpdateStore() mirror.Store {
 				close(second)
 			}
 		}
-		return st.Update(ctx, func(tx mirror.Tx) error {
+		return st.Update(ctx, func(tx store.Tx) error {
 			for _, write := range writes {
 				if err := write(tx); err != nil {
 					return err
@@ -2339,11 +2339,11 @@ func lostUpdateStore() mirror.Store {
 // queueTx keeps what Set is to do for later.
 type queueTx struct {
 	autocommit
-	writes *[]func(tx mirror.Tx) error
+	writes *[]func(tx store.Tx) error
 }
 
-func (x queueTx) Set(ctx context.Context, t mirror.Table, where, set []mirror.Cell) (int64, error) {
-	*x.writes = append(*x.writes, func(tx mirror.Tx) error {
+func (x queueTx) Set(ctx context.Context, t store.Table, where, set []store.Cell) (int64, error) {
+	*x.writes = append(*x.writes, func(tx store.Tx) error {
 		_, err := tx.Set(ctx, t, where, set)
 		return err
 	})

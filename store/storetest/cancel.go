@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // cancelContracts: a done context ends whatever is running, and its error
@@ -42,10 +42,10 @@ func doneContext(t *env, ctx context.Context, want error) {
 	empty = t.load(empty)
 	_, err := t.src.Tables(ctx)
 	require.ErrorIs(t, err, want, "Tables")
-	for _, tab := range []mirror.Table{tab, empty} {
+	for _, tab := range []store.Table{tab, empty} {
 		_, err = t.src.Count(ctx, tab)
 		require.ErrorIs(t, err, want, "Count of %s", tab)
-		for _, q := range []mirror.Query{{Table: tab}, {Table: tab, Key: []string{"id"}, Limit: 1}} {
+		for _, q := range []store.Query{{Table: tab}, {Table: tab, Key: []string{"id"}, Limit: 1}} {
 			rows, err := collect(ctx, t.src, q)
 			require.ErrorIs(t, err, want, "Rows of %s", tab)
 			require.Empty(t, rows)
@@ -65,7 +65,7 @@ func midway(t *env) {
 		ctx, cancel := context.WithCancel(t.Context())
 		var n int
 		var failed error
-		for batch, err := range t.src.Rows(ctx, mirror.Query{Table: tab, Key: key}) {
+		for batch, err := range t.src.Rows(ctx, store.Query{Table: tab, Key: key}) {
 			if err != nil {
 				failed = err
 				break
@@ -86,8 +86,8 @@ func usableAfterwards(t *env) {
 	for range 10 {
 		cancelOnce(t, tab)
 	}
-	expect(t, t.src, mirror.Query{Table: tab, Key: []string{"id"}}, rows)
-	t.update(func(tx mirror.Tx) error {
+	expect(t, t.src, store.Query{Table: tab, Key: []string{"id"}}, rows)
+	t.update(func(tx store.Tx) error {
 		_, err := tx.Delete(t.Context(), tab, cells(cell("id", 1)))
 		return err
 	})
@@ -95,11 +95,11 @@ func usableAfterwards(t *env) {
 }
 
 // cancelOnce cancels after the first batch, and then tries to read more.
-func cancelOnce(t *env, tab mirror.Table) {
+func cancelOnce(t *env, tab store.Table) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	for _, err := range t.src.Rows(ctx, mirror.Query{Table: tab, Key: []string{"id"}}) {
+	for _, err := range t.src.Rows(ctx, store.Query{Table: tab, Key: []string{"id"}}) {
 		if err != nil {
 			require.ErrorIs(t, err, context.Canceled)
 			break
@@ -117,13 +117,13 @@ func goroutines(t *env) {
 	nobody := people()
 	nobody.Name = "nobody"
 	round := func() {
-		for range t.src.Rows(t.Context(), mirror.Query{Table: tab, Key: []string{"id"}}) {
+		for range t.src.Rows(t.Context(), store.Query{Table: tab, Key: []string{"id"}}) {
 			break
 		}
 		cancelOnce(t, tab)
-		_, err := collect(t.Context(), t.src, mirror.Query{Table: nobody})
-		require.ErrorIs(t, err, mirror.ErrTableNotFound)
-		_, err = collect(t.Context(), t.src, mirror.Query{Table: tab, Limit: 1})
+		_, err := collect(t.Context(), t.src, store.Query{Table: nobody})
+		require.ErrorIs(t, err, store.ErrTableNotFound)
+		_, err = collect(t.Context(), t.src, store.Query{Table: tab, Limit: 1})
 		require.NoError(t, err)
 	}
 	const rounds = 50

@@ -5,10 +5,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
-// changeContracts: a [mirror.ChangeTracker] knows which rows changed after a
+// changeContracts: a [store.ChangeTracker] knows which rows changed after a
 // version, and says so where it does not. They demand that tracking is on for
 // every table that Create makes.
 func changeContracts() []contract {
@@ -24,7 +24,7 @@ func changeContracts() []contract {
 // noTracker says why a Source is not held to the contracts of a ChangeTracker, ""
 // if it is.
 func noTracker(t *env) string {
-	c, ok := t.src.(mirror.ChangeTracker)
+	c, ok := t.src.(store.ChangeTracker)
 	if !ok {
 		return "not a ChangeTracker"
 	}
@@ -36,39 +36,39 @@ func noTracker(t *env) string {
 	return ""
 }
 
-func (t *env) version() mirror.LSN {
+func (t *env) version() store.LSN {
 	t.Helper()
-	v, err := t.src.(mirror.ChangeTracker).Version(t.Context())
+	v, err := t.src.(store.ChangeTracker).Version(t.Context())
 	require.NoError(t, err, "Version")
 	return v
 }
 
-func (t *env) changed(tab mirror.Table, since mirror.LSN, keys ...mirror.Row) []bool {
+func (t *env) changed(tab store.Table, since store.LSN, keys ...store.Row) []bool {
 	t.Helper()
-	changed, err := t.src.(mirror.ChangeTracker).Changed(t.Context(), tab, since, keys)
+	changed, err := t.src.(store.ChangeTracker).Changed(t.Context(), tab, since, keys)
 	require.NoError(t, err, "Changed of %s since %d", tab, since)
 	return changed
 }
 
 // write changes rows 1 and 2 of people and adds row 4.
-func write(t *env, tx mirror.Tx, tab mirror.Table) error {
+func write(t *env, tx store.Tx, tab store.Table) error {
 	if _, err := tx.Set(t.Context(), tab, cells(cell("id", 1)), cells(cell("name", "set"))); err != nil {
 		return err
 	}
 	if _, err := tx.Delete(t.Context(), tab, cells(cell("id", 2))); err != nil {
 		return err
 	}
-	return tx.Insert(t.Context(), tab, []string{"id"}, []mirror.Row{{4}})
+	return tx.Insert(t.Context(), tab, []string{"id"}, []store.Row{{4}})
 }
 
 func changedRows(t *env) {
 	tab, other := t.load(people(), peopleRows(3)...), people()
 	other.Name = "others"
 	other = t.load(other, peopleRows(3)...)
-	keys := []mirror.Row{{4}, {99}, {int64(1)}, {3}, {2}}
+	keys := []store.Row{{4}, {99}, {int64(1)}, {3}, {2}}
 	before := t.version()
 	require.Equal(t, make([]bool, 5), t.changed(tab, before, keys...))
-	t.update(func(tx mirror.Tx) error { return write(t, tx, tab) })
+	t.update(func(tx store.Tx) error { return write(t, tx, tab) })
 	after := t.version()
 	require.Greater(t, after, before, "Version after a change")
 	require.Equal(t, []bool{true, false, true, false, true}, t.changed(tab, before, keys...))
@@ -76,7 +76,7 @@ func changedRows(t *env) {
 	require.Equal(t, make([]bool, 5), t.changed(tab, after, keys...), "since the last change")
 	require.Empty(t, t.changed(tab, before))
 
-	t.update(func(tx mirror.Tx) error {
+	t.update(func(tx store.Tx) error {
 		_, err := tx.Set(t.Context(), tab, cells(cell("id", 3)), cells(cell("age", 77)))
 		return err
 	})
@@ -87,41 +87,41 @@ func changedRows(t *env) {
 func changesRolledBack(t *env) {
 	tab := t.load(people(), peopleRows(3)...)
 	before := t.version()
-	t.refused("a transaction that ends with an error", func(tx mirror.Tx) error {
+	t.refused("a transaction that ends with an error", func(tx store.Tx) error {
 		return errors.Join(write(t, tx, tab), errors.New("storetest: roll this back"))
 	})
-	require.Equal(t, []bool{false, false, false}, t.changed(tab, before, mirror.Row{1}, mirror.Row{2}, mirror.Row{4}))
+	require.Equal(t, []bool{false, false, false}, t.changed(tab, before, store.Row{1}, store.Row{2}, store.Row{4}))
 }
 
 func changedComposite(t *env) {
-	rows := []mirror.Row{{int64(1), "a"}, {int64(1), "A"}, {int64(2), "a"}}
+	rows := []store.Row{{int64(1), "a"}, {int64(1), "A"}, {int64(2), "a"}}
 	tab := t.load(table("links", []string{"s", "n"}, notNull("n", "int"), notNull("s", "nvarchar(10)")), rows...)
 	before := t.version()
-	t.update(func(tx mirror.Tx) error {
+	t.update(func(tx store.Tx) error {
 		_, err := tx.Delete(t.Context(), tab, cells(cell("n", 1), cell("s", "A")))
 		return err
 	})
-	require.Equal(t, []bool{false, true, false}, t.changed(tab, before, mirror.Row{"a", 1}, mirror.Row{"A", 1}, mirror.Row{"a", 2}))
-	_, err := t.src.(mirror.ChangeTracker).Changed(t.Context(), tab, before, []mirror.Row{{"a"}})
+	require.Equal(t, []bool{false, true, false}, t.changed(tab, before, store.Row{"a", 1}, store.Row{"A", 1}, store.Row{"a", 2}))
+	_, err := t.src.(store.ChangeTracker).Changed(t.Context(), tab, before, []store.Row{{"a"}})
 	require.Error(t, err, "a key of one value for two columns has to be refused")
 }
 
 func changesTooOld(t *env) {
 	tab := t.load(people(), peopleRows(3)...)
-	c := t.src.(mirror.ChangeTracker)
+	c := t.src.(store.ChangeTracker)
 	least, err := c.MinValidVersion(t.Context(), tab)
 	require.NoError(t, err, "MinValidVersion")
 	require.LessOrEqual(t, least, t.version())
-	t.changed(tab, least, mirror.Row{1})
-	_, err = c.Changed(t.Context(), tab, least-1, []mirror.Row{{1}})
+	t.changed(tab, least, store.Row{1})
+	_, err = c.Changed(t.Context(), tab, least-1, []store.Row{{1}})
 	require.Error(t, err, "Changed since before MinValidVersion has to be refused")
 }
 
 func changesWithoutKey(t *env) {
-	tab := t.load(table("log", nil, notNull("id", "int")), mirror.Row{1})
-	c := t.src.(mirror.ChangeTracker)
+	tab := t.load(table("log", nil, notNull("id", "int")), store.Row{1})
+	c := t.src.(store.ChangeTracker)
 	_, err := c.MinValidVersion(t.Context(), tab)
 	require.ErrorIs(t, err, errors.ErrUnsupported, "MinValidVersion")
-	_, err = c.Changed(t.Context(), tab, t.version(), []mirror.Row{{1}})
+	_, err = c.Changed(t.Context(), tab, t.version(), []store.Row{{1}})
 	require.ErrorIs(t, err, errors.ErrUnsupported, "Changed")
 }

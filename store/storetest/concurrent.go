@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // concurrentContracts: a Source is safe for concurrent use, also beside a
@@ -35,9 +35,9 @@ func together(fns ...func() error) error {
 // readers read different things, so that a buffer they share shows.
 func readers(t *env) {
 	def := table("shared", []string{"id"}, notNull("id", "int"), notNull("s", "nvarchar(50)"), notNull("b", "varbinary(50)"))
-	rows := make([]mirror.Row, 2000)
+	rows := make([]store.Row, 2000)
 	for i := range rows {
-		rows[i] = mirror.Row{int64(i), fmt.Sprint("text ", i), fmt.Appendf(nil, "bytes %d", i)}
+		rows[i] = store.Row{int64(i), fmt.Sprint("text ", i), fmt.Appendf(nil, "bytes %d", i)}
 	}
 	tab := t.load(def, rows...)
 	var fns []func() error
@@ -45,7 +45,7 @@ func readers(t *env) {
 		fns = append(fns, func() error {
 			for i := range 5 {
 				from := reader*300 + i*50
-				got, err := collect(t.Context(), t.src, mirror.Query{Table: tab, Key: []string{"id"}, From: mirror.Row{int64(from)}})
+				got, err := collect(t.Context(), t.src, store.Query{Table: tab, Key: []string{"id"}, From: store.Row{int64(from)}})
 				if err != nil {
 					return err
 				}
@@ -69,9 +69,9 @@ func readers(t *env) {
 func readersAndWriter(t *env) {
 	const n, rounds = 300, 15
 	def := table("pairs", []string{"id"}, notNull("id", "int"), notNull("a", "int"), notNull("b", "nvarchar(20)"))
-	rows := make([]mirror.Row, n)
+	rows := make([]store.Row, n)
 	for i := range rows {
-		rows[i] = mirror.Row{int64(i), int64(0), "0"}
+		rows[i] = store.Row{int64(i), int64(0), "0"}
 	}
 	tab := t.load(def, rows...)
 	ctx := t.Context()
@@ -79,13 +79,13 @@ func readersAndWriter(t *env) {
 	fns := []func() error{func() error {
 		for i := range rounds {
 			set := cells(cell("a", i+1), cell("b", fmt.Sprint(i+1)))
-			if err := t.st.Update(ctx, func(tx mirror.Tx) error {
+			if err := t.st.Update(ctx, func(tx store.Tx) error {
 				_, err := tx.Set(ctx, tab, nil, set)
 				return err
 			}); err != nil {
 				return fmt.Errorf("writer: %w", err)
 			}
-			err := t.st.Update(ctx, func(tx mirror.Tx) error {
+			err := t.st.Update(ctx, func(tx store.Tx) error {
 				if _, err := tx.Set(ctx, tab, nil, cells(cell("a", -1), cell("b", "-1"))); err != nil {
 					return err
 				}
@@ -112,12 +112,12 @@ func readersAndWriter(t *env) {
 	}
 	require.NoError(t, together(fns...))
 	for i := range rows {
-		rows[i] = mirror.Row{int64(i), int64(rounds), fmt.Sprint(rounds)}
+		rows[i] = store.Row{int64(i), int64(rounds), fmt.Sprint(rounds)}
 	}
-	expect(t, t.src, mirror.Query{Table: tab, Key: []string{"id"}}, rows)
+	expect(t, t.src, store.Query{Table: tab, Key: []string{"id"}}, rows)
 }
 
-func readPairs(ctx context.Context, src mirror.Source, tab mirror.Table, n int) error {
+func readPairs(ctx context.Context, src store.Source, tab store.Table, n int) error {
 	if _, err := src.Tables(ctx); err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func readPairs(ctx context.Context, src mirror.Source, tab mirror.Table, n int) 
 	if got != int64(n) {
 		return fmt.Errorf("%d rows counted, want %d", got, n)
 	}
-	rows, err := collect(ctx, src, mirror.Query{Table: tab, Key: []string{"id"}})
+	rows, err := collect(ctx, src, store.Query{Table: tab, Key: []string{"id"}})
 	if err != nil {
 		return err
 	}

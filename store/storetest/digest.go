@@ -11,10 +11,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
-// digestContracts: a [mirror.Digester] counts every row once, finds the keys
+// digestContracts: a [store.Digester] counts every row once, finds the keys
 // between ranges, and its sums differ when a value does.
 func digestContracts() []contract {
 	cs := []contract{
@@ -53,24 +53,24 @@ func digestContracts() []contract {
 // noDigester says why a Source is not held to the contracts of a Digester, ""
 // if it is.
 func noDigester(t *env) string {
-	if d, ok := t.src.(mirror.Digester); !ok || d.DigestScheme() == "" {
+	if d, ok := t.src.(store.Digester); !ok || d.DigestScheme() == "" {
 		return "not a Digester"
 	}
 	return ""
 }
 
 // every calls DigestEvery, which has to succeed.
-func (t *env) every(q mirror.Query, n int64) []mirror.Digest {
+func (t *env) every(q store.Query, n int64) []store.Digest {
 	t.Helper()
-	digests, err := t.src.(mirror.Digester).DigestEvery(t.Context(), q, n)
+	digests, err := t.src.(store.Digester).DigestEvery(t.Context(), q, n)
 	require.NoError(t, err, "DigestEvery %d rows of %s", n, q.Table)
 	return digests
 }
 
 // at calls DigestAt, which has to succeed.
-func (t *env) at(q mirror.Query, cuts ...mirror.Row) []mirror.Digest {
+func (t *env) at(q store.Query, cuts ...store.Row) []store.Digest {
 	t.Helper()
-	digests, err := t.src.(mirror.Digester).DigestAt(t.Context(), q, cuts)
+	digests, err := t.src.(store.Digester).DigestAt(t.Context(), q, cuts)
 	require.NoError(t, err, "DigestAt %d keys of %s", len(cuts), q.Table)
 	require.Len(t, digests, len(cuts)+1, "digests between %d keys", len(cuts))
 	for _, d := range digests {
@@ -81,23 +81,23 @@ func (t *env) at(q mirror.Query, cuts ...mirror.Row) []mirror.Digest {
 
 // keysIn returns the keys within the bounds of q, in their order. Rows are all
 // rows of the table in full.
-func keysIn(t *env, q mirror.Query, rows []mirror.Row) (columns []mirror.Column, keys []mirror.Row) {
+func keysIn(t *env, q store.Query, rows []store.Row) (columns []store.Column, keys []store.Row) {
 	t.Helper()
 	columns = columnsOf(t, q.Table, q.Key)
 	at := positions(t, q.Table, q.Key)
 	for _, r := range rows {
 		key := pick(at, r)
-		if (q.From == nil || mirror.CompareKeys(columns, key, q.From) >= 0) && (q.Before == nil || mirror.CompareKeys(columns, key, q.Before) < 0) {
+		if (q.From == nil || store.CompareKeys(columns, key, q.From) >= 0) && (q.Before == nil || store.CompareKeys(columns, key, q.Before) < 0) {
 			keys = append(keys, key)
 		}
 	}
-	slices.SortStableFunc(keys, func(a, b mirror.Row) int { return mirror.CompareKeys(columns, a, b) })
+	slices.SortStableFunc(keys, func(a, b store.Row) int { return store.CompareKeys(columns, a, b) })
 	return columns, keys
 }
 
 // checkEvery compares what DigestEvery says of q with rows, and has DigestAt say
 // the same of the ranges that it cut.
-func checkEvery(t *env, q mirror.Query, rows []mirror.Row, n int64) {
+func checkEvery(t *env, q store.Query, rows []store.Row, n int64) {
 	t.Helper()
 	columns, keys := keysIn(t, q, rows)
 	all := len(keys)
@@ -106,7 +106,7 @@ func checkEvery(t *env, q mirror.Query, rows []mirror.Row, n int64) {
 	}
 	about := fmt.Sprintf("every %d rows of %s by %q from %s before %s limit %d", n, q.Table, q.Key, show(q.From), show(q.Before), q.Limit)
 	got := t.every(q, n)
-	var cuts []mirror.Row
+	var cuts []store.Row
 	next := 0
 	for i, d := range got {
 		require.Less(t, next, len(keys), "digest %d is one too many: %s", i, about)
@@ -127,11 +127,11 @@ func checkEvery(t *env, q mirror.Query, rows []mirror.Row, n int64) {
 		return
 	}
 	for i, d := range got {
-		require.Equal(t, mirror.Digest{Rows: d.Rows, Sum: d.Sum}, at[i], "digest %d once more: %s", i, about)
+		require.Equal(t, store.Digest{Rows: d.Rows, Sum: d.Sum}, at[i], "digest %d once more: %s", i, about)
 	}
 }
 
-func total(digests []mirror.Digest) (rows int64) {
+func total(digests []store.Digest) (rows int64) {
 	for _, d := range digests {
 		rows += d.Rows
 	}
@@ -139,13 +139,13 @@ func total(digests []mirror.Digest) (rows int64) {
 }
 
 // checkCuts compares the numbers of rows that DigestAt says with rows.
-func checkCuts(t *env, q mirror.Query, rows []mirror.Row, cuts ...mirror.Row) {
+func checkCuts(t *env, q store.Query, rows []store.Row, cuts ...store.Row) {
 	t.Helper()
 	columns, keys := keysIn(t, q, rows)
 	want := make([]int64, len(cuts)+1)
 	for _, key := range keys {
 		n := 0
-		for n < len(cuts) && mirror.CompareKeys(columns, cuts[n], key) <= 0 {
+		for n < len(cuts) && store.CompareKeys(columns, cuts[n], key) <= 0 {
 			n++
 		}
 		want[n]++
@@ -158,39 +158,39 @@ func checkCuts(t *env, q mirror.Query, rows []mirror.Row, cuts ...mirror.Row) {
 }
 
 func digestScheme(t *env) {
-	d := t.src.(mirror.Digester)
+	d := t.src.(store.Digester)
 	before := d.DigestScheme()
 	require.NotEmpty(t, before)
-	t.every(mirror.Query{Table: t.load(people(), peopleRows(3)...), Key: []string{"id"}}, 2)
+	t.every(store.Query{Table: t.load(people(), peopleRows(3)...), Key: []string{"id"}}, 2)
 	require.Equal(t, before, d.DigestScheme(), "after the first digest")
 }
 
 func digestEmpty(t *env) {
 	tab := t.load(people())
-	for _, q := range []mirror.Query{
+	for _, q := range []store.Query{
 		{Table: tab, Key: []string{"id"}},
 		{Table: tab, Key: []string{"id"}, Columns: []string{}},
-		{Table: tab, Key: []string{"name"}, From: mirror.Row{"a"}, Limit: 10},
+		{Table: tab, Key: []string{"name"}, From: store.Row{"a"}, Limit: 10},
 	} {
 		require.Empty(t, t.every(q, 10))
 	}
-	q := mirror.Query{Table: tab, Key: []string{"id"}}
+	q := store.Query{Table: tab, Key: []string{"id"}}
 	checkCuts(t, q, nil)
-	checkCuts(t, q, nil, mirror.Row{int64(1)}, mirror.Row{int64(2)})
+	checkCuts(t, q, nil, store.Row{int64(1)}, store.Row{int64(2)})
 }
 
 func digestEvery(t *env) {
 	rows := gaps(60)
 	tab := t.load(people(), rows...)
 	for _, n := range []int64{1, 7, 59, 60, 61, math.MaxInt64} {
-		checkEvery(t, mirror.Query{Table: tab, Key: []string{"id"}}, rows, n)
+		checkEvery(t, store.Query{Table: tab, Key: []string{"id"}}, rows, n)
 	}
 	for _, n := range []int64{1, 13} {
-		checkEvery(t, mirror.Query{Table: tab, Key: []string{"name"}}, rows, n)
-		checkEvery(t, mirror.Query{Table: tab, Key: []string{"name"}, Columns: []string{"age"}}, rows, n)
+		checkEvery(t, store.Query{Table: tab, Key: []string{"name"}}, rows, n)
+		checkEvery(t, store.Query{Table: tab, Key: []string{"name"}, Columns: []string{"age"}}, rows, n)
 	}
 	for _, n := range []int64{0, -1} {
-		_, err := t.src.(mirror.Digester).DigestEvery(t.Context(), mirror.Query{Table: tab, Key: []string{"id"}}, n)
+		_, err := t.src.(store.Digester).DigestEvery(t.Context(), store.Query{Table: tab, Key: []string{"id"}}, n)
 		require.Error(t, err, "ranges of %d rows", n)
 	}
 }
@@ -199,18 +199,18 @@ func digestLimit(t *env) {
 	rows := gaps(30)
 	tab := t.load(people(), rows...)
 	for _, limit := range []int64{1, 9, 10, 11, 29, 30, 31} {
-		checkEvery(t, mirror.Query{Table: tab, Key: []string{"id"}, Limit: limit}, rows, 10)
-		checkEvery(t, mirror.Query{Table: tab, Key: []string{"name"}, From: mirror.Row{"name 2"}, Limit: limit}, rows, 10)
+		checkEvery(t, store.Query{Table: tab, Key: []string{"id"}, Limit: limit}, rows, 10)
+		checkEvery(t, store.Query{Table: tab, Key: []string{"name"}, From: store.Row{"name 2"}, Limit: limit}, rows, 10)
 	}
-	checkEvery(t, mirror.Query{Table: tab, Key: []string{"id"}, Before: mirror.Row{int64(9)}, Limit: 3}, rows, 2)
+	checkEvery(t, store.Query{Table: tab, Key: []string{"id"}, Before: store.Row{int64(9)}, Limit: 3}, rows, 2)
 }
 
 func digestBounds(t *env) {
 	rows := gaps(12)
 	tab := t.load(people(), rows...)
-	for _, from := range []mirror.Row{nil, {int64(1)}, {int64(6)}, {int64(7)}, {int64(99)}} {
-		for _, before := range []mirror.Row{nil, {int64(25)}, {int64(12)}, {int64(7)}, {int64(1)}} {
-			checkEvery(t, mirror.Query{Table: tab, Key: []string{"id"}, From: from, Before: before}, rows, 3)
+	for _, from := range []store.Row{nil, {int64(1)}, {int64(6)}, {int64(7)}, {int64(99)}} {
+		for _, before := range []store.Row{nil, {int64(25)}, {int64(12)}, {int64(7)}, {int64(1)}} {
+			checkEvery(t, store.Query{Table: tab, Key: []string{"id"}, From: from, Before: before}, rows, 3)
 		}
 	}
 }
@@ -220,27 +220,27 @@ func digestBounds(t *env) {
 func digestCuts(t *env) {
 	rows := gaps(12)
 	tab := t.load(people(), rows...)
-	key := func(ids ...int64) (keys []mirror.Row) {
+	key := func(ids ...int64) (keys []store.Row) {
 		for _, id := range ids {
-			keys = append(keys, mirror.Row{id})
+			keys = append(keys, store.Row{id})
 		}
 		return keys
 	}
-	for _, cuts := range [][]mirror.Row{
+	for _, cuts := range [][]store.Row{
 		nil, key(2), key(1), key(24), key(25), key(6), key(7), key(6, 6), key(6, 7, 8), key(-5, -4, 12, 13, 90, 91), key(2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24),
 	} {
-		q := mirror.Query{Table: tab, Key: []string{"id"}}
+		q := store.Query{Table: tab, Key: []string{"id"}}
 		checkCuts(t, q, rows, cuts...)
-		q.From = mirror.Row{int64(6)}
+		q.From = store.Row{int64(6)}
 		checkCuts(t, q, rows, cuts...)
-		q.Before = mirror.Row{int64(14)}
+		q.Before = store.Row{int64(14)}
 		checkCuts(t, q, rows, cuts...)
 		q.From = nil
 		checkCuts(t, q, rows, cuts...)
 	}
-	q := mirror.Query{Table: tab, Key: []string{"id"}}
-	for name, cuts := range map[string][]mirror.Row{"descending": key(7, 6), "wide": {{int64(1), int64(2)}}} {
-		_, err := t.src.(mirror.Digester).DigestAt(t.Context(), q, cuts)
+	q := store.Query{Table: tab, Key: []string{"id"}}
+	for name, cuts := range map[string][]store.Row{"descending": key(7, 6), "wide": {{int64(1), int64(2)}}} {
+		_, err := t.src.(store.Digester).DigestAt(t.Context(), q, cuts)
 		require.Error(t, err, "cuts that are %s", name)
 	}
 }
@@ -248,28 +248,28 @@ func digestCuts(t *env) {
 // digestManyCuts has more of them than a statement has parameters.
 func digestManyCuts(t *env) {
 	def := table("many cuts", []string{"a", "b"}, notNull("b", "int"), notNull("a", "int"))
-	rows := make([]mirror.Row, 1300)
+	rows := make([]store.Row, 1300)
 	for i := range rows {
-		rows[i] = mirror.Row{int64(i % 7), int64(i / 7)}
+		rows[i] = store.Row{int64(i % 7), int64(i / 7)}
 	}
 	tab := t.load(def, rows...)
-	checkEvery(t, mirror.Query{Table: tab, Key: tab.Key}, rows, 2)
+	checkEvery(t, store.Query{Table: tab, Key: tab.Key}, rows, 2)
 }
 
 // checkDigest has the values of an order case as keys, which are unique.
 func (c orderCase) checkDigest(t *env) {
 	def := table("keys", []string{"id"}, notNull("id", "int"), notNull("k", c.typ))
-	var rows []mirror.Row
+	var rows []store.Row
 	for i, literal := range c.values {
-		rows = append(rows, mirror.Row{int64(i), normalize(t, def.Columns[1].Type, literal)})
+		rows = append(rows, store.Row{int64(i), normalize(t, def.Columns[1].Type, literal)})
 	}
 	tab := t.load(def, rows...)
-	q := mirror.Query{Table: tab, Key: []string{"k"}}
+	q := store.Query{Table: tab, Key: []string{"k"}}
 	for _, n := range []int64{1, 2, 5} {
 		checkEvery(t, q, rows, n)
 	}
 	_, keys := keysIn(t, q, rows)
-	for _, key := range []mirror.Row{keys[0], keys[len(keys)/2], keys[len(keys)-1]} {
+	for _, key := range []store.Row{keys[0], keys[len(keys)/2], keys[len(keys)-1]} {
 		checkCuts(t, q, rows, key)
 	}
 	q.From, q.Before = keys[len(keys)/4], keys[len(keys)-1]
@@ -279,17 +279,17 @@ func (c orderCase) checkDigest(t *env) {
 func digestCompositeKey(t *env) {
 	def := table("composite", []string{"s", "d", "b"},
 		notNull("id", "int"), notNull("d", "decimal(9,2)"), notNull("s", "nvarchar(10)"), notNull("b", "bit"))
-	var rows []mirror.Row
+	var rows []store.Row
 	for _, d := range []driver.Value{[]byte("10.00"), []byte("-2.50"), []byte("9.00")} {
 		for _, s := range []driver.Value{"b", "ab", "B", "a", ""} {
 			for _, b := range []driver.Value{true, false} {
-				rows = append(rows, mirror.Row{int64(len(rows)), d, s, b})
+				rows = append(rows, store.Row{int64(len(rows)), d, s, b})
 			}
 		}
 	}
 	tab := t.load(def, rows...)
 	for _, key := range [][]string{tab.Key, {"b", "s", "d"}, {"d", "b", "s"}} {
-		q := mirror.Query{Table: tab, Key: key}
+		q := store.Query{Table: tab, Key: key}
 		checkEvery(t, q, rows, 1)
 		checkEvery(t, q, rows, 4)
 		_, keys := keysIn(t, q, rows)
@@ -301,17 +301,17 @@ func digestCompositeKey(t *env) {
 }
 
 // sums returns the sum of each row by itself, in the order of the ids.
-func sums(t *env, tab mirror.Table, columns ...string) []string {
+func sums(t *env, tab store.Table, columns ...string) []string {
 	t.Helper()
 	var sums []string
-	for _, d := range t.every(mirror.Query{Table: tab, Columns: columns, Key: []string{"id"}}, 1) {
+	for _, d := range t.every(store.Query{Table: tab, Columns: columns, Key: []string{"id"}}, 1) {
 		sums = append(sums, d.Sum)
 	}
 	return sums
 }
 
 // distinct checks that no two rows have one sum.
-func distinct(t *env, sums []string, rows ...mirror.Row) {
+func distinct(t *env, sums []string, rows ...store.Row) {
 	t.Helper()
 	require.Len(t, sums, len(rows), "sums of a row each")
 	for i := range sums {
@@ -325,8 +325,8 @@ func distinct(t *env, sums []string, rows ...mirror.Row) {
 // are named.
 func digestColumns(t *env) {
 	def := table("columns", []string{"id"}, notNull("id", "int"), nullable("a", "int"), nullable("b", "nvarchar(10)"), nullable("c", "bit"))
-	base := mirror.Row{int64(0), int64(1), "x", true}
-	rows := []mirror.Row{base}
+	base := store.Row{int64(0), int64(1), "x", true}
+	rows := []store.Row{base}
 	for i, v := range []driver.Value{int64(2), "y", false} {
 		row := slices.Clone(base)
 		row[0], row[i+1] = int64(i+1), v
@@ -343,11 +343,11 @@ func digestColumns(t *env) {
 		got = sums(t, tab, names[i])
 		require.NotEqual(t, got[0], got[i+1], "sums of %q in rows that differ there", names[i])
 	}
-	q := mirror.Query{Table: tab, Key: []string{"id"}}
+	q := store.Query{Table: tab, Key: []string{"id"}}
 	whole := t.every(q, 10)
 	require.Equal(t, whole[0].Sum, t.at(q)[0].Sum)
 	for i, c := range tab.Columns[1:] {
-		t.update(func(tx mirror.Tx) error {
+		t.update(func(tx store.Tx) error {
 			_, err := tx.Set(t.Context(), tab, cells(cell("id", 0)), cells(cell(c.Name, rows[i+1][i+1])))
 			return err
 		})
@@ -361,19 +361,19 @@ func digestColumns(t *env) {
 func digestNoColumns(t *env) {
 	rows := gaps(20)
 	tab := t.load(people(), rows...)
-	q := mirror.Query{Table: tab, Columns: []string{}, Key: []string{"id"}}
+	q := store.Query{Table: tab, Columns: []string{}, Key: []string{"id"}}
 	checkEvery(t, q, rows, 6)
 	q.Limit = 15
 	checkEvery(t, q, rows, 6)
-	for i, d := range t.at(q, mirror.Row{int64(5)}, mirror.Row{int64(6)}) {
-		require.Equal(t, mirror.Digest{Rows: []int64{2, 0, 18}[i]}, d)
+	for i, d := range t.at(q, store.Row{int64(5)}, store.Row{int64(6)}) {
+		require.Equal(t, store.Digest{Rows: []int64{2, 0, 18}[i]}, d)
 	}
 }
 
 // digestColumnsApart: where one value ends and the next begins counts.
 func digestColumnsApart(t *env) {
 	def := table("apart", []string{"id"}, notNull("id", "int"), nullable("a", "nvarchar(20)"), nullable("b", "nvarchar(20)"), nullable("c", "int"), nullable("d", "int"))
-	rows := []mirror.Row{
+	rows := []store.Row{
 		{int64(0), "ab", "c", nil, nil}, {int64(1), "a", "bc", nil, nil}, {int64(2), "abc", "", nil, nil}, {int64(3), "", "abc", nil, nil}, {int64(4), "abc", nil, nil, nil},
 		{int64(5), nil, "abc", nil, nil}, {int64(6), nil, nil, int64(1), int64(23)}, {int64(7), nil, nil, int64(12), int64(3)}, {int64(8), nil, nil, int64(123), nil},
 		{int64(9), nil, nil, nil, int64(123)}, {int64(10), nil, nil, nil, nil}, {int64(11), "", nil, nil, nil}, {int64(12), nil, "", nil, nil}, {int64(13), "", "", nil, nil},
@@ -387,7 +387,7 @@ func digestColumnsApart(t *env) {
 // digestTypesApart: values that are not equal because their kinds differ.
 func digestTypesApart(t *env) {
 	var all []string
-	var rows []mirror.Row
+	var rows []store.Row
 	for i, v := range []struct {
 		typ   string
 		value driver.Value
@@ -395,7 +395,7 @@ func digestTypesApart(t *env) {
 		{"bit", true}, {"int", int64(1)}, {"float", 1.0}, {"decimal(9,0)", []byte("1")}, {"nvarchar(10)", "1"}, {"varbinary(10)", []byte("1")},
 		{"date", at("2024-02-29T00:00:00Z")}, {"nvarchar(10)", "2024-02-29"}, {"varbinary(10)", []byte("2024-02-29")},
 	} {
-		row := mirror.Row{int64(1), v.value}
+		row := store.Row{int64(1), v.value}
 		tab := t.load(table(fmt.Sprint("v", i), []string{"id"}, notNull("id", "int"), notNull("v", v.typ)), row)
 		all, rows = append(all, sums(t, tab, "v")...), append(rows, row)
 	}
@@ -403,16 +403,16 @@ func digestTypesApart(t *env) {
 }
 
 // pair makes two tables of one column beside the id.
-func pair(t *env, name string, a, b []string) (digestA, digestB mirror.Digest) {
+func pair(t *env, name string, a, b []string) (digestA, digestB store.Digest) {
 	t.Helper()
-	var got []mirror.Digest
+	var got []store.Digest
 	for i, values := range [][]string{a, b} {
 		def := table(fmt.Sprint(name, i), []string{"id"}, notNull("id", "int"), notNull("v", "nvarchar(10)"))
-		var rows []mirror.Row
+		var rows []store.Row
 		for j, v := range values {
-			rows = append(rows, mirror.Row{int64(j), v})
+			rows = append(rows, store.Row{int64(j), v})
 		}
-		ds := t.every(mirror.Query{Table: t.load(def, rows...), Columns: []string{"v"}, Key: []string{"id"}}, 100)
+		ds := t.every(store.Query{Table: t.load(def, rows...), Columns: []string{"v"}, Key: []string{"id"}}, 100)
 		require.Len(t, ds, 1)
 		got = append(got, ds[0])
 	}
@@ -445,10 +445,10 @@ func digestRepeatedRows(t *env) {
 // two, are never cut apart, whatever the size of a range and the limit.
 func digestSpelledKeys(t *env) {
 	tab := t.load(table("spelled", []string{"k"}, notNull("k", "decimal(9,2)"), nullable("v", "int")))
-	t.update(func(tx mirror.Tx) error {
-		var rows []mirror.Row
+	t.update(func(tx store.Tx) error {
+		var rows []store.Row
 		for _, text := range []string{"1", "2", "2.0", "3", "4", "4.0", "4.00", "5", "5.0", "6"} {
-			rows = append(rows, mirror.Row{mirror.Verbatim{Value: text}, 1})
+			rows = append(rows, store.Row{store.Verbatim{Value: text}, 1})
 		}
 		return tx.Insert(t.Context(), tab, tab.ColumnNames(), rows)
 	})
@@ -457,22 +457,22 @@ func digestSpelledKeys(t *env) {
 	for n := int64(1); n <= all+1; n++ {
 		for limit := int64(0); limit <= all+1; limit++ {
 			about := fmt.Sprintf("every %d rows, limit %d", n, limit)
-			got := t.every(mirror.Query{Table: tab, Key: tab.Key, Limit: limit}, n)
+			got := t.every(store.Query{Table: tab, Key: tab.Key, Limit: limit}, n)
 			want := int64(all)
 			if limit > 0 {
 				want = min(all, limit)
 			}
 			require.Equal(t, want, total(got), about)
-			var cuts []mirror.Row
+			var cuts []store.Row
 			for i, d := range got {
 				if i > 0 {
-					require.Negative(t, mirror.CompareKeys(columns, got[i-1].First, d.First), about)
+					require.Negative(t, store.CompareKeys(columns, got[i-1].First, d.First), about)
 					cuts = append(cuts, d.First)
 				}
 			}
-			at := t.at(mirror.Query{Table: tab, Key: tab.Key}, cuts...)
+			at := t.at(store.Query{Table: tab, Key: tab.Key}, cuts...)
 			for i, d := range got[:len(got)-1] {
-				require.Equal(t, mirror.Digest{Rows: d.Rows, Sum: d.Sum}, at[i], "digest %d: %s", i, about)
+				require.Equal(t, store.Digest{Rows: d.Rows, Sum: d.Sum}, at[i], "digest %d: %s", i, about)
 			}
 		}
 	}
@@ -482,7 +482,7 @@ func digestSpelledKeys(t *env) {
 func digestLongValues(t *env) {
 	def := table("long", []string{"id"}, notNull("id", "int"), nullable("s", "nvarchar(max)"), nullable("b", "varbinary(max)"), nullable("x", "nvarchar(4000)"), nullable("y", "nvarchar(4000)"))
 	long := strings.Repeat("x", 9000)
-	rows := []mirror.Row{
+	rows := []store.Row{
 		{int64(0), long + "a", []byte(long), long[:4000], long[:4000]},
 		{int64(1), long + "b", []byte(long), long[:4000], long[:4000]},
 		{int64(2), long + "a", []byte(long + "a"), long[:4000], long[:4000]},
@@ -502,9 +502,9 @@ func digestWideRows(t *env) {
 	for i := range width {
 		def.Columns = append(def.Columns, notNull(fmt.Sprint("c", i), "smallint"))
 	}
-	var rows []mirror.Row
+	var rows []store.Row
 	for _, i := range []int{-1, 0, 30, 31, 32, 33, 63, 64, 99, 100, 127, 128, width - 1} {
-		row := make(mirror.Row, width+1)
+		row := make(store.Row, width+1)
 		for j := range row {
 			row[j] = int64(0)
 		}
@@ -519,11 +519,11 @@ func digestWideRows(t *env) {
 }
 
 // digestRefused calls both methods and returns their errors.
-func digestRefused(t *env, ctx context.Context, q mirror.Query) []error {
+func digestRefused(t *env, ctx context.Context, q store.Query) []error {
 	t.Helper()
-	d := t.src.(mirror.Digester)
+	d := t.src.(store.Digester)
 	every, err1 := d.DigestEvery(ctx, q, 2)
-	at, err2 := d.DigestAt(ctx, q, []mirror.Row{{int64(2)}})
+	at, err2 := d.DigestAt(ctx, q, []store.Row{{int64(2)}})
 	require.Empty(t, every)
 	require.Empty(t, at)
 	return []error{err1, err2}
@@ -533,14 +533,14 @@ func digestMissing(t *env) {
 	t.load(people(), peopleRows(1)...)
 	other := people()
 	other.Name = "nobody"
-	for _, err := range digestRefused(t, t.Context(), mirror.Query{Table: other, Key: []string{"id"}}) {
-		require.ErrorIs(t, err, mirror.ErrTableNotFound)
+	for _, err := range digestRefused(t, t.Context(), store.Query{Table: other, Key: []string{"id"}}) {
+		require.ErrorIs(t, err, store.ErrTableNotFound)
 	}
 }
 
 func digestUnknownColumn(t *env) {
 	tab := t.load(people(), peopleRows(3)...)
-	for name, q := range map[string]mirror.Query{
+	for name, q := range map[string]store.Query{
 		"Columns": {Table: tab, Columns: []string{"id", "shoe"}, Key: []string{"id"}},
 		"Key":     {Table: tab, Key: []string{"shoe"}},
 	} {
@@ -554,7 +554,7 @@ func digestCancelled(t *env) {
 	tab := t.load(people(), peopleRows(3)...)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	q := mirror.Query{Table: tab, Key: []string{"id"}}
+	q := store.Query{Table: tab, Key: []string{"id"}}
 	for _, err := range digestRefused(t, ctx, q) {
 		require.ErrorIs(t, err, context.Canceled)
 	}
@@ -619,13 +619,13 @@ var digestValues = []digestGroup{
 func (g digestGroup) check(t *env) {
 	for n, typ := range slices.Sorted(maps.Keys(g.types)) {
 		def := table(fmt.Sprint("v", n), []string{"id"}, notNull("id", "int"), nullable("v", typ))
-		rows := []mirror.Row{{int64(0), nil}}
+		rows := []store.Row{{int64(0), nil}}
 		for _, literal := range g.types[typ] {
-			rows = append(rows, mirror.Row{int64(len(rows)), normalize(t, def.Columns[1].Type, literal)})
+			rows = append(rows, store.Row{int64(len(rows)), normalize(t, def.Columns[1].Type, literal)})
 		}
 		different := len(rows)
 		for _, r := range rows[:different] {
-			rows = append(rows, mirror.Row{int64(len(rows)), r[1]})
+			rows = append(rows, store.Row{int64(len(rows)), r[1]})
 		}
 		got := sums(t, t.load(def, rows...), "v")
 		distinct(t, got[:different], rows[:different]...)

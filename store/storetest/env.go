@@ -13,26 +13,26 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // env is what a check works on. It writes through st and reads through src;
 // for a Store they are one. Other opens another database.
 type env struct {
 	T
-	src   mirror.Source
-	st    mirror.Store
-	other func() mirror.Source
+	src   store.Source
+	st    store.Store
+	other func() store.Source
 }
 
 // update runs fn in a transaction that has to succeed.
-func (t *env) update(fn func(tx mirror.Tx) error) {
+func (t *env) update(fn func(tx store.Tx) error) {
 	t.Helper()
 	require.NoError(t, t.st.Update(t.Context(), fn), "Update")
 }
 
 // refused runs fn in a transaction that has to fail, and returns the error.
-func (t *env) refused(what string, fn func(tx mirror.Tx) error) error {
+func (t *env) refused(what string, fn func(tx store.Tx) error) error {
 	t.Helper()
 	err := t.st.Update(t.Context(), fn)
 	require.Error(t, err, "%s has to be refused", what)
@@ -40,14 +40,14 @@ func (t *env) refused(what string, fn func(tx mirror.Tx) error) error {
 }
 
 // load creates a table with rows and returns it as the Source describes it.
-func (t *env) load(def mirror.Table, rows ...mirror.Row) mirror.Table {
+func (t *env) load(def store.Table, rows ...store.Row) store.Table {
 	t.Helper()
-	t.update(func(tx mirror.Tx) error { return create(t.Context(), tx, def, rows) })
+	t.update(func(tx store.Tx) error { return create(t.Context(), tx, def, rows) })
 	return t.find(def.Name)
 }
 
 // create creates a table whose rows give all columns.
-func create(ctx context.Context, tx mirror.Tx, def mirror.Table, rows []mirror.Row) error {
+func create(ctx context.Context, tx store.Tx, def store.Table, rows []store.Row) error {
 	if err := tx.Create(ctx, def); err != nil {
 		return err
 	}
@@ -58,30 +58,30 @@ func create(ctx context.Context, tx mirror.Tx, def mirror.Table, rows []mirror.R
 }
 
 // find returns the table of exactly that name as the Source describes it.
-func (t *env) find(name string) mirror.Table {
+func (t *env) find(name string) store.Table {
 	t.Helper()
 	return findIn(t, t.src, name)
 }
 
-func findIn(t T, src mirror.Source, name string) mirror.Table {
+func findIn(t T, src store.Source, name string) store.Table {
 	t.Helper()
 	tables, err := src.Tables(t.Context())
 	require.NoError(t, err, "Tables")
-	i := slices.IndexFunc(tables, func(tab mirror.Table) bool { return tab.Name == name })
+	i := slices.IndexFunc(tables, func(tab store.Table) bool { return tab.Name == name })
 	require.GreaterOrEqual(t, i, 0, "Tables does not list %q", name)
 	return tables[i]
 }
 
 // missing checks that Tables does not list a table of that name.
-func missing(t T, src mirror.Source, name string) {
+func missing(t T, src store.Source, name string) {
 	t.Helper()
 	tables, err := src.Tables(t.Context())
 	require.NoError(t, err, "Tables")
-	require.False(t, slices.ContainsFunc(tables, func(tab mirror.Table) bool { return tab.Name == name }),
+	require.False(t, slices.ContainsFunc(tables, func(tab store.Table) bool { return tab.Name == name }),
 		"Tables lists %q", name)
 }
 
-func count(t T, src mirror.Source, tab mirror.Table) int64 {
+func count(t T, src store.Source, tab store.Table) int64 {
 	t.Helper()
 	n, err := src.Count(t.Context(), tab)
 	require.NoError(t, err, "Count of %s", tab)
@@ -89,12 +89,12 @@ func count(t T, src mirror.Source, tab mirror.Table) int64 {
 }
 
 // read reads through the Source and returns copies of all rows.
-func (t *env) read(q mirror.Query) []mirror.Row {
+func (t *env) read(q store.Query) []store.Row {
 	t.Helper()
 	return readFrom(t, t.src, q)
 }
 
-func readFrom(t T, src mirror.Source, q mirror.Query) []mirror.Row {
+func readFrom(t T, src store.Source, q store.Query) []store.Row {
 	t.Helper()
 	rows, err := collect(t.Context(), src, q)
 	require.NoError(t, err, "Rows of %s", q.Table)
@@ -102,13 +102,13 @@ func readFrom(t T, src mirror.Source, q mirror.Query) []mirror.Row {
 }
 
 // collect returns copies of all rows, and an error of its own when the
-// iteration is not as [mirror.Source] describes it.
-func collect(ctx context.Context, src mirror.Source, q mirror.Query) ([]mirror.Row, error) {
+// iteration is not as [store.Source] describes it.
+func collect(ctx context.Context, src store.Source, q store.Query) ([]store.Row, error) {
 	width := len(q.Columns)
 	if width == 0 {
 		width = len(q.Table.Columns)
 	}
-	var rows []mirror.Row
+	var rows []store.Row
 	var failed error
 	for batch, err := range src.Rows(ctx, q) {
 		switch {
@@ -134,7 +134,7 @@ func collect(ctx context.Context, src mirror.Source, q mirror.Query) ([]mirror.R
 // rows of the table in full, and their first value is an int64 that no two of
 // them share; q reads that column first. Rows with equal keys come in any
 // order.
-func expect(t T, src mirror.Source, q mirror.Query, rows []mirror.Row) {
+func expect(t T, src store.Source, q store.Query, rows []store.Row) {
 	t.Helper()
 	tab := q.Table
 	if len(q.Columns) == 0 {
@@ -143,19 +143,19 @@ func expect(t T, src mirror.Source, q mirror.Query, rows []mirror.Row) {
 	columns, at := columnsOf(t, tab, q.Columns), positions(t, tab, q.Columns)
 	keyColumns, keyAt := columnsOf(t, tab, q.Key), positions(t, tab, q.Key)
 
-	type keyed struct{ key, full mirror.Row }
+	type keyed struct{ key, full store.Row }
 	byID := make(map[int64]keyed, len(rows))
 	var want []keyed
 	for _, r := range rows {
 		k := keyed{pick(keyAt, r), r}
 		byID[r[0].(int64)] = k
-		if q.From != nil && mirror.CompareKeys(keyColumns, k.key, q.From) < 0 ||
-			q.Before != nil && mirror.CompareKeys(keyColumns, k.key, q.Before) >= 0 {
+		if q.From != nil && store.CompareKeys(keyColumns, k.key, q.From) < 0 ||
+			q.Before != nil && store.CompareKeys(keyColumns, k.key, q.Before) >= 0 {
 			continue
 		}
 		want = append(want, k)
 	}
-	slices.SortStableFunc(want, func(a, b keyed) int { return mirror.CompareKeys(keyColumns, a.key, b.key) })
+	slices.SortStableFunc(want, func(a, b keyed) int { return store.CompareKeys(keyColumns, a.key, b.key) })
 	if q.Limit > 0 && q.Limit < int64(len(want)) {
 		want = want[:q.Limit]
 	}
@@ -180,7 +180,7 @@ func expect(t T, src mirror.Source, q mirror.Query, rows []mirror.Row) {
 			wrong("row %d comes twice: %s", i, show(row.full))
 		case i >= len(want):
 			wrong("row %d is one too many: %s", i, show(row.full))
-		case mirror.CompareKeys(keyColumns, row.key, want[i].key) != 0:
+		case store.CompareKeys(keyColumns, row.key, want[i].key) != 0:
 			wrong("row %d has the key %s, want %s", i, show(row.key), show(want[i].key))
 		}
 		seen[id] = true
@@ -194,7 +194,7 @@ func expect(t T, src mirror.Source, q mirror.Query, rows []mirror.Row) {
 }
 
 // requireRows compares rows with their order.
-func requireRows(t T, columns []mirror.Column, want, got []mirror.Row) {
+func requireRows(t T, columns []store.Column, want, got []store.Row) {
 	t.Helper()
 	for i := range min(len(want), len(got)) {
 		if diff := diffRow(columns, want[i], got[i]); diff != "" {
@@ -204,9 +204,9 @@ func requireRows(t T, columns []mirror.Column, want, got []mirror.Row) {
 	require.Equal(t, len(want), len(got), "number of rows")
 }
 
-func columnsOf(t T, tab mirror.Table, names []string) []mirror.Column {
+func columnsOf(t T, tab store.Table, names []string) []store.Column {
 	t.Helper()
-	columns := make([]mirror.Column, len(names))
+	columns := make([]store.Column, len(names))
 	for i, name := range names {
 		c, ok := tab.Column(name)
 		require.True(t, ok, "%s has no column %q", tab, name)
@@ -216,26 +216,26 @@ func columnsOf(t T, tab mirror.Table, names []string) []mirror.Column {
 }
 
 // positions returns where in a full row the named columns stand.
-func positions(t T, tab mirror.Table, names []string) []int {
+func positions(t T, tab store.Table, names []string) []int {
 	t.Helper()
 	at := make([]int, len(names))
 	for i, name := range names {
-		at[i] = slices.IndexFunc(tab.Columns, func(c mirror.Column) bool { return c.Name == name })
+		at[i] = slices.IndexFunc(tab.Columns, func(c store.Column) bool { return c.Name == name })
 		require.GreaterOrEqual(t, at[i], 0, "%s has no column %q", tab, name)
 	}
 	return at
 }
 
 // pick returns the values of a row that stand at these positions.
-func pick(at []int, full mirror.Row) mirror.Row {
-	picked := make(mirror.Row, len(at))
+func pick(at []int, full store.Row) store.Row {
+	picked := make(store.Row, len(at))
 	for i, n := range at {
 		picked[i] = full[n]
 	}
 	return picked
 }
 
-func diffRow(columns []mirror.Column, want, got mirror.Row) string {
+func diffRow(columns []store.Column, want, got store.Row) string {
 	if len(want) != len(got) {
 		return fmt.Sprintf("%d values, want %d", len(got), len(want))
 	}
@@ -249,18 +249,18 @@ func diffRow(columns []mirror.Column, want, got mirror.Row) string {
 
 var decimalText = regexp.MustCompile(`^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)$`)
 
-// diffValue says what got has that want, a value as [mirror.Kind] documents it
+// diffValue says what got has that want, a value as [store.Kind] documents it
 // for type typ, has not.
-func diffValue(typ mirror.Type, want, got driver.Value) string {
+func diffValue(typ store.Type, want, got driver.Value) string {
 	if reflect.TypeOf(want) != reflect.TypeOf(got) {
 		return fmt.Sprintf("got %s of Go type %T, want %s of Go type %T", showValue(got), got, showValue(want), want)
 	}
-	if !mirror.EqualValues(typ, typ, want, got) {
+	if !store.EqualValues(typ, typ, want, got) {
 		return fmt.Sprintf("got %s, want %s", showValue(got), showValue(want))
 	}
 	switch x := got.(type) {
 	case time.Time:
-		if typ.Kind() != mirror.KindTimeOffset && x.Location() != time.UTC {
+		if typ.Kind() != store.KindTimeOffset && x.Location() != time.UTC {
 			return fmt.Sprintf("got %s in zone %s, want UTC", showValue(got), x.Location())
 		}
 		// Two datetimes within one step are equal, yet only one is exact.
@@ -268,14 +268,14 @@ func diffValue(typ mirror.Type, want, got driver.Value) string {
 			return fmt.Sprintf("got %s, want %s", showValue(got), showValue(want))
 		}
 	case []byte:
-		if typ.Kind() == mirror.KindDecimal && !decimalText.Match(x) {
+		if typ.Kind() == store.KindDecimal && !decimalText.Match(x) {
 			return fmt.Sprintf("got %s, want a number such as -12.50", showValue(got))
 		}
 	}
 	return ""
 }
 
-func show(r mirror.Row) string {
+func show(r store.Row) string {
 	if r == nil {
 		return "(unbounded)"
 	}
@@ -315,41 +315,41 @@ func showValue(v driver.Value) string {
 }
 
 // table describes a table with a primary key; a nil key is none.
-func table(name string, key []string, columns ...mirror.Column) mirror.Table {
-	return mirror.Table{Name: name, Key: key, Columns: columns}
+func table(name string, key []string, columns ...store.Column) store.Table {
+	return store.Table{Name: name, Key: key, Columns: columns}
 }
 
-func notNull(name, typ string) mirror.Column {
-	return mirror.Column{Name: name, Type: mirror.MustType(typ)}
+func notNull(name, typ string) store.Column {
+	return store.Column{Name: name, Type: store.MustType(typ)}
 }
 
-func nullable(name, typ string) mirror.Column {
-	return mirror.Column{Name: name, Type: mirror.MustType(typ), Nullable: true}
+func nullable(name, typ string) store.Column {
+	return store.Column{Name: name, Type: store.MustType(typ), Nullable: true}
 }
 
-func withDefault(c mirror.Column, text string) mirror.Column {
+func withDefault(c store.Column, text string) store.Column {
 	c.Default = text
 	return c
 }
 
 // people is the table of checks that need a simple one: a key, a text and a
 // number.
-func people() mirror.Table {
+func people() store.Table {
 	return table("people", []string{"id"}, notNull("id", "int"), nullable("name", "nvarchar(50)"), nullable("age", "int"))
 }
 
 // peopleRows returns n rows of people with ids from 1 on.
-func peopleRows(n int) []mirror.Row {
-	rows := make([]mirror.Row, n)
+func peopleRows(n int) []store.Row {
+	rows := make([]store.Row, n)
 	for i := range rows {
-		rows[i] = mirror.Row{int64(i + 1), fmt.Sprintf("name %d", i+1), int64(i % 100)}
+		rows[i] = store.Row{int64(i + 1), fmt.Sprintf("name %d", i+1), int64(i % 100)}
 	}
 	return rows
 }
 
-func cell(column string, value any) mirror.Cell { return mirror.Cell{Column: column, Value: value} }
+func cell(column string, value any) store.Cell { return store.Cell{Column: column, Value: value} }
 
-func cells(cs ...mirror.Cell) []mirror.Cell { return cs }
+func cells(cs ...store.Cell) []store.Cell { return cs }
 
 // at parses a time such as "2024-02-29T12:34:56.789Z".
 func at(s string) time.Time {
@@ -367,9 +367,9 @@ func at(s string) time.Time {
 func timeOfDay(s string) time.Time { return at("0001-01-01T" + s + "Z") }
 
 // normalize returns the value that a column of type typ delivers for a literal.
-func normalize(t T, typ mirror.Type, literal any) driver.Value {
+func normalize(t T, typ store.Type, literal any) driver.Value {
 	t.Helper()
-	v, err := mirror.Normalize(typ, literal)
+	v, err := store.Normalize(typ, literal)
 	require.NoError(t, err, "normalize for %s", typ)
 	return v
 }

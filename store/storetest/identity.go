@@ -6,10 +6,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
-// identityContracts: a [mirror.Identifier] says the same of one database for ever,
+// identityContracts: a [store.Identifier] says the same of one database for ever,
 // and of two never.
 func identityContracts() []contract {
 	return []contract{
@@ -22,7 +22,7 @@ func identityContracts() []contract {
 // noIdentifier says why a Source is not held to the contracts of an Identifier, ""
 // if it is.
 func noIdentifier(t *env) string {
-	i, ok := t.src.(mirror.Identifier)
+	i, ok := t.src.(store.Identifier)
 	if !ok {
 		return "not an Identifier"
 	}
@@ -37,9 +37,9 @@ func noIdentifier(t *env) string {
 	return ""
 }
 
-func identity(t T, src mirror.Source) mirror.Identity {
+func identity(t T, src store.Source) store.Identity {
 	t.Helper()
-	id, err := src.(mirror.Identifier).Identity(t.Context())
+	id, err := src.(store.Identifier).Identity(t.Context())
 	require.NoError(t, err, "Identity")
 	require.NotEmpty(t, id.Engine)
 	require.NotEmpty(t, id.ID)
@@ -50,9 +50,9 @@ func sameDatabase(t *env) {
 	want := identity(t, t.src)
 	tab := t.load(people(), peopleRows(3)...)
 	require.Equal(t, want, identity(t, t.src), "the identity of a database that was written to")
-	t.update(func(tx mirror.Tx) error { return tx.Drop(t.Context(), tab) })
+	t.update(func(tx store.Tx) error { return tx.Drop(t.Context(), tab) })
 	require.Equal(t, want, identity(t, t.src))
-	if _, ok := t.st.(mirror.Identifier); ok {
+	if _, ok := t.st.(store.Identifier); ok {
 		require.Equal(t, want.ID, identity(t, t.st).ID, "the Source and the Store are of one database")
 	}
 }
@@ -66,6 +66,6 @@ func otherDatabase(t *env) {
 func cancelledIdentity(t *env) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err := t.src.(mirror.Identifier).Identity(ctx)
+	_, err := t.src.(store.Identifier).Identity(ctx)
 	require.ErrorIs(t, err, context.Canceled)
 }

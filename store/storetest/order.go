@@ -5,11 +5,11 @@ import (
 	"math"
 	"strings"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // orderContracts: whatever the collation, rows come in the order of
-// [mirror.CompareKeys], and bounds are bounds of that order.
+// [store.CompareKeys], and bounds are bounds of that order.
 func orderContracts() []contract {
 	cs := make([]contract, 0, len(orderCases)+2)
 	for _, c := range orderCases {
@@ -86,20 +86,20 @@ var orderCases = []orderCase{
 }
 
 func (c orderCase) check(t *env) {
-	typ := mirror.MustType(c.typ)
-	rows := []mirror.Row{{int64(0), nil}}
+	typ := store.MustType(c.typ)
+	rows := []store.Row{{int64(0), nil}}
 	for i, literal := range c.values {
-		rows = append(rows, mirror.Row{int64(i + 1), normalize(t, typ, literal)})
+		rows = append(rows, store.Row{int64(i + 1), normalize(t, typ, literal)})
 	}
 	tab := t.load(table("ordered", []string{"id"}, notNull("id", "int"), nullable("k", c.typ)), rows...)
 
-	expect(t, t.src, mirror.Query{Table: tab, Key: []string{"k"}}, rows)
-	expect(t, t.src, mirror.Query{Table: tab, Key: []string{"k", "id"}}, rows)
-	expect(t, t.src, mirror.Query{Table: tab, Columns: []string{"id"}, Key: []string{"k", "id"}}, rows)
+	expect(t, t.src, store.Query{Table: tab, Key: []string{"k"}}, rows)
+	expect(t, t.src, store.Query{Table: tab, Key: []string{"k", "id"}}, rows)
+	expect(t, t.src, store.Query{Table: tab, Columns: []string{"id"}, Key: []string{"k", "id"}}, rows)
 	for _, r := range rows {
-		expect(t, t.src, mirror.Query{Table: tab, Key: []string{"k"}, From: mirror.Row{r[1]}}, rows)
-		expect(t, t.src, mirror.Query{Table: tab, Key: []string{"k"}, Before: mirror.Row{r[1]}}, rows)
-		expect(t, t.src, mirror.Query{Table: tab, Key: []string{"k", "id"}, From: mirror.Row{r[1], r[0]}, Limit: 3}, rows)
+		expect(t, t.src, store.Query{Table: tab, Key: []string{"k"}, From: store.Row{r[1]}}, rows)
+		expect(t, t.src, store.Query{Table: tab, Key: []string{"k"}, Before: store.Row{r[1]}}, rows)
+		expect(t, t.src, store.Query{Table: tab, Key: []string{"k", "id"}, From: store.Row{r[1], r[0]}, Limit: 3}, rows)
 	}
 }
 
@@ -115,15 +115,15 @@ func primaryKeyOrder(t *env) {
 		{"datetimeoffset", "datetimeoffset(0)", []any{at("2024-01-01T12:00:00Z"), at("2024-01-01T11:00:00-02:00"), at("2024-01-01T13:30:00+02:00")}},
 	} {
 		def := table("pk "+c.name, []string{"k"}, notNull("id", "int"), notNull("k", c.typ))
-		var rows []mirror.Row
+		var rows []store.Row
 		for i, literal := range c.values {
-			rows = append(rows, mirror.Row{int64(i), normalize(t, def.Columns[1].Type, literal)})
+			rows = append(rows, store.Row{int64(i), normalize(t, def.Columns[1].Type, literal)})
 		}
 		tab := t.load(def, rows...)
-		expect(t, t.src, mirror.Query{Table: tab, Key: tab.Key}, rows)
+		expect(t, t.src, store.Query{Table: tab, Key: tab.Key}, rows)
 		for _, r := range rows {
-			expect(t, t.src, mirror.Query{Table: tab, Key: tab.Key, From: mirror.Row{r[1]}}, rows)
-			expect(t, t.src, mirror.Query{Table: tab, Key: tab.Key, Before: mirror.Row{r[1]}}, rows)
+			expect(t, t.src, store.Query{Table: tab, Key: tab.Key, From: store.Row{r[1]}}, rows)
+			expect(t, t.src, store.Query{Table: tab, Key: tab.Key, Before: store.Row{r[1]}}, rows)
 		}
 	}
 }
@@ -133,11 +133,11 @@ func primaryKeyOrder(t *env) {
 func compositeOrder(t *env) {
 	def := table("composite", []string{"id"},
 		notNull("id", "int"), nullable("d", "decimal(9,2)"), nullable("s", "nvarchar(10)"), nullable("b", "varbinary(10)"), nullable("f", "bit"))
-	var rows []mirror.Row
+	var rows []store.Row
 	for _, d := range []driver.Value{[]byte("10.00"), nil, []byte("-2.50"), []byte("9.00")} {
 		for _, s := range []driver.Value{"b", nil, "a ", "B", "a", ""} {
 			for _, b := range []driver.Value{[]byte{0xff}, []byte{}, nil} {
-				rows = append(rows, mirror.Row{int64(len(rows)), d, s, b, len(rows)%3 == 0})
+				rows = append(rows, store.Row{int64(len(rows)), d, s, b, len(rows)%3 == 0})
 			}
 		}
 	}
@@ -145,11 +145,11 @@ func compositeOrder(t *env) {
 	for _, key := range [][]string{
 		{"s", "d", "b"}, {"b", "s", "d"}, {"d", "s", "b"}, {"f", "d", "s", "b"}, {"s", "f"}, {"f", "id"}, {"b", "f", "s", "id"},
 	} {
-		expect(t, t.src, mirror.Query{Table: tab, Key: key}, rows)
+		expect(t, t.src, store.Query{Table: tab, Key: key}, rows)
 		for i := 0; i < len(rows); i += 11 {
 			bound := pick(positions(t, tab, key), rows[i])
-			expect(t, t.src, mirror.Query{Table: tab, Key: key, From: bound}, rows)
-			expect(t, t.src, mirror.Query{Table: tab, Key: key, Before: bound}, rows)
+			expect(t, t.src, store.Query{Table: tab, Key: key, From: bound}, rows)
+			expect(t, t.src, store.Query{Table: tab, Key: key, Before: bound}, rows)
 		}
 	}
 
@@ -157,11 +157,11 @@ func compositeOrder(t *env) {
 	wide := table("wide key", []string{"k3", "k1", "k2"}, notNull("id", "int"), notNull("k1", "int"), notNull("k2", "int"), notNull("k3", "int"))
 	rows = nil
 	for i := range 27 {
-		rows = append(rows, mirror.Row{int64(i), int64(i % 3), int64(i / 3 % 3), int64(i / 9)})
+		rows = append(rows, store.Row{int64(i), int64(i % 3), int64(i / 3 % 3), int64(i / 9)})
 	}
 	tab = t.load(wide, rows...)
-	expect(t, t.src, mirror.Query{Table: tab, Key: tab.Key}, rows)
+	expect(t, t.src, store.Query{Table: tab, Key: tab.Key}, rows)
 	for _, r := range rows {
-		expect(t, t.src, mirror.Query{Table: tab, Key: tab.Key, From: pick(positions(t, tab, tab.Key), r)}, rows)
+		expect(t, t.src, store.Query{Table: tab, Key: tab.Key, From: pick(positions(t, tab, tab.Key), r)}, rows)
 	}
 }

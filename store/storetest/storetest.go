@@ -1,8 +1,8 @@
-// Package storetest is the conformance suite of [mirror.Store] and
-// [mirror.Source]. An engine passes it when its tests contain
+// Package storetest is the conformance suite of [store.Store] and
+// [store.Source]. An engine passes it when its tests contain
 //
 //	func TestStore(t *testing.T) {
-//		storetest.Run(t, func(t testing.TB) mirror.Store { return open(t) })
+//		storetest.Run(t, func(t testing.TB) store.Store { return open(t) })
 //	}
 //
 // Each contract is a subtest such as "rows/limit": an area, which is a file of
@@ -26,7 +26,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // T is what a check needs of a test. Both *testing.T and the recorder that
@@ -54,8 +54,8 @@ func Skip(contract, reason string) Option {
 // Run checks every contract. It calls open once for each, which returns a
 // Store of a database without tables that no one else uses; closing is
 // t.Cleanup's work.
-func Run(t *testing.T, open func(t testing.TB) mirror.Store, opts ...Option) {
-	run(t, areas(), func(t testing.TB) (mirror.Source, mirror.Store) {
+func Run(t *testing.T, open func(t testing.TB) store.Store, opts ...Option) {
+	run(t, areas(), func(t testing.TB) (store.Source, store.Store) {
 		st := open(t)
 		return st, st
 	}, opts)
@@ -64,12 +64,12 @@ func Run(t *testing.T, open func(t testing.TB) mirror.Store, opts ...Option) {
 // RunSource checks the contracts of a Source. Open returns it together with a
 // Store of the same database, which is without tables, so that the suite can
 // put there what the Source is to read.
-func RunSource(t *testing.T, open func(t testing.TB) (mirror.Source, mirror.Store), opts ...Option) {
+func RunSource(t *testing.T, open func(t testing.TB) (store.Source, store.Store), opts ...Option) {
 	all := areas()
 	run(t, slices.DeleteFunc(all, func(a area) bool { return a.writes }), open, opts)
 }
 
-func run(t *testing.T, as []area, open func(t testing.TB) (mirror.Source, mirror.Store), opts []Option) {
+func run(t *testing.T, as []area, open func(t testing.TB) (store.Source, store.Store), opts []Option) {
 	t.Helper()
 	skips, err := skipped(opts)
 	require.NoError(t, err)
@@ -81,7 +81,7 @@ func run(t *testing.T, as []area, open func(t testing.TB) (mirror.Source, mirror
 						t.Skip(reason)
 					}
 					src, st := open(t)
-					e := &env{T: t, src: src, st: st, other: func() mirror.Source { src, _ := open(t); return src }}
+					e := &env{T: t, src: src, st: st, other: func() store.Source { src, _ := open(t); return src }}
 					if reason := a.needs(e); reason != "" {
 						t.Skip(reason)
 					}

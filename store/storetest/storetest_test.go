@@ -14,23 +14,23 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 )
 
 func TestRun(t *testing.T) {
-	Run(t, func(testing.TB) mirror.Store { return tracked() })
+	Run(t, func(testing.TB) store.Store { return tracked() })
 }
 
 func TestRunSource(t *testing.T) {
-	RunSource(t, func(testing.TB) (mirror.Source, mirror.Store) {
+	RunSource(t, func(testing.TB) (store.Source, store.Store) {
 		st := memory.New()
-		return struct{ mirror.Source }{st}, st
+		return struct{ store.Source }{st}, st
 	})
 }
 
 func BenchmarkMemory(b *testing.B) {
-	Bench(b, func(testing.TB) mirror.Store { return memory.New() })
+	Bench(b, func(testing.TB) store.Store { return memory.New() })
 }
 
 func TestSkip(t *testing.T) {
@@ -56,7 +56,7 @@ func TestSkip(t *testing.T) {
 		var ran []string
 		note := func(name string) func(*env) { return func(*env) { ran = append(ran, name) } }
 		as := []area{{name: "rows", contracts: []contract{{"from", note("from")}, {"limit", note("limit")}, {"before", note("before")}}}}
-		open := func(testing.TB) (mirror.Source, mirror.Store) { return nil, nil }
+		open := func(testing.TB) (store.Source, store.Store) { return nil, nil }
 		run(t, as, open, []Option{Skip("rows/limit", "no LIMIT")})
 		require.Equal(t, []string{"from", "before"}, ran)
 	})
@@ -94,10 +94,10 @@ func (r *recorder) Errorf(format string, args ...any) {
 }
 
 // attempt runs a check on stores that open returns, and returns what it found wrong.
-func attempt[S mirror.Store](t *testing.T, check func(*env), open func() S) []string {
+func attempt[S store.Store](t *testing.T, check func(*env), open func() S) []string {
 	t.Helper()
 	st := open()
-	return attemptOn(t, check, env{src: st, st: st, other: func() mirror.Source { return open() }})
+	return attemptOn(t, check, env{src: st, st: st, other: func() store.Source { return open() }})
 }
 
 func attemptOn(t *testing.T, check func(*env), on env) []string {
@@ -159,8 +159,8 @@ func TestWrapper(t *testing.T) {
 		}
 	}
 	same := func() *broken {
-		return &broken{Store: memory.New(), rows: func(src mirror.Source, ctx context.Context, q mirror.Query) rowSeq {
-			return again(ctx, src, q, func(_ []mirror.Column, rows []mirror.Row) []mirror.Row { return rows })
+		return &broken{Store: memory.New(), rows: func(src store.Source, ctx context.Context, q store.Query) rowSeq {
+			return again(ctx, src, q, func(_ []store.Column, rows []store.Row) []store.Row { return rows })
 		}}
 	}
 	for _, name := range []string{"order/case", "rows/from"} {
@@ -169,7 +169,7 @@ func TestWrapper(t *testing.T) {
 	for name, check := range checks() {
 		if strings.HasPrefix(name, "digest/") {
 			same := func() *broken {
-				return summingValues(func(_ mirror.Column, v driver.Value) driver.Value { return v })
+				return summingValues(func(_ store.Column, v driver.Value) driver.Value { return v })
 			}
 			require.Empty(t, attempt(t, check, same), name)
 		}
@@ -181,7 +181,7 @@ func TestIdentityOfTwoHandles(t *testing.T) {
 	st := memory.New()
 	check := checks()["identity/same-database"]
 	require.Empty(t, attemptOn(t, check, env{src: struct{ *memory.Store }{st}, st: st}))
-	src := &broken{Store: st, identity: func(i mirror.Identifier, ctx context.Context) (mirror.Identity, error) {
+	src := &broken{Store: st, identity: func(i store.Identifier, ctx context.Context) (store.Identity, error) {
 		id, err := i.Identity(ctx)
 		id.ID += " read"
 		return id, err

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // tableContracts: the catalogue says of every table what Create was told.
@@ -75,7 +75,7 @@ func catalogueColumns(t *env) {
 }
 
 func catalogueKeys(t *env) {
-	abcd := []mirror.Column{notNull("a", "int"), notNull("b", "nvarchar(20)"), notNull("c", "int"), notNull("d", "bit")}
+	abcd := []store.Column{notNull("a", "int"), notNull("b", "nvarchar(20)"), notNull("c", "int"), notNull("d", "bit")}
 	for _, c := range []struct {
 		name string
 		key  []string
@@ -135,8 +135,8 @@ func hostileNames(t *env) {
 		tab := t.load(def)
 		require.Equal(t, def.ColumnNames(), tab.ColumnNames())
 		require.Equal(t, def.Key, tab.Key)
-		t.update(func(tx mirror.Tx) error {
-			if err := tx.Insert(t.Context(), tab, []string{name}, []mirror.Row{{1}, {2}, {3}}); err != nil {
+		t.update(func(tx store.Tx) error {
+			if err := tx.Insert(t.Context(), tab, []string{name}, []store.Row{{1}, {2}, {3}}); err != nil {
 				return err
 			}
 			n, err := tx.Set(t.Context(), tab, cells(cell(name, 2)), cells(cell(other, 8)))
@@ -149,9 +149,9 @@ func hostileNames(t *env) {
 			return err
 		})
 		require.EqualValues(t, 2, count(t, t.src, tab))
-		got := t.read(mirror.Query{Table: tab, Columns: []string{other, name}, Key: []string{other, name}, From: mirror.Row{int64(7), int64(1)}})
-		requireRows(t, columnsOf(t, tab, []string{other, name}), []mirror.Row{{int64(7), int64(1)}, {int64(8), int64(2)}}, got)
-		t.update(func(tx mirror.Tx) error {
+		got := t.read(store.Query{Table: tab, Columns: []string{other, name}, Key: []string{other, name}, From: store.Row{int64(7), int64(1)}})
+		requireRows(t, columnsOf(t, tab, []string{other, name}), []store.Row{{int64(7), int64(1)}, {int64(8), int64(2)}}, got)
+		t.update(func(tx store.Tx) error {
 			if err := tx.Truncate(t.Context(), tab); err != nil {
 				return err
 			}
@@ -159,7 +159,7 @@ func hostileNames(t *env) {
 		})
 		missing(t, t.src, name)
 		_, err := t.src.Count(t.Context(), tab)
-		require.ErrorIs(t, err, mirror.ErrTableNotFound, "Count of %q, which was dropped", name)
+		require.ErrorIs(t, err, store.ErrTableNotFound, "Count of %q, which was dropped", name)
 	}
 	require.EqualValues(t, 3, count(t, t.src, bystander), "rows of a table that no one touched")
 }
@@ -167,7 +167,7 @@ func hostileNames(t *env) {
 func countRows(t *env) {
 	tab := t.load(people())
 	require.Zero(t, count(t, t.src, tab))
-	t.update(func(tx mirror.Tx) error {
+	t.update(func(tx store.Tx) error {
 		return tx.Insert(t.Context(), tab, tab.ColumnNames(), peopleRows(1234))
 	})
 	require.EqualValues(t, 1234, count(t, t.src, tab))
@@ -178,7 +178,7 @@ func countMissing(t *env) {
 	other := people()
 	other.Name = "nobody"
 	_, err := t.src.Count(t.Context(), other)
-	require.ErrorIs(t, err, mirror.ErrTableNotFound)
+	require.ErrorIs(t, err, store.ErrTableNotFound)
 	missing(t, t.src, "nobody")
 }
 
@@ -187,7 +187,7 @@ func ownCopy(t *env) {
 	tab := t.load(people())
 	want := slices.Clone(tab.Columns)
 	for i := range tab.Columns {
-		tab.Columns[i] = mirror.Column{Name: "spoiled"}
+		tab.Columns[i] = store.Column{Name: "spoiled"}
 	}
 	tab.Key[0] = "spoiled"
 	again := t.find("people")

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // txContracts: all writes of an Update are there, or none.
@@ -31,14 +31,14 @@ func txContracts() []contract {
 }
 
 // dump returns the whole database as text, so that two states of it compare.
-func dump(t T, src mirror.Source) []string {
+func dump(t T, src store.Source) []string {
 	t.Helper()
 	tables, err := src.Tables(t.Context())
 	require.NoError(t, err, "Tables")
 	var lines []string
 	for _, tab := range tables {
 		lines = append(lines, fmt.Sprintf("%s %v key %v", tab, tab.Columns, tab.Key))
-		for _, r := range readFrom(t, src, mirror.Query{Table: tab}) {
+		for _, r := range readFrom(t, src, store.Query{Table: tab}) {
 			lines = append(lines, tab.String()+" "+show(r))
 		}
 	}
@@ -62,20 +62,20 @@ func unchanged(t *env, before []string, what string, args ...any) {
 }
 
 // everything is a transaction with one of each write, over several tables.
-func everything(t *env) (before []string, writes func(ctx context.Context, tx mirror.Tx) error) {
+func everything(t *env) (before []string, writes func(ctx context.Context, tx store.Tx) error) {
 	t.Helper()
-	named := func(name string) mirror.Table {
+	named := func(name string) store.Table {
 		def := people()
 		def.Name = name
 		return def
 	}
 	changed, emptied, dropped := t.load(named("changed"), peopleRows(5)...), t.load(named("emptied"), peopleRows(500)...), t.load(named("dropped"), peopleRows(3)...)
 	created := named("created")
-	return dump(t, t.st), func(ctx context.Context, tx mirror.Tx) error {
+	return dump(t, t.st), func(ctx context.Context, tx store.Tx) error {
 		if err := create(ctx, tx, created, peopleRows(4)); err != nil {
 			return err
 		}
-		if err := tx.Insert(ctx, changed, []string{"id"}, []mirror.Row{{6}}); err != nil {
+		if err := tx.Insert(ctx, changed, []string{"id"}, []store.Row{{6}}); err != nil {
 			return err
 		}
 		if _, err := tx.Set(ctx, changed, cells(cell("id", 1)), cells(cell("name", "set"))); err != nil {
@@ -93,21 +93,21 @@ func everything(t *env) (before []string, writes func(ctx context.Context, tx mi
 
 func commit(t *env) {
 	before, writes := everything(t)
-	t.update(func(tx mirror.Tx) error { return writes(t.Context(), tx) })
+	t.update(func(tx store.Tx) error { return writes(t.Context(), tx) })
 	require.NotEqual(t, before, dump(t, t.st))
 	missing(t, t.st, "dropped")
 	require.Zero(t, count(t, t.st, t.find("emptied")))
-	expect(t, t.st, mirror.Query{Table: t.find("created"), Key: []string{"id"}}, peopleRows(4))
+	expect(t, t.st, store.Query{Table: t.find("created"), Key: []string{"id"}}, peopleRows(4))
 	rows := peopleRows(5)
 	rows[0][1] = "set"
-	rows = append(rows, mirror.Row{int64(6), nil, nil})
-	expect(t, t.st, mirror.Query{Table: t.find("changed"), Key: []string{"id"}}, slices.Delete(rows, 1, 2))
+	rows = append(rows, store.Row{int64(6), nil, nil})
+	expect(t, t.st, store.Query{Table: t.find("changed"), Key: []string{"id"}}, slices.Delete(rows, 1, 2))
 }
 
 func rollback(t *env) {
 	before, writes := everything(t)
 	sentinel := errors.New("storetest: roll this back")
-	err := t.st.Update(t.Context(), func(tx mirror.Tx) error {
+	err := t.st.Update(t.Context(), func(tx store.Tx) error {
 		if err := writes(t.Context(), tx); err != nil {
 			return err
 		}
@@ -115,12 +115,12 @@ func rollback(t *env) {
 	})
 	require.True(t, err == sentinel, "Update returns the function's error as it is, and not %v", err)
 	unchanged(t, before, "database after a rollback")
-	t.update(func(tx mirror.Tx) error { return writes(t.Context(), tx) })
+	t.update(func(tx store.Tx) error { return writes(t.Context(), tx) })
 }
 
 func rollbackOfFailedWrite(t *env) {
 	before, writes := everything(t)
-	t.refused("a transaction whose last write fails", func(tx mirror.Tx) error {
+	t.refused("a transaction whose last write fails", func(tx store.Tx) error {
 		if err := writes(t.Context(), tx); err != nil {
 			return err
 		}
@@ -138,7 +138,7 @@ func rollbackOnPanic(t *env) {
 		defer func() {
 			require.True(t, recover() == any(value), "the panic passes through Update as it is")
 		}()
-		err := t.st.Update(t.Context(), func(tx mirror.Tx) error {
+		err := t.st.Update(t.Context(), func(tx store.Tx) error {
 			if err := writes(t.Context(), tx); err != nil {
 				return err
 			}
@@ -147,7 +147,7 @@ func rollbackOnPanic(t *env) {
 		require.Fail(t, "Update returned in spite of the panic", "with %v", err)
 	}()
 	unchanged(t, before, "database after a panic")
-	t.update(func(tx mirror.Tx) error { return writes(t.Context(), tx) })
+	t.update(func(tx store.Tx) error { return writes(t.Context(), tx) })
 }
 
 // rollbackOnGoexit: t.FailNow ends the goroutine from within the function.
@@ -156,7 +156,7 @@ func rollbackOnGoexit(t *env) {
 	failed := make(chan error, 1)
 	go func() {
 		defer close(failed)
-		err := t.st.Update(t.Context(), func(tx mirror.Tx) error {
+		err := t.st.Update(t.Context(), func(tx store.Tx) error {
 			if err := writes(t.Context(), tx); err != nil {
 				return err
 			}
@@ -167,24 +167,24 @@ func rollbackOnGoexit(t *env) {
 	}()
 	require.NoError(t, <-failed)
 	unchanged(t, before, "database after runtime.Goexit")
-	t.update(func(tx mirror.Tx) error { return writes(t.Context(), tx) })
+	t.update(func(tx store.Tx) error { return writes(t.Context(), tx) })
 }
 
 func readsOwnWrites(t *env) {
 	rows := peopleRows(3)
 	tab := t.load(people(), rows...)
-	t.update(func(tx mirror.Tx) error {
+	t.update(func(tx store.Tx) error {
 		if _, err := tx.Set(t.Context(), tab, cells(cell("id", 2)), cells(cell("name", "changed"))); err != nil {
 			return err
 		}
 		rows[1][1] = "changed"
-		expect(t, tx, mirror.Query{Table: tab, Key: []string{"id"}}, rows)
+		expect(t, tx, store.Query{Table: tab, Key: []string{"id"}}, rows)
 
-		if err := tx.Insert(t.Context(), tab, tab.ColumnNames(), []mirror.Row{{4, "new", nil}}); err != nil {
+		if err := tx.Insert(t.Context(), tab, tab.ColumnNames(), []store.Row{{4, "new", nil}}); err != nil {
 			return err
 		}
-		rows = append(rows, mirror.Row{int64(4), "new", nil})
-		expect(t, tx, mirror.Query{Table: tab, Key: []string{"id"}, From: mirror.Row{int64(2)}}, rows)
+		rows = append(rows, store.Row{int64(4), "new", nil})
+		expect(t, tx, store.Query{Table: tab, Key: []string{"id"}, From: store.Row{int64(2)}}, rows)
 		require.EqualValues(t, 4, count(t, tx, tab))
 
 		if _, err := tx.Delete(t.Context(), tab, cells(cell("id", 1))); err != nil {
@@ -199,7 +199,7 @@ func readsOwnWrites(t *env) {
 		}
 		other = findIn(t, tx, "others")
 		require.Equal(t, tab.Columns, other.Columns)
-		expect(t, tx, mirror.Query{Table: other, Key: []string{"id"}}, peopleRows(2))
+		expect(t, tx, store.Query{Table: other, Key: []string{"id"}}, peopleRows(2))
 
 		if err := tx.Drop(t.Context(), tab); err != nil {
 			return err
@@ -210,34 +210,34 @@ func readsOwnWrites(t *env) {
 	require.Zero(t, count(t, t.st, t.find("people")))
 	require.EqualValues(t, 2, count(t, t.st, t.find("others")))
 
-	err := t.refused("Count of a table that this transaction dropped", func(tx mirror.Tx) error {
+	err := t.refused("Count of a table that this transaction dropped", func(tx store.Tx) error {
 		if err := tx.Drop(t.Context(), tab); err != nil {
 			return err
 		}
 		_, err := tx.Count(t.Context(), tab)
 		return err
 	})
-	require.ErrorIs(t, err, mirror.ErrTableNotFound)
+	require.ErrorIs(t, err, store.ErrTableNotFound)
 }
 
 // readsInOrder: a Tx is a Source in full.
 func readsInOrder(t *env) {
 	def := table("ordered", []string{"id"}, notNull("id", "int"), nullable("k", "nvarchar(20)"))
-	var rows []mirror.Row
+	var rows []store.Row
 	for i, k := range []any{"b", nil, "a ", "Z", "A", "", "a", "ø", "\uffee", "\U0001f600"} {
-		rows = append(rows, mirror.Row{int64(i), k})
+		rows = append(rows, store.Row{int64(i), k})
 	}
-	t.update(func(tx mirror.Tx) error {
+	t.update(func(tx store.Tx) error {
 		if err := create(t.Context(), tx, def, rows); err != nil {
 			return err
 		}
 		tab := findIn(t, tx, "ordered")
 		for _, r := range rows {
 			key := []string{"k", "id"}
-			expect(t, tx, mirror.Query{Table: tab, Key: key, From: mirror.Row{r[1], r[0]}, Limit: 4}, rows)
-			expect(t, tx, mirror.Query{Table: tab, Key: key, Before: mirror.Row{r[1], r[0]}}, rows)
+			expect(t, tx, store.Query{Table: tab, Key: key, From: store.Row{r[1], r[0]}, Limit: 4}, rows)
+			expect(t, tx, store.Query{Table: tab, Key: key, Before: store.Row{r[1], r[0]}}, rows)
 		}
-		for range tx.Rows(t.Context(), mirror.Query{Table: tab}) {
+		for range tx.Rows(t.Context(), store.Query{Table: tab}) {
 			break
 		}
 		_, err := tx.Delete(t.Context(), tab, cells(cell("k", "a")))
@@ -249,9 +249,9 @@ func readsInOrder(t *env) {
 // lostUpdates: what one Update read stays true until it has written.
 func lostUpdates(t *env) {
 	const workers, each = 2, 20
-	tab := t.load(table("counter", []string{"id"}, notNull("id", "int"), notNull("n", "int")), mirror.Row{1, 0})
-	increment := func(tx mirror.Tx) error {
-		rows, err := collect(t.Context(), tx, mirror.Query{Table: tab, Columns: []string{"n"}})
+	tab := t.load(table("counter", []string{"id"}, notNull("id", "int"), notNull("n", "int")), store.Row{1, 0})
+	increment := func(tx store.Tx) error {
+		rows, err := collect(t.Context(), tx, store.Query{Table: tab, Columns: []string{"n"}})
 		if err != nil {
 			return err
 		}
@@ -276,15 +276,15 @@ func lostUpdates(t *env) {
 		errs = append(errs, <-done)
 	}
 	require.NoError(t, errors.Join(errs...))
-	requireRows(t, tab.Columns, []mirror.Row{{int64(1), int64(workers * each)}}, t.read(mirror.Query{Table: tab}))
+	requireRows(t, tab.Columns, []store.Row{{int64(1), int64(workers * each)}}, t.read(store.Query{Table: tab}))
 }
 
 func useAfterReturn(t *env) {
 	tab := t.load(people(), peopleRows(3)...)
 	before := dump(t, t.st)
 	for name, end := range map[string]error{"commit": nil, "rollback": errors.New("storetest: roll this back")} {
-		var late mirror.Tx
-		err := t.st.Update(t.Context(), func(tx mirror.Tx) error {
+		var late store.Tx
+		err := t.st.Update(t.Context(), func(tx store.Tx) error {
 			late = tx
 			return end
 		})
@@ -293,18 +293,18 @@ func useAfterReturn(t *env) {
 		for method, use := range map[string]func() error{
 			"Tables":   func() error { _, err := late.Tables(ctx); return err },
 			"Count":    func() error { _, err := late.Count(ctx, tab); return err },
-			"Rows":     func() error { _, err := collect(ctx, late, mirror.Query{Table: tab}); return err },
+			"Rows":     func() error { _, err := collect(ctx, late, store.Query{Table: tab}); return err },
 			"Create":   func() error { return late.Create(ctx, table("late", nil, notNull("id", "int"))) },
 			"Drop":     func() error { return late.Drop(ctx, tab) },
 			"Truncate": func() error { return late.Truncate(ctx, tab) },
-			"Insert":   func() error { return late.Insert(ctx, tab, []string{"id"}, []mirror.Row{{99}}) },
+			"Insert":   func() error { return late.Insert(ctx, tab, []string{"id"}, []store.Row{{99}}) },
 			"Set": func() error {
 				_, err := late.Set(ctx, tab, cells(cell("id", 1)), cells(cell("age", 1)))
 				return err
 			},
 			"Delete": func() error { _, err := late.Delete(ctx, tab, cells(cell("id", 1))); return err },
 			"Rename": func() error {
-				if r, ok := late.(mirror.Renamer); ok {
+				if r, ok := late.(store.Renamer); ok {
 					return r.Rename(ctx, tab, "late")
 				}
 				return errors.ErrUnsupported
@@ -321,7 +321,7 @@ func cancelledBefore(t *env) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	ran := false
-	err := t.st.Update(ctx, func(mirror.Tx) error {
+	err := t.st.Update(ctx, func(store.Tx) error {
 		ran = true
 		return nil
 	})
@@ -334,28 +334,28 @@ func cancelledInside(t *env) {
 	changed := t.find("changed")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	err := t.st.Update(ctx, func(tx mirror.Tx) error {
+	err := t.st.Update(ctx, func(tx store.Tx) error {
 		if err := writes(ctx, tx); err != nil {
 			return err
 		}
 		cancel()
-		return tx.Insert(ctx, changed, []string{"id"}, []mirror.Row{{77}})
+		return tx.Insert(ctx, changed, []string{"id"}, []store.Row{{77}})
 	})
 	require.ErrorIs(t, err, context.Canceled)
 	unchanged(t, before, "database after a context was cancelled")
-	t.update(func(tx mirror.Tx) error { return writes(t.Context(), tx) })
+	t.update(func(tx store.Tx) error { return writes(t.Context(), tx) })
 }
 
 func cancelledAtTheEnd(t *env) {
 	before, writes := everything(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	err := t.st.Update(ctx, func(tx mirror.Tx) error {
+	err := t.st.Update(ctx, func(tx store.Tx) error {
 		err := writes(ctx, tx)
 		cancel()
 		return err
 	})
 	require.ErrorIs(t, err, context.Canceled)
 	unchanged(t, before, "database after a context was cancelled before the commit")
-	t.update(func(tx mirror.Tx) error { return writes(t.Context(), tx) })
+	t.update(func(tx store.Tx) error { return writes(t.Context(), tx) })
 }

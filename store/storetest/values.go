@@ -10,11 +10,11 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // valueContracts: what was written comes back as the same value, of the Go
-// type that [mirror.Kind] documents, whether Insert or Set wrote it.
+// type that [store.Kind] documents, whether Insert or Set wrote it.
 func valueContracts() []contract {
 	var cs []contract
 	for _, c := range valueCases() {
@@ -120,26 +120,26 @@ func valueCases() []valueCase {
 }
 
 // rows returns what is given to Insert and what is to be read, a NULL first.
-func (c valueCase) rows() (in, want []mirror.Row) {
-	in, want = []mirror.Row{{int64(0), nil}}, []mirror.Row{{int64(0), nil}}
+func (c valueCase) rows() (in, want []store.Row) {
+	in, want = []store.Row{{int64(0), nil}}, []store.Row{{int64(0), nil}}
 	for i, v := range c.values {
-		in = append(in, mirror.Row{int64(i + 1), v.in})
-		want = append(want, mirror.Row{int64(i + 1), v.want})
+		in = append(in, store.Row{int64(i + 1), v.in})
+		want = append(want, store.Row{int64(i + 1), v.want})
 	}
 	return in, want
 }
 
-func (c valueCase) table() mirror.Table {
+func (c valueCase) table() store.Table {
 	return table("v", []string{"id"}, notNull("id", "int"), nullable("v", c.typ))
 }
 
 func (c valueCase) check(t *env) {
 	in, want := c.rows()
 	tab := t.load(c.table(), in...)
-	requireRows(t, c.table().Columns, want, t.read(mirror.Query{Table: tab, Key: []string{"id"}}))
+	requireRows(t, c.table().Columns, want, t.read(store.Query{Table: tab, Key: []string{"id"}}))
 
 	// The other way round, so that every value replaces another.
-	t.update(func(tx mirror.Tx) error {
+	t.update(func(tx store.Tx) error {
 		for i := range in {
 			n, err := tx.Set(t.Context(), tab, cells(cell("id", i)), cells(cell("v", in[len(in)-1-i][1])))
 			if err != nil {
@@ -149,27 +149,27 @@ func (c valueCase) check(t *env) {
 		}
 		return nil
 	})
-	reversed := make([]mirror.Row, len(want))
+	reversed := make([]store.Row, len(want))
 	for i := range want {
-		reversed[i] = mirror.Row{int64(i), want[len(want)-1-i][1]}
+		reversed[i] = store.Row{int64(i), want[len(want)-1-i][1]}
 	}
-	requireRows(t, c.table().Columns, reversed, t.read(mirror.Query{Table: tab, Key: []string{"id"}}))
+	requireRows(t, c.table().Columns, reversed, t.read(store.Query{Table: tab, Key: []string{"id"}}))
 }
 
 // checkWhere finds rows by each value: those that are equal, and no others.
 func (c valueCase) checkWhere(t *env) {
 	in, want := c.rows()
-	typ := mirror.MustType(c.typ)
+	typ := store.MustType(c.typ)
 	tab := t.load(c.table(), in...)
 	equal := func(v driver.Value) (n int64) {
 		for _, r := range want {
-			if mirror.EqualValues(typ, typ, r[1], v) {
+			if store.EqualValues(typ, typ, r[1], v) {
 				n++
 			}
 		}
 		return n
 	}
-	t.update(func(tx mirror.Tx) error {
+	t.update(func(tx store.Tx) error {
 		for i := range in {
 			n, err := tx.Set(t.Context(), tab, cells(cell("v", in[i][1])), cells(cell("v", in[i][1])))
 			if err != nil {
@@ -179,7 +179,7 @@ func (c valueCase) checkWhere(t *env) {
 		}
 		return nil
 	})
-	t.update(func(tx mirror.Tx) error {
+	t.update(func(tx store.Tx) error {
 		left := int64(len(want))
 		for i := range in {
 			n, err := tx.Delete(t.Context(), tab, cells(cell("v", in[i][1])))
@@ -205,26 +205,26 @@ func goLiterals(t *env) {
 	layout := []byte{0x33, 0x22, 0x11, 0x00, 0x55, 0x44, 0x77, 0x66, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff}
 	local := time.Date(2024, 2, 29, 12, 0, 0, 1_500_000, time.FixedZone("", 3600))
 	tab := t.load(def,
-		mirror.Row{1, 7, 7, 7, true, guid, local},
-		mirror.Row{uint8(2), uint32(7), float32(7), "7.00", 1, layout, local},
-		mirror.Row{namedInt(3), namedInt(7), int8(7), []byte("7"), false, guid, local},
-		mirror.Row{int64(4), int32(7), 7.0, int64(7), 0, guid, local})
-	rest := func(id int64, b bool) mirror.Row {
-		return mirror.Row{id, int64(7), 7.0, []byte("7"), b, layout, at("2024-02-29T11:00:00Z")}
+		store.Row{1, 7, 7, 7, true, guid, local},
+		store.Row{uint8(2), uint32(7), float32(7), "7.00", 1, layout, local},
+		store.Row{namedInt(3), namedInt(7), int8(7), []byte("7"), false, guid, local},
+		store.Row{int64(4), int32(7), 7.0, int64(7), 0, guid, local})
+	rest := func(id int64, b bool) store.Row {
+		return store.Row{id, int64(7), 7.0, []byte("7"), b, layout, at("2024-02-29T11:00:00Z")}
 	}
-	want := []mirror.Row{rest(1, true), rest(2, true), rest(3, false), rest(4, false)}
-	q := mirror.Query{Table: tab, Key: []string{"id"}}
+	want := []store.Row{rest(1, true), rest(2, true), rest(3, false), rest(4, false)}
+	q := store.Query{Table: tab, Key: []string{"id"}}
 	// 1.5 ms is nearer to 0 than to 3.3 ms.
 	requireRows(t, def.Columns, want, t.read(q))
 
-	t.update(func(tx mirror.Tx) error {
+	t.update(func(tx store.Tx) error {
 		n, err := tx.Set(t.Context(), tab,
 			cells(cell("id", uint16(4)), cell("n", 7), cell("d", "7.0"), cell("b", 0), cell("g", guid), cell("w", local)),
 			cells(cell("n", uint8(8)), cell("f", float32(0.5)), cell("d", 8), cell("b", 1)))
 		require.EqualValues(t, 1, n, "rows that Set found by literals")
 		return err
 	})
-	want[3] = mirror.Row{int64(4), int64(8), 0.5, []byte("8"), true, layout, at("2024-02-29T11:00:00Z")}
+	want[3] = store.Row{int64(4), int64(8), 0.5, []byte("8"), true, layout, at("2024-02-29T11:00:00Z")}
 	requireRows(t, def.Columns, want, t.read(q))
 }
 
@@ -236,13 +236,13 @@ func largeValues(t *env) {
 	for i := range blob {
 		blob[i] = byte(i * 7 >> 3)
 	}
-	rows := []mirror.Row{
+	rows := []store.Row{
 		{int64(1), strings.Repeat("abcdefg ", mebibyte/8), blob},
 		{int64(2), strings.Repeat("😀å ", mebibyte/8), blob[:mebibyte-1]},
 		{int64(3), "short", []byte{1}},
 	}
 	tab := t.load(def, rows...)
-	requireRows(t, def.Columns, rows, t.read(mirror.Query{Table: tab, Key: []string{"id"}}))
+	requireRows(t, def.Columns, rows, t.read(store.Query{Table: tab, Key: []string{"id"}}))
 }
 
 // nullEmptyBlank: three values that databases have confused, in every kind of
@@ -250,17 +250,17 @@ func largeValues(t *env) {
 func nullEmptyBlank(t *env) {
 	def := table("blanks", []string{"id"}, notNull("id", "int"),
 		nullable("n", "nvarchar(10)"), nullable("m", "nvarchar(max)"), nullable("v", "varchar(10)"), nullable("b", "varbinary(10)"), nullable("x", "varbinary(max)"))
-	rows := []mirror.Row{
+	rows := []store.Row{
 		{int64(1), nil, nil, nil, nil, nil},
 		{int64(2), "", "", "", []byte{}, []byte{}},
 		{int64(3), " ", " ", " ", []byte{' '}, []byte{' '}},
 		{int64(4), "  ", "  ", "  ", []byte{0}, []byte{0}},
 	}
 	tab := t.load(def, rows...)
-	requireRows(t, def.Columns, rows, t.read(mirror.Query{Table: tab, Key: []string{"id"}}))
+	requireRows(t, def.Columns, rows, t.read(store.Query{Table: tab, Key: []string{"id"}}))
 	for i, c := range def.Columns[1:] {
 		for _, r := range rows {
-			t.update(func(tx mirror.Tx) error {
+			t.update(func(tx store.Tx) error {
 				n, err := tx.Set(t.Context(), tab, cells(cell(c.Name, r[i+1])), cells(cell(c.Name, r[i+1])))
 				require.EqualValues(t, 1, n, "rows whose %q (%s) is %s", c.Name, c.Type, showValue(r[i+1]))
 				return err
@@ -273,10 +273,10 @@ func nullEmptyBlank(t *env) {
 // writes it back, wherever they are read.
 func emptyBytes(t *env) {
 	def := table("empties", []string{"id"}, notNull("id", "int"), nullable("v", "varbinary(10)"), nullable("s", "varbinary(max)"))
-	row := mirror.Row{int64(1), []byte{}, []byte{}}
+	row := store.Row{int64(1), []byte{}, []byte{}}
 	tab := t.load(def, row)
-	var read mirror.Row
-	check := func(what string, batches iter.Seq2[[]mirror.Row, error]) {
+	var read store.Row
+	check := func(what string, batches iter.Seq2[[]store.Row, error]) {
 		t.Helper()
 		n := 0
 		for batch, err := range batches {
@@ -287,22 +287,22 @@ func emptyBytes(t *env) {
 					b, ok := v.([]byte)
 					require.True(t, ok && b != nil && len(b) == 0, "%s: column %q is %#v", what, def.Columns[i+1].Name, v)
 				}
-				read = append(mirror.Row(nil), r...)
+				read = append(store.Row(nil), r...)
 			}
 		}
 		require.Equal(t, 1, n, what)
 	}
-	for _, q := range []mirror.Query{{Table: tab}, {Table: tab, Verbatim: true}} {
+	for _, q := range []store.Query{{Table: tab}, {Table: tab, Verbatim: true}} {
 		check("Source.Rows", t.src.Rows(t.Context(), q))
-		t.update(func(tx mirror.Tx) error {
+		t.update(func(tx store.Tx) error {
 			check("Tx.Rows", tx.Rows(t.Context(), q))
-			for _, cells := range [][]mirror.Cell{cells(cell("v", read[1])), cells(cell("s", read[2]))} {
+			for _, cells := range [][]store.Cell{cells(cell("v", read[1])), cells(cell("s", read[2]))} {
 				n, err := tx.Delete(t.Context(), tab, cells)
 				if err != nil {
 					return err
 				}
 				require.EqualValues(t, 1, n, "rows whose %q is empty", cells[0].Column)
-				if err := tx.Insert(t.Context(), tab, tab.ColumnNames(), []mirror.Row{read}); err != nil {
+				if err := tx.Insert(t.Context(), tab, tab.ColumnNames(), []store.Row{read}); err != nil {
 					return err
 				}
 			}
@@ -317,8 +317,8 @@ func insertCopies(t *env) {
 	def := table("copies", []string{"id"}, notNull("id", "int"), notNull("s", "nvarchar(10)"), notNull("b", "varbinary(10)"), notNull("d", "decimal(9,2)"))
 	tab := t.load(def)
 	b, d := []byte("bytes"), []byte("12.50")
-	rows := []mirror.Row{{1, "text", b, d}}
-	t.update(func(tx mirror.Tx) error {
+	rows := []store.Row{{1, "text", b, d}}
+	t.update(func(tx store.Tx) error {
 		if err := tx.Insert(t.Context(), tab, def.ColumnNames(), rows); err != nil {
 			return err
 		}
@@ -326,5 +326,5 @@ func insertCopies(t *env) {
 		return nil
 	})
 	b[1], d[1] = 'X', '9'
-	requireRows(t, def.Columns, []mirror.Row{{int64(1), "text", []byte("bytes"), []byte("12.50")}}, t.read(mirror.Query{Table: tab}))
+	requireRows(t, def.Columns, []store.Row{{int64(1), "text", []byte("bytes"), []byte("12.50")}}, t.read(store.Query{Table: tab}))
 }

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 // verbatimContracts: a value that is not of its column's type is read, found and
@@ -18,14 +18,14 @@ func verbatimContracts() []contract {
 	}
 }
 
-func holdsAnyValue(src mirror.Source) bool {
-	a, ok := src.(mirror.AnyValuer)
+func holdsAnyValue(src store.Source) bool {
+	a, ok := src.(store.AnyValuer)
 	return ok && a.HoldsAnyValue()
 }
 
 func ownValues(t *env) {
 	def := table("own", []string{"id"}, notNull("id", "int"))
-	row, none := mirror.Row{int64(1)}, mirror.Row{int64(2)}
+	row, none := store.Row{int64(1)}, store.Row{int64(2)}
 	for _, c := range []struct {
 		typ     string
 		literal any
@@ -40,7 +40,7 @@ func ownValues(t *env) {
 		row, none = append(row, normalize(t, col.Type, c.literal)), append(none, nil)
 	}
 	tab := t.load(def, row, none)
-	requireRows(t, tab.Columns, []mirror.Row{row, none}, t.read(mirror.Query{Table: tab, Key: tab.Key, Verbatim: true}))
+	requireRows(t, tab.Columns, []store.Row{row, none}, t.read(store.Query{Table: tab, Key: tab.Key, Verbatim: true}))
 }
 
 func otherValues(t *env) {
@@ -53,29 +53,29 @@ func otherValues(t *env) {
 		{"varbinary(9)", "text", "text"}, {"bigint", []byte{}, []byte{}}, {"nvarchar(9)", []byte{}, []byte{}},
 	} {
 		what := fmt.Sprintf("%T %v in a column of type %s", c.stored, c.stored, c.typ)
-		value := mirror.Verbatim{Value: c.stored}
-		tab := t.load(table(fmt.Sprint("other", i), []string{"id"}, notNull("id", "int"), nullable("v", c.typ)), mirror.Row{1, nil})
-		insert := func(tx mirror.Tx) error {
-			return tx.Insert(t.Context(), tab, tab.ColumnNames(), []mirror.Row{{2, value}})
+		value := store.Verbatim{Value: c.stored}
+		tab := t.load(table(fmt.Sprint("other", i), []string{"id"}, notNull("id", "int"), nullable("v", c.typ)), store.Row{1, nil})
+		insert := func(tx store.Tx) error {
+			return tx.Insert(t.Context(), tab, tab.ColumnNames(), []store.Row{{2, value}})
 		}
-		change := func(n *int64, where, set mirror.Cell) func(tx mirror.Tx) error {
-			return func(tx mirror.Tx) (err error) {
+		change := func(n *int64, where, set store.Cell) func(tx store.Tx) error {
+			return func(tx store.Tx) (err error) {
 				*n, err = tx.Set(t.Context(), tab, cells(where), cells(set))
 				return err
 			}
 		}
 		var set, found, deleted int64
-		remove := func(tx mirror.Tx) (err error) {
+		remove := func(tx store.Tx) (err error) {
 			deleted, err = tx.Delete(t.Context(), tab, cells(cell("v", value)))
 			return err
 		}
 		setIt, findIt := change(&set, cell("id", 1), cell("v", value)), change(&found, cell("v", value), cell("v", value))
-		verbatim, plain := mirror.Query{Table: tab, Key: tab.Key, Verbatim: true}, mirror.Query{Table: tab, Key: tab.Key}
+		verbatim, plain := store.Query{Table: tab, Key: tab.Key, Verbatim: true}, store.Query{Table: tab, Key: tab.Key}
 		if !holdsAnyValue(t.st) {
-			for name, fn := range map[string]func(tx mirror.Tx) error{"Insert": insert, "Set": setIt, "Set where": findIt, "Delete": remove} {
+			for name, fn := range map[string]func(tx store.Tx) error{"Insert": insert, "Set": setIt, "Set where": findIt, "Delete": remove} {
 				t.refused(name+" of "+what, fn)
 			}
-			requireRows(t, tab.Columns, []mirror.Row{{int64(1), nil}}, t.read(verbatim))
+			requireRows(t, tab.Columns, []store.Row{{int64(1), nil}}, t.read(verbatim))
 			continue
 		}
 		require.True(t, holdsAnyValue(t.src), "the Source has to hold any value, as the Store does")
@@ -83,8 +83,8 @@ func otherValues(t *env) {
 		t.update(setIt)
 		t.update(findIt)
 		require.Equal(t, []int64{1, 2}, []int64{set, found}, "rows that Set returns: %s", what)
-		require.Equal(t, []mirror.Row{{int64(1), value}, {int64(2), value}}, t.read(verbatim), what)
-		require.Equal(t, []mirror.Row{{int64(1), c.plain}, {int64(2), c.plain}}, t.read(plain), what)
+		require.Equal(t, []store.Row{{int64(1), value}, {int64(2), value}}, t.read(verbatim), what)
+		require.Equal(t, []store.Row{{int64(1), c.plain}, {int64(2), c.plain}}, t.read(plain), what)
 		t.update(remove)
 		require.EqualValues(t, 2, deleted, "rows that Delete returns: %s", what)
 	}

@@ -8,10 +8,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
-// writeContracts: the writes of [mirror.Tx], the numbers they return and what
+// writeContracts: the writes of [store.Tx], the numbers they return and what
 // they refuse.
 func writeContracts() []contract {
 	cs := []contract{
@@ -52,9 +52,9 @@ func writeContracts() []contract {
 func createExisting(t *env) {
 	rows := peopleRows(3)
 	tab := t.load(people(), rows...)
-	t.refused("Create of a table that exists", func(tx mirror.Tx) error { return tx.Create(t.Context(), people()) })
-	expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, rows)
-	t.refused("Create of a table that this transaction created", func(tx mirror.Tx) error {
+	t.refused("Create of a table that exists", func(tx store.Tx) error { return tx.Create(t.Context(), people()) })
+	expect(t, t.st, store.Query{Table: tab, Key: []string{"id"}}, rows)
+	t.refused("Create of a table that this transaction created", func(tx store.Tx) error {
 		other := people()
 		other.Name = "others"
 		if err := tx.Create(t.Context(), other); err != nil {
@@ -68,14 +68,14 @@ func createExisting(t *env) {
 
 func createRefuses(t *env) {
 	id, a := notNull("id", "int"), nullable("a", "int")
-	for name, def := range map[string]mirror.Table{
+	for name, def := range map[string]store.Table{
 		"no columns":                 table("refused", nil),
 		"no name":                    table("", []string{"id"}, id),
 		"a column twice":             table("refused", []string{"id"}, id, a, a),
 		"a key that is not a column": table("refused", []string{"nope"}, id, a),
-		"a column without a name":    table("refused", []string{"id"}, id, mirror.Column{Type: mirror.MustType("int")}),
+		"a column without a name":    table("refused", []string{"id"}, id, store.Column{Type: store.MustType("int")}),
 	} {
-		t.refused(name, func(tx mirror.Tx) error { return tx.Create(t.Context(), def) })
+		t.refused(name, func(tx store.Tx) error { return tx.Create(t.Context(), def) })
 		missing(t, t.st, def.Name)
 	}
 }
@@ -99,13 +99,13 @@ func hostileDefault(t *env) {
 	for _, text := range hostileDefaultList {
 		for _, typ := range []string{"int", "nvarchar(50)"} {
 			def := table("x", []string{"id"}, notNull("id", "int"), withDefault(nullable("v", typ), text))
-			t.refused(fmt.Sprintf("the default %q of %s", text, typ), func(tx mirror.Tx) error { return tx.Create(t.Context(), def) })
+			t.refused(fmt.Sprintf("the default %q of %s", text, typ), func(tx store.Tx) error { return tx.Create(t.Context(), def) })
 			tables, err := t.st.Tables(t.Context())
 			require.NoError(t, err)
 			require.Len(t, tables, 1, "tables after the default %q was refused", text)
 		}
 	}
-	expect(t, t.st, mirror.Query{Table: bystander, Key: []string{"id"}}, rows)
+	expect(t, t.st, store.Query{Table: bystander, Key: []string{"id"}}, rows)
 }
 
 func hostileType(t *env) {
@@ -114,13 +114,13 @@ func hostileType(t *env) {
 	for _, name := range []string{
 		"", "integers", "int); drop table people; --", "int primary key", "int default 0", "int, extra int", "int not null", "select",
 	} {
-		def := table("x", []string{"id"}, notNull("id", "int"), mirror.Column{Name: "v", Type: mirror.Type{Name: name}, Nullable: true})
-		t.refused(fmt.Sprintf("the type %q", name), func(tx mirror.Tx) error { return tx.Create(t.Context(), def) })
+		def := table("x", []string{"id"}, notNull("id", "int"), store.Column{Name: "v", Type: store.Type{Name: name}, Nullable: true})
+		t.refused(fmt.Sprintf("the type %q", name), func(tx store.Tx) error { return tx.Create(t.Context(), def) })
 		tables, err := t.st.Tables(t.Context())
 		require.NoError(t, err)
 		require.Len(t, tables, 1, "tables after the type %q was refused", name)
 	}
-	expect(t, t.st, mirror.Query{Table: bystander, Key: []string{"id"}}, rows)
+	expect(t, t.st, store.Query{Table: bystander, Key: []string{"id"}}, rows)
 }
 
 // insertDefaults: a default is judged by its effect, because databases spell
@@ -139,7 +139,7 @@ func insertDefaults(t *env) {
 		{"int", "(NULL)", nil}, {"nvarchar(50)", "", nil},
 	}
 	def := table("defaults", []string{"id"}, notNull("id", "int"))
-	want := mirror.Row{int64(1)}
+	want := store.Row{int64(1)}
 	for i, c := range columns {
 		col := withDefault(nullable(fmt.Sprintf("c%d", i), c.typ), c.text)
 		col.Nullable = c.want == nil
@@ -147,14 +147,14 @@ func insertDefaults(t *env) {
 		want = append(want, c.want)
 	}
 	tab := t.load(def)
-	t.update(func(tx mirror.Tx) error { return tx.Insert(t.Context(), tab, []string{"id"}, []mirror.Row{{1}}) })
-	requireRows(t, def.Columns, []mirror.Row{want}, t.read(mirror.Query{Table: tab}))
+	t.update(func(tx store.Tx) error { return tx.Insert(t.Context(), tab, []string{"id"}, []store.Row{{1}}) })
+	requireRows(t, def.Columns, []store.Row{want}, t.read(store.Query{Table: tab}))
 	// What the catalogue says of a default, Create takes.
 	again := tab
 	again.Name = "defaults2"
 	tab = t.load(again)
-	t.update(func(tx mirror.Tx) error { return tx.Insert(t.Context(), tab, []string{"id"}, []mirror.Row{{1}}) })
-	requireRows(t, def.Columns, []mirror.Row{want}, t.read(mirror.Query{Table: tab}))
+	t.update(func(tx store.Tx) error { return tx.Insert(t.Context(), tab, []string{"id"}, []store.Row{{1}}) })
+	requireRows(t, def.Columns, []store.Row{want}, t.read(store.Query{Table: tab}))
 }
 
 func drop(t *env) {
@@ -163,22 +163,22 @@ func drop(t *env) {
 	other := people()
 	other.Name = "others"
 	other = t.load(other, rows...)
-	t.update(func(tx mirror.Tx) error { return tx.Drop(t.Context(), tab) })
+	t.update(func(tx store.Tx) error { return tx.Drop(t.Context(), tab) })
 	missing(t, t.st, "people")
 	_, err := t.st.Count(t.Context(), tab)
-	require.ErrorIs(t, err, mirror.ErrTableNotFound, "Count after Drop")
-	_, err = collect(t.Context(), t.st, mirror.Query{Table: tab})
-	require.ErrorIs(t, err, mirror.ErrTableNotFound, "Rows after Drop")
-	expect(t, t.st, mirror.Query{Table: other, Key: []string{"id"}}, rows)
+	require.ErrorIs(t, err, store.ErrTableNotFound, "Count after Drop")
+	_, err = collect(t.Context(), t.st, store.Query{Table: tab})
+	require.ErrorIs(t, err, store.ErrTableNotFound, "Rows after Drop")
+	expect(t, t.st, store.Query{Table: other, Key: []string{"id"}}, rows)
 }
 
 // createAgain: nothing remembers what a table of that name looked like before.
 func createAgain(t *env) {
 	tab := t.load(people(), peopleRows(3)...)
-	expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, peopleRows(3))
+	expect(t, t.st, store.Query{Table: tab, Key: []string{"id"}}, peopleRows(3))
 	changed := table("people", []string{"name"}, notNull("id", "bigint"), nullable("age", "nvarchar(10)"), notNull("name", "nvarchar(20)"))
-	rows := []mirror.Row{{int64(math.MaxInt64), "old", "b"}, {int64(1), nil, "a"}}
-	t.update(func(tx mirror.Tx) error {
+	rows := []store.Row{{int64(math.MaxInt64), "old", "b"}, {int64(1), nil, "a"}}
+	t.update(func(tx store.Tx) error {
 		if err := tx.Drop(t.Context(), tab); err != nil {
 			return err
 		}
@@ -188,12 +188,12 @@ func createAgain(t *env) {
 	tab = t.find("people")
 	require.Equal(t, changed.ColumnNames(), tab.ColumnNames())
 	require.Equal(t, changed.Key, tab.Key)
-	expect(t, t.st, mirror.Query{Table: tab, Key: tab.Key}, rows)
+	expect(t, t.st, store.Query{Table: tab, Key: tab.Key}, rows)
 }
 
 func truncate(t *env) {
 	tab := t.load(people(), peopleRows(1000)...)
-	t.update(func(tx mirror.Tx) error {
+	t.update(func(tx store.Tx) error {
 		if err := tx.Truncate(t.Context(), tab); err != nil {
 			return err
 		}
@@ -201,38 +201,38 @@ func truncate(t *env) {
 		return tx.Insert(t.Context(), tab, tab.ColumnNames(), peopleRows(2))
 	})
 	require.Equal(t, tab, t.find("people"), "the table after Truncate")
-	expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, peopleRows(2))
-	t.update(func(tx mirror.Tx) error { return tx.Truncate(t.Context(), tab) })
-	t.update(func(tx mirror.Tx) error { return tx.Truncate(t.Context(), tab) })
+	expect(t, t.st, store.Query{Table: tab, Key: []string{"id"}}, peopleRows(2))
+	t.update(func(tx store.Tx) error { return tx.Truncate(t.Context(), tab) })
+	t.update(func(tx store.Tx) error { return tx.Truncate(t.Context(), tab) })
 	require.Zero(t, count(t, t.st, tab))
 }
 
 func insertColumns(t *env) {
 	tab := t.load(table("named", []string{"id"}, notNull("id", "int"), withDefault(notNull("status", "int"), "((3))"), nullable("note", "nvarchar(20)"), withDefault(nullable("mark", "nvarchar(5)"), "('m')")))
-	t.update(func(tx mirror.Tx) error {
+	t.update(func(tx store.Tx) error {
 		for _, in := range []struct {
 			columns []string
-			row     mirror.Row
+			row     store.Row
 		}{
-			{[]string{"id"}, mirror.Row{1}},
-			{[]string{"note", "id"}, mirror.Row{"two", 2}},
-			{[]string{"mark", "note", "status", "id"}, mirror.Row{"x", "three", 30, 3}},
-			{[]string{"id", "mark"}, mirror.Row{4, nil}},
+			{[]string{"id"}, store.Row{1}},
+			{[]string{"note", "id"}, store.Row{"two", 2}},
+			{[]string{"mark", "note", "status", "id"}, store.Row{"x", "three", 30, 3}},
+			{[]string{"id", "mark"}, store.Row{4, nil}},
 		} {
-			if err := tx.Insert(t.Context(), tab, in.columns, []mirror.Row{in.row}); err != nil {
+			if err := tx.Insert(t.Context(), tab, in.columns, []store.Row{in.row}); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
-	expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, []mirror.Row{
+	expect(t, t.st, store.Query{Table: tab, Key: []string{"id"}}, []store.Row{
 		{int64(1), int64(3), nil, "m"}, {int64(2), int64(3), "two", "m"}, {int64(3), int64(30), "three", "x"}, {int64(4), int64(3), nil, nil},
 	})
 }
 
 func insertNothing(t *env) {
 	tab := t.load(people())
-	t.update(func(tx mirror.Tx) error { return tx.Insert(t.Context(), tab, tab.ColumnNames(), nil) })
+	t.update(func(tx store.Tx) error { return tx.Insert(t.Context(), tab, tab.ColumnNames(), nil) })
 	require.Zero(t, count(t, t.st, tab))
 }
 
@@ -240,13 +240,13 @@ func insertNothing(t *env) {
 func insertMany(t *env) {
 	def := table("many", []string{"id"}, notNull("id", "int"),
 		nullable("a", "int"), nullable("b", "nvarchar(20)"), nullable("c", "float"), nullable("d", "bit"), nullable("e", "nvarchar(20)"), nullable("f", "bigint"))
-	rows := make([]mirror.Row, 5000)
+	rows := make([]store.Row, 5000)
 	for i := range rows {
-		rows[i] = mirror.Row{int64(i), int64(-i), fmt.Sprint("b", i), float64(i) / 2, i%2 == 0, nil, int64(i) << 32}
+		rows[i] = store.Row{int64(i), int64(-i), fmt.Sprint("b", i), float64(i) / 2, i%2 == 0, nil, int64(i) << 32}
 	}
 	tab := t.load(def, rows...)
 	require.EqualValues(t, len(rows), count(t, t.st, tab))
-	expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, rows)
+	expect(t, t.st, store.Query{Table: tab, Key: []string{"id"}}, rows)
 }
 
 func insertWide(t *env) {
@@ -254,87 +254,87 @@ func insertWide(t *env) {
 	for i := range 99 {
 		def.Columns = append(def.Columns, nullable(fmt.Sprintf("column%02d", i), []string{"int", "nvarchar(30)", "float"}[i%3]))
 	}
-	rows := make([]mirror.Row, 400)
+	rows := make([]store.Row, 400)
 	for i := range rows {
-		rows[i] = mirror.Row{int64(i)}
+		rows[i] = store.Row{int64(i)}
 		for j := range 99 {
 			rows[i] = append(rows[i], []any{int64(i * j), fmt.Sprint(i, " ", j), float64(j) + 0.5}[j%3])
 		}
 	}
 	tab := t.load(def, rows...)
-	expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, rows)
+	expect(t, t.st, store.Query{Table: tab, Key: []string{"id"}}, rows)
 }
 
 func insertRefuses(t *env) {
-	tab := t.load(table("strict", []string{"id"}, notNull("id", "int"), notNull("must", "int"), nullable("may", "int")), mirror.Row{1, 1, 1})
+	tab := t.load(table("strict", []string{"id"}, notNull("id", "int"), notNull("must", "int"), nullable("may", "int")), store.Row{1, 1, 1})
 	for name, in := range map[string]struct {
 		columns []string
-		row     mirror.Row
+		row     store.Row
 	}{
-		"NULL in a column that forbids it":  {[]string{"id", "must"}, mirror.Row{2, nil}},
-		"no value and no default":           {[]string{"id"}, mirror.Row{2}},
-		"NULL in a key":                     {[]string{"id", "must"}, mirror.Row{nil, 2}},
-		"a column that does not exist":      {[]string{"id", "must", "nope"}, mirror.Row{2, 2, 2}},
-		"a column twice":                    {[]string{"id", "must", "must"}, mirror.Row{2, 2, 2}},
-		"a row with too few values":         {[]string{"id", "must", "may"}, mirror.Row{2, 2}},
-		"a row with too many values":        {[]string{"id", "must"}, mirror.Row{2, 2, 2}},
-		"a column's name that is statement": {[]string{"id", "must) select 2, 2 --"}, mirror.Row{2, 2}},
+		"NULL in a column that forbids it":  {[]string{"id", "must"}, store.Row{2, nil}},
+		"no value and no default":           {[]string{"id"}, store.Row{2}},
+		"NULL in a key":                     {[]string{"id", "must"}, store.Row{nil, 2}},
+		"a column that does not exist":      {[]string{"id", "must", "nope"}, store.Row{2, 2, 2}},
+		"a column twice":                    {[]string{"id", "must", "must"}, store.Row{2, 2, 2}},
+		"a row with too few values":         {[]string{"id", "must", "may"}, store.Row{2, 2}},
+		"a row with too many values":        {[]string{"id", "must"}, store.Row{2, 2, 2}},
+		"a column's name that is statement": {[]string{"id", "must) select 2, 2 --"}, store.Row{2, 2}},
 	} {
-		t.refused("Insert of "+name, func(tx mirror.Tx) error {
-			return tx.Insert(t.Context(), tab, in.columns, []mirror.Row{in.row})
+		t.refused("Insert of "+name, func(tx store.Tx) error {
+			return tx.Insert(t.Context(), tab, in.columns, []store.Row{in.row})
 		})
-		expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, []mirror.Row{{int64(1), int64(1), int64(1)}})
+		expect(t, t.st, store.Query{Table: tab, Key: []string{"id"}}, []store.Row{{int64(1), int64(1), int64(1)}})
 	}
 }
 
 func duplicateKey(t *env) {
 	def := table("unique", []string{"b", "a"}, notNull("id", "int"), notNull("a", "int"), notNull("b", "nvarchar(10)"))
-	rows := []mirror.Row{{int64(1), int64(1), "x"}, {int64(2), int64(1), "y"}, {int64(3), int64(2), "x"}}
+	rows := []store.Row{{int64(1), int64(1), "x"}, {int64(2), int64(1), "y"}, {int64(3), int64(2), "x"}}
 	tab := t.load(def, rows...)
-	t.refused("Insert of a key that exists", func(tx mirror.Tx) error {
-		return tx.Insert(t.Context(), tab, def.ColumnNames(), []mirror.Row{{4, 9, "z"}, {5, 2, "x"}})
+	t.refused("Insert of a key that exists", func(tx store.Tx) error {
+		return tx.Insert(t.Context(), tab, def.ColumnNames(), []store.Row{{4, 9, "z"}, {5, 2, "x"}})
 	})
-	t.refused("Insert of a key twice", func(tx mirror.Tx) error {
-		return tx.Insert(t.Context(), tab, def.ColumnNames(), []mirror.Row{{4, 9, "z"}, {5, 9, "z"}})
+	t.refused("Insert of a key twice", func(tx store.Tx) error {
+		return tx.Insert(t.Context(), tab, def.ColumnNames(), []store.Row{{4, 9, "z"}, {5, 9, "z"}})
 	})
-	t.refused("Set of a key that exists", func(tx mirror.Tx) error {
+	t.refused("Set of a key that exists", func(tx store.Tx) error {
 		_, err := tx.Set(t.Context(), tab, cells(cell("id", 1)), cells(cell("b", "y")))
 		return err
 	})
-	expect(t, t.st, mirror.Query{Table: tab, Key: tab.Key}, rows)
+	expect(t, t.st, store.Query{Table: tab, Key: tab.Key}, rows)
 }
 
 // constraints: what a table's own constraint refuses is told from all other
 // errors, and ends the transaction.
 func constraints(t *env) {
-	tab := t.load(table("strict", []string{"id"}, notNull("id", "int"), notNull("must", "int")), mirror.Row{1, 1}, mirror.Row{2, 2})
-	insert := func(row mirror.Row) func(tx mirror.Tx) error {
-		return func(tx mirror.Tx) error { return tx.Insert(t.Context(), tab, tab.ColumnNames(), []mirror.Row{row}) }
+	tab := t.load(table("strict", []string{"id"}, notNull("id", "int"), notNull("must", "int")), store.Row{1, 1}, store.Row{2, 2})
+	insert := func(row store.Row) func(tx store.Tx) error {
+		return func(tx store.Tx) error { return tx.Insert(t.Context(), tab, tab.ColumnNames(), []store.Row{row}) }
 	}
-	change := func(column string, v any) func(tx mirror.Tx) error {
-		return func(tx mirror.Tx) error {
+	change := func(column string, v any) func(tx store.Tx) error {
+		return func(tx store.Tx) error {
 			_, err := tx.Set(t.Context(), tab, cells(cell("id", 1)), cells(cell(column, v)))
 			return err
 		}
 	}
-	for name, fn := range map[string]func(tx mirror.Tx) error{
-		"Insert of a key that exists": insert(mirror.Row{2, 3}),
+	for name, fn := range map[string]func(tx store.Tx) error{
+		"Insert of a key that exists": insert(store.Row{2, 3}),
 		"Set of a key that exists":    change("id", 2),
-		"Insert of NULL":              insert(mirror.Row{3, nil}),
+		"Insert of NULL":              insert(store.Row{3, nil}),
 		"Set to NULL":                 change("must", nil),
 	} {
-		err := t.refused(name, func(tx mirror.Tx) error {
-			if err := insert(mirror.Row{9, 9})(tx); err != nil {
+		err := t.refused(name, func(tx store.Tx) error {
+			if err := insert(store.Row{9, 9})(tx); err != nil {
 				return fmt.Errorf("the write before: %w", err)
 			}
-			require.ErrorIs(t, fn(tx), mirror.ErrConstraint, name)
+			require.ErrorIs(t, fn(tx), store.ErrConstraint, name)
 			return nil
 		})
-		require.ErrorIs(t, err, mirror.ErrConstraint, "Update after %s, when its function makes nothing of the error", name)
-		expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, []mirror.Row{{int64(1), int64(1)}, {int64(2), int64(2)}})
+		require.ErrorIs(t, err, store.ErrConstraint, "Update after %s, when its function makes nothing of the error", name)
+		expect(t, t.st, store.Query{Table: tab, Key: []string{"id"}}, []store.Row{{int64(1), int64(1)}, {int64(2), int64(2)}})
 	}
-	err := t.refused("Insert of text", insert(mirror.Row{3, "x"}))
-	require.NotErrorIs(t, err, mirror.ErrConstraint, "a value of the wrong type is no matter of a constraint")
+	err := t.refused("Insert of text", insert(store.Row{3, "x"}))
+	require.NotErrorIs(t, err, store.ErrConstraint, "a value of the wrong type is no matter of a constraint")
 }
 
 // wrongValues: a value that its column cannot hold is refused, not converted.
@@ -358,18 +358,18 @@ func wrongValues(t *env) {
 		{"datetimeoffset(0)", []any{"2024-01-01T00:00:00Z"}},
 		{"uniqueidentifier", []any{"nope", []byte{1, 2, 3}, 1, "{6F9619FF-8B86-D011-B42D-00C04FC964FF}", make([]byte, 17)}},
 	} {
-		tab := t.load(table("wrong "+c.typ, []string{"id"}, notNull("id", "int"), nullable("v", c.typ)), mirror.Row{1, nil})
+		tab := t.load(table("wrong "+c.typ, []string{"id"}, notNull("id", "int"), nullable("v", c.typ)), store.Row{1, nil})
 		for _, v := range c.values {
 			what := fmt.Sprintf("%T %v for %s", v, v, c.typ)
-			t.refused("Insert of "+what, func(tx mirror.Tx) error {
-				return tx.Insert(t.Context(), tab, []string{"id", "v"}, []mirror.Row{{2, nil}, {3, v}})
+			t.refused("Insert of "+what, func(tx store.Tx) error {
+				return tx.Insert(t.Context(), tab, []string{"id", "v"}, []store.Row{{2, nil}, {3, v}})
 			})
-			t.refused("Set of "+what, func(tx mirror.Tx) error {
+			t.refused("Set of "+what, func(tx store.Tx) error {
 				_, err := tx.Set(t.Context(), tab, cells(cell("id", 1)), cells(cell("v", v)))
 				return err
 			})
 		}
-		expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, []mirror.Row{{int64(1), nil}})
+		expect(t, t.st, store.Query{Table: tab, Key: []string{"id"}}, []store.Row{{int64(1), nil}})
 	}
 }
 
@@ -377,17 +377,17 @@ func writeMissing(t *env) {
 	t.load(people(), peopleRows(1)...)
 	nobody := people()
 	nobody.Name = "nobody"
-	for name, fn := range map[string]func(tx mirror.Tx) error{
-		"Drop":     func(tx mirror.Tx) error { return tx.Drop(t.Context(), nobody) },
-		"Truncate": func(tx mirror.Tx) error { return tx.Truncate(t.Context(), nobody) },
-		"Insert": func(tx mirror.Tx) error {
-			return tx.Insert(t.Context(), nobody, []string{"id"}, []mirror.Row{{1}})
+	for name, fn := range map[string]func(tx store.Tx) error{
+		"Drop":     func(tx store.Tx) error { return tx.Drop(t.Context(), nobody) },
+		"Truncate": func(tx store.Tx) error { return tx.Truncate(t.Context(), nobody) },
+		"Insert": func(tx store.Tx) error {
+			return tx.Insert(t.Context(), nobody, []string{"id"}, []store.Row{{1}})
 		},
-		"Set": func(tx mirror.Tx) error {
+		"Set": func(tx store.Tx) error {
 			_, err := tx.Set(t.Context(), nobody, cells(cell("id", 1)), cells(cell("age", 1)))
 			return err
 		},
-		"Delete": func(tx mirror.Tx) error {
+		"Delete": func(tx store.Tx) error {
 			_, err := tx.Delete(t.Context(), nobody, cells(cell("id", 1)))
 			return err
 		},
@@ -399,9 +399,9 @@ func writeMissing(t *env) {
 
 // states returns a table with rows that share values:
 // (id, name, age) 1 a 1, 2 a 2, 3 b 1, 4 NULL 1, 5 NULL NULL.
-func states(t *env) (mirror.Table, []mirror.Row) {
+func states(t *env) (store.Table, []store.Row) {
 	t.Helper()
-	rows := []mirror.Row{
+	rows := []store.Row{
 		{int64(1), "a", int64(1)}, {int64(2), "a", int64(2)}, {int64(3), "b", int64(1)}, {int64(4), nil, int64(1)}, {int64(5), nil, nil},
 	}
 	return t.load(people(), rows...), rows
@@ -412,7 +412,7 @@ func set(t *env) {
 	name, age := 1, 2
 	for _, c := range []struct {
 		what       string
-		where, set []mirror.Cell
+		where, set []store.Cell
 		want       int64
 		change     func()
 	}{
@@ -431,26 +431,26 @@ func set(t *env) {
 		}},
 		{"a key", cells(cell("id", 5)), cells(cell("id", 50)), 1, func() { rows[4][0] = int64(50) }},
 	} {
-		t.update(func(tx mirror.Tx) error {
+		t.update(func(tx store.Tx) error {
 			n, err := tx.Set(t.Context(), tab, c.where, c.set)
 			require.Equal(t, c.want, n, "rows that Set returns: %s", c.what)
 			return err
 		})
 		c.change()
-		expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, rows)
+		expect(t, t.st, store.Query{Table: tab, Key: []string{"id"}}, rows)
 	}
 }
 
 func setNull(t *env) {
 	tab, rows := states(t)
-	t.update(func(tx mirror.Tx) error {
+	t.update(func(tx store.Tx) error {
 		n, err := tx.Set(t.Context(), tab, cells(cell("name", nil), cell("age", nil)), cells(cell("age", 7)))
 		require.EqualValues(t, 1, n, "rows where name and age are NULL")
 		return err
 	})
 	rows[4][2] = int64(7)
-	expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, rows)
-	t.update(func(tx mirror.Tx) error {
+	expect(t, t.st, store.Query{Table: tab, Key: []string{"id"}}, rows)
+	t.update(func(tx store.Tx) error {
 		n, err := tx.Set(t.Context(), tab, cells(cell("name", nil)), cells(cell("name", "")))
 		require.EqualValues(t, 2, n, "rows where name is NULL")
 		if err != nil {
@@ -461,23 +461,23 @@ func setNull(t *env) {
 		return err
 	})
 	rows[3][1], rows[4][1] = "", ""
-	expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, rows)
+	expect(t, t.st, store.Query{Table: tab, Key: []string{"id"}}, rows)
 }
 
 func setRefuses(t *env) {
 	tab, rows := states(t)
-	for name, c := range map[string]struct{ where, set []mirror.Cell }{
+	for name, c := range map[string]struct{ where, set []store.Cell }{
 		"a column that does not exist":      {cells(cell("id", 1)), cells(cell("nope", 1))},
 		"a condition that does not exist":   {cells(cell("nope", 1)), cells(cell("age", 1))},
 		"NULL in a column that forbids it":  {cells(cell("id", 1)), cells(cell("id", nil))},
 		"a condition of the wrong type":     {cells(cell("id", "1")), cells(cell("age", 1))},
 		"a column's name that is statement": {cells(cell("id", 1)), cells(cell("age = 1 --", 1))},
 	} {
-		t.refused("Set with "+name, func(tx mirror.Tx) error {
+		t.refused("Set with "+name, func(tx store.Tx) error {
 			_, err := tx.Set(t.Context(), tab, c.where, c.set)
 			return err
 		})
-		expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, rows)
+		expect(t, t.st, store.Query{Table: tab, Key: []string{"id"}}, rows)
 	}
 }
 
@@ -485,9 +485,9 @@ func deleteRows(t *env) {
 	tab, rows := states(t)
 	for _, c := range []struct {
 		what  string
-		where []mirror.Cell
+		where []store.Cell
 		want  int64
-		left  []mirror.Row
+		left  []store.Row
 	}{
 		{"no row", cells(cell("id", 99)), 0, rows},
 		{"conditions that exclude each other", cells(cell("name", "a"), cell("id", 3)), 0, rows},
@@ -496,81 +496,81 @@ func deleteRows(t *env) {
 		{"several rows", cells(cell("age", 1)), 2, rows[1:2]},
 		{"the last row", cells(cell("name", "a")), 1, nil},
 	} {
-		t.update(func(tx mirror.Tx) error {
+		t.update(func(tx store.Tx) error {
 			n, err := tx.Delete(t.Context(), tab, c.where)
 			require.Equal(t, c.want, n, "rows that Delete returns: %s", c.what)
 			return err
 		})
-		expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, c.left)
+		expect(t, t.st, store.Query{Table: tab, Key: []string{"id"}}, c.left)
 	}
 }
 
 func deleteNull(t *env) {
 	tab, rows := states(t)
-	t.update(func(tx mirror.Tx) error {
+	t.update(func(tx store.Tx) error {
 		n, err := tx.Delete(t.Context(), tab, cells(cell("name", nil), cell("age", 1)))
 		require.EqualValues(t, 1, n, "rows where name is NULL and age 1")
 		return err
 	})
 	left := append(rows[:3:3], rows[4])
-	expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, left)
-	t.update(func(tx mirror.Tx) error {
+	expect(t, t.st, store.Query{Table: tab, Key: []string{"id"}}, left)
+	t.update(func(tx store.Tx) error {
 		n, err := tx.Delete(t.Context(), tab, cells(cell("name", nil)))
 		require.EqualValues(t, 1, n, "rows where name is NULL")
 		return err
 	})
-	expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, rows[:3])
+	expect(t, t.st, store.Query{Table: tab, Key: []string{"id"}}, rows[:3])
 }
 
 func deleteWithoutWhere(t *env) {
 	tab, rows := states(t)
-	for _, where := range [][]mirror.Cell{nil, {}} {
-		t.refused("Delete without a condition", func(tx mirror.Tx) error {
+	for _, where := range [][]store.Cell{nil, {}} {
+		t.refused("Delete without a condition", func(tx store.Tx) error {
 			_, err := tx.Delete(t.Context(), tab, where)
 			return err
 		})
 	}
-	expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, rows)
+	expect(t, t.st, store.Query{Table: tab, Key: []string{"id"}}, rows)
 }
 
 func deleteRefuses(t *env) {
 	tab, rows := states(t)
-	for name, where := range map[string][]mirror.Cell{
+	for name, where := range map[string][]store.Cell{
 		"a column that does not exist":      cells(cell("nope", 1)),
 		"a value of the wrong type":         cells(cell("age", "1")),
 		"a time for a text":                 cells(cell("name", time.Unix(0, 0))),
 		"a text that cannot be there":       cells(cell("name", strings.Repeat("x", 51))),
 		"a column's name that is statement": cells(cell("1=1 or age", 1)),
 	} {
-		t.refused("Delete with "+name, func(tx mirror.Tx) error {
+		t.refused("Delete with "+name, func(tx store.Tx) error {
 			_, err := tx.Delete(t.Context(), tab, where)
 			return err
 		})
-		expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, rows)
+		expect(t, t.st, store.Query{Table: tab, Key: []string{"id"}}, rows)
 	}
 }
 
 // whereIsExact: two texts that a collation takes for the same are two.
 func whereIsExact(t *env) {
-	var rows []mirror.Row
+	var rows []store.Row
 	texts := []string{"a", "A", "a ", "á", "a\u0301", "ａ", "", " "}
 	for i, s := range texts {
-		rows = append(rows, mirror.Row{int64(i), s, int64(0)})
+		rows = append(rows, store.Row{int64(i), s, int64(0)})
 	}
 	tab := t.load(people(), rows...)
 	for i, s := range texts {
-		t.update(func(tx mirror.Tx) error {
+		t.update(func(tx store.Tx) error {
 			n, err := tx.Set(t.Context(), tab, cells(cell("name", s)), cells(cell("age", i+1)))
 			require.EqualValues(t, 1, n, "rows whose name is %+q", s)
 			return err
 		})
 		rows[i][2] = int64(i + 1)
 	}
-	expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, rows)
-	t.update(func(tx mirror.Tx) error {
+	expect(t, t.st, store.Query{Table: tab, Key: []string{"id"}}, rows)
+	t.update(func(tx store.Tx) error {
 		n, err := tx.Delete(t.Context(), tab, cells(cell("name", "a")))
 		require.EqualValues(t, 1, n, "rows whose name is a")
 		return err
 	})
-	expect(t, t.st, mirror.Query{Table: tab, Key: []string{"id"}}, rows[1:])
+	expect(t, t.st, store.Query{Table: tab, Key: []string{"id"}}, rows[1:])
 }

@@ -1,9 +1,19 @@
-package mirror
+// Package superoffice holds the facts about SuperOffice's Database mirroring that
+// the library and its simulated task share. It imports the standard library alone.
+package superoffice
 
-// blockedTables are the tables that the Mirroring Task never sends, with the
+import "maps"
+
+// MetadataSuffix ends the name of every metadata table.
+const MetadataSuffix = "_mirroring"
+
+// MetadataTable returns the default name of a customer's metadata table.
+func MetadataTable(contextID string) string { return contextID + MetadataSuffix }
+
+// blocked are the tables that the Mirroring Task never sends, with the
 // vendor's reason. Source: SuperOffice documentation, "Database mirroring",
 // list of blocked tables.
-var blockedTables = map[string]string{
+var blocked = map[string]string{
 	"activeuser":                 "unused in Online",
 	"area":                       "Travel",
 	"areauserassignment":         "Travel",
@@ -116,12 +126,13 @@ var blockedTables = map[string]string{
 	"word_relations":             "internal configuration",
 }
 
-// BlockedTables returns the tables that are never mirrored, each with the
-// vendor's reason. Names are folded (see [FoldName]).
-func BlockedTables() map[string]string {
-	m := make(map[string]string, len(blockedTables))
-	for name, reason := range blockedTables {
-		m[name] = reason
-	}
-	return m
+// Blocked returns the tables that are never mirrored, each with the vendor's
+// reason. Names are folded (see store.FoldName).
+func Blocked() map[string]string { return maps.Clone(blocked) }
+
+// BlockedReason returns the vendor's reason for not mirroring a table whose name
+// is folded, and whether there is one.
+func BlockedReason(folded string) (reason string, ok bool) {
+	reason, ok = blocked[folded]
+	return reason, ok
 }

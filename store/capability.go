@@ -1,4 +1,4 @@
-package mirror
+package store
 
 import (
 	"context"
@@ -42,8 +42,8 @@ type Isolator interface {
 	Isolation(ctx context.Context) (string, error)
 }
 
-// isolationOf returns the isolation of a source's reads, "" when it cannot tell.
-func isolationOf(ctx context.Context, s Source) (string, error) {
+// IsolationOf returns the isolation of a source's reads, "" when it cannot tell.
+func IsolationOf(ctx context.Context, s Source) (string, error) {
 	i, ok := s.(Isolator)
 	if !ok {
 		return "", nil
@@ -80,7 +80,7 @@ type ChangeTracker interface {
 
 // Digester is an optional capability of a [Source] that can summarise rows where
 // they are stored, so that a comparison over a slow link need not fetch those
-// that are equal (see [StrategyDigest]). Without it Compare streams all rows.
+// that are equal. Without it Compare streams all rows.
 //
 // Both methods serve the rows of q in the order of q.Key, within q.From and
 // q.Before. Key columns are not NULL. A column list that is empty, but not nil,
@@ -132,10 +132,10 @@ type BatchKeeper interface {
 	KeepsBatches() int
 }
 
-// keepsBatches reports whether batches of s can be read ahead as they are.
-func keepsBatches(s Source) bool {
+// KeepsBatches reports whether batches of s stay valid for n further iterations.
+func KeepsBatches(s Source, n int) bool {
 	k, ok := s.(BatchKeeper)
-	return ok && k.KeepsBatches() >= readAhead
+	return ok && k.KeepsBatches() >= n
 }
 
 // AnyValuer is an optional capability of a [Source] whose columns can hold
@@ -144,7 +144,8 @@ type AnyValuer interface {
 	HoldsAnyValue() bool
 }
 
-func holdsAnyValue(s Source) bool {
+// HoldsAnyValue reports whether s is an [AnyValuer] that says so.
+func HoldsAnyValue(s Source) bool {
 	a, ok := s.(AnyValuer)
 	return ok && a.HoldsAnyValue()
 }
@@ -163,30 +164,32 @@ type Pool interface {
 // unlimited stands for as many tables at a time as one likes.
 const unlimited = 1 << 20
 
-// connectionLimit returns how many tables of the two sides can be read at the
+// ConnectionLimit returns how many tables of the two sides can be read at the
 // same time, each with one connection to either side.
-func connectionLimit(source, mirror Source) (int, error) {
-	sourcePool, sourceMax := poolLimit(source)
-	mirrorPool, mirrorMax := poolLimit(mirror)
+func ConnectionLimit(source, mirror Source) (int, error) {
+	sourcePool, sourceMax := PoolLimit(source)
+	mirrorPool, mirrorMax := PoolLimit(mirror)
 	if sourcePool == nil || sourcePool != mirrorPool {
 		return min(sourceMax, mirrorMax), nil
 	}
 	if sourceMax < 2 {
-		return 0, fmt.Errorf("compare: source and mirror share a pool of %d connection: allow 2 with SetMaxOpenConns", sourceMax)
+		return 0, fmt.Errorf("source and mirror share a pool of %d connection: allow 2 with SetMaxOpenConns", sourceMax)
 	}
 	return sourceMax / 2, nil
 }
 
-// poolOrder returns a number by which pools are taken in one order.
-func poolOrder(s Source) uintptr {
-	pool, _ := poolLimit(s)
+// PoolOrder returns a number by which pools are taken in one order.
+func PoolOrder(s Source) uintptr {
+	pool, _ := PoolLimit(s)
 	if v := reflect.ValueOf(pool); v.Kind() == reflect.Pointer {
 		return v.Pointer()
 	}
 	return 0
 }
 
-func poolLimit(s Source) (pool any, connections int) {
+// PoolLimit returns the pool of s and how many connections it may open, nil and
+// a great number when s is no [Pool].
+func PoolLimit(s Source) (pool any, connections int) {
 	p, ok := s.(Pool)
 	if !ok {
 		return nil, unlimited

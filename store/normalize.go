@@ -1,4 +1,4 @@
-package mirror
+package store
 
 import (
 	"database/sql/driver"
@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/so-mirror/mirror/internal/text"
 )
 
 // Normalize converts a Go literal to the Go type that [Kind] documents for a
@@ -23,7 +25,7 @@ func Normalize(t Type, v any) (driver.Value, error) {
 		return nil, nil
 	}
 	wrong := func(rule string) (driver.Value, error) {
-		return nil, fmt.Errorf("value %s does not fit %s: %s", clip(fmt.Sprintf("%v", v), 64), t, rule)
+		return nil, fmt.Errorf("value %s does not fit %s: %s", text.Clip(fmt.Sprintf("%v", v), 64), t, rule)
 	}
 	rv := reflect.ValueOf(v)
 	switch t.Kind() {
@@ -100,7 +102,7 @@ func Normalize(t Type, v any) (driver.Value, error) {
 		if t.Kind() != KindTimeOffset {
 			x = x.UTC()
 		}
-		x = roundTime(x, step(t))
+		x = roundTime(x, TimeStep(t))
 		if first := firstYear(t.Name); t.Kind() != KindTimeOfDay && (x.UTC().Year() < first || x.UTC().Year() > 9999) {
 			return wrong(fmt.Sprintf("want a year from %d to 9999", first))
 		}
@@ -159,7 +161,7 @@ func StoredValue(t Type, v any) (driver.Value, error) {
 		}
 		return append(make([]byte, 0, len(x)), x...), nil
 	case time.Time:
-		if isTime(t) {
+		if IsTime(t) {
 			if x = x.Round(0); t.Kind() != KindTimeOffset {
 				x = x.UTC()
 			}

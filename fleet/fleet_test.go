@@ -1,4 +1,4 @@
-package mirror_test
+package fleet_test
 
 import (
 	"context"
@@ -10,16 +10,34 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/so-mirror/mirror/fleet"
+
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 )
 
+var errBoom = errors.New("boom")
+
+// contacts are 20 companies, of which the first so many have another name.
+func contacts(damage int) memory.Table {
+	t := memory.Table{Name: "contact", Columns: []string{"contact_id int", "name nvarchar(219)"}, Key: []string{"contact_id"}}
+	for i := range 20 {
+		name := fmt.Sprint("Company ", i)
+		if i < damage {
+			name += "!"
+		}
+		t.Rows = append(t.Rows, store.Row{i, name})
+	}
+	return t
+}
+
 // member is a customer whose contacts differ in so many rows.
-func member(t *testing.T, id string, damage int, open, most *atomic.Int64) mirror.Member {
-	return mirror.Member{ContextID: id, Open: func(context.Context) (*mirror.Connection, error) {
+func member(t *testing.T, id string, damage int, open, most *atomic.Int64) fleet.Member {
+	return fleet.Member{ContextID: id, Open: func(context.Context) (*fleet.Connection, error) {
 		now := open.Add(1)
 		for {
 			m := most.Load()
@@ -27,28 +45,28 @@ func member(t *testing.T, id string, damage int, open, most *atomic.Int64) mirro
 				break
 			}
 		}
-		source, store := twins(20, func(i int) bool { return i < damage })
-		require.NoError(t, store.Seed(memory.Metadata(id, map[string]mirror.LSN{"contact": 812})))
-		m, err := mirror.New(id, store, nil)
-		return &mirror.Connection{Mirror: m, Source: still{source}, Close: func() error { open.Add(-1); return nil }}, err
+		source, st := memory.New(contacts(0)), memory.New(contacts(damage), memory.Metadata(id, map[string]store.LSN{"contact": 812}))
+		source.TrackChanges(812, 1)
+		m, err := mirror.New(id, st, nil)
+		return &fleet.Connection{Mirror: m, Source: source, Close: func() error { open.Add(-1); return nil }}, err
 	}}
 }
 
 func TestFleet(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	var open, most atomic.Int64
-	fleet := &mirror.Fleet{Concurrency: 3}
+	all := &fleet.Fleet{Concurrency: 3}
 	for i := range 30 {
-		fleet.Members = append(fleet.Members, member(t, fmt.Sprint("Cust", i), i%3, &open, &most))
+		all.Members = append(all.Members, member(t, fmt.Sprint("Cust", i), i%3, &open, &most))
 	}
-	fleet.Members[7].Open = func(context.Context) (*mirror.Connection, error) { return nil, errBoom }
-	fleet.Members[8].Open = func(context.Context) (*mirror.Connection, error) { panic("at the driver") }
-	fleet.Members[9].Open = fleet.Members[10].Open
-	fleet.Members = append(fleet.Members, fleet.Members[0])
+	all.Members[7].Open = func(context.Context) (*fleet.Connection, error) { return nil, errBoom }
+	all.Members[8].Open = func(context.Context) (*fleet.Connection, error) { panic("at the driver") }
+	all.Members[9].Open = all.Members[10].Open
+	all.Members = append(all.Members, all.Members[0])
 
-	var summary mirror.FleetSummary
+	var summary fleet.Summary
 	seen := map[string]int{}
-	for r := range fleet.Compare(t.Context(), nil) {
+	for r := range all.Compare(t.Context(), nil) {
 		seen[r.ContextID]++
 		if r.Err != nil {
 			require.ErrorContains(t, r.Err, r.ContextID)
@@ -78,7 +96,7 @@ func TestFleet(t *testing.T) {
 	require.Contains(t, summary.String(), "Cust7: open: boom")
 
 	states := 0
-	for r := range fleet.Status(t.Context()) {
+	for r := range all.Status(t.Context()) {
 		if r.Err == nil {
 			require.Equal(t, mirror.TableSynced, r.Status.Tables[0].State)
 			states++
@@ -90,35 +108,35 @@ func TestFleet(t *testing.T) {
 func TestFleetStops(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	var open, most atomic.Int64
-	fleet := &mirror.Fleet{}
+	all := &fleet.Fleet{}
 	for i := range 20 {
-		fleet.Members = append(fleet.Members, member(t, fmt.Sprint("Cust", i), 0, &open, &most))
+		all.Members = append(all.Members, member(t, fmt.Sprint("Cust", i), 0, &open, &most))
 	}
-	for range fleet.Compare(t.Context(), nil) {
+	for range all.Compare(t.Context(), nil) {
 		break
 	}
 	require.Zero(t, open.Load())
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	n := 0
-	for r := range fleet.Status(ctx) {
+	for r := range all.Status(ctx) {
 		require.ErrorIs(t, r.Err, context.Canceled)
 		require.ErrorContains(t, r.Err, r.ContextID)
 		n++
 	}
 	require.Equal(t, 20, n, "each member gets its word")
-	for range (&mirror.Fleet{}).Status(t.Context()) {
+	for range (&fleet.Fleet{}).Status(t.Context()) {
 		require.Fail(t, "nobody is a member")
 	}
 }
 
 func TestFleetTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		slow := mirror.Member{ContextID: "Cust1", Open: func(ctx context.Context) (*mirror.Connection, error) {
+		slow := fleet.Member{ContextID: "Cust1", Open: func(ctx context.Context) (*fleet.Connection, error) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}}
-		fleet := &mirror.Fleet{Members: []mirror.Member{slow, {ContextID: "Cust2"}}, Timeout: time.Minute}
+		fleet := &fleet.Fleet{Members: []fleet.Member{slow, {ContextID: "Cust2"}}, Timeout: time.Minute}
 		for r := range fleet.Status(t.Context()) {
 			if r.ContextID == "Cust1" {
 				require.True(t, errors.Is(r.Err, context.DeadlineExceeded))
@@ -132,8 +150,8 @@ func TestFleetTimeout(t *testing.T) {
 
 func TestFleetClosesWhatHasNoMirror(t *testing.T) {
 	closed := false
-	fleet := &mirror.Fleet{Members: []mirror.Member{{ContextID: "Cust1", Open: func(context.Context) (*mirror.Connection, error) {
-		return &mirror.Connection{Close: func() error { closed = true; return nil }}, nil
+	fleet := &fleet.Fleet{Members: []fleet.Member{{ContextID: "Cust1", Open: func(context.Context) (*fleet.Connection, error) {
+		return &fleet.Connection{Close: func() error { closed = true; return nil }}, nil
 	}}}}
 	for r := range fleet.Status(t.Context()) {
 		require.ErrorContains(t, r.Err, "no mirror")
@@ -142,32 +160,32 @@ func TestFleetClosesWhatHasNoMirror(t *testing.T) {
 }
 
 func TestFleetNamesTheMember(t *testing.T) {
-	contact := memory.Table{Name: "contact", Columns: []string{"contact_id int"}, Key: []string{"contact_id"}, Rows: []mirror.Row{{1}}}
+	contact := memory.Table{Name: "contact", Columns: []string{"contact_id int"}, Key: []string{"contact_id"}, Rows: []store.Row{{1}}}
 	source := memory.New(contact)
-	m, err := mirror.New("Cust1", memory.New(contact, memory.Metadata("Cust1", map[string]mirror.LSN{"contact": 812})), nil)
+	m, err := mirror.New("Cust1", memory.New(contact, memory.Metadata("Cust1", map[string]store.LSN{"contact": 812})), nil)
 	require.NoError(t, err)
-	closing := func(failure error, m *mirror.Mirror, source mirror.Source) func(context.Context) (*mirror.Connection, error) {
-		return func(context.Context) (*mirror.Connection, error) {
-			return &mirror.Connection{Mirror: m, Source: source, Close: func() error { return failure }}, nil
+	closing := func(failure error, m *mirror.Mirror, source store.Source) func(context.Context) (*fleet.Connection, error) {
+		return func(context.Context) (*fleet.Connection, error) {
+			return &fleet.Connection{Mirror: m, Source: source, Close: func() error { return failure }}, nil
 		}
 	}
 	for name, c := range map[string]struct {
-		open func(context.Context) (*mirror.Connection, error)
+		open func(context.Context) (*fleet.Connection, error)
 		want string
 	}{
-		"an error of Open":          {func(context.Context) (*mirror.Connection, error) { return nil, errBoom }, "Cust1: open: boom"},
-		"of another customer alike": {func(context.Context) (*mirror.Connection, error) { return nil, errors.New("no Cust10") }, "Cust1: open: no Cust10"},
-		"one that names it":         {func(context.Context) (*mirror.Connection, error) { return nil, errors.New("Cust1, no") }, "open: Cust1, no"},
+		"an error of Open":          {func(context.Context) (*fleet.Connection, error) { return nil, errBoom }, "Cust1: open: boom"},
+		"of another customer alike": {func(context.Context) (*fleet.Connection, error) { return nil, errors.New("no Cust10") }, "Cust1: open: no Cust10"},
+		"one that names it":         {func(context.Context) (*fleet.Connection, error) { return nil, errors.New("Cust1, no") }, "open: Cust1, no"},
 		"an error of Close":         {closing(errBoom, m, source), "Cust1: close: boom"},
 		"Close after another error": {closing(errBoom, m, nil), "Cust1: the member has no source to compare with; close: boom"},
 		"no mirror":                 {closing(nil, nil, source), "Cust1: open: it returned no mirror"},
-		"a panic":                   {func(context.Context) (*mirror.Connection, error) { panic("at the driver") }, "Cust1: panic: at the driver"},
+		"a panic":                   {func(context.Context) (*fleet.Connection, error) { panic("at the driver") }, "Cust1: panic: at the driver"},
 		"no Open":                   {nil, "Cust1: the member has no Open"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			fleet := &mirror.Fleet{Members: []mirror.Member{{ContextID: "Cust1", Open: c.open}}}
-			var summary mirror.FleetSummary
-			for r := range fleet.Compare(t.Context(), nil) {
+			all := &fleet.Fleet{Members: []fleet.Member{{ContextID: "Cust1", Open: c.open}}}
+			var summary fleet.Summary
+			for r := range all.Compare(t.Context(), nil) {
 				require.EqualError(t, r.Err, c.want)
 				summary.Add(r)
 			}

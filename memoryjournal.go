@@ -1,4 +1,4 @@
-package memory
+package mirror
 
 import (
 	"context"
@@ -6,13 +6,11 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-
-	"github.com/so-mirror/mirror"
 )
 
-// Journal is a mirror.Journal in memory. Its zero value is empty and ready to use.
+// MemoryJournal is a Journal in memory, for tests. Its zero value is empty and ready to use.
 // It is safe for concurrent use.
-type Journal struct {
+type MemoryJournal struct {
 	mu      sync.Mutex
 	lines   [][]byte // as JSON, as a file has them
 	appends int
@@ -25,10 +23,10 @@ type journalFault struct {
 	after bool // err comes after the entry was written
 }
 
-var _ mirror.Journal = (*Journal)(nil)
+var _ Journal = (*MemoryJournal)(nil)
 
-// Append implements mirror.Journal.
-func (j *Journal) Append(_ context.Context, e mirror.JournalEntry) error {
+// Append implements Journal.
+func (j *MemoryJournal) Append(_ context.Context, e JournalEntry) error {
 	line, err := json.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("append to journal: %w", err)
@@ -46,11 +44,11 @@ func (j *Journal) Append(_ context.Context, e mirror.JournalEntry) error {
 	return due.err
 }
 
-// Entries returns what was written, for [mirror.Mirror.Reconcile].
-func (j *Journal) Entries() ([]mirror.JournalEntry, error) {
+// Entries returns what was written, for [Mirror.Reconcile].
+func (j *MemoryJournal) Entries() ([]JournalEntry, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	entries := make([]mirror.JournalEntry, len(j.lines))
+	entries := make([]JournalEntry, len(j.lines))
 	for i, line := range j.lines {
 		if err := json.Unmarshal(line, &entries[i]); err != nil {
 			return nil, fmt.Errorf("read journal: %w", err)
@@ -61,16 +59,16 @@ func (j *Journal) Entries() ([]mirror.JournalEntry, error) {
 
 // FailAt makes the nth Append from now, counted from 1, return err and write
 // nothing. An operation appends its intent, and then how it ended. Like the
-// methods of Store that prepare faults it panics when nothing would ever happen.
-func (j *Journal) FailAt(n int, err error) { j.prepare("FailAt", n, err, false) }
+// methods of memory.Store that prepare faults it panics when nothing would ever happen.
+func (j *MemoryJournal) FailAt(n int, err error) { j.prepare("FailAt", n, err, false) }
 
 // FailAfter makes the nth Append from now, counted from 1, write its entry and
 // return err nevertheless, as when a disk does not answer.
-func (j *Journal) FailAfter(n int, err error) { j.prepare("FailAfter", n, err, true) }
+func (j *MemoryJournal) FailAfter(n int, err error) { j.prepare("FailAfter", n, err, true) }
 
-func (j *Journal) prepare(caller string, n int, err error, after bool) {
+func (j *MemoryJournal) prepare(caller string, n int, err error, after bool) {
 	if n < 1 || err == nil {
-		panic(fmt.Sprintf("memory.Journal.%s: call %d with error %v: nothing would ever happen", caller, n, err))
+		panic(fmt.Sprintf("mirror.MemoryJournal.%s: call %d with error %v: nothing would ever happen", caller, n, err))
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()

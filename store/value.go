@@ -1,4 +1,4 @@
-package mirror
+package store
 
 import (
 	"bytes"
@@ -23,7 +23,7 @@ import (
 //     SQLite orders its storage classes: numbers, times, strings, bytes.
 func CompareKeys(key []Column, a, b Row) int {
 	for i, c := range key {
-		if n := orderValues(c.Type, c.Type, a[i], b[i]); n != 0 {
+		if n := CompareValues(c.Type, c.Type, a[i], b[i]); n != 0 {
 			return n
 		}
 	}
@@ -34,35 +34,42 @@ func CompareKeys(key []Column, a, b Row) int {
 // column of type tb are the same, by the rules that [Kind] documents. NULL
 // equals only NULL.
 func EqualValues(ta, tb Type, a, b driver.Value) bool {
-	return equalFunc(ta, tb)(a, b)
+	return EqualFunc(ta, tb)(a, b)
 }
 
-// equalFunc returns the equality of a pair of columns.
-func equalFunc(ta, tb Type) func(a, b driver.Value) bool {
-	if k := ta.Kind(); (k == KindTime || k == KindTimeOfDay) && step(ta) != step(tb) {
-		return func(a, b driver.Value) bool { return orderValues(ta, tb, a, b) == 0 }
+// EqualFunc returns the equality of a pair of columns.
+func EqualFunc(ta, tb Type) func(a, b driver.Value) bool {
+	if k := ta.Kind(); (k == KindTime || k == KindTimeOfDay) && TimeStep(ta) != TimeStep(tb) {
+		return func(a, b driver.Value) bool { return CompareValues(ta, tb, a, b) == 0 }
 	}
 	switch ta.Kind() {
 	case KindDecimal:
-		return equalBoxed(KindDecimal)
+		return func(a, b driver.Value) bool {
+			x, ok := a.([]byte)
+			y, also := b.([]byte)
+			if ok && also {
+				return CompareBytes(KindDecimal, x, y) == 0
+			}
+			return !ok && !also && SameValue(a, b)
+		}
 	case KindTimeOffset:
 		return func(a, b driver.Value) bool {
 			x, ok := a.(time.Time)
 			y, ok2 := b.(time.Time)
 			if !ok || !ok2 {
-				return equalPlain(a, b)
+				return SameValue(a, b)
 			}
 			_, ox := x.Zone()
 			_, oy := y.Zone()
-			return ox == oy && orderValues(ta, tb, a, b) == 0
+			return ox == oy && CompareValues(ta, tb, a, b) == 0
 		}
 	default:
-		return equalPlain
+		return SameValue
 	}
 }
 
-// equalPlain is the equality of all kinds whose Go values say it all.
-func equalPlain(a, b driver.Value) bool {
+// SameValue is the equality of all kinds whose Go values say it all.
+func SameValue(a, b driver.Value) bool {
 	switch x := a.(type) {
 	case nil:
 		return b == nil
@@ -89,10 +96,10 @@ func equalPlain(a, b driver.Value) bool {
 	}
 }
 
-// orderImpliesEqual reports whether two values of these types that orderValues
+// OrderDecides reports whether two values of these types that CompareValues
 // cannot tell apart are always equal, so that a matched key need not be compared.
 // It does not hold for values that are not of their type: 1 and 1.0.
-func orderImpliesEqual(ta, tb Type) bool {
+func OrderDecides(ta, tb Type) bool {
 	switch ta.Kind() {
 	case KindFloat, KindTimeOffset, KindAny, KindOther:
 		return false
@@ -101,9 +108,9 @@ func orderImpliesEqual(ta, tb Type) bool {
 	}
 }
 
-// orderValues is the order of a pair of columns. Values whose Go type is not
+// CompareValues is the order of a pair of columns. Values whose Go type is not
 // that of the kind are ordered by their Go type, so that it is total.
-func orderValues(ta, tb Type, a, b driver.Value) int {
+func CompareValues(ta, tb Type, a, b driver.Value) int {
 	switch x := a.(type) {
 	case nil:
 		if b == nil {
@@ -121,7 +128,7 @@ func orderValues(ta, tb Type, a, b driver.Value) int {
 	case time.Time:
 		if y, ok := b.(time.Time); ok {
 			if ta != tb {
-				s := max(step(ta), step(tb))
+				s := max(TimeStep(ta), TimeStep(tb))
 				x, y = roundTime(x, s), roundTime(y, s)
 			}
 			return x.Compare(y)
@@ -132,7 +139,7 @@ func orderValues(ta, tb Type, a, b driver.Value) int {
 		}
 	case []byte:
 		if y, ok := b.([]byte); ok {
-			return orderBytes(ta.Kind(), x, y)
+			return CompareBytes(ta.Kind(), x, y)
 		}
 	case bool:
 		if y, ok := b.(bool); ok {
@@ -193,8 +200,8 @@ func compareIntFloat(i int64, f float64) int {
 	return cmp.Or(cmp.Compare(i, whole), cmp.Compare(float64(whole), f))
 }
 
-// orderBytes is the order of the kinds whose values are []byte.
-func orderBytes(k Kind, x, y []byte) int {
+// CompareBytes is the order of the kinds whose values are []byte.
+func CompareBytes(k Kind, x, y []byte) int {
 	switch {
 	case k == KindDecimal:
 		switch xBlob, yBlob := isBlob(x), isBlob(y); {
@@ -291,8 +298,8 @@ func splitDecimal(d []byte) (neg bool, integer, fraction []byte) {
 	return neg, bytes.TrimLeft(integer, "0"), bytes.TrimRight(fraction, "0")
 }
 
-// isTime reports whether the values of t are points or times of day in steps.
-func isTime(t Type) bool {
+// IsTime reports whether the values of t are points or times of day in steps.
+func IsTime(t Type) bool {
 	switch t.Kind() {
 	case KindTime, KindTimeOfDay, KindTimeOffset:
 		return true
@@ -303,8 +310,8 @@ func isTime(t Type) bool {
 
 const datetimeStep = time.Second / 300
 
-// step returns the distance between two neighbouring values of a time type.
-func step(t Type) time.Duration {
+// TimeStep returns the distance between two neighbouring values of a time type.
+func TimeStep(t Type) time.Duration {
 	switch t.Name {
 	case "date":
 		return 24 * time.Hour
@@ -320,13 +327,13 @@ func step(t Type) time.Duration {
 	return d
 }
 
-// coarserTime returns the steps of the coarser of two time types, and whether
+// CoarserTime returns the steps of the coarser of two time types, and whether
 // values of the two are rounded to them before they are compared.
-func coarserTime(a, b Type) (steps string, rounded bool) {
-	if !isTime(a) || a.Kind() != b.Kind() || step(a) == step(b) {
+func CoarserTime(a, b Type) (steps string, rounded bool) {
+	if !IsTime(a) || a.Kind() != b.Kind() || TimeStep(a) == TimeStep(b) {
 		return "", false
 	}
-	switch s := max(step(a), step(b)); s {
+	switch s := max(TimeStep(a), TimeStep(b)); s {
 	case datetimeStep:
 		return "1/300 s", true
 	case 24 * time.Hour:

@@ -1,10 +1,12 @@
-package mirror
+package store
 
 import (
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
+
+	"github.com/so-mirror/mirror/internal/text"
 )
 
 // Kind groups the SQL Server types whose values have the same Go type and are
@@ -132,10 +134,10 @@ func ParseType(s string) (Type, error) {
 	}
 	def, ok := typeTable[name]
 	if !ok {
-		return Type{}, fmt.Errorf("parse type %q: not a SQL Server type", clip(s, 64))
+		return Type{}, fmt.Errorf("parse type %q: not a SQL Server type", text.Clip(s, 64))
 	}
 	bad := func(rule string) (Type, error) {
-		return Type{}, fmt.Errorf("parse type %q: %s", clip(s, 64), rule)
+		return Type{}, fmt.Errorf("parse type %q: %s", text.Clip(s, 64), rule)
 	}
 	var nums []int
 	if hasArgs {

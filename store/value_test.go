@@ -1,4 +1,4 @@
-package mirror_test
+package store_test
 
 import (
 	"database/sql/driver"
@@ -16,64 +16,64 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/internal/mirrortest"
+	"github.com/so-mirror/mirror/store"
 )
 
 var typeCases = []struct {
 	text, want string
-	kind       mirror.Kind
+	kind       store.Kind
 }{
-	{"bit", "bit", mirror.KindBool},
-	{"tinyint", "tinyint", mirror.KindInt},
-	{"smallint", "smallint", mirror.KindInt},
-	{"INT", "int", mirror.KindInt},
-	{"integer", "int", mirror.KindInt},
-	{"bigint", "bigint", mirror.KindInt},
-	{"real", "real", mirror.KindFloat},
-	{"float", "float", mirror.KindFloat},
-	{"float(1)", "real", mirror.KindFloat},
-	{"float(24)", "real", mirror.KindFloat},
-	{"float(25)", "float", mirror.KindFloat},
-	{"float(53)", "float", mirror.KindFloat},
-	{"Double \t Precision", "float", mirror.KindFloat},
-	{"decimal", "decimal(18,0)", mirror.KindDecimal},
-	{"decimal(5)", "decimal(5,0)", mirror.KindDecimal},
-	{"decimal( 19 , 4 )", "decimal(19,4)", mirror.KindDecimal},
-	{"numeric(38,38)", "decimal(38,38)", mirror.KindDecimal},
-	{"dec(4,2)", "decimal(4,2)", mirror.KindDecimal},
-	{"money", "money", mirror.KindDecimal},
-	{"smallmoney", "smallmoney", mirror.KindDecimal},
-	{"char", "char(1)", mirror.KindString},
-	{"character(3)", "char(3)", mirror.KindString},
-	{"varchar(8000)", "varchar(8000)", mirror.KindString},
-	{"varchar(max)", "varchar(max)", mirror.KindString},
-	{"text", "text", mirror.KindString},
-	{"nchar(12)", "nchar(12)", mirror.KindString},
-	{"nvarchar", "nvarchar(1)", mirror.KindString},
-	{" nvarchar ( 219 ) ", "nvarchar(219)", mirror.KindString},
-	{"NVARCHAR(MAX)", "nvarchar(max)", mirror.KindString},
-	{"sysname", "nvarchar(128)", mirror.KindString},
-	{"ntext", "ntext", mirror.KindString},
-	{"xml", "xml", mirror.KindString},
-	{"binary", "binary(1)", mirror.KindBytes},
-	{"binary(16)", "binary(16)", mirror.KindBytes},
-	{"varbinary(max)", "varbinary(max)", mirror.KindBytes},
-	{"image", "image", mirror.KindBytes},
-	{"date", "date", mirror.KindTime},
-	{"smalldatetime", "smalldatetime", mirror.KindTime},
-	{"datetime", "datetime", mirror.KindTime},
-	{"datetime2", "datetime2(7)", mirror.KindTime},
-	{"datetime2(0)", "datetime2(0)", mirror.KindTime},
-	{"time", "time(7)", mirror.KindTimeOfDay},
-	{"time(3)", "time(3)", mirror.KindTimeOfDay},
-	{"datetimeoffset", "datetimeoffset(7)", mirror.KindTimeOffset},
-	{"datetimeoffset(2)", "datetimeoffset(2)", mirror.KindTimeOffset},
-	{"uniqueidentifier", "uniqueidentifier", mirror.KindGUID},
-	{"timestamp", "rowversion", mirror.KindOther},
-	{"sql_variant", "sql_variant", mirror.KindOther},
-	{"geography", "geography", mirror.KindOther},
-	{"hierarchyid", "hierarchyid", mirror.KindOther},
+	{"bit", "bit", store.KindBool},
+	{"tinyint", "tinyint", store.KindInt},
+	{"smallint", "smallint", store.KindInt},
+	{"INT", "int", store.KindInt},
+	{"integer", "int", store.KindInt},
+	{"bigint", "bigint", store.KindInt},
+	{"real", "real", store.KindFloat},
+	{"float", "float", store.KindFloat},
+	{"float(1)", "real", store.KindFloat},
+	{"float(24)", "real", store.KindFloat},
+	{"float(25)", "float", store.KindFloat},
+	{"float(53)", "float", store.KindFloat},
+	{"Double \t Precision", "float", store.KindFloat},
+	{"decimal", "decimal(18,0)", store.KindDecimal},
+	{"decimal(5)", "decimal(5,0)", store.KindDecimal},
+	{"decimal( 19 , 4 )", "decimal(19,4)", store.KindDecimal},
+	{"numeric(38,38)", "decimal(38,38)", store.KindDecimal},
+	{"dec(4,2)", "decimal(4,2)", store.KindDecimal},
+	{"money", "money", store.KindDecimal},
+	{"smallmoney", "smallmoney", store.KindDecimal},
+	{"char", "char(1)", store.KindString},
+	{"character(3)", "char(3)", store.KindString},
+	{"varchar(8000)", "varchar(8000)", store.KindString},
+	{"varchar(max)", "varchar(max)", store.KindString},
+	{"text", "text", store.KindString},
+	{"nchar(12)", "nchar(12)", store.KindString},
+	{"nvarchar", "nvarchar(1)", store.KindString},
+	{" nvarchar ( 219 ) ", "nvarchar(219)", store.KindString},
+	{"NVARCHAR(MAX)", "nvarchar(max)", store.KindString},
+	{"sysname", "nvarchar(128)", store.KindString},
+	{"ntext", "ntext", store.KindString},
+	{"xml", "xml", store.KindString},
+	{"binary", "binary(1)", store.KindBytes},
+	{"binary(16)", "binary(16)", store.KindBytes},
+	{"varbinary(max)", "varbinary(max)", store.KindBytes},
+	{"image", "image", store.KindBytes},
+	{"date", "date", store.KindTime},
+	{"smalldatetime", "smalldatetime", store.KindTime},
+	{"datetime", "datetime", store.KindTime},
+	{"datetime2", "datetime2(7)", store.KindTime},
+	{"datetime2(0)", "datetime2(0)", store.KindTime},
+	{"time", "time(7)", store.KindTimeOfDay},
+	{"time(3)", "time(3)", store.KindTimeOfDay},
+	{"datetimeoffset", "datetimeoffset(7)", store.KindTimeOffset},
+	{"datetimeoffset(2)", "datetimeoffset(2)", store.KindTimeOffset},
+	{"uniqueidentifier", "uniqueidentifier", store.KindGUID},
+	{"timestamp", "rowversion", store.KindOther},
+	{"sql_variant", "sql_variant", store.KindOther},
+	{"geography", "geography", store.KindOther},
+	{"hierarchyid", "hierarchyid", store.KindOther},
 }
 
 var notTypes = []struct{ text, reason string }{
@@ -107,29 +107,29 @@ var notTypes = []struct{ text, reason string }{
 func TestParseType(t *testing.T) {
 	for _, c := range typeCases {
 		t.Run(c.text, func(t *testing.T) {
-			typ, err := mirror.ParseType(c.text)
+			typ, err := store.ParseType(c.text)
 			require.NoError(t, err)
 			require.Equal(t, c.want, typ.String())
 			require.Equal(t, c.kind, typ.Kind())
-			again, err := mirror.ParseType(typ.String())
+			again, err := store.ParseType(typ.String())
 			require.NoError(t, err)
 			require.Equal(t, typ, again)
 		})
 	}
 	for _, c := range notTypes {
 		t.Run("refused: "+c.text, func(t *testing.T) {
-			_, err := mirror.ParseType(c.text)
+			_, err := store.ParseType(c.text)
 			require.ErrorContains(t, err, c.reason)
 			require.ErrorContains(t, err, fmt.Sprintf("%q", c.text))
-			require.Panics(t, func() { mirror.MustType(c.text) })
+			require.Panics(t, func() { store.MustType(c.text) })
 		})
 	}
 
 	t.Run("text that is no type survives as one of KindOther", func(t *testing.T) {
-		var typ mirror.Type
+		var typ store.Type
 		require.NoError(t, json.Unmarshal([]byte(`"dbo.phone_number"`), &typ))
-		require.Equal(t, mirror.Type{Name: "dbo.phone_number"}, typ)
-		require.Equal(t, mirror.KindOther, typ.Kind())
+		require.Equal(t, store.Type{Name: "dbo.phone_number"}, typ)
+		require.Equal(t, store.KindOther, typ.Kind())
 		text, err := json.Marshal(typ)
 		require.NoError(t, err)
 		require.Equal(t, `"dbo.phone_number"`, string(text))
@@ -144,11 +144,11 @@ func FuzzParseType(f *testing.F) {
 		f.Add(c.text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		typ, err := mirror.ParseType(text)
+		typ, err := store.ParseType(text)
 		if err != nil {
 			return
 		}
-		again, err := mirror.ParseType(typ.String())
+		again, err := store.ParseType(typ.String())
 		require.NoError(t, err, "%q became %q", text, typ)
 		require.Equal(t, typ, again)
 	})
@@ -185,7 +185,7 @@ func TestFoldName(t *testing.T) {
 		{"empty and blank", "", " ", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			require.Equal(t, c.same, mirror.FoldName(c.a) == mirror.FoldName(c.b), "%q and %q", mirror.FoldName(c.a), mirror.FoldName(c.b))
+			require.Equal(t, c.same, store.FoldName(c.a) == store.FoldName(c.b), "%q and %q", store.FoldName(c.a), store.FoldName(c.b))
 		})
 	}
 
@@ -194,8 +194,8 @@ func TestFoldName(t *testing.T) {
 			if !utf8.ValidRune(r) {
 				continue
 			}
-			folded := mirror.FoldName(string(r))
-			if mirror.FoldName(folded) != folded || mirror.FoldName(string(unicode.SimpleFold(r))) != folded ||
+			folded := store.FoldName(string(r))
+			if store.FoldName(folded) != folded || store.FoldName(string(unicode.SimpleFold(r))) != folded ||
 				!strings.EqualFold(folded, strings.TrimRight(string(r), " ")) {
 				require.Fail(t, fmt.Sprintf("%U folds to %q", r, folded))
 			}
@@ -204,18 +204,18 @@ func TestFoldName(t *testing.T) {
 }
 
 // key returns the one column by which a test orders values.
-func key(typ string) []mirror.Column {
-	return []mirror.Column{{Name: "k", Type: mirror.MustType(typ), Nullable: true}}
+func key(typ string) []store.Column {
+	return []store.Column{{Name: "k", Type: store.MustType(typ), Nullable: true}}
 }
 
 func order(typ string, a, b driver.Value) int {
-	return mirror.CompareKeys(key(typ), mirror.Row{a}, mirror.Row{b})
+	return store.CompareKeys(key(typ), store.Row{a}, store.Row{b})
 }
 
 // guid is the 16 bytes of a GUID's text.
 func guid(t testing.TB, text string) []byte {
 	t.Helper()
-	v, err := mirror.Normalize(mirror.MustType("uniqueidentifier"), text)
+	v, err := store.Normalize(store.MustType("uniqueidentifier"), text)
 	require.NoError(t, err)
 	return v.([]byte)
 }
@@ -304,12 +304,12 @@ func TestCompareKeys(t *testing.T) {
 	})
 
 	t.Run("composite keys by the columns of the key, most significant first", func(t *testing.T) {
-		cols := []mirror.Column{key("nvarchar(9)")[0], key("int")[0]}
-		require.Equal(t, -1, mirror.CompareKeys(cols, mirror.Row{"a", int64(9)}, mirror.Row{"b", int64(1)}))
-		require.Equal(t, 1, mirror.CompareKeys(cols, mirror.Row{"a", int64(9)}, mirror.Row{"a", int64(1)}))
-		require.Equal(t, -1, mirror.CompareKeys(cols, mirror.Row{"a", nil}, mirror.Row{"a", int64(1)}))
-		require.Equal(t, 0, mirror.CompareKeys(cols, mirror.Row{"a", int64(1), "x"}, mirror.Row{"a", int64(1), "y"}), "values behind the key do not count")
-		require.Equal(t, 0, mirror.CompareKeys(nil, mirror.Row{"a"}, mirror.Row{"b"}), "no key, no order")
+		cols := []store.Column{key("nvarchar(9)")[0], key("int")[0]}
+		require.Equal(t, -1, store.CompareKeys(cols, store.Row{"a", int64(9)}, store.Row{"b", int64(1)}))
+		require.Equal(t, 1, store.CompareKeys(cols, store.Row{"a", int64(9)}, store.Row{"a", int64(1)}))
+		require.Equal(t, -1, store.CompareKeys(cols, store.Row{"a", nil}, store.Row{"a", int64(1)}))
+		require.Equal(t, 0, store.CompareKeys(cols, store.Row{"a", int64(1), "x"}, store.Row{"a", int64(1), "y"}), "values behind the key do not count")
+		require.Equal(t, 0, store.CompareKeys(nil, store.Row{"a"}, store.Row{"b"}), "no key, no order")
 	})
 }
 
@@ -371,9 +371,9 @@ func TestEqualValues(t *testing.T) {
 		{"values of two Go types", "int", "int", int64(1), "1", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			ta, tb := mirror.MustType(c.ta), mirror.MustType(c.tb)
-			require.Equal(t, c.want, mirror.EqualValues(ta, tb, c.a, c.b))
-			require.Equal(t, c.want, mirror.EqualValues(tb, ta, c.b, c.a), "the other way round")
+			ta, tb := store.MustType(c.ta), store.MustType(c.tb)
+			require.Equal(t, c.want, store.EqualValues(ta, tb, c.a, c.b))
+			require.Equal(t, c.want, store.EqualValues(tb, ta, c.b, c.a), "the other way round")
 		})
 	}
 }
@@ -391,7 +391,7 @@ func TestNormalize(t *testing.T) {
 		{"int", "int", 5, int64(5)},
 		{"int32", "int", int32(math.MinInt32), int64(math.MinInt32)},
 		{"uint8", "tinyint", uint8(255), int64(255)},
-		{"LSN", "bigint", mirror.ResendAll, int64(-1)},
+		{"LSN", "bigint", store.ResendAll, int64(-1)},
 		{"greatest bigint", "bigint", uint64(math.MaxInt64), int64(math.MaxInt64)},
 		{"float32", "float", float32(0.5), 0.5},
 		{"an integer as a float", "float", 3, 3.0},
@@ -429,20 +429,20 @@ func TestNormalize(t *testing.T) {
 		{"other types take what a driver takes", "sql_variant", int64(5), int64(5)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			typ := mirror.MustType(c.typ)
-			got, err := mirror.Normalize(typ, c.in)
+			typ := store.MustType(c.typ)
+			got, err := store.Normalize(typ, c.in)
 			require.NoError(t, err)
 			require.IsType(t, c.want, got)
-			require.True(t, mirror.EqualValues(typ, typ, c.want, got), "%v", got)
+			require.True(t, store.EqualValues(typ, typ, c.want, got), "%v", got)
 			switch want := c.want.(type) {
 			case []byte:
 				require.Equal(t, want, got)
 			case time.Time:
 				require.Equal(t, want.Format(time.RFC3339Nano), got.(time.Time).Format(time.RFC3339Nano))
 			}
-			again, err := mirror.Normalize(typ, got)
+			again, err := store.Normalize(typ, got)
 			require.NoError(t, err)
-			require.True(t, mirror.EqualValues(typ, typ, got, again), "what is normal stays as it is: %v", again)
+			require.True(t, store.EqualValues(typ, typ, got, again), "what is normal stays as it is: %v", again)
 		})
 	}
 	for _, c := range []struct {
@@ -496,8 +496,8 @@ func TestNormalize(t *testing.T) {
 		{"a struct", "sql_variant", struct{}{}, "database/sql"},
 	} {
 		t.Run("refused: "+c.name, func(t *testing.T) {
-			typ := mirror.MustType(c.typ)
-			_, err := mirror.Normalize(typ, c.in)
+			typ := store.MustType(c.typ)
+			_, err := store.Normalize(typ, c.in)
 			require.ErrorContains(t, err, c.reason)
 			require.ErrorContains(t, err, typ.String())
 		})
@@ -506,7 +506,7 @@ func TestNormalize(t *testing.T) {
 	t.Run("bytes are copied", func(t *testing.T) {
 		for _, typ := range []string{"varbinary(16)", "uniqueidentifier"} {
 			in := make([]byte, 16)
-			got, err := mirror.Normalize(mirror.MustType(typ), in)
+			got, err := store.Normalize(store.MustType(typ), in)
 			require.NoError(t, err)
 			in[0] = 1
 			require.Equal(t, make([]byte, 16), got, typ)
@@ -518,32 +518,32 @@ func TestOrderIsTotal(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for _, name := range append(mirrortest.RandomTypes, "any Go type in an int column") {
 		t.Run(name, func(t *testing.T) {
-			typ, err := mirror.ParseType(name)
+			typ, err := store.ParseType(name)
 			mixed := err != nil
 			if mixed {
-				typ = mirror.MustType("int")
+				typ = store.MustType("int")
 			}
 			values := []driver.Value{nil}
 			for range 40 {
 				from := typ
 				if mixed {
-					from = mirror.MustType(mirrortest.RandomTypes[r.IntN(len(mirrortest.RandomTypes))])
+					from = store.MustType(mirrortest.RandomTypes[r.IntN(len(mirrortest.RandomTypes))])
 				}
 				values = append(values, mirrortest.RandomValue(r, from))
 			}
-			cols := []mirror.Column{{Type: typ}}
-			cmp := func(a, b driver.Value) int { return mirror.CompareKeys(cols, mirror.Row{a}, mirror.Row{b}) }
+			cols := []store.Column{{Type: typ}}
+			cmp := func(a, b driver.Value) int { return store.CompareKeys(cols, store.Row{a}, store.Row{b}) }
 			for _, a := range values {
 				require.Zero(t, cmp(a, a), "%v is where it is", a)
-				require.True(t, mirror.EqualValues(typ, typ, a, a), "%v is itself", a)
+				require.True(t, store.EqualValues(typ, typ, a, a), "%v is itself", a)
 				for _, b := range values {
 					require.Equal(t, cmp(a, b), -cmp(b, a), "antisymmetry of %v, %v", a, b)
-					equal := mirror.EqualValues(typ, typ, a, b)
-					require.Equal(t, equal, mirror.EqualValues(typ, typ, b, a), "symmetry of %v, %v", a, b)
+					equal := store.EqualValues(typ, typ, a, b)
+					require.Equal(t, equal, store.EqualValues(typ, typ, b, a), "symmetry of %v, %v", a, b)
 					if equal {
 						require.Zero(t, cmp(a, b), "equal values %v, %v share a place", a, b)
 					}
-					if k := typ.Kind(); cmp(a, b) == 0 && k != mirror.KindFloat && k != mirror.KindTimeOffset && !mixed {
+					if k := typ.Kind(); cmp(a, b) == 0 && k != store.KindFloat && k != store.KindTimeOffset && !mixed {
 						require.True(t, equal, "one place, one value: %v, %v", a, b)
 					}
 					for _, c := range values {
@@ -571,8 +571,8 @@ func FuzzDecimalOrder(f *testing.F) {
 		y, ok2 := new(big.Rat).SetString(b)
 		require.True(t, ok && ok2, "%s, %s", a, b)
 		require.Equal(t, x.Cmp(y), order("decimal(38,10)", []byte(a), []byte(b)), "%s and %s", a, b)
-		typ := mirror.MustType("decimal(38,10)")
-		require.Equal(t, x.Cmp(y) == 0, mirror.EqualValues(typ, typ, []byte(a), []byte(b)), "%s and %s", a, b)
+		typ := store.MustType("decimal(38,10)")
+		require.Equal(t, x.Cmp(y) == 0, store.EqualValues(typ, typ, []byte(a), []byte(b)), "%s and %s", a, b)
 	})
 }
 
@@ -585,8 +585,8 @@ func identical(a, b driver.Value) bool {
 		_, oy := y.Zone()
 		return x.Equal(y) && ox == oy
 	}
-	plain := mirror.Type{Name: "sql_variant"}
-	return mirror.EqualValues(plain, plain, a, b)
+	plain := store.Type{Name: "sql_variant"}
+	return store.EqualValues(plain, plain, a, b)
 }
 
 func TestCellJSON(t *testing.T) {
@@ -595,13 +595,13 @@ func TestCellJSON(t *testing.T) {
 		int64(math.MinInt64), noon.Add(1), noon.In(time.FixedZone("", -34200)), time.Date(1, 1, 1, 23, 59, 59, 999999900, time.UTC)}
 	for _, name := range mirrortest.RandomTypes {
 		for range 20 {
-			values = append(values, mirrortest.RandomValue(r, mirror.MustType(name)))
+			values = append(values, mirrortest.RandomValue(r, store.MustType(name)))
 		}
 	}
 	for _, v := range values {
-		text, err := json.Marshal(mirror.Cell{Column: "navn å", Value: v, Size: 3})
+		text, err := json.Marshal(store.Cell{Column: "navn å", Value: v, Size: 3})
 		require.NoError(t, err)
-		var back mirror.Cell
+		var back store.Cell
 		require.NoError(t, json.Unmarshal(text, &back))
 		require.Equal(t, "navn å", back.Column)
 		require.Equal(t, 3, back.Size)
@@ -616,7 +616,7 @@ func TestCellJSON(t *testing.T) {
 		{`{"column":"a","type":"bytes","value":"AAH/"}`, "a=0x0001FF"},
 		{`{"column":"a","type":"float","value":"-0"}`, "a=-0"},
 	} {
-		var cell mirror.Cell
+		var cell store.Cell
 		require.NoError(t, json.Unmarshal([]byte(c.text), &cell), c.text)
 		require.Equal(t, c.want, cell.String())
 		again, err := json.Marshal(cell)
@@ -627,10 +627,10 @@ func TestCellJSON(t *testing.T) {
 		`{"column":"a","type":"float","value":"NaN"}`, `{"column":"a","type":"float","value":"1e999"}`, `{"column":"a","type":"bytes","value":"*"}`,
 		`{"column":"a","type":"time","value":"noon"}`, `{"column":"a","type":"guid","value":"6F96"}`, `{"column":"a","type":"xml","value":""}`,
 		`{"column":"a","type":"bool","value":"maybe"}`, `{"column":"a"}`, `[]`, `{"column":1}`} {
-		var cell mirror.Cell
+		var cell store.Cell
 		require.Error(t, json.Unmarshal([]byte(bad), &cell), bad)
 	}
-	_, err := json.Marshal(mirror.Cell{Column: "a", Value: 5})
+	_, err := json.Marshal(store.Cell{Column: "a", Value: 5})
 	require.ErrorContains(t, err, "column a: cannot write a int as JSON")
 }
 
@@ -645,14 +645,14 @@ func FuzzCellJSON(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var cell mirror.Cell
+		var cell store.Cell
 		if err := json.Unmarshal(data, &cell); err != nil {
 			return
 		}
 		require.NotEmpty(t, cell.String())
 		text, err := json.Marshal(cell)
 		require.NoError(t, err)
-		var back mirror.Cell
+		var back store.Cell
 		require.NoError(t, json.Unmarshal(text, &back), "%s", text)
 		require.Equal(t, cell.Column, back.Column)
 		require.Equal(t, cell.Size, back.Size)

@@ -1,4 +1,4 @@
-package mirror
+package store
 
 import (
 	"database/sql/driver"
@@ -6,12 +6,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
+
+	"github.com/so-mirror/mirror/internal/text"
 )
 
 // Cell is a value of a named column. Its JSON form names the type of the value,
@@ -30,73 +30,39 @@ type Cell struct {
 	kind Kind
 }
 
-func newCell(c Column, v driver.Value) Cell {
+// NewCell returns a value of a column.
+func NewCell(c Column, v driver.Value) Cell {
 	return Cell{Column: c.Name, Value: v, kind: c.Type.Kind()}
 }
 
-// maxSampleValue bounds what a sample keeps of a value, in bytes.
-const maxSampleValue = 1024
-
-// cut returns the cell with a copy of its value that a sample may keep.
-func (c Cell) cut() Cell {
-	switch v := c.Value.(type) {
-	case string:
-		if len(v) > maxSampleValue {
-			// Half a surrogate pair is no UTF-8, and the difference may be there.
-			n := maxSampleValue
-			for n > maxSampleValue-utf8.UTFMax && !utf8.RuneStart(v[n]) {
-				n--
-			}
-			c.Value, c.Size = strings.Clone(v[:n]), len(v)
-		}
-	case []byte:
-		if len(v) > maxSampleValue {
-			c.Size = len(v)
-		}
-		c.Value = slices.Clone(v[:min(len(v), maxSampleValue)])
-		if len(v) == 0 {
-			c.Value = []byte{}
-		}
-	}
-	return c
-}
-
-// copied returns the cell with a copy of its value.
-func (c Cell) copied() Cell {
-	if b, ok := c.Value.([]byte); ok {
-		c.Value = append(make([]byte, 0, len(b)), b...)
-	}
-	return c
-}
-
 // String returns "column=value" for people.
-func (c Cell) String() string { return printable(c.Column) + "=" + c.text() }
+func (c Cell) String() string { return text.Printable(c.Column) + "=" + c.Text() }
 
-// text returns the value for people: text is quoted, binary values are hex.
-func (c Cell) text() string {
+// Text returns the value for people: text is quoted, binary values are hex.
+func (c Cell) Text() string {
 	const shown = 60
 	more := ""
 	if c.Size > 0 {
-		more = fmt.Sprintf(" (%s bytes)", formatCount(int64(c.Size)))
+		more = fmt.Sprintf(" (%s bytes)", text.Count(int64(c.Size)))
 	}
 	switch v := c.Value.(type) {
 	case nil:
 		return "NULL"
 	case string:
 		if len(v) > shown && more == "" {
-			more = fmt.Sprintf(" (%s bytes)", formatCount(int64(len(v))))
+			more = fmt.Sprintf(" (%s bytes)", text.Count(int64(len(v))))
 		}
-		return strconv.Quote(clip(v, shown)) + more
+		return strconv.Quote(text.Clip(v, shown)) + more
 	case Verbatim:
-		return Cell{Value: v.Value}.text()
+		return Cell{Value: v.Value}.Text()
 	case []byte:
 		switch {
 		case c.kind == KindDecimal && !isBlob(v):
-			return printable(string(v))
+			return text.Printable(string(v))
 		case c.kind == KindGUID && len(v) == 16:
 			return formatGUID(v)
 		case len(v) > shown/2 && more == "":
-			more = fmt.Sprintf(" (%s bytes)", formatCount(int64(len(v))))
+			more = fmt.Sprintf(" (%s bytes)", text.Count(int64(len(v))))
 		}
 		dots := ""
 		if len(v) > shown/2 {
@@ -112,26 +78,17 @@ func (c Cell) text() string {
 		}
 		return v.Format("2006-01-02 15:04:05.9999999")
 	default:
-		return printable(fmt.Sprint(v))
+		return text.Printable(fmt.Sprint(v))
 	}
 }
 
-func formatCells(cells []Cell) string {
+// FormatCells returns the cells for people: "contact_id=5, name=\"Alfa\"".
+func FormatCells(cells []Cell) string {
 	texts := make([]string, len(cells))
 	for i, c := range cells {
 		texts[i] = c.String()
 	}
 	return strings.Join(texts, ", ")
-}
-
-// printable replaces what could steer a terminal.
-func printable(s string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return unicode.ReplacementChar
-		}
-		return r
-	}, s)
 }
 
 // cellJSON is the JSON form of a Cell.
@@ -197,45 +154,45 @@ func (c *Cell) UnmarshalJSON(data []byte) error {
 		return nil
 	}
 	if j.Value == nil {
-		return fmt.Errorf("column %s: a value of type %q is missing", clip(j.Column, maxNameLength), clip(j.Type, 32))
+		return fmt.Errorf("column %s: a value of type %q is missing", text.Clip(j.Column, text.MaxName), text.Clip(j.Type, 32))
 	}
 	var err error
-	switch text := *j.Value; j.Type {
+	switch txt := *j.Value; j.Type {
 	case "int":
-		c.Value, err = strconv.ParseInt(text, 10, 64)
+		c.Value, err = strconv.ParseInt(txt, 10, 64)
 	case "float":
 		var f float64
-		if f, err = strconv.ParseFloat(text, 64); err == nil && math.IsNaN(f) {
+		if f, err = strconv.ParseFloat(txt, 64); err == nil && math.IsNaN(f) {
 			err = fmt.Errorf("not a number")
 		}
 		c.Value = f
 	case "bool":
-		c.Value, err = strconv.ParseBool(text)
+		c.Value, err = strconv.ParseBool(txt)
 	case "string":
-		c.Value = text
+		c.Value = txt
 	case "base64-string":
 		var raw []byte
-		raw, err = base64.StdEncoding.DecodeString(text)
+		raw, err = base64.StdEncoding.DecodeString(txt)
 		c.Value = string(raw)
 	case "time":
 		var t time.Time
-		t, err = time.Parse(time.RFC3339Nano, text)
+		t, err = time.Parse(time.RFC3339Nano, txt)
 		if _, offset := t.Zone(); offset == 0 {
 			t = t.UTC()
 		}
 		c.Value = t
 	case "decimal":
-		c.Value, c.kind = []byte(text), KindDecimal
+		c.Value, c.kind = []byte(txt), KindDecimal
 	case "guid":
-		c.Value, err = parseGUID(text)
+		c.Value, err = parseGUID(txt)
 		c.kind = KindGUID
 	case "bytes":
-		c.Value, err = base64.StdEncoding.DecodeString(text)
+		c.Value, err = base64.StdEncoding.DecodeString(txt)
 	default:
-		err = fmt.Errorf("unknown type %q", clip(j.Type, 32))
+		err = fmt.Errorf("unknown type %q", text.Clip(j.Type, 32))
 	}
 	if err != nil {
-		return fmt.Errorf("column %s: %w", shown(j.Column), shownError{err})
+		return fmt.Errorf("column %s: %w", text.Name(j.Column), text.Err(err))
 	}
 	if j.Verbatim {
 		c.Value, c.kind = Verbatim{c.Value}, KindOther

@@ -1,4 +1,6 @@
-package mirror
+// Package fleet looks at the mirrors of many customers, a few at a time. It uses the
+// exported API of package mirror alone.
+package fleet
 
 import (
 	"context"
@@ -10,6 +12,10 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/internal/text"
+	"github.com/so-mirror/mirror/store"
 )
 
 // Fleet is the mirrors of many customers. It is looked at a few at a time, and
@@ -39,24 +45,24 @@ type Member struct {
 // Connection is what a [Member] opened.
 type Connection struct {
 	// Mirror is the member's mirror, of the same ContextID.
-	Mirror *Mirror
+	Mirror *mirror.Mirror
 
 	// Source is what Compare compares it with. Status needs none.
-	Source Source
+	Source store.Source
 
 	// Close is called when the member's turn is over. Default: nothing to do.
 	Close func() error
 }
 
-// FleetResult is what was found out about one member.
-type FleetResult struct {
+// Result is what was found out about one member.
+type Result struct {
 	ContextID string
 
 	// Status is that of Fleet.Status, Report that of Fleet.Compare with the
 	// Plan that it needs. They are nil where Err says why.
-	Status *Status
-	Report *Report
-	Plan   *Plan
+	Status *mirror.Status
+	Report *mirror.Report
+	Plan   *mirror.Plan
 
 	// Err is why the member failed, or the error of Status.Err or Report.Err,
 	// with which the Status or the Report comes along. Its text names the member.
@@ -68,8 +74,8 @@ type FleetResult struct {
 // Status reads the status of every member. Results come as they are ready, not
 // in the order of Members. When the loop over them ends early, or ctx is done,
 // the members that are being looked at are stopped and waited for.
-func (f *Fleet) Status(ctx context.Context) iter.Seq[FleetResult] {
-	return f.each(ctx, func(ctx context.Context, c *Connection, r *FleetResult) (err error) {
+func (f *Fleet) Status(ctx context.Context) iter.Seq[Result] {
+	return f.each(ctx, func(ctx context.Context, c *Connection, r *Result) (err error) {
 		if r.Status, err = c.Mirror.Status(ctx); err == nil {
 			err = r.Status.Err()
 		}
@@ -79,8 +85,8 @@ func (f *Fleet) Status(ctx context.Context) iter.Seq[FleetResult] {
 
 // Compare compares every member's mirror with its source, and plans what it
 // needs. For the order of results see [Fleet.Status].
-func (f *Fleet) Compare(ctx context.Context, opts *CompareOptions) iter.Seq[FleetResult] {
-	return f.each(ctx, func(ctx context.Context, c *Connection, r *FleetResult) (err error) {
+func (f *Fleet) Compare(ctx context.Context, opts *mirror.CompareOptions) iter.Seq[Result] {
+	return f.each(ctx, func(ctx context.Context, c *Connection, r *Result) (err error) {
 		if c.Source == nil {
 			return errors.New("the member has no source to compare with")
 		}
@@ -96,15 +102,15 @@ func (f *Fleet) Compare(ctx context.Context, opts *CompareOptions) iter.Seq[Flee
 const defaultFleetConcurrency = 4
 
 // each runs do for every member and hands the results over in one goroutine.
-func (f *Fleet) each(ctx context.Context, do func(context.Context, *Connection, *FleetResult) error) iter.Seq[FleetResult] {
-	return func(yield func(FleetResult) bool) {
+func (f *Fleet) each(ctx context.Context, do func(context.Context, *Connection, *Result) error) iter.Seq[Result] {
+	return func(yield func(Result) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		concurrency := f.Concurrency
 		if concurrency <= 0 {
 			concurrency = defaultFleetConcurrency
 		}
 		members := make(chan Member)
-		results := make(chan FleetResult)
+		results := make(chan Result)
 		var workers sync.WaitGroup
 		for range min(concurrency, len(f.Members)) {
 			workers.Go(func() {
@@ -117,8 +123,8 @@ func (f *Fleet) each(ctx context.Context, do func(context.Context, *Connection, 
 			defer close(results)
 			seen := map[string]bool{}
 			for _, m := range f.Members {
-				if folded := FoldName(m.ContextID); seen[folded] {
-					results <- FleetResult{ContextID: m.ContextID, Err: naming(m.ContextID, errors.New("it is a member twice"))}
+				if folded := store.FoldName(m.ContextID); seen[folded] {
+					results <- Result{ContextID: m.ContextID, Err: naming(m.ContextID, errors.New("it is a member twice"))}
 					continue
 				} else {
 					seen[folded] = true
@@ -142,7 +148,7 @@ func (f *Fleet) each(ctx context.Context, do func(context.Context, *Connection, 
 }
 
 // one opens a member, runs do, and closes it again.
-func (f *Fleet) one(ctx context.Context, m Member, do func(context.Context, *Connection, *FleetResult) error) (r FleetResult) {
+func (f *Fleet) one(ctx context.Context, m Member, do func(context.Context, *Connection, *Result) error) (r Result) {
 	started := time.Now()
 	r.ContextID = m.ContextID
 	defer func() {
@@ -167,7 +173,9 @@ func (f *Fleet) one(ctx context.Context, m Member, do func(context.Context, *Con
 	}
 	c, err := m.Open(ctx)
 	if err != nil {
-		r.Err = wrapError(ctx, err, "open")
+		if r.Err = ctx.Err(); r.Err == nil || !errors.Is(err, r.Err) {
+			r.Err = fmt.Errorf("open: %w", err)
+		}
 		return r
 	}
 	if c == nil {
@@ -189,7 +197,7 @@ func (f *Fleet) one(ctx context.Context, m Member, do func(context.Context, *Con
 		return r
 	}
 	if c.Mirror.ContextID() != m.ContextID {
-		r.Err = fmt.Errorf("open: it returned the mirror of %q", shown(c.Mirror.ContextID()))
+		r.Err = fmt.Errorf("open: it returned the mirror of %q", text.Name(c.Mirror.ContextID()))
 		return r
 	}
 	r.Err = do(ctx, c, &r)
@@ -206,11 +214,11 @@ func naming(contextID string, err error) error {
 	if slices.Contains(words, contextID) {
 		return err
 	}
-	return fmt.Errorf("%s: %w", shown(contextID), err)
+	return fmt.Errorf("%s: %w", text.Name(contextID), err)
 }
 
-// FleetSummary counts the results of a fleet. Its zero value is ready to use.
-type FleetSummary struct {
+// Summary counts the results of a fleet. Its zero value is ready to use.
+type Summary struct {
 	// Members were looked at: Failed of them failed, Repairable need a reset.
 	// A failed one can be repairable, too.
 	Members    int `json:"members"`
@@ -218,45 +226,45 @@ type FleetSummary struct {
 	Repairable int `json:"repairable"`
 
 	// Tables counts the tables of all members by their verdicts.
-	Tables map[Verdict]int `json:"tables,omitempty"`
+	Tables map[mirror.Verdict]int `json:"tables,omitempty"`
 
 	// Attention has a line for each member that failed or needs a reset.
 	Attention []string `json:"attention,omitempty"`
 }
 
 // Add counts a result.
-func (s *FleetSummary) Add(r FleetResult) {
+func (s *Summary) Add(r Result) {
 	s.Members++
 	var notes []string
 	if r.Err != nil {
 		s.Failed++
-		notes = append(notes, strings.TrimPrefix(r.Err.Error(), shown(r.ContextID)+": "))
+		notes = append(notes, strings.TrimPrefix(r.Err.Error(), text.Name(r.ContextID)+": "))
 	}
 	if r.Report != nil {
 		if s.Tables == nil {
-			s.Tables = map[Verdict]int{}
+			s.Tables = map[mirror.Verdict]int{}
 		}
 		for _, t := range r.Report.Tables {
 			s.Tables[t.Verdict]++
 		}
 	}
-	if r.Report != nil && r.Report.State == MirrorAwaitingFirstCycle && r.Report.Mistakes == nil {
+	if r.Report != nil && r.Report.State == mirror.MirrorAwaitingFirstCycle && r.Report.Mistakes == nil {
 		notes = append(append(notes, "there is no metadata table"), r.Report.Warnings...)
 	}
 	if r.Plan != nil && !r.Plan.Empty() {
 		s.Repairable++
 		var tables []string
 		for _, t := range r.Plan.Tables {
-			if t.Step.acts() {
+			if t.Step.Acts() {
 				tables = append(tables, t.Table)
 			}
 		}
 		notes = append(notes, "to reset: "+strings.Join(tables, ", "))
 	}
-	if r.Plan != nil && r.Plan.has(StepUnknown) {
+	if r.Plan != nil && r.Plan.Has(mirror.StepUnknown) {
 		var tables []string
 		for _, t := range r.Plan.Tables {
-			if t.Step == StepUnknown {
+			if t.Step == mirror.StepUnknown {
 				tables = append(tables, t.Table)
 			}
 		}
@@ -268,20 +276,20 @@ func (s *FleetSummary) Add(r FleetResult) {
 }
 
 // String returns the text that WriteText writes.
-func (s *FleetSummary) String() string { return textOf(s) }
+func (s *Summary) String() string { return text.Of(s) }
 
 // WriteJSON writes the summary as indented JSON.
-func (s *FleetSummary) WriteJSON(w io.Writer) error { return writeJSON(w, s) }
+func (s *Summary) WriteJSON(w io.Writer) error { return text.WriteJSON(w, s) }
 
 // WriteText writes the summary for people.
-func (s *FleetSummary) WriteText(w io.Writer) error {
+func (s *Summary) WriteText(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Members: %d, failed: %d, to reset: %d\n", s.Members, s.Failed, s.Repairable)
 	if len(s.Tables) > 0 {
-		fmt.Fprintf(&b, "Tables: %s\n", summarize(s.Tables))
+		fmt.Fprintf(&b, "Tables: %s\n", mirror.SummarizeVerdicts(s.Tables))
 	}
 	for _, line := range s.Attention {
-		fmt.Fprintf(&b, "  %s\n", printable(line))
+		fmt.Fprintf(&b, "  %s\n", text.Printable(line))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
