@@ -17,7 +17,7 @@ func TestFailedBeginLeavesNoTransaction(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, made.Close()) })
 	db := made.DB()
 	db.SetMaxOpenConns(1)
-	d := dialect(db)
+	d := dialect()
 	d.Begin += "; SELECT 1 FROM nowhere"
 	st, err := sqlstore.New(db, d)
 	require.NoError(t, err)

@@ -2,7 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"fmt"
 	"os"
 
 	"github.com/jmoiron/sqlx"
@@ -11,8 +10,9 @@ import (
 )
 
 // identity asks SQLite for its file. That is the same one whatever path or link
-// leads to it. A database in memory is known by its pool.
-func identity(ctx context.Context, q sqlx.QueryerContext, db *sqlx.DB) (store.Identity, error) {
+// leads to it. Which database in memory it is cannot be told: several pools can
+// share one, and SQLite does not say so.
+func identity(ctx context.Context, q sqlx.QueryerContext) (store.Identity, error) {
 	var is struct {
 		Version string `db:"version"`
 		File    string `db:"file"`
@@ -24,7 +24,7 @@ func identity(ctx context.Context, q sqlx.QueryerContext, db *sqlx.DB) (store.Id
 	}
 	id := store.Identity{Engine: "SQLite", Version: is.Version, Database: is.File}
 	if is.File == "" {
-		id.Database, id.ID = ":memory:", fmt.Sprintf("sqlite-memory:%p", db.DB)
+		id.Database = ":memory:"
 		return id, nil
 	}
 	info, err := os.Stat(is.File)

@@ -46,9 +46,10 @@ var (
 
 // New returns a store over a pool of the driver "sqlite". The caller owns the
 // pool. For a database in memory every connection sees one of its own, so such
-// a pool is limited to one connection and cannot be compared with itself.
+// a pool is limited to one connection and cannot be compared with itself; that two
+// pools share one, as with cache=shared, cannot be told.
 func New(db *sqlx.DB) (*Store, error) {
-	st, err := sqlstore.New(db, dialect(db))
+	st, err := sqlstore.New(db, dialect())
 	if err != nil {
 		return nil, err
 	}

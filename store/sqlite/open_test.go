@@ -511,10 +511,45 @@ func TestIdentityOfAFile(t *testing.T) {
 	}
 	require.NotEqual(t, want.ID, id(openSource(t, copyFiles(t, path, ""))).ID, "a copy")
 
-	one, two := memoryStore(t), memoryStore(t)
+	one := memoryStore(t)
 	require.Equal(t, id(one), id(one))
-	require.NotEqual(t, id(one).ID, id(two).ID)
 	require.Equal(t, ":memory:", id(one).Database)
+}
+
+// A database in memory can be that of another pool, which cannot be told. It is the
+// same for one pool, and another one is never taken for it.
+func TestIdentityInMemory(t *testing.T) {
+	const create = "CREATE TABLE contact (id int NOT NULL PRIMARY KEY)"
+	pool := func(dsn string) *sqlx.DB {
+		db := raw(t, dsn)
+		db.SetMaxOpenConns(4)
+		return db
+	}
+	source := func(db *sqlx.DB) *sqlite.Source {
+		src, err := sqlite.NewSource(db)
+		require.NoError(t, err)
+		return src
+	}
+	for _, dsn := range []string{"file::memory:?cache=shared", "file:x?mode=memory&cache=shared", "file:/x?vfs=memdb"} {
+		db, other := pool(dsn), pool(dsn)
+		db.MustExec(create)
+		st, err := sqlite.New(db)
+		require.NoError(t, err)
+		for name, src := range map[string]*sqlite.Source{"its pool": source(db), "another pool": source(other)} {
+			id, err := src.Identity(t.Context())
+			require.NoError(t, err)
+			require.Empty(t, id.ID, "%s: %s", dsn, name)
+		}
+		_, err = newMirror(t, st).Compare(t.Context(), source(db), nil)
+		require.ErrorIs(t, err, mirror.ErrWrongDatabase, dsn)
+		require.ErrorContains(t, err, "the same database")
+	}
+	one, two := memoryStore(t), memoryStore(t)
+	one.DB().MustExec(create)
+	two.DB().MustExec(create + "; INSERT INTO contact VALUES (1)")
+	report, err := newMirror(t, one).Compare(t.Context(), two, nil)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, report.Table("contact").Missing)
 }
 
 func memoryStore(t *testing.T) *sqlite.Store {

@@ -16,23 +16,20 @@
 package sqlite
 
 import (
-	"context"
 	"database/sql/driver"
 	"fmt"
 	"strings"
 	"time"
 
-	"github.com/jmoiron/sqlx"
-
 	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/sqlstore"
 )
 
-func dialect(db *sqlx.DB) *sqlstore.Dialect {
+func dialect() *sqlstore.Dialect {
 	f := &file{}
 	return &sqlstore.Dialect{
 		Tables:           tables,
-		Identity:         func(ctx context.Context, q sqlx.QueryerContext) (store.Identity, error) { return identity(ctx, q, db) },
+		Identity:         identity,
 		Schema:           func() string { return "main" }, // a temporary table of the same name would come first
 		ColumnType:       columnType,
 		Prepare:          f.prepare,
