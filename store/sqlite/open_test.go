@@ -552,6 +552,43 @@ func TestIdentityInMemory(t *testing.T) {
 	require.EqualValues(t, 1, report.Table("contact").Missing)
 }
 
+// A Source over the caller's own pool reads, writes nothing, and leaves the pool open.
+func TestNewSource(t *testing.T) {
+	_, err := sqlite.NewSource(nil)
+	require.ErrorContains(t, err, "db is nil")
+
+	path := contacts(t, "DELETE")
+	db := raw(t, path)
+	src, err := sqlite.NewSource(db)
+	require.NoError(t, err)
+	for _, writer := range []any{(*store.Store)(nil), (*interface{ DB() *sqlx.DB })(nil)} {
+		require.False(t, reflect.TypeOf(src).Implements(reflect.TypeOf(writer).Elem()), "%T", writer)
+	}
+	before := directory(t, filepath.Dir(path))
+	st, err := sqlite.Open(t.Context(), copyFiles(t, path, ""))
+	require.NoError(t, err)
+	defer st.Close()
+	for _, opts := range everyWay() {
+		report, err := newMirror(t, st).Compare(t.Context(), src, opts)
+		require.NoError(t, err)
+		require.True(t, report.Identical(), "%s", report)
+		require.Positive(t, report.Table("contact").SourceRows)
+	}
+	require.Equal(t, before, directory(t, filepath.Dir(path)))
+	st.DB().MustExec("DELETE FROM contact WHERE contact_id = (SELECT min(contact_id) FROM contact)")
+	report, err := newMirror(t, st).Compare(t.Context(), src, nil)
+	require.NoError(t, err)
+	require.EqualValues(t, 1, report.Table("contact").Missing)
+
+	require.NoError(t, src.Close())
+	var n int64
+	require.NoError(t, db.Get(&n, "SELECT count(*) FROM contact"), "the pool is the caller's")
+	require.Equal(t, report.Table("contact").SourceRows, n)
+	require.NoError(t, db.Close())
+	_, err = src.Tables(t.Context())
+	require.ErrorContains(t, err, "database is closed")
+}
+
 func memoryStore(t *testing.T) *sqlite.Store {
 	t.Helper()
 	st, err := sqlite.New(raw(t, ":memory:"))
