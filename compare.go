@@ -234,7 +234,7 @@ func (m *Mirror) Compare(ctx context.Context, source store.Source, opts *Compare
 		if errors.As(err, &refusal) {
 			return nil, err
 		}
-		return nil, wrapError(ctx, err, "compare "+m.contextID)
+		return nil, store.WrapError(ctx, err, "compare "+m.contextID)
 	}
 	report.Tables = make([]TableReport, len(pairs))
 	c.tables = len(pairs)
@@ -334,7 +334,7 @@ func (c *comparison) lastLSNs(ctx context.Context, report *Report, pairs []pair)
 		last := pairs[i]
 		last.describe(md)
 		t.LastLSN = last.lsn
-		if t.Verdict == VerdictDifferent && t.requested() {
+		if t.Verdict == VerdictDifferent && t.ResetRequested() {
 			t.decide()
 		}
 	}
@@ -620,12 +620,7 @@ func (c *comparison) unusedOptions(byName map[string]*pair) []string {
 }
 
 func (c *comparison) trimPrefix(name string) string {
-	for _, prefix := range c.opts.SchemaPrefixes {
-		if n := len(prefix); n > 0 && len(name) > n && store.FoldName(name[:n]) == store.FoldName(prefix) {
-			return name[n:]
-		}
-	}
-	return name
+	return store.TrimPrefix(name, c.opts.SchemaPrefixes)
 }
 
 // compareTable decides one table. It never fails: a failure is a verdict.
@@ -781,7 +776,7 @@ func (t *TableReport) differences() int64 {
 // decide draws the verdict from what was found.
 func (t *TableReport) decide() {
 	n := t.differences()
-	if t.requested() {
+	if t.ResetRequested() {
 		t.setStates(DiffPending)
 		t.Pending, t.Diverged = n, 0
 	}
@@ -791,7 +786,7 @@ func (t *TableReport) decide() {
 	case t.Verdict == VerdictIncomparable:
 	case n == 0:
 		t.Verdict = VerdictIdentical
-	case t.Pending == n && (!t.Truncated || t.requested()):
+	case t.Pending == n && (!t.Truncated || t.ResetRequested()):
 		t.Verdict = VerdictPending
 	default:
 		t.Verdict = VerdictDifferent

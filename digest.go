@@ -111,7 +111,7 @@ func (p *part) sourceWindow(ctx context.Context, from, before store.Row, n, rang
 	}
 	w.source, w.err = r.c.source.(store.Digester).DigestEvery(ctx, q, n)
 	if w.err != nil {
-		w.err = wrapError(ctx, w.err, "source")
+		w.err = store.WrapError(ctx, w.err, "source")
 		return w
 	}
 	if w.err = r.checkDigests(w.source, from, before); w.err != nil {
@@ -167,7 +167,7 @@ func (p *part) mirrorWindow(ctx context.Context, w *window) {
 		return
 	}
 	if w.err != nil {
-		w.err = wrapError(ctx, w.err, "mirror")
+		w.err = store.WrapError(ctx, w.err, "mirror")
 		return
 	}
 	if len(w.source) == 0 {

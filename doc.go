@@ -17,11 +17,11 @@
 //   - [Mirror.ResetTables] makes the next cycle wipe and repopulate tables.
 //   - [Mirror.HardReset] makes it start from nothing.
 //   - [Mirror.Undo] takes a reset back before the next cycle begins.
-//   - [Mirror.Wait] follows tables until a cycle has populated them, and notices
-//     a reset that was lost.
-//   - [Mirror.Heal] is all of that as one call. It never makes a hard reset.
 //   - [Mirror.Reconcile] tells after a crash, from a [Journal], what happened.
-//   - [fleet.Fleet] looks at the mirrors of many customers.
+//
+// Package heal waits until a cycle has populated what was reset, notices a reset
+// that was lost, and is all of this as one call; package fleet looks at the mirrors
+// of many customers. Package store is what a database must be able to do.
 //
 // A mirror that lost rows is found and repaired like this:
 //
@@ -43,7 +43,7 @@
 //
 // # What is reset
 //
-// [Report.Plan], [Report.Stale], [Mirror.Apply] and [Mirror.Heal] follow one
+// [Report.Plan], [Report.Stale], [Mirror.Apply] and package heal follow one
 // policy. A step is the mildest that mends the table whatever the Mirroring Task
 // does about it; where a milder one may do, that is tried first.
 //
@@ -54,7 +54,7 @@
 //   - Pending, and left alone: rows that changed at the source after the LSN,
 //     and everything in a table whose LSN is -1.
 //   - Not known yet ([StepUnknown]), in the plan and left alone unless
-//     ApplyOptions.Unknown or HealOptions.Unknown is set: rows that differ, where
+//     Unknown of ApplyOptions or heal.Options is set: rows that differ, where
 //     the source tracks no changes, and columns or a key that differ. Recheck
 //     after the next cycles finds out; so does a source with change tracking,
 //     for rows.
@@ -131,4 +131,21 @@
 //   - That every change which the source's change tracking tells after the LSN is
 //     sent by the next cycle. It is what the documentation says of a cycle, and no
 //     table is called identical by it: pending says what will be, not what is.
+//
+// # The way through the packages
+//
+// A row on its way through Compare: the mirror.Mirror asks each store.Source for its
+// catalogue (mssql or sqlite, by way of sqlstore), finds out which databases they
+// are (sides.go), and pairs tables and columns (match.go, compare.go). Each table's
+// rows then come from both Sources in key order, in one range or several (rows.go);
+// digest.go leaves out ranges that both sides sum up alike, and merge.go walks the
+// rest and counts what differs, by store.CompareKeys and store.EqualValues.
+// pending.go asks the source's change tracking what becomes of a difference,
+// compare.go makes a verdict of it, report.go data and text.
+//
+// A table's name on its way through ResetTables: resync.go counts its rows, and in
+// one store.Tx reads the metadata table (metadata.go, match.go), refuses what the
+// name cannot mean, writes the LSN and reads it back. The Receipt says what was there
+// before, goes to the Journal right before the commit, and is what Undo needs.
+// HardReset goes the same way and has keep.go rename the table that it takes away.
 package mirror

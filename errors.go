@@ -1,13 +1,11 @@
 package mirror
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/so-mirror/mirror/internal/text"
-	"github.com/so-mirror/mirror/store"
 )
 
 // The sentinels. Errors wrap them, so test with errors.Is. Errors of a done
@@ -146,17 +144,3 @@ func (t TableError) sharesReason(o TableError) bool {
 
 // Unwrap returns e.Err.
 func (e *Error) Unwrap() error { return e.Err }
-
-// wrapError adds what was being done to err, and leaves the errors of a done
-// context as they are. That a commit may have happened is worth more than why
-// its answer was not waited for.
-func wrapError(ctx context.Context, err error, doing string) error {
-	if err == nil {
-		return nil
-	}
-	done := ctx.Err()
-	if done != nil && (errors.Is(err, done) || errors.Is(err, context.Canceled)) && !errors.Is(err, store.ErrOutcomeUnknown) {
-		return done
-	}
-	return fmt.Errorf("%s: %w", doing, err)
-}

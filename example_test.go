@@ -11,6 +11,7 @@ import (
 	"github.com/so-mirror/mirror/fleet"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/heal"
 	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/cycle"
 	"github.com/so-mirror/mirror/store/memory"
@@ -150,7 +151,7 @@ func ExampleMirror_Apply() {
 }
 
 // Compare, reset what has diverged, wait for the cycle, and compare again.
-func ExampleMirror_Heal() {
+func Example_heal() {
 	ctx := context.Background()
 	database, _ := exampleDatabases()
 	source := cycle.NewCustomer("Cust10195", database)
@@ -175,7 +176,7 @@ func ExampleMirror_Heal() {
 		_, err := task.Run(ctx)
 		return err
 	}})
-	healing, err := m.Heal(ctx, source, nil)
+	healing, err := heal.Run(ctx, m, source, nil)
 	if err != nil {
 		fmt.Println(err)
 		return

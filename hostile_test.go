@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/heal"
 	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 	"github.com/so-mirror/mirror/store/sqlite"
@@ -185,7 +186,7 @@ var hostileAttempts = map[string]func(ctx context.Context, m *mirror.Mirror, nam
 		return nil, err
 	},
 	"Heal": func(ctx context.Context, m *mirror.Mirror, name string) (fmt.Stringer, error) {
-		report, err := m.Heal(ctx, customerDatabase(), &mirror.HealOptions{Compare: &mirror.CompareOptions{Tables: []string{name}}})
+		report, err := heal.Run(ctx, m, customerDatabase(), &heal.Options{Compare: &mirror.CompareOptions{Tables: []string{name}}})
 		return report, err
 	},
 	"Recheck": func(ctx context.Context, m *mirror.Mirror, name string) (fmt.Stringer, error) {
@@ -194,12 +195,12 @@ var hostileAttempts = map[string]func(ctx context.Context, m *mirror.Mirror, nam
 		return report, err
 	},
 	"WaitOptions.Tables": func(ctx context.Context, m *mirror.Mirror, name string) (fmt.Stringer, error) {
-		report, err := m.Wait(ctx, nil, &mirror.WaitOptions{Tables: []string{name}, MaxCycles: 1})
+		report, err := heal.Wait(ctx, m, nil, &heal.WaitOptions{Tables: []string{name}, MaxCycles: 1})
 		return report, err
 	},
 	"Wait for a receipt": func(ctx context.Context, m *mirror.Mirror, name string) (fmt.Stringer, error) {
 		receipt := hostileReceipt(name)
-		_, err := m.Wait(ctx, receipt, &mirror.WaitOptions{MaxCycles: 1})
+		_, err := heal.Wait(ctx, m, receipt, &heal.WaitOptions{MaxCycles: 1})
 		return receipt, err
 	},
 	"Undo": func(ctx context.Context, m *mirror.Mirror, name string) (fmt.Stringer, error) {
@@ -624,7 +625,7 @@ var hostileDocuments = map[string]struct {
 		if err := json.Unmarshal(data, &receipt); err != nil {
 			return err
 		}
-		report, err := m.Wait(ctx, &receipt, &mirror.WaitOptions{MaxCycles: 1, Source: customerDatabase()})
+		report, err := heal.Wait(ctx, m, &receipt, &heal.WaitOptions{MaxCycles: 1, Source: customerDatabase()})
 		if err != nil {
 			return err
 		}

@@ -200,7 +200,7 @@ func (m *Mirror) Reconcile(ctx context.Context, entries []JournalEntry) ([]Recon
 			if isOpen || e.ID == "" {
 				return refuse("an operation begins twice, or has no ID")
 			}
-			if err := m.checkReceipt(e.Receipt); err != nil {
+			if err := m.CheckReceipt(e.Receipt); err != nil {
 				return refuse(err.Error())
 			}
 			open[e.ID] = len(all)
@@ -232,11 +232,11 @@ func (m *Mirror) Reconcile(ctx context.Context, entries []JournalEntry) ([]Recon
 	}
 	tables, err := m.store.Tables(ctx)
 	if err != nil {
-		return nil, wrapError(ctx, err, doing)
+		return nil, store.WrapError(ctx, err, doing)
 	}
 	md, err := m.readMetadata(ctx, m.store, tables)
 	if _, err := stateWithout(err); err != nil {
-		return nil, wrapError(ctx, err, doing)
+		return nil, store.WrapError(ctx, err, doing)
 	}
 	for _, at := range open {
 		if all[at].Outcome = m.outcomeBy(all[at], all[at+1:]); all[at].Outcome == "" {

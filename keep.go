@@ -88,7 +88,7 @@ func (m *Mirror) tryCreate(ctx context.Context, r *resync) (reason string, err e
 	switch {
 	case created && errors.Is(err, errDryRun):
 		return "", nil
-	case err == nil || ctx.Err() != nil || passing(err):
+	case err == nil || ctx.Err() != nil || store.IsTransient(err):
 		return "", err
 	default:
 		return text.Err(err).Error(), nil

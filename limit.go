@@ -14,7 +14,7 @@ import (
 // as a [LimitError].
 var ErrTooMuch = errors.New("too much would be reset")
 
-// LimitError is what Apply, Heal and [Report.Err] return with ErrTooMuch. It
+// LimitError is what Apply, package heal and [Report.Err] return with ErrTooMuch. It
 // carries the figures; for the rule see ApplyOptions.MaxRowShare.
 type LimitError struct {
 	// Op is "compare", "apply plan" or "heal".
@@ -40,7 +40,7 @@ func (e *LimitError) Error() string {
 	if e.What == "tables" {
 		what, option = "tables would be reset", "MaxTableShare"
 	}
-	return fmt.Sprintf("%s of %s: %v: %s of %s %s, more than %.4g %%: is the source the right database? If it is, %s of ApplyOptions or HealOptions allows it",
+	return fmt.Sprintf("%s of %s: %v: %s of %s %s, more than %.4g %%: is the source the right database? If it is, %s of the options allows it",
 		e.Op, e.ContextID, ErrTooMuch, text.Count(e.Count), text.Count(e.Of), what, 100*e.Limit, option)
 }
 
@@ -85,6 +85,14 @@ func (p *Plan) measure(t *TableReport, counted bool) {
 		p.MissingRows += max(0, t.SourceRows-t.MirrorRows)
 	}
 }
+
+// CheckRows returns a [LimitError] when more than a share of the compared rows
+// differ, so that the source may be the wrong database. The share is that of
+// [ApplyOptions].MaxRowShare.
+func (p *Plan) CheckRows(maxShare float64) error { return p.limit("plan", 0, maxShare, 1) }
+
+// Check refuses options that Apply would refuse.
+func (o *ApplyOptions) Check() error { return checkShares(o.MaxRowShare, o.MaxTableShare) }
 
 // limit holds the figures, and a number of tables that would be reset, against
 // shares that are the options' or 0. Nothing to reset is never too much.

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/heal"
 	"github.com/so-mirror/mirror/internal/crm"
 	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/cycle"
@@ -175,7 +176,7 @@ func TestApplyLimits(t *testing.T) {
 		_, m, plan := build(oneRowOf(1))
 		_, err := m.Apply(t.Context(), plan, &mirror.ApplyOptions{MaxRowShare: share})
 		require.ErrorContains(t, err, "MaxRowShare")
-		_, err = m.Heal(t.Context(), memory.New(), &mirror.HealOptions{MaxTableShare: share})
+		_, err = heal.Run(t.Context(), m, memory.New(), &heal.Options{MaxTableShare: share})
 		require.ErrorContains(t, err, "MaxTableShare")
 	}
 	for name, alter := range map[string]func(*mirror.Plan){
@@ -286,7 +287,7 @@ func refuses(t *testing.T, store store.Store, source store.Source, opts *mirror.
 		mistaken(applied)
 	}
 	mistaken(err)
-	h, err := m.Heal(ctx, source, &mirror.HealOptions{Compare: opts, Unknown: true})
+	h, err := heal.Run(ctx, m, source, &heal.Options{Compare: opts, Unknown: true})
 	mistaken(err)
 	require.False(t, h.Healed)
 	require.Equal(t, noon, clock.now, "at once")

@@ -143,7 +143,7 @@ func (m *Mirror) readMetadataFrom(ctx context.Context, src store.Source, t store
 			_, err = m.findMetadata(nil)
 		}
 		if err != nil {
-			return nil, wrapError(ctx, err, "read metadata")
+			return nil, store.WrapError(ctx, err, "read metadata")
 		}
 		for _, r := range batch {
 			row := metadataRow{values: r.Clone()}

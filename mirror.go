@@ -136,6 +136,12 @@ func New(contextID string, store store.Store, opts *Options) (*Mirror, error) {
 // named after them have one name, so case does not count.
 func sameCustomer(a, b string) bool { return store.FoldName(a) == store.FoldName(b) }
 
+// Now returns the time that Options.Clock tells.
+func (m *Mirror) Now() time.Time { return m.clock() }
+
+// Sleep waits as Options.Sleep does.
+func (m *Mirror) Sleep(ctx context.Context, d time.Duration) error { return m.sleep(ctx, d) }
+
 // ContextID returns the customer's context identifier.
 func (m *Mirror) ContextID() string { return m.contextID }
 

@@ -193,7 +193,7 @@ func (r *Report) step(i int) (Step, string) {
 		return StepUnknown, t.MetadataDoubt
 	case !t.Tracked:
 		return StepNone, "it has no metadata row: the next cycle sends all of its rows"
-	case t.requested():
+	case t.ResetRequested():
 		return StepNone, "its LSN is -1 already: the next cycle sends all of its rows"
 	case t.MetadataRows > 1:
 		return StepHardReset, fmt.Sprintf("it has %d metadata rows, and which one the Mirroring Task reads is not known", t.MetadataRows)

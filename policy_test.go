@@ -185,5 +185,5 @@ func TestErrOfSeveralKinds(t *testing.T) {
 	var limit *mirror.LimitError
 	require.True(t, errors.As(err, &limit))
 	require.Equal(t, "compare of Cust10195: too much would be reset: 20 of 20 of the mirror's compared rows are not so at the source, "+
-		"more than 50 %: is the source the right database? If it is, MaxRowShare of ApplyOptions or HealOptions allows it", limit.Error())
+		"more than 50 %: is the source the right database? If it is, MaxRowShare of the options allows it", limit.Error())
 }

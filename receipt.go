@@ -181,8 +181,8 @@ func (r *Receipt) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// checkReceipt refuses a receipt that this mirror did not write.
-func (m *Mirror) checkReceipt(r *Receipt) error {
+// CheckReceipt refuses a receipt that this mirror did not write: ErrInvalidReceipt.
+func (m *Mirror) CheckReceipt(r *Receipt) error {
 	switch {
 	case r == nil:
 		return fmt.Errorf("%w: it is nil", ErrInvalidReceipt)

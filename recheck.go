@@ -91,7 +91,7 @@ func (m *Mirror) Recheck(ctx context.Context, source store.Source, report *Repor
 		err = c.readVersion(ctx, out, pairs)
 	}
 	if err != nil {
-		return nil, wrapError(ctx, err, "recheck "+m.contextID)
+		return nil, store.WrapError(ctx, err, "recheck "+m.contextID)
 	}
 	out.Source, out.Mirror, out.Mistakes = now.Source, now.Mirror, now.Mistakes
 	for i := range out.Tables {
@@ -119,7 +119,7 @@ func (m *Mirror) Recheck(ctx context.Context, source store.Source, report *Repor
 			continue
 		}
 		if err != nil {
-			return nil, wrapError(ctx, err, "recheck "+t.Table)
+			return nil, store.WrapError(ctx, err, "recheck "+t.Table)
 		}
 	}
 	out.Rechecked = m.clock().UTC()
@@ -141,6 +141,45 @@ func (m *Mirror) revisit(ctx context.Context, source store.Source, report *Repor
 		err = report.sameSides(now.Source, now.Mirror)
 	}
 	return c, pairs, now, err
+}
+
+// Unchanged reads up to limit keys of a table that had diverged in report once
+// more, and counts those that it could read and those that still have the same
+// difference: a table that a cycle has populated since has none of them.
+func (m *Mirror) Unchanged(ctx context.Context, source store.Source, report *Report, table string, limit int) (read, same int, err error) {
+	tr := report.Table(table)
+	if tr == nil {
+		return 0, 0, nil
+	}
+	c, pairs, _, err := m.revisit(ctx, source, report)
+	if err != nil {
+		return 0, 0, err
+	}
+	p, ok := c.pairOf(pairs, tr)
+	if !ok || p.source == nil || p.mirror == nil {
+		return 0, 0, nil
+	}
+	r := c.runOf(p)
+	if r == nil {
+		return 0, 0, nil
+	}
+	for i := range tr.Differences {
+		if tr.Differences[i].State != DiffDiverged || read == limit {
+			continue
+		}
+		key, _, still, err := r.again(ctx, &tr.Differences[i])
+		if err != nil {
+			return 0, 0, err
+		}
+		if key == nil {
+			continue
+		}
+		read++
+		if still {
+			same++
+		}
+	}
+	return read, same, nil
 }
 
 // pairOf finds the pair of a table's report.
@@ -235,7 +274,7 @@ func (c *comparison) recheckSchema(p pair, t *TableReport, stays bool) {
 			again("its columns or key are others by now")
 			return
 		}
-		t.Stayed = t.Stayed || stays && !t.requested()
+		t.Stayed = t.Stayed || stays && !t.ResetRequested()
 	}
 }
 
@@ -261,10 +300,10 @@ func (t *TableReport) open() bool {
 	}
 }
 
-// waits reports whether a Recheck after the next cycle may find out what the
+// Waits reports whether a Recheck after the next cycle may find out what the
 // table needs.
-func (t *TableReport) waits() bool {
-	if !t.Tracked || t.MetadataRows > 1 || t.requested() {
+func (t *TableReport) Waits() bool {
+	if !t.Tracked || t.MetadataRows > 1 || t.ResetRequested() {
 		return false
 	}
 	switch t.Verdict {

@@ -466,14 +466,18 @@ func (r *Report) verdictsIdentical() bool {
 // left out by Tables or SkipTables do not count.
 func (r *Report) Err() error { return r.errOf(r.Plan().suspicion()) }
 
+// Wrong returns the part of Err that is ErrWrongDatabase, nil for none.
+func (r *Report) Wrong() error {
+	if err := wrong(r.Mistakes); err != nil {
+		return fmt.Errorf("comparison of %s: %w", r.ContextID, err)
+	}
+	return nil
+}
+
 // errOf is Err, with what was found to be too much.
 func (r *Report) errOf(tooMuch error) error {
 	var all error
-	mistake := wrong(r.Mistakes)
-	if mistake != nil {
-		mistake = fmt.Errorf("comparison of %s: %w", r.ContextID, mistake)
-	}
-	for _, err := range []error{mistake, tooMuch, r.failed()} {
+	for _, err := range []error{r.Wrong(), tooMuch, r.Failed()} {
 		switch {
 		case err == nil:
 		case all == nil:
@@ -485,8 +489,9 @@ func (r *Report) errOf(tooMuch error) error {
 	return all
 }
 
-// failed names the tables that could not be compared.
-func (r *Report) failed() error {
+// Failed returns the part of Err that names the tables that could not be compared,
+// nil for none.
+func (r *Report) Failed() error {
 	var errs, stops []error
 	stopped := map[string][]string{} // tables, by why they were not reached
 	for _, t := range r.Tables {
@@ -540,8 +545,8 @@ func (r *Report) Stale() []string {
 	return stale
 }
 
-// requested reports whether the next cycle repopulates the table anyway.
-func (t *TableReport) requested() bool {
+// ResetRequested reports whether the next cycle repopulates the table anyway.
+func (t *TableReport) ResetRequested() bool {
 	lsn := t.lastLSN()
 	return lsn != nil && *lsn == store.ResendAll
 }
@@ -825,7 +830,7 @@ func (t *TableReport) notes(asked Strategy) []string {
 	if t.Reason != "" {
 		notes = append(notes, t.Reason)
 	}
-	if t.requested() && t.Verdict != VerdictIdentical {
+	if t.ResetRequested() && t.Verdict != VerdictIdentical {
 		notes = append(notes, "reset requested")
 	}
 	switch t.LSNState {

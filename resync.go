@@ -199,7 +199,7 @@ func (m *Mirror) resync(ctx context.Context, r *resync) (*Receipt, error) {
 		return nil, err
 	}
 	if err != nil {
-		return receipt, wrapError(ctx, err, doing)
+		return receipt, store.WrapError(ctx, err, doing)
 	}
 	return receipt, nil
 }
@@ -669,7 +669,7 @@ func changeOne(n int64, err error) error {
 func (m *Mirror) Undo(ctx context.Context, receipt *Receipt) (err error) {
 	doing := "undo of " + m.contextID
 	defer func() { m.logChange(ctx, "undo", false, receipt, err) }()
-	if err := m.checkReceipt(receipt); err != nil {
+	if err := m.CheckReceipt(receipt); err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	journal := journaled{m: m, undo: true}
@@ -684,7 +684,7 @@ func (m *Mirror) Undo(ctx context.Context, receipt *Receipt) (err error) {
 	if errors.As(err, &refused) {
 		return err
 	}
-	return wrapError(ctx, err, doing)
+	return store.WrapError(ctx, err, doing)
 }
 
 // undo checks and writes in one transaction, so that no cycle comes between.

@@ -62,7 +62,7 @@ func (c *comparison) compareRows(ctx context.Context, p pair, plan tablePlan, tr
 	r.chosen, r.reason = r.strategy()
 	r.tracking = c.trackingOf(r, tr)
 	if err := r.cut(ctx); err != nil {
-		return wrapError(ctx, err, "source")
+		return store.WrapError(ctx, err, "source")
 	}
 	c.begin(r)
 	err := r.compare(ctx)
@@ -305,11 +305,11 @@ func (r *tableRun) walk(ctx context.Context, m *merge, src, mir *cursor, source,
 	defer cancel()
 	startSource := func() error {
 		q := r.query(*r.p.source, r.plan.source, from, before)
-		return wrapError(ctx, src.start(ctx, &readers, source, q), "source")
+		return store.WrapError(ctx, src.start(ctx, &readers, source, q), "source")
 	}
 	startMirror := func() error {
 		q := r.query(*r.p.mirror, r.plan.mirror, from, before)
-		return wrapError(ctx, mir.start(ctx, &readers, mirror, q), "mirror")
+		return store.WrapError(ctx, mir.start(ctx, &readers, mirror, q), "mirror")
 	}
 	// The second side starts when the first one has brought a batch. Taking
 	// connections in one order keeps comparisons that share two small pools

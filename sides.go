@@ -155,6 +155,34 @@ func samePool(source, mirror store.Source, sourceTables, mirrorTables []store.Ta
 	})
 }
 
+// CheckSource refuses what Compare would refuse as source, and, unless report is
+// nil, a source or a mirror that the report is not about: ErrWrongDatabase. It
+// returns the source's tables.
+func (m *Mirror) CheckSource(ctx context.Context, source store.Source, report *Report) ([]store.Table, error) {
+	tables, err := source.Tables(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("source: %w", err)
+	}
+	src, mir, err := m.identify(ctx, source)
+	var prefixes []string
+	isCopy := false
+	if report != nil {
+		prefixes, isCopy = report.SchemaPrefixes, report.SourceIsCopy
+		if err == nil {
+			err = report.sameSides(src, mir)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	inMirror, err := m.store.Tables(ctx)
+	if err != nil {
+		return nil, err
+	}
+	trim := func(name string) string { return store.TrimPrefix(name, prefixes) }
+	return tables, m.checkSource(m.contentsOf(tables, trim), m.contentsOf(inMirror, trim), isCopy)
+}
+
 // checkSource refuses a source that a mirror is not compared with: a copy that
 // nobody called one, or one of another customer.
 func (m *Mirror) checkSource(src, mir contents, isCopy bool) error {

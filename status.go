@@ -106,12 +106,12 @@ type TableStatus struct {
 func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 	tables, err := m.store.Tables(ctx)
 	if err != nil {
-		return nil, wrapError(ctx, err, "status of "+m.contextID)
+		return nil, store.WrapError(ctx, err, "status of "+m.contextID)
 	}
 	st := &Status{ContextID: m.contextID, Time: m.clock().UTC(), State: MirrorTracked, MetadataTable: m.names.table}
 	md, err := m.readMetadata(ctx, m.store, tables)
 	if st.State, err = stateWithout(err); err != nil {
-		return nil, wrapError(ctx, err, "status of "+m.contextID)
+		return nil, store.WrapError(ctx, err, "status of "+m.contextID)
 	}
 	seen := map[string]bool{store.FoldName(m.names.table): true}
 	switch st.State {
@@ -132,7 +132,7 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 		}
 		rows, err := m.store.Count(ctx, t)
 		if err != nil && !unreadable(t) {
-			return nil, wrapError(ctx, err, "status of "+m.contextID)
+			return nil, store.WrapError(ctx, err, "status of "+m.contextID)
 		}
 		ts := tableStatus(md, t, rows)
 		if err != nil {
@@ -190,6 +190,80 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 	}
 	slices.SortFunc(st.Tables, func(a, b TableStatus) int { return strings.Compare(store.FoldName(a.Table), store.FoldName(b.Table)) })
 	return st, nil
+}
+
+// StatusOf is Status for some tables alone, in their order: only their rows are
+// counted. A table that is neither there nor in the metadata table is TableAbsent.
+// The metadata table itself is an *Error with ErrTableNotFound, and a database
+// with the metadata table of another customer is ErrWrongDatabase. When an error
+// that may pass keeps rows from being counted ([store.IsTransient]), the status of
+// the other tables comes with it.
+func (m *Mirror) StatusOf(ctx context.Context, tables []string) (*Status, error) {
+	doing := "status of " + m.contextID
+	all, err := m.store.Tables(ctx)
+	if err != nil {
+		return nil, store.WrapError(ctx, err, doing)
+	}
+	st := &Status{ContextID: m.contextID, Time: m.clock().UTC(), MetadataTable: m.names.table}
+	md, err := m.readMetadata(ctx, m.store, all)
+	if errors.Is(err, ErrWrongDatabase) {
+		return nil, store.WrapError(ctx, err, doing)
+	}
+	if st.State, err = stateWithout(err); err != nil {
+		return nil, store.WrapError(ctx, err, doing)
+	}
+	if err := m.checkNames(tables, "status"); err != nil {
+		return nil, err
+	}
+	var failed error
+	for _, name := range tables {
+		ts, err := m.statusOf(ctx, md, all, name)
+		if err != nil {
+			err = store.WrapError(ctx, fmt.Errorf("%s: %w", text.Name(name), err), doing)
+			if !store.IsTransient(err) {
+				return nil, err
+			}
+			failed = err
+			continue
+		}
+		st.Tables = append(st.Tables, ts)
+	}
+	return st, failed
+}
+
+func (m *Mirror) statusOf(ctx context.Context, md *metadata, all []store.Table, name string) (TableStatus, error) {
+	t, ok, err := findTable(all, name)
+	if err != nil {
+		return TableStatus{}, err
+	}
+	if ok {
+		rows, err := m.store.Count(ctx, t)
+		if err == nil {
+			ts := tableStatus(md, t, rows)
+			ts.Table = name
+			return ts, nil
+		}
+		if !errors.Is(err, store.ErrTableNotFound) { // dropped since the catalogue was read
+			return TableStatus{}, err
+		}
+	}
+	ts := tableStatus(md, store.Table{Name: name}, 0)
+	ts.State = TableAbsent
+	return ts, nil
+}
+
+// checkNames refuses names that are no tables of the mirror's.
+func (m *Mirror) checkNames(tables []string, op string) error {
+	refused := &Error{Op: op, ContextID: m.contextID, Err: store.ErrTableNotFound}
+	for _, name := range tables {
+		if store.FoldName(name) == store.FoldName(m.names.table) || name == allTables {
+			refused.Tables = append(refused.Tables, m.unknownTable(name, nil, "no cycle populates it", ""))
+		}
+	}
+	if len(refused.Tables) > 0 {
+		return refused
+	}
+	return nil
 }
 
 // tableStatus decides the state of a table that exists.

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/heal"
 	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/cycle"
 	"github.com/so-mirror/mirror/store/memory"
@@ -21,7 +22,7 @@ func TestNextCycle(t *testing.T) {
 	require.NoError(t, err)
 	santiago, err := time.LoadLocation("America/Santiago") // its clocks skip the hour from midnight
 	require.NoError(t, err)
-	late := mirror.Schedule{Location: santiago, NightFrom: 22 * time.Hour, NightTo: 30 * time.Minute}
+	late := heal.Schedule{Location: santiago, NightFrom: 22 * time.Hour, NightTo: 30 * time.Minute}
 	at := func(s string) time.Time {
 		v, err := time.Parse(time.RFC3339, s)
 		require.NoError(t, err)
@@ -29,31 +30,31 @@ func TestNextCycle(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name     string
-		schedule mirror.Schedule
+		schedule heal.Schedule
 		after    string
 		want     string
 	}{
-		{"by day", mirror.Schedule{}, "2026-02-03T12:00:00Z", "2026-02-03T12:20:00Z"},
-		{"the last before the night", mirror.Schedule{}, "2026-02-03T22:39:59Z", "2026-02-03T22:59:59Z"},
-		{"into the night", mirror.Schedule{}, "2026-02-03T22:40:00Z", "2026-02-04T06:00:00Z"},
-		{"after midnight", mirror.Schedule{}, "2026-02-04T02:00:00Z", "2026-02-04T06:00:00Z"},
-		{"the end of the night", mirror.Schedule{}, "2026-02-04T05:40:00Z", "2026-02-04T06:00:00Z"},
-		{"the short night", mirror.Schedule{NightFrom: 90 * time.Minute, NightTo: 3 * time.Hour}, "2026-02-04T01:15:00Z", "2026-02-04T03:00:00Z"},
-		{"before the short night", mirror.Schedule{NightFrom: 90 * time.Minute, NightTo: 3 * time.Hour}, "2026-02-03T23:50:00Z", "2026-02-04T00:10:00Z"},
-		{"no night", mirror.Schedule{NightFrom: time.Hour, NightTo: time.Hour}, "2026-02-03T23:50:00Z", "2026-02-04T00:10:00Z"},
-		{"more often", mirror.Schedule{Every: 5 * time.Minute}, "2026-02-03T12:00:00Z", "2026-02-03T12:05:00Z"},
-		{"a night in the hour that is skipped", mirror.Schedule{Location: oslo, NightFrom: 2 * time.Hour, NightTo: 3 * time.Hour}, "2026-03-29T12:00:00Z", "2026-03-29T12:20:00Z"},
-		{"in Norway", mirror.Schedule{Location: oslo}, "2026-02-03T21:50:00Z", "2026-02-04T05:00:00Z"},
-		{"the night in which the clocks go forward", mirror.Schedule{Location: oslo}, "2026-03-28T21:50:00Z", "2026-03-29T04:00:00Z"},
+		{"by day", heal.Schedule{}, "2026-02-03T12:00:00Z", "2026-02-03T12:20:00Z"},
+		{"the last before the night", heal.Schedule{}, "2026-02-03T22:39:59Z", "2026-02-03T22:59:59Z"},
+		{"into the night", heal.Schedule{}, "2026-02-03T22:40:00Z", "2026-02-04T06:00:00Z"},
+		{"after midnight", heal.Schedule{}, "2026-02-04T02:00:00Z", "2026-02-04T06:00:00Z"},
+		{"the end of the night", heal.Schedule{}, "2026-02-04T05:40:00Z", "2026-02-04T06:00:00Z"},
+		{"the short night", heal.Schedule{NightFrom: 90 * time.Minute, NightTo: 3 * time.Hour}, "2026-02-04T01:15:00Z", "2026-02-04T03:00:00Z"},
+		{"before the short night", heal.Schedule{NightFrom: 90 * time.Minute, NightTo: 3 * time.Hour}, "2026-02-03T23:50:00Z", "2026-02-04T00:10:00Z"},
+		{"no night", heal.Schedule{NightFrom: time.Hour, NightTo: time.Hour}, "2026-02-03T23:50:00Z", "2026-02-04T00:10:00Z"},
+		{"more often", heal.Schedule{Every: 5 * time.Minute}, "2026-02-03T12:00:00Z", "2026-02-03T12:05:00Z"},
+		{"a night in the hour that is skipped", heal.Schedule{Location: oslo, NightFrom: 2 * time.Hour, NightTo: 3 * time.Hour}, "2026-03-29T12:00:00Z", "2026-03-29T12:20:00Z"},
+		{"in Norway", heal.Schedule{Location: oslo}, "2026-02-03T21:50:00Z", "2026-02-04T05:00:00Z"},
+		{"the night in which the clocks go forward", heal.Schedule{Location: oslo}, "2026-03-28T21:50:00Z", "2026-03-29T04:00:00Z"},
 		{"a night that ends in the hour that is skipped", late, "2026-09-05T22:30:00-04:00", "2026-09-06T01:00:00-03:00"},
 		{"the night before that", late, "2026-09-04T22:30:00-04:00", "2026-09-05T00:30:00-04:00"},
 		{"the end of that night", late, "2026-09-06T00:40:00-03:00", "2026-09-06T01:00:00-03:00"},
-		{"a night that begins in the hour that is skipped", mirror.Schedule{Location: santiago, NightFrom: 30 * time.Minute, NightTo: 2 * time.Hour},
+		{"a night that begins in the hour that is skipped", heal.Schedule{Location: santiago, NightFrom: 30 * time.Minute, NightTo: 2 * time.Hour},
 			"2026-09-05T23:30:00-04:00", "2026-09-05T23:50:00-04:00"},
-		{"a night that begins as the clocks go forward", mirror.Schedule{Location: santiago, NightFrom: 30 * time.Minute, NightTo: 2 * time.Hour},
+		{"a night that begins as the clocks go forward", heal.Schedule{Location: santiago, NightFrom: 30 * time.Minute, NightTo: 2 * time.Hour},
 			"2026-09-05T23:45:00-04:00", "2026-09-06T02:00:00-03:00"},
-		{"a night until the last nanosecond", mirror.Schedule{NightFrom: time.Hour, NightTo: 2*time.Hour - 1}, "2026-02-03T01:00:00Z", "2026-02-03T01:59:59.999999999Z"},
-		{"a night until 24:00", mirror.Schedule{NightFrom: 22 * time.Hour, NightTo: 24 * time.Hour}, "2026-02-03T22:00:00Z", "2026-02-04T00:00:00Z"},
+		{"a night until the last nanosecond", heal.Schedule{NightFrom: time.Hour, NightTo: 2*time.Hour - 1}, "2026-02-03T01:00:00Z", "2026-02-03T01:59:59.999999999Z"},
+		{"a night until 24:00", heal.Schedule{NightFrom: 22 * time.Hour, NightTo: 24 * time.Hour}, "2026-02-03T22:00:00Z", "2026-02-04T00:00:00Z"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			require.Equal(t, at(c.want).UTC(), c.schedule.NextCycle(at(c.after)).UTC())
@@ -113,7 +114,7 @@ func TestWait(t *testing.T) {
 		name     string
 		truncate bool
 		do       func(f *follower, c *clockwork)
-		opts     func(f *follower) *mirror.WaitOptions
+		opts     func(f *follower) *heal.WaitOptions
 
 		want  string // state, rows and proof
 		err   error
@@ -127,8 +128,8 @@ func TestWait(t *testing.T) {
 		}, want: "populated 10 ", after: 10 * time.Minute},
 		{name: "at night", do: func(f *follower, c *clockwork) {
 			c.after(18*time.Hour, f.cycle)
-		}, want: "populated 10 ", after: 18 * time.Hour, opts: func(*follower) *mirror.WaitOptions {
-			return &mirror.WaitOptions{MaxCycles: 1, Schedule: mirror.Schedule{NightFrom: 12 * time.Hour, NightTo: 6 * time.Hour}}
+		}, want: "populated 10 ", after: 18 * time.Hour, opts: func(*follower) *heal.WaitOptions {
+			return &heal.WaitOptions{MaxCycles: 1, Schedule: heal.Schedule{NightFrom: 12 * time.Hour, NightTo: 6 * time.Hour}}
 		}},
 		{name: "it was emptied and is full again", truncate: true, do: func(f *follower, c *clockwork) {
 			c.after(10*time.Minute, f.cycle)
@@ -138,21 +139,21 @@ func TestWait(t *testing.T) {
 		}, want: "lost 1 it was emptied and has 1 row of 10", err: mirror.ErrLostReset, after: time.Minute},
 		{name: "a cycle that was running writes its LSN, and nothing was emptied", do: func(f *follower, c *clockwork) {
 			c.after(time.Minute, func() { f.lsn(int64(850)) })
-		}, want: "lost 10 1 of 1 row that differed as before", err: mirror.ErrLostReset, after: time.Minute, opts: func(f *follower) *mirror.WaitOptions {
-			return &mirror.WaitOptions{Source: f.customer, Report: f.compare()}
+		}, want: "lost 10 1 of 1 row that differed as before", err: mirror.ErrLostReset, after: time.Minute, opts: func(f *follower) *heal.WaitOptions {
+			return &heal.WaitOptions{Source: f.customer, Report: f.compare()}
 		}},
 		{name: "a lost reset is repeated", do: func(f *follower, c *clockwork) {
 			c.after(time.Minute, func() { f.lsn(int64(850)) })
 			c.after(10*time.Minute, f.cycle)
-		}, want: "populated 10 1 row that differed changed", after: 10 * time.Minute, opts: func(f *follower) *mirror.WaitOptions {
-			return &mirror.WaitOptions{Source: f.customer, Report: f.compare(), ResetAgain: 1}
+		}, want: "populated 10 1 row that differed changed", after: 10 * time.Minute, opts: func(f *follower) *heal.WaitOptions {
+			return &heal.WaitOptions{Source: f.customer, Report: f.compare(), ResetAgain: 1}
 		}},
 		{name: "it is lost as often as it is repeated", do: func(f *follower, c *clockwork) {
 			c.after(time.Minute, func() { f.lsn(int64(850)) })
 			c.after(2*time.Minute, func() { f.lsn(int64(851)) })
 			c.after(3*time.Minute, func() { f.lsn(int64(852)) })
-		}, want: "lost 10 1 of 1 row that differed as before", err: mirror.ErrLostReset, after: 3 * time.Minute, opts: func(f *follower) *mirror.WaitOptions {
-			return &mirror.WaitOptions{Source: f.customer, Report: f.compare(), ResetAgain: 2}
+		}, want: "lost 10 1 of 1 row that differed as before", err: mirror.ErrLostReset, after: 3 * time.Minute, opts: func(f *follower) *heal.WaitOptions {
+			return &heal.WaitOptions{Source: f.customer, Report: f.compare(), ResetAgain: 2}
 		}},
 		{name: "changes delete rows before a lost reset shows", do: func(f *follower, c *clockwork) {
 			c.after(time.Minute, func() { f.remove(f.store, 9) })
@@ -173,21 +174,21 @@ func TestWait(t *testing.T) {
 				}
 				f.cycle()
 			})
-		}, want: "populated 2 it was emptied and is full again", after: 10 * time.Minute, opts: func(f *follower) *mirror.WaitOptions {
-			return &mirror.WaitOptions{Source: f.customer}
+		}, want: "populated 2 it was emptied and is full again", after: 10 * time.Minute, opts: func(f *follower) *heal.WaitOptions {
+			return &heal.WaitOptions{Source: f.customer}
 		}},
 		{name: "as many cycles as one likes", do: func(f *follower, c *clockwork) {
 			c.after(10*time.Minute, f.cycle)
-		}, want: "populated 10 ", after: 10 * time.Minute, opts: func(*follower) *mirror.WaitOptions {
-			return &mirror.WaitOptions{MaxCycles: math.MaxInt}
+		}, want: "populated 10 ", after: 10 * time.Minute, opts: func(*follower) *heal.WaitOptions {
+			return &heal.WaitOptions{MaxCycles: math.MaxInt}
 		}},
 		{name: "no cycle comes", do: func(*follower, *clockwork) {}, want: "requested 10 ", err: mirror.ErrOverdue, after: 80 * time.Minute,
-			opts: func(*follower) *mirror.WaitOptions { return &mirror.WaitOptions{MaxCycles: 1} }},
+			opts: func(*follower) *heal.WaitOptions { return &heal.WaitOptions{MaxCycles: 1} }},
 		{name: "no cycle comes, three times", do: func(*follower, *clockwork) {}, want: "requested 10 ", err: mirror.ErrOverdue, after: 240 * time.Minute},
 		{name: "a cycle begins and does not go on", do: func(f *follower, c *clockwork) {
 			c.after(10*time.Minute, func() { require.NoError(f.t, f.store.Seed(five())) })
 		}, want: "filling 0 ", err: mirror.ErrOverdue, after: 90 * time.Minute,
-			opts: func(*follower) *mirror.WaitOptions { return &mirror.WaitOptions{MaxCycles: 1} }},
+			opts: func(*follower) *heal.WaitOptions { return &heal.WaitOptions{MaxCycles: 1} }},
 		{name: "the connection is lost for a while", do: func(f *follower, c *clockwork) {
 			c.after(time.Minute, func() {
 				for n := range 8 {
@@ -205,7 +206,7 @@ func TestWait(t *testing.T) {
 			f := follow(t)
 			f.touch(f.store, "contact", 3, "tampered")
 			clock := &clockwork{t: t, now: noon}
-			var opts *mirror.WaitOptions
+			var opts *heal.WaitOptions
 			if c.opts != nil {
 				opts = c.opts(f)
 			}
@@ -213,7 +214,7 @@ func TestWait(t *testing.T) {
 			receipt, err := m.ResetTables(t.Context(), []string{"contact"}, &mirror.ResetOptions{Truncate: c.truncate})
 			require.NoError(t, err)
 			c.do(f, clock)
-			report, err := m.Wait(t.Context(), receipt, opts)
+			report, err := heal.Wait(t.Context(), m, receipt, opts)
 			if c.err == nil {
 				require.NoError(t, err, "%s", report)
 			} else {
@@ -241,7 +242,7 @@ func TestWaitReportsProgress(t *testing.T) {
 	require.NoError(t, err)
 	f.steps(clock, 10*time.Minute, 900, 0, 5, 10)
 	var seen []string
-	_, err = m.Wait(t.Context(), receipt, &mirror.WaitOptions{Poll: time.Minute, Progress: func(r *mirror.WaitReport) {
+	_, err = heal.Wait(t.Context(), m, receipt, &heal.WaitOptions{Poll: time.Minute, Progress: func(r *heal.WaitReport) {
 		tr := r.Tables[0]
 		seen = append(seen, fmt.Sprintf("%s %d/%d %s", tr.State, tr.Rows, tr.Expected, tr.Remaining))
 		require.NotEmpty(t, r.String())
@@ -255,16 +256,16 @@ func TestWaitRefuses(t *testing.T) {
 	m := newMirror(t, f.store, nil)
 	for name, c := range map[string]struct {
 		receipt *mirror.Receipt
-		opts    *mirror.WaitOptions
+		opts    *heal.WaitOptions
 		want    string
 	}{
 		"nothing to wait for": {nil, nil, "no tables named"},
 		"another's receipt":   {&mirror.Receipt{Version: 1, ContextID: "Cust2"}, nil, `"Cust2"`},
-		"negative":            {nil, &mirror.WaitOptions{Tables: []string{"contact"}, Poll: -1}, "negative"},
-		"a night of 25 hours": {nil, &mirror.WaitOptions{Tables: []string{"contact"}, Schedule: mirror.Schedule{NightTo: 25 * time.Hour}}, "24:00"},
+		"negative":            {nil, &heal.WaitOptions{Tables: []string{"contact"}, Poll: -1}, "negative"},
+		"a night of 25 hours": {nil, &heal.WaitOptions{Tables: []string{"contact"}, Schedule: heal.Schedule{NightTo: 25 * time.Hour}}, "24:00"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := m.Wait(t.Context(), c.receipt, c.opts)
+			_, err := heal.Wait(t.Context(), m, c.receipt, c.opts)
 			require.ErrorContains(t, err, c.want)
 		})
 	}
@@ -272,22 +273,22 @@ func TestWaitRefuses(t *testing.T) {
 	require.NoError(t, f.store.Seed(memory.Metadata(customer, map[string]store.LSN{"contact": -1})))
 	clock := &clockwork{t: t, now: noon}
 	clock.after(time.Minute, cancel)
-	report, err := newMirror(t, f.store, clock.options(mirror.Options{})).Wait(ctx, nil, &mirror.WaitOptions{Tables: []string{"Contact"}})
+	report, err := heal.Wait(ctx, newMirror(t, f.store, clock.options(mirror.Options{})), nil, &heal.WaitOptions{Tables: []string{"Contact"}})
 	require.Equal(t, context.Canceled, err)
-	require.Equal(t, mirror.WaitRequested, report.Tables[0].State)
+	require.Equal(t, heal.WaitRequested, report.Tables[0].State)
 }
 
 func TestHeal(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		damage  func(f *follower, c *clockwork)
-		opts    *mirror.HealOptions
+		opts    *heal.Options
 		source  func(f *follower) store.Source
 		healed  bool
 		rounds  int
 		resets  int
 		err     error
-		inspect func(t *testing.T, f *follower, h *mirror.HealReport)
+		inspect func(t *testing.T, f *follower, h *heal.Report)
 	}{
 		{name: "nothing is wrong", damage: func(*follower, *clockwork) {}, healed: true, rounds: 1},
 		{name: "only pending rows", damage: func(f *follower, _ *clockwork) {
@@ -301,7 +302,7 @@ func TestHeal(t *testing.T) {
 			f.touch(f.store, "contact", 3, "tampered")
 			c.after(time.Minute, func() { f.lsn(int64(2)) })
 			c.after(10*time.Minute, f.cycle)
-		}, healed: true, rounds: 2, resets: 1, inspect: func(t *testing.T, _ *follower, h *mirror.HealReport) {
+		}, healed: true, rounds: 2, resets: 1, inspect: func(t *testing.T, _ *follower, h *heal.Report) {
 			require.Len(t, h.Rounds[0].Wait.Receipts, 1)
 		}},
 		{name: "somebody tampers with it again and again", damage: func(f *follower, c *clockwork) {
@@ -312,7 +313,7 @@ func TestHeal(t *testing.T) {
 		}, rounds: 3, resets: 2},
 		{name: "the columns differ, and no cycle comes", damage: func(f *follower, _ *clockwork) {
 			f.widen()
-		}, rounds: 1, inspect: func(t *testing.T, f *follower, h *mirror.HealReport) {
+		}, rounds: 1, inspect: func(t *testing.T, f *follower, h *heal.Report) {
 			require.Equal(t, mirror.StepUnknown, h.Rounds[0].Plan.Tables[0].Step)
 			lsn, _ := f.store.LSN(customer, "contact")
 			require.Positive(t, lsn)
@@ -333,7 +334,7 @@ func TestHeal(t *testing.T) {
 			for i := range 20 {
 				c.after(time.Duration(i)*20*time.Minute+time.Minute, func() { f.lsn(int64(100 + i)) })
 			}
-		}, rounds: 2, resets: 1, inspect: func(t *testing.T, f *follower, h *mirror.HealReport) {
+		}, rounds: 2, resets: 1, inspect: func(t *testing.T, f *follower, h *heal.Report) {
 			require.Equal(t, mirror.StepHardReset, h.Rounds[1].Plan.Tables[0].Step)
 			require.Contains(t, h.Stopped, "needs a hard reset")
 			lsn, _ := f.store.LSN(customer, "contact")
@@ -365,9 +366,9 @@ func TestHeal(t *testing.T) {
 			for i := range 9 { // no cycle sees the -1
 				c.after(time.Duration(i+1)*10*time.Minute, func() { f.lsn(int64(2)) })
 			}
-		}, opts: &mirror.HealOptions{Rounds: 1}, rounds: 2, source: func(f *follower) store.Source {
+		}, opts: &heal.Options{Rounds: 1}, rounds: 2, source: func(f *follower) store.Source {
 			return reading{noTracking{f.customer}, func() { f.lsn(int64(-1)) }}
-		}, inspect: func(t *testing.T, _ *follower, h *mirror.HealReport) {
+		}, inspect: func(t *testing.T, _ *follower, h *heal.Report) {
 			require.Contains(t, h.Stopped, "the LSN of contact is -1, and no cycle has populated it yet")
 		}},
 		{name: "somebody reset it, and no cycle comes", damage: func(f *follower, _ *clockwork) {
@@ -376,7 +377,7 @@ func TestHeal(t *testing.T) {
 		}, rounds: 1, err: mirror.ErrOverdue},
 		{name: "a table that the source lacks", damage: func(f *follower, _ *clockwork) {
 			require.NoError(f.t, f.store.Seed(memory.Table{Name: "more", Columns: []string{"id int"}}, memory.Metadata(customer, map[string]store.LSN{"contact": 1, "person": 1, "more": 1})))
-		}, rounds: 1, inspect: func(t *testing.T, _ *follower, h *mirror.HealReport) {
+		}, rounds: 1, inspect: func(t *testing.T, _ *follower, h *heal.Report) {
 			require.Contains(t, h.Stopped, "more has a metadata row, and is not at the source")
 		}},
 		{name: "without change tracking", source: func(f *follower) store.Source { return noTracking{f.customer} }, damage: func(f *follower, c *clockwork) {
@@ -401,7 +402,7 @@ func TestHeal(t *testing.T) {
 			if c.source != nil {
 				source = c.source(f)
 			}
-			h, err := newMirror(t, f.store, clock.options(mirror.Options{})).Heal(t.Context(), source, c.opts)
+			h, err := heal.Run(t.Context(), newMirror(t, f.store, clock.options(mirror.Options{})), source, c.opts)
 			if c.err == nil {
 				require.NoError(t, err, "%s", h)
 			} else {
@@ -436,13 +437,13 @@ func (f *follower) widen() {
 func TestHealRefuses(t *testing.T) {
 	f := follow(t)
 	m := newMirror(t, f.store, nil)
-	_, err := m.Heal(t.Context(), nil, nil)
+	_, err := heal.Run(t.Context(), m, nil, nil)
 	require.ErrorContains(t, err, "source is nil")
-	_, err = m.Heal(t.Context(), f.customer, &mirror.HealOptions{Rounds: -1})
+	_, err = heal.Run(t.Context(), m, f.customer, &heal.Options{Rounds: -1})
 	require.ErrorContains(t, err, "negative")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	h, err := m.Heal(ctx, f.customer, nil)
+	h, err := heal.Run(ctx, m, f.customer, nil)
 	require.Equal(t, context.Canceled, err)
 	require.NotNil(t, h)
 	require.False(t, h.Healed)
@@ -462,18 +463,18 @@ func TestWaitForATableBehindALongOne(t *testing.T) {
 		clock.after(time.Duration(i+1)*time.Hour, func() { require.NoError(t, f.store.Seed(five(all[:i]...))) })
 	}
 	clock.after(11*time.Hour, f.cycle)
-	report, err := m.Wait(t.Context(), receipt, &mirror.WaitOptions{
-		MaxCycles: 1, Schedule: mirror.Schedule{NightFrom: time.Hour, NightTo: time.Hour},
+	report, err := heal.Wait(t.Context(), m, receipt, &heal.WaitOptions{
+		MaxCycles: 1, Schedule: heal.Schedule{NightFrom: time.Hour, NightTo: time.Hour},
 	})
 	require.NoError(t, err, "%s", report)
-	require.Equal(t, mirror.WaitPopulated, report.Tables[1].State)
+	require.Equal(t, heal.WaitPopulated, report.Tables[1].State)
 }
 
 func TestWaitForWhatTheSourceDoesNotHave(t *testing.T) {
 	f := follow(t)
 	clock := &clockwork{t: t, now: noon}
 	m := newMirror(t, f.store, clock.options(mirror.Options{}))
-	_, err := m.Wait(t.Context(), nil, &mirror.WaitOptions{Tables: []string{"nothing"}, Source: f.customer})
+	_, err := heal.Wait(t.Context(), m, nil, &heal.WaitOptions{Tables: []string{"nothing"}, Source: f.customer})
 	require.ErrorIs(t, err, store.ErrTableNotFound)
 	require.Equal(t, noon, clock.now, "at once")
 }
@@ -511,7 +512,7 @@ func TestWaitAsksWhatHasDiverged(t *testing.T) {
 	receipt, err := m.ResetTables(t.Context(), []string{"contact"}, nil)
 	require.NoError(t, err)
 	clock.after(time.Minute, func() { f.lsn(int64(850)) })
-	waited, err := m.Wait(t.Context(), receipt, &mirror.WaitOptions{Source: f.customer, Report: report})
+	waited, err := heal.Wait(t.Context(), m, receipt, &heal.WaitOptions{Source: f.customer, Report: report})
 	require.ErrorIs(t, err, mirror.ErrLostReset, "%s", waited)
 }
 
@@ -523,7 +524,7 @@ func TestWaitSaysWhyItCouldNotLook(t *testing.T) {
 	receipt, err := m.ResetTables(t.Context(), []string{"contact"}, nil)
 	require.NoError(t, err)
 	f.store.FailTable(memory.Count, "contact", store.ErrConnection)
-	_, err = m.Wait(t.Context(), receipt, &mirror.WaitOptions{MaxCycles: 1})
+	_, err = heal.Wait(t.Context(), m, receipt, &heal.WaitOptions{MaxCycles: 1})
 	require.ErrorIs(t, err, mirror.ErrOverdue)
 	require.ErrorIs(t, err, store.ErrConnection)
 }
@@ -541,7 +542,7 @@ func TestHealLeavesTheUnknownAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			clock := &clockwork{t: t, now: noon}
 			before := dump(t, st)
-			h, err := newMirror(t, st, clock.options(mirror.Options{})).Heal(t.Context(), memory.New(keyless(store.Row{"a"}, store.Row{"b"})), nil)
+			h, err := heal.Run(t.Context(), newMirror(t, st, clock.options(mirror.Options{})), memory.New(keyless(store.Row{"a"}, store.Row{"b"})), nil)
 			require.NoError(t, err)
 			require.False(t, h.Healed, "%s", h)
 			require.NotEmpty(t, h.Stopped)
@@ -558,7 +559,7 @@ func TestHealLeavesTheUnknownAlone(t *testing.T) {
 				f.touch(f.customer, "contact", 3, fmt.Sprint("renamed ", i))
 			})
 		}
-		h, err := newMirror(t, f.store, clock.options(mirror.Options{})).Heal(t.Context(), noTracking{f.customer}, nil)
+		h, err := heal.Run(t.Context(), newMirror(t, f.store, clock.options(mirror.Options{})), noTracking{f.customer}, nil)
 		require.NoError(t, err)
 		require.Nil(t, h.Rounds[0].Receipt, "%s", h)
 	})

@@ -1,6 +1,10 @@
 package store
 
-import "errors"
+import (
+	"context"
+	"errors"
+	"fmt"
+)
 
 // The sentinels of databases. Errors wrap them, so test with errors.Is; their
 // messages say what to do. Errors of a done context are passed through untouched.
@@ -41,3 +45,23 @@ var (
 	// every try. Nothing was changed.
 	ErrDeadlock = errors.New("deadlock")
 )
+
+// IsTransient reports whether an error is one that a later try may not meet: a
+// lost connection, a lock, a deadlock, or another operation.
+func IsTransient(err error) bool {
+	return errors.Is(err, ErrConnection) || errors.Is(err, ErrLockTimeout) || errors.Is(err, ErrDeadlock) || errors.Is(err, ErrBusy)
+}
+
+// WrapError adds what was being done to err, and leaves the errors of a done
+// context as they are. That a commit may have happened is worth more than why
+// its answer was not waited for.
+func WrapError(ctx context.Context, err error, doing string) error {
+	if err == nil {
+		return nil
+	}
+	done := ctx.Err()
+	if done != nil && (errors.Is(err, done) || errors.Is(err, context.Canceled)) && !errors.Is(err, ErrOutcomeUnknown) {
+		return done
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}

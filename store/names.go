@@ -33,3 +33,14 @@ func foldRune(r rune) rune {
 	}
 	return unicode.ToLower(least)
 }
+
+// TrimPrefix returns a name without the first of some prefixes, such as "crm7.",
+// that it begins with and is more than.
+func TrimPrefix(name string, prefixes []string) string {
+	for _, prefix := range prefixes {
+		if n := len(prefix); n > 0 && len(name) > n && FoldName(name[:n]) == FoldName(prefix) {
+			return name[n:]
+		}
+	}
+	return name
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/heal"
 	"github.com/so-mirror/mirror/store"
 )
 
@@ -271,6 +272,6 @@ func (t *env) refusedFor(table, rows string, others map[string]string) {
 		require.ErrorIs(t, err, mirror.ErrMetadata)
 	})
 	rushed := t.mirror(&mirror.Options{Sleep: func(context.Context, time.Duration) error { return nil }})
-	healed, err := rushed.Heal(t.Context(), source, &mirror.HealOptions{Rechecks: 1, MaxRowShare: 1, MaxTableShare: 1})
+	healed, err := heal.Run(t.Context(), rushed, source, &heal.Options{Rechecks: 1, MaxRowShare: 1, MaxTableShare: 1})
 	require.False(t, healed.Healed, "%v", err)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/heal"
 	"github.com/so-mirror/mirror/internal/crm"
 	"github.com/so-mirror/mirror/store"
 )
@@ -209,7 +210,7 @@ func operations() []operation {
 			return err
 		}},
 		{"Heal", func(w *mistaken, m *mirror.Mirror) error {
-			h, err := m.Heal(w.Context(), w.asSource, &mirror.HealOptions{Unknown: true})
+			h, err := heal.Run(w.Context(), m, w.asSource, &heal.Options{Unknown: true})
 			if err == nil {
 				require.False(w, h.Healed)
 			}

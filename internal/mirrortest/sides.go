@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/heal"
 	"github.com/so-mirror/mirror/store"
 )
 
@@ -56,7 +57,7 @@ func sideScenarios() []scenario {
 			refused(t, t.store, nil, text)
 			refused(t, t.store, copies, text)
 			m := t.mirror(nil)
-			_, err := m.Wait(t.Context(), nil, &mirror.WaitOptions{Tables: []string{"contact"}, Source: t.store})
+			_, err := heal.Wait(t.Context(), m, nil, &heal.WaitOptions{Tables: []string{"contact"}, Source: t.store})
 			require.ErrorIs(t, err, mirror.ErrWrongDatabase)
 			require.ErrorContains(t, err, text)
 			_, err = m.Recheck(t.Context(), t.store, r, nil)
@@ -281,7 +282,7 @@ func sideScenarios() []scenario {
 				return err
 			}
 			wait := func(names ...string) error {
-				_, err := m.Wait(t.Context(), nil, &mirror.WaitOptions{Tables: names})
+				_, err := heal.Wait(t.Context(), m, nil, &heal.WaitOptions{Tables: names})
 				return err
 			}
 			apply := func(names ...string) error {

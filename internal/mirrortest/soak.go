@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/heal"
 	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/cycle"
 )
@@ -461,11 +462,11 @@ func (s *soak) wait(r *rand.Rand, m *mirror.Mirror, receipt *mirror.Receipt) {
 	from := s.log.now()
 	ctx, cancel := context.WithTimeout(s.T.Context(), time.Minute)
 	defer cancel()
-	o := &mirror.WaitOptions{Poll: 2 * time.Millisecond}
+	o := &heal.WaitOptions{Poll: 2 * time.Millisecond}
 	if r.IntN(2) == 0 {
 		o.Source = s.customer
 	}
-	report, err := m.Wait(ctx, receipt, o)
+	report, err := heal.Wait(ctx, m, receipt, o)
 	var lost *mirror.Error
 	switch {
 	case errors.Is(err, mirror.ErrLostReset) && errors.As(err, &lost):

@@ -27,6 +27,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/heal"
 	"github.com/so-mirror/mirror/internal/tdsreplay"
 	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
@@ -277,9 +278,9 @@ func TestThePasswordIsInNothingThatLeaves(t *testing.T) {
 	plan := &mirror.Plan{Version: 1, ContextID: customer, Tables: []mirror.PlanTable{{Table: "contact", Step: mirror.StepReset, Metadata: "x", LSN: &lsn}}}
 	_, err = m.Apply(ctx, plan, nil)
 	shown(plan, err)
-	waited, err := m.Wait(ctx, receipt, nil)
+	waited, err := heal.Wait(ctx, m, receipt, nil)
 	shown(waited, err)
-	healed, err := m.Heal(ctx, reachable, nil)
+	healed, err := heal.Run(ctx, m, reachable, nil)
 	shown(healed, err)
 	entries, err := journal.Entries()
 	require.NoError(t, err)

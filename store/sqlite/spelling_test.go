@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/heal"
 )
 
 // spelled is a type with the spellings of its nth value, in ascending order of n.
@@ -150,12 +151,12 @@ func TestSpellingsOfKeys(t *testing.T) {
 				// The same differences after a reset are a lost reset.
 				_, err = targetDB.Exec("UPDATE C1_mirroring SET LSN = 6")
 				require.NoError(t, err)
-				waited, err := m.Wait(t.Context(), nil, &mirror.WaitOptions{Tables: []string{"t"}, Source: source, Report: again})
+				waited, err := heal.Wait(t.Context(), m, nil, &heal.WaitOptions{Tables: []string{"t"}, Source: source, Report: again})
 				require.ErrorIs(t, err, mirror.ErrLostReset, "%s", waited)
 
 				// Healing takes them for no less than they are, and a cycle that sends
 				// every row for all there is to do.
-				cycle := func(populate bool) *mirror.HealReport {
+				cycle := func(populate bool) *heal.Report {
 					m, err := mirror.New("C1", target, &mirror.Options{Sleep: func(context.Context, time.Duration) error {
 						var lsn int64
 						if err := targetDB.Get(&lsn, "SELECT LSN FROM C1_mirroring"); err != nil {
@@ -168,7 +169,7 @@ func TestSpellingsOfKeys(t *testing.T) {
 						return err
 					}})
 					require.NoError(t, err)
-					h, err := m.Heal(t.Context(), source, &mirror.HealOptions{Rounds: 1, MaxTableShare: 1})
+					h, err := heal.Run(t.Context(), m, source, &heal.Options{Rounds: 1, MaxTableShare: 1})
 					require.NoError(t, err, "%s", h)
 					return h
 				}

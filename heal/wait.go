@@ -1,4 +1,4 @@
-package mirror
+package heal
 
 import (
 	"cmp"
@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/store"
 )
@@ -33,7 +35,7 @@ const (
 	WaitLost WaitState = "lost"
 )
 
-// WaitOptions configure [Mirror.Wait]. The zero value of each field is its
+// WaitOptions configure [Wait]. The zero value of each field is its
 // default.
 type WaitOptions struct {
 	// Tables are the tables to wait for. Default: those of the receipt.
@@ -47,7 +49,7 @@ type WaitOptions struct {
 	// Report is the comparison that led to the reset: keys that had diverged
 	// and still have the same difference prove that a reset was lost.
 	// Default: only what Wait sees itself counts.
-	Report *Report
+	Report *mirror.Report
 
 	// Schedule says when cycles begin. Default: what SuperOffice documents.
 	Schedule Schedule
@@ -78,7 +80,7 @@ type WaitReport struct {
 	Tables    []WaitTable `json:"tables"`
 
 	// Receipts are those of resets that were repeated.
-	Receipts []*Receipt `json:"receipts,omitempty"`
+	Receipts []*mirror.Receipt `json:"receipts,omitempty"`
 }
 
 // WaitTable is one table of a [WaitReport].
@@ -92,7 +94,7 @@ type WaitTable struct {
 	Expected int64 `json:"expected"`
 
 	// Remaining estimates how long the filling takes, from the rows so far.
-	Remaining Duration `json:"remaining,omitempty"`
+	Remaining mirror.Duration `json:"remaining,omitempty"`
 
 	// Proof says how it is known that the table was populated, or that its
 	// reset was lost; "" when only its LSN says so.
@@ -127,47 +129,44 @@ type waited struct {
 // cycle reaches in time is ErrOverdue. A source that Compare would refuse is
 // ErrWrongDatabase. The report comes with these errors, and
 // with that of a context that is done.
-func (m *Mirror) Wait(ctx context.Context, receipt *Receipt, opts *WaitOptions) (*WaitReport, error) {
+func Wait(ctx context.Context, m *mirror.Mirror, receipt *mirror.Receipt, opts *WaitOptions) (*WaitReport, error) {
 	var o WaitOptions
 	if opts != nil {
 		o = *opts
 	}
-	doing := "wait for " + m.contextID
+	doing := "wait for " + m.ContextID()
 	o.Poll, o.MaxCycles = cmp.Or(o.Poll, 30*time.Second), cmp.Or(o.MaxCycles, 3)
 	if err := o.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
 	if receipt != nil {
-		if err := m.checkReceipt(receipt); err != nil {
+		if err := m.CheckReceipt(receipt); err != nil {
 			return nil, fmt.Errorf("%s: %w", doing, err)
 		}
 	}
-	w := &waiting{m: m, o: o, last: m.clock(), report: &WaitReport{ContextID: m.contextID, Started: m.clock().UTC()}}
+	w := &waiting{m: m, o: o, last: m.Now(), report: &WaitReport{ContextID: m.ContextID(), Started: m.Now().UTC()}}
 	w.add(receipt)
 	if len(w.tables) == 0 {
-		return nil, fmt.Errorf("%s: %w: pass the receipt of a reset, or name tables", doing, ErrNoTables)
-	}
-	if err := w.names(); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%s: %w: pass the receipt of a reset, or name tables", doing, mirror.ErrNoTables)
 	}
 	if receipt == nil {
 		if err := w.known(ctx); err != nil {
-			return nil, wrapError(ctx, err, doing)
+			return nil, store.WrapError(ctx, err, doing)
 		}
 	}
 	for {
 		err := w.look(ctx)
 		w.publish()
-		if err != nil && !passing(err) {
-			return w.report, wrapError(ctx, err, doing)
+		if err != nil && !store.IsTransient(err) {
+			return w.report, store.WrapError(ctx, err, doing)
 		}
 		if verdict := w.verdict(); verdict != nil || w.done() {
-			if errors.Is(verdict, ErrOverdue) && err != nil {
+			if errors.Is(verdict, mirror.ErrOverdue) && err != nil {
 				verdict = errors.Join(verdict, err) // perhaps nobody could look
 			}
 			return w.report, verdict
 		}
-		if err := m.sleep(ctx, o.Poll); err != nil {
+		if err := m.Sleep(ctx, o.Poll); err != nil {
 			return w.report, err
 		}
 	}
@@ -180,14 +179,9 @@ func (o *WaitOptions) check() error {
 	return o.Schedule.check()
 }
 
-// passing reports whether an error is one that a later look may not meet.
-func passing(err error) bool {
-	return errors.Is(err, store.ErrConnection) || errors.Is(err, store.ErrLockTimeout) || errors.Is(err, store.ErrDeadlock) || errors.Is(err, store.ErrBusy)
-}
-
 // waiting is one run of Wait.
 type waiting struct {
-	m      *Mirror
+	m      *mirror.Mirror
 	o      WaitOptions
 	tables []*waited
 	report *WaitReport
@@ -198,7 +192,7 @@ type waiting struct {
 }
 
 // add puts the tables together.
-func (w *waiting) add(receipt *Receipt) {
+func (w *waiting) add(receipt *mirror.Receipt) {
 	wanted := map[string]bool{}
 	for _, name := range w.o.Tables {
 		wanted[store.FoldName(name)] = true
@@ -211,7 +205,7 @@ func (w *waiting) add(receipt *Receipt) {
 			delete(wanted, store.FoldName(rt.Table))
 			w.tables = append(w.tables, &waited{
 				WaitTable: WaitTable{Table: rt.Table, State: WaitRequested, Expected: rt.Rows}, first: -1,
-				truncated: slices.Contains(rt.Actions, ActionTruncate) || slices.Contains(rt.Actions, ActionDrop),
+				truncated: slices.Contains(rt.Actions, mirror.ActionTruncate) || slices.Contains(rt.Actions, mirror.ActionDrop),
 			})
 		}
 	}
@@ -225,7 +219,7 @@ func (w *waiting) add(receipt *Receipt) {
 
 // publish tells how far the tables have come.
 func (w *waiting) publish() {
-	now := w.m.clock()
+	now := w.m.Now()
 	r := *w.report
 	r.Time, r.Next, r.Tables = now.UTC(), w.o.Schedule.NextCycle(w.last).UTC(), nil
 	for _, t := range w.tables {
@@ -243,20 +237,20 @@ func (w *waiting) done() bool {
 
 // verdict returns an error when waiting longer is of no use.
 func (w *waiting) verdict() error {
-	overdue := &Error{Op: "wait", ContextID: w.m.contextID, Err: ErrOverdue}
-	lost := &Error{Op: "wait", ContextID: w.m.contextID, Err: ErrLostReset}
+	overdue := &mirror.Error{Op: "wait", ContextID: w.m.ContextID(), Err: mirror.ErrOverdue}
+	lost := &mirror.Error{Op: "wait", ContextID: w.m.ContextID(), Err: mirror.ErrLostReset}
 	for _, t := range w.tables {
 		switch t.State {
 		case WaitLost:
-			lost.Tables = append(lost.Tables, TableError{Table: t.Table, Reason: t.Proof})
+			lost.Tables = append(lost.Tables, mirror.TableError{Table: t.Table, Reason: t.Proof})
 		case WaitRequested, WaitFilling:
 			limit := w.last
-			for n := 0; n < w.o.MaxCycles && !limit.After(w.m.clock()); n++ {
+			for n := 0; n < w.o.MaxCycles && !limit.After(w.m.Now()); n++ {
 				limit = w.o.Schedule.overdue(limit)
 			}
-			if !w.m.clock().Before(limit) {
-				overdue.Tables = append(overdue.Tables, TableError{Table: t.Table,
-					Reason: "is still " + string(t.State) + ", and nothing moved for " + Duration(w.m.clock().Sub(w.last)).String() + ": is the Mirroring Task running?"})
+			if !w.m.Now().Before(limit) {
+				overdue.Tables = append(overdue.Tables, mirror.TableError{Table: t.Table,
+					Reason: "is still " + string(t.State) + ", and nothing moved for " + mirror.Duration(w.m.Now().Sub(w.last)).String() + ": is the Mirroring Task running?"})
 			}
 		}
 	}
@@ -273,52 +267,38 @@ func (w *waiting) verdict() error {
 // look reads the LSNs, and counts the rows of tables that are waited for.
 func (w *waiting) look(ctx context.Context) error {
 	w.source = nil
-	tables, err := w.m.store.Tables(ctx)
-	if err != nil {
-		return err
+	var names []string
+	var open []*waited
+	for _, t := range w.tables {
+		if t.State == WaitRequested || t.State == WaitFilling {
+			names, open = append(names, t.Table), append(open, t)
+		}
 	}
-	md, err := w.m.readMetadata(ctx, w.m.store, tables)
-	if errors.Is(err, ErrWrongDatabase) {
-		return err
-	}
-	if _, err := stateWithout(err); err != nil {
-		return err
+	status, failed := w.m.StatusOf(ctx, names)
+	if status == nil {
+		return failed
 	}
 	progress := false
-	var failed error
-	for _, t := range w.tables {
-		if t.State != WaitRequested && t.State != WaitFilling {
-			continue
+	for _, t := range open {
+		i := slices.IndexFunc(status.Tables, func(ts mirror.TableStatus) bool { return ts.Table == t.Table })
+		if i < 0 {
+			continue // it could not be counted, and the others can be looked at all the same
 		}
 		before := t.WaitTable
 		first := t.first < 0
-		if err := w.lookAt(ctx, t, tables, md); err != nil {
+		if err := w.lookAt(ctx, t, status.Tables[i]); err != nil {
 			err = fmt.Errorf("%s: %w", text.Name(t.Table), err)
-			if !passing(err) {
+			if !store.IsTransient(err) {
 				return err
 			}
-			failed = err // the other tables can be looked at all the same
+			failed = err
 		}
 		progress = progress || !first && (t.State != before.State || t.Rows != before.Rows)
 	}
 	if progress { // a cycle is running: it comes to one table after the other
-		w.last = w.m.clock()
+		w.last = w.m.Now()
 	}
 	return failed
-}
-
-// names refuses what is no name of a table that a cycle populates.
-func (w *waiting) names() error {
-	refused := &Error{Op: "wait", ContextID: w.m.contextID, Err: store.ErrTableNotFound}
-	for _, t := range w.tables {
-		if store.FoldName(t.Table) == store.FoldName(w.m.names.table) || t.Table == allTables {
-			refused.Tables = append(refused.Tables, w.m.unknownTable(t.Table, nil, "no cycle populates it", ""))
-		}
-	}
-	if len(refused.Tables) > 0 {
-		return refused
-	}
-	return nil
 }
 
 // known refuses tables that the source does not have: no cycle brings them.
@@ -326,14 +306,14 @@ func (w *waiting) known(ctx context.Context) error {
 	if w.o.Source == nil {
 		return nil
 	}
-	refused := &Error{Op: "wait", ContextID: w.m.contextID, Err: store.ErrTableNotFound}
+	refused := &mirror.Error{Op: "wait", ContextID: w.m.ContextID(), Err: store.ErrTableNotFound}
 	for _, t := range w.tables {
 		_, ok, err := w.sourceTable(ctx, t.Table)
 		if err != nil {
 			return err
 		}
 		if !ok {
-			refused.Tables = append(refused.Tables, TableError{Table: t.Table, Reason: "is not at the source: no cycle will bring it"})
+			refused.Tables = append(refused.Tables, mirror.TableError{Table: t.Table, Reason: "is not at the source: no cycle will bring it"})
 		}
 	}
 	if len(refused.Tables) > 0 {
@@ -342,78 +322,45 @@ func (w *waiting) known(ctx context.Context) error {
 	return nil
 }
 
-// matching is a comparison that does nothing but match names.
-func (w *waiting) matching() *comparison {
-	var o CompareOptions
-	if w.o.Report != nil {
-		o.SchemaPrefixes, o.SourceIsCopy = w.o.Report.SchemaPrefixes, w.o.Report.SourceIsCopy
+// sourceTables reads the source's catalogue. That it is a source that Compare
+// would take is checked once.
+func (w *waiting) sourceTables(ctx context.Context) ([]store.Table, error) {
+	if !w.checked {
+		tables, err := w.m.CheckSource(ctx, w.o.Source, w.o.Report)
+		w.checked = err == nil
+		return tables, err
 	}
-	return &comparison{m: w.m, source: w.o.Source, opts: o}
-}
-
-// checkSource refuses a source with these tables that Compare would refuse. Once
-// is enough.
-func (w *waiting) checkSource(ctx context.Context, tables []store.Table) error {
-	if w.checked {
-		return nil
-	}
-	src, mir, err := w.m.identify(ctx, w.o.Source)
-	if err == nil && w.o.Report != nil {
-		err = w.o.Report.sameSides(src, mir)
-	}
+	tables, err := w.o.Source.Tables(ctx)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("source: %w", err)
 	}
-	inMirror, err := w.m.store.Tables(ctx)
-	if err != nil {
-		return err
-	}
-	c := w.matching()
-	if err := w.m.checkSource(w.m.contentsOf(tables, c.trimPrefix), w.m.contentsOf(inMirror, c.trimPrefix), c.opts.SourceIsCopy); err != nil {
-		return err
-	}
-	w.checked = true
-	return nil
+	return tables, nil
 }
 
 // sourceTable finds a table of the mirror at the source, whatever its schema.
 func (w *waiting) sourceTable(ctx context.Context, name string) (store.Table, bool, error) {
 	if w.source == nil {
-		tables, err := w.o.Source.Tables(ctx)
+		tables, err := w.sourceTables(ctx)
 		if err != nil {
-			return store.Table{}, false, fmt.Errorf("source: %w", err)
-		}
-		if err := w.checkSource(ctx, tables); err != nil {
 			return store.Table{}, false, err
 		}
 		w.source = tables
 	}
-	c := w.matching()
+	var prefixes []string
+	if w.o.Report != nil {
+		prefixes = w.o.Report.SchemaPrefixes
+	}
+	folded := store.FoldName(store.TrimPrefix(name, prefixes))
 	for _, t := range w.source {
-		if store.FoldName(c.trimPrefix(t.Name)) == store.FoldName(c.trimPrefix(name)) || store.FoldName(t.String()) == store.FoldName(name) {
+		if store.FoldName(store.TrimPrefix(t.Name, prefixes)) == folded || store.FoldName(t.String()) == store.FoldName(name) {
 			return t, true, nil
 		}
 	}
 	return store.Table{}, false, nil
 }
 
-func (w *waiting) lookAt(ctx context.Context, t *waited, tables []store.Table, md *metadata) error {
-	now := w.m.clock()
-	def, present, err := findTable(tables, t.Table)
-	if err != nil {
-		return err
-	}
-	rows := int64(0)
-	if present {
-		rows, err = w.m.store.Count(ctx, def)
-		present = !errors.Is(err, store.ErrTableNotFound) // dropped since the catalogue was read
-		if err != nil && present {
-			return err
-		}
-	}
-	if !present {
-		def = store.Table{Name: t.Table}
-	}
+func (w *waiting) lookAt(ctx context.Context, t *waited, now mirror.TableStatus) error {
+	rows := now.Rows
 	if err := w.expect(ctx, t); err != nil {
 		return err
 	}
@@ -422,14 +369,14 @@ func (w *waiting) lookAt(ctx context.Context, t *waited, tables []store.Table, m
 	} else if rows != t.Rows {
 		t.shrank = t.shrank || 2*rows < t.first // changes delete rows, too
 		if t.State == WaitRequested {
-			t.State, t.filling, t.fillStart = WaitFilling, now, rows
+			t.State, t.filling, t.fillStart = WaitFilling, w.m.Now(), rows
 		}
 	}
-	t.Rows, t.LSN = rows, md.lsnOf(def)
-	if elapsed := now.Sub(t.filling); t.State == WaitFilling && rows > t.fillStart && t.Expected > rows {
-		t.Remaining = Duration(float64(elapsed) * float64(t.Expected-rows) / float64(rows-t.fillStart))
+	t.Rows, t.LSN = rows, now.LSN
+	if elapsed := w.m.Now().Sub(t.filling); t.State == WaitFilling && rows > t.fillStart && t.Expected > rows {
+		t.Remaining = mirror.Duration(float64(elapsed) * float64(t.Expected-rows) / float64(rows-t.fillStart))
 	}
-	if !present || t.LSN == nil || *t.LSN < 0 {
+	if now.State == mirror.TableAbsent || t.LSN == nil || *t.LSN < 0 {
 		return nil
 	}
 	t.Remaining = 0
@@ -439,7 +386,7 @@ func (w *waiting) lookAt(ctx context.Context, t *waited, tables []store.Table, m
 	if t.State != WaitLost || t.Resets >= w.o.ResetAgain {
 		return nil
 	}
-	receipt, err := w.m.ResetTables(ctx, []string{t.Table}, &ResetOptions{Truncate: t.truncated})
+	receipt, err := w.m.ResetTables(ctx, []string{t.Table}, &mirror.ResetOptions{Truncate: t.truncated})
 	if receipt != nil {
 		w.report.Receipts = append(w.report.Receipts, receipt)
 	}
@@ -483,10 +430,13 @@ func (w *waiting) settle(ctx context.Context, t *waited) error {
 		t.Proof = "it was seen being wiped"
 		return nil
 	}
-	checked, same, err := w.sameDifferences(ctx, t.Table)
-	if err != nil {
-		t.State = WaitRequested
-		return err
+	checked, same := 0, 0
+	if w.o.Source != nil && w.o.Report != nil {
+		var err error
+		if checked, same, err = w.m.Unchanged(ctx, w.o.Source, w.o.Report, t.Table, witnesses); err != nil {
+			t.State = WaitRequested
+			return err
+		}
 	}
 	switch {
 	case same > 0:
@@ -514,47 +464,6 @@ func (w *waiting) settle(ctx context.Context, t *waited) error {
 // witnesses is how many keys that have diverged are read again, at most.
 const witnesses = 20
 
-// sameDifferences reads keys that had diverged once more, and counts those that
-// still have the same difference.
-func (w *waiting) sameDifferences(ctx context.Context, table string) (checked, same int, err error) {
-	if w.o.Source == nil || w.o.Report == nil {
-		return 0, 0, nil
-	}
-	tr := w.o.Report.Table(table)
-	if tr == nil {
-		return 0, 0, nil
-	}
-	c, pairs, _, err := w.m.revisit(ctx, w.o.Source, w.o.Report)
-	if err != nil {
-		return 0, 0, err
-	}
-	p, ok := c.pairOf(pairs, tr)
-	if !ok || p.source == nil || p.mirror == nil {
-		return 0, 0, nil
-	}
-	r := c.runOf(p)
-	if r == nil {
-		return 0, 0, nil
-	}
-	for i := range tr.Differences {
-		if tr.Differences[i].State != DiffDiverged || checked == witnesses {
-			continue
-		}
-		key, _, still, err := r.again(ctx, &tr.Differences[i])
-		if err != nil {
-			return 0, 0, err
-		}
-		if key == nil {
-			continue
-		}
-		checked++
-		if still {
-			same++
-		}
-	}
-	return checked, same, nil
-}
-
 // String returns the text that WriteText writes.
 func (r *WaitReport) String() string { return text.Of(r) }
 
@@ -564,7 +473,7 @@ func (r *WaitReport) WriteJSON(w io.Writer) error { return text.WriteJSON(w, r) 
 // WriteText writes the report for people.
 func (r *WaitReport) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Waiting for %s since %s, %s\n", text.Printable(r.ContextID), r.Started.Format(time.DateTime+" MST"), Duration(r.Time.Sub(r.Started)))
+	fmt.Fprintf(&b, "Waiting for %s since %s, %s\n", text.Printable(r.ContextID), r.Started.Format(time.DateTime+" MST"), mirror.Duration(r.Time.Sub(r.Started)))
 	var g text.Grid
 	g.Row("TABLE", "STATE", "ROWS", "EXPECTED", "LSN", "")
 	for _, t := range r.Tables {
@@ -575,7 +484,7 @@ func (r *WaitReport) WriteText(w io.Writer) error {
 		if t.Resets > 0 {
 			note = strings.TrimPrefix(note+fmt.Sprintf("; reset again: %d", t.Resets), "; ")
 		}
-		g.Row(t.Table, string(t.State), text.Count(t.Rows), dash(t.Expected), formatLSN(t.LSN), note)
+		g.Row(t.Table, string(t.State), text.Count(t.Rows), dash(t.Expected), lsnText(t.LSN), note)
 	}
 	b.WriteString(g.Text("  ", "lrrr"))
 	state := func(s WaitState) bool {
@@ -590,4 +499,18 @@ func (r *WaitReport) WriteText(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+func dash(rows int64) string {
+	if rows == 0 {
+		return "-"
+	}
+	return text.Count(rows)
+}
+
+func lsnText(lsn *store.LSN) string {
+	if lsn == nil {
+		return "-"
+	}
+	return strconv.FormatInt(int64(*lsn), 10)
 }

@@ -1,4 +1,7 @@
-package mirror
+// Package heal is what takes several cycles of the Mirroring Task: waiting until
+// they have populated what was reset, and repairing a mirror until nothing is left
+// to repair. It uses the exported API of package mirror alone.
+package heal
 
 import (
 	"cmp"
@@ -10,18 +13,19 @@ import (
 	"strings"
 	"time"
 
+	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/store"
 )
 
-// HealOptions configure [Mirror.Heal]. The zero value of each field is its
+// Options configure [Run]. The zero value of each field is its
 // default.
-type HealOptions struct {
+type Options struct {
 	// Compare configures the comparisons.
-	Compare *CompareOptions
+	Compare *mirror.CompareOptions
 
 	// Wait configures the waiting; its Tables, Source and Report are set by
-	// Heal. ResetAgain is 1 when Wait is nil.
+	// Run. ResetAgain is 1 when Wait is nil.
 	Wait *WaitOptions
 
 	// Rounds bounds how often tables are reset. Default: 2.
@@ -40,8 +44,8 @@ type HealOptions struct {
 	MaxRowShare, MaxTableShare float64
 }
 
-// HealReport is what [Mirror.Heal] found and did.
-type HealReport struct {
+// Report is what [Run] found and did.
+type Report struct {
 	ContextID string    `json:"contextId"`
 	Started   time.Time `json:"started"`
 	Finished  time.Time `json:"finished"`
@@ -55,41 +59,41 @@ type HealReport struct {
 
 	// Rounds are in the order of time. The last one has a comparison and
 	// nothing else, unless an error ended it.
-	Rounds []HealRound `json:"rounds"`
+	Rounds []Round `json:"rounds"`
 }
 
-// HealRound is one round of a [HealReport].
-type HealRound struct {
-	Report  *Report     `json:"report"`
-	Plan    *Plan       `json:"plan,omitempty"`
-	Receipt *Receipt    `json:"receipt,omitempty"`
-	Wait    *WaitReport `json:"wait,omitempty"`
+// Round is one round of a [Report].
+type Round struct {
+	Report  *mirror.Report  `json:"report"`
+	Plan    *mirror.Plan    `json:"plan,omitempty"`
+	Receipt *mirror.Receipt `json:"receipt,omitempty"`
+	Wait    *WaitReport     `json:"wait,omitempty"`
 }
 
-// Heal compares the mirror with source, resets what its [Plan] resets without
+// Run compares the mirror with source, resets what its [Plan] resets without
 // being asked for more, waits until the Mirroring Task has populated that and
 // what others reset, and compares again, until nothing is left to repair or the rounds are used up. It
 // never makes a hard reset: tables that need one stay in the last round's Plan,
 // Healed is false and Stopped says why.
 //
-// When so much differs that the source may be the wrong database, Heal changes
+// When so much differs that the source may be the wrong database, Run changes
 // nothing and returns a [LimitError].
 //
 // The report comes with every error but one about the options, so what was done
 // is always known.
-func (m *Mirror) Heal(ctx context.Context, source store.Source, opts *HealOptions) (*HealReport, error) {
-	var o HealOptions
+func Run(ctx context.Context, m *mirror.Mirror, source store.Source, opts *Options) (*Report, error) {
+	var o Options
 	if opts != nil {
 		o = *opts
 	}
-	doing := "heal " + m.contextID
+	doing := "heal " + m.ContextID()
 	if source == nil {
 		return nil, errors.New("heal: source is nil: pass the customer's database")
 	}
 	if o.Rounds < 0 || o.Rechecks < 0 {
 		return nil, fmt.Errorf("%s: Rounds and Rechecks cannot be negative", doing)
 	}
-	if err := checkShares(o.MaxRowShare, o.MaxTableShare); err != nil {
+	if err := (&mirror.ApplyOptions{MaxRowShare: o.MaxRowShare, MaxTableShare: o.MaxTableShare}).Check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
 	o.Rounds, o.Rechecks = cmp.Or(o.Rounds, 2), cmp.Or(o.Rechecks, 4)
@@ -100,54 +104,54 @@ func (m *Mirror) Heal(ctx context.Context, source store.Source, opts *HealOption
 	if err := wait.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
-	h := &HealReport{ContextID: m.contextID, Started: m.clock().UTC()}
-	err := m.heal(ctx, source, o, wait, h)
+	h := &Report{ContextID: m.ContextID(), Started: m.Now().UTC()}
+	err := run(ctx, m, source, o, wait, h)
 	if err != nil {
 		h.Stopped = text.Err(err).Error()
 	}
-	h.Finished = m.clock().UTC()
+	h.Finished = m.Now().UTC()
 	return h, err
 }
 
-func (m *Mirror) heal(ctx context.Context, source store.Source, o HealOptions, wait WaitOptions, h *HealReport) error {
-	populated := map[string]int{} // how often Heal saw a table populated after its reset, by folded name
+func run(ctx context.Context, m *mirror.Mirror, source store.Source, o Options, wait WaitOptions, h *Report) error {
+	populated := map[string]int{} // how often Run saw a table populated after its reset, by folded name
 	for n := 0; ; n++ {
 		report, err := m.Compare(ctx, source, o.Compare)
 		if report != nil {
-			h.Rounds = append(h.Rounds, HealRound{Report: report})
+			h.Rounds = append(h.Rounds, Round{Report: report})
 		}
 		if err != nil {
 			return err
 		}
 		round := &h.Rounds[len(h.Rounds)-1]
-		if err := wrong(report.Mistakes); err != nil {
-			return fmt.Errorf("heal %s: %w", m.contextID, err)
+		if err := report.Wrong(); err != nil {
+			return fmt.Errorf("heal %s: %w", m.ContextID(), err)
 		}
 		for i := range report.Tables {
 			report.Tables[i].Populated = populated[store.FoldName(report.Tables[i].Table)]
 		}
 		round.Plan = report.Plan()
-		if err := round.Plan.limit("heal", 0, o.MaxRowShare, o.MaxTableShare); err != nil {
+		if err := tooMuch(round.Plan, o); err != nil {
 			return err // at once, and not when enough is known to reset it
 		}
-		if err := m.findOut(ctx, source, o, wait.Schedule, round); err != nil {
+		if err := findOut(ctx, m, source, o, wait.Schedule, round); err != nil {
 			return err
 		}
 		round.Plan = round.Report.Plan()
-		if !round.Report.Incomplete && round.Report.moved() && n < o.Rounds {
+		if !round.Report.Incomplete && moved(round.Report) && n < o.Rounds {
 			continue
 		}
-		mild, asked := round.Plan.mild(o.Unknown), round.Report.asked()
+		mild, asked := mildSteps(round.Plan, o.Unknown), requested(round.Report)
 		if len(mild) == 0 && len(asked) > 0 && n < o.Rounds {
 			wait.Tables, wait.Source, wait.Report = asked, source, round.Report
-			round.Wait, err = m.Wait(ctx, nil, &wait)
-			if err != nil && !errors.Is(err, ErrLostReset) {
+			round.Wait, err = Wait(ctx, m, nil, &wait)
+			if err != nil && !errors.Is(err, mirror.ErrLostReset) {
 				return err
 			}
 			continue
 		}
 		if len(mild) == 0 {
-			h.Stopped = round.Report.unhealed(round.Plan, o)
+			h.Stopped = unhealed(round.Report, round.Plan, o)
 			h.Healed = h.Stopped == ""
 			return nil
 		}
@@ -155,18 +159,18 @@ func (m *Mirror) heal(ctx context.Context, source store.Source, o HealOptions, w
 			h.Stopped = fmt.Sprintf("tables still differ after %d rounds", o.Rounds)
 			return nil
 		}
-		round.Receipt, err = m.Apply(ctx, round.Plan, &ApplyOptions{
+		round.Receipt, err = m.Apply(ctx, round.Plan, &mirror.ApplyOptions{
 			Tables: mild, Unknown: o.Unknown, SkipMoved: true, MaxRowShare: o.MaxRowShare, MaxTableShare: o.MaxTableShare,
 		})
-		if errors.Is(err, ErrMoved) {
+		if errors.Is(err, mirror.ErrMoved) {
 			continue // all of them were sent or reset meanwhile
 		}
 		if err != nil {
 			return err
 		}
 		wait.Tables, wait.Source, wait.Report = nil, source, round.Report
-		round.Wait, err = m.Wait(ctx, round.Receipt, &wait)
-		if err != nil && !errors.Is(err, ErrLostReset) {
+		round.Wait, err = Wait(ctx, m, round.Receipt, &wait)
+		if err != nil && !errors.Is(err, mirror.ErrLostReset) {
 			return err // a lost reset is for the next round
 		}
 		for _, t := range round.Wait.Tables {
@@ -177,14 +181,25 @@ func (m *Mirror) heal(ctx context.Context, source store.Source, o HealOptions, w
 	}
 }
 
-// asked returns the tables that differ and whose reset was requested: by somebody
+// tooMuch returns a LimitError when so much differs that the source may be the
+// wrong database.
+func tooMuch(p *mirror.Plan, o Options) error {
+	err := p.CheckRows(o.MaxRowShare)
+	var limit *mirror.LimitError
+	if errors.As(err, &limit) {
+		limit.Op = "heal"
+	}
+	return err
+}
+
+// requested returns the tables that differ and whose reset was requested: by somebody
 // else, or in an earlier round in vain.
-func (r *Report) asked() []string {
+func requested(r *mirror.Report) []string {
 	var names []string
 	for i := range r.Tables {
 		switch t := &r.Tables[i]; t.Verdict {
-		case VerdictDifferent, VerdictPending, VerdictMissing, VerdictSchemaDiffers:
-			if t.requested() {
+		case mirror.VerdictDifferent, mirror.VerdictPending, mirror.VerdictMissing, mirror.VerdictSchemaDiffers:
+			if t.ResetRequested() {
 				names = append(names, t.Table)
 			}
 		}
@@ -193,19 +208,19 @@ func (r *Report) asked() []string {
 }
 
 // moved reports whether a Recheck found a table that has to be compared again.
-func (r *Report) moved() bool {
-	return slices.ContainsFunc(r.Tables, func(t TableReport) bool { return t.Verdict == VerdictUnfinished })
+func moved(r *mirror.Report) bool {
+	return slices.ContainsFunc(r.Tables, func(t mirror.TableReport) bool { return t.Verdict == mirror.VerdictUnfinished })
 }
 
 // findOut reads what nothing is known about again after each cycle, until
 // something is.
-func (m *Mirror) findOut(ctx context.Context, source store.Source, o HealOptions, s Schedule, round *HealRound) error {
+func findOut(ctx context.Context, m *mirror.Mirror, source store.Source, o Options, s Schedule, round *Round) error {
 	for range o.Rechecks {
-		if !slices.ContainsFunc(round.Report.Tables, func(t TableReport) bool { return t.waits() }) {
+		if !slices.ContainsFunc(round.Report.Tables, func(t mirror.TableReport) bool { return t.Waits() }) {
 			return nil
 		}
-		now := m.clock()
-		if err := m.sleep(ctx, s.NextCycle(now).Sub(now)); err != nil {
+		now := m.Now()
+		if err := m.Sleep(ctx, s.NextCycle(now).Sub(now)); err != nil {
 			return err
 		}
 		report, err := m.Recheck(ctx, source, round.Report, nil)
@@ -217,11 +232,11 @@ func (m *Mirror) findOut(ctx context.Context, source store.Source, o HealOptions
 	return nil
 }
 
-// mild returns the tables that a plan resets without a hard reset.
-func (p *Plan) mild(unknown bool) []string {
+// mildSteps returns the tables that a plan resets without a hard reset.
+func mildSteps(p *mirror.Plan, unknown bool) []string {
 	var names []string
 	for _, t := range p.Tables {
-		if t.Step == StepReset || t.Step == StepTruncate || unknown && t.Step == StepUnknown {
+		if t.Step == mirror.StepReset || t.Step == mirror.StepTruncate || unknown && t.Step == mirror.StepUnknown {
 			names = append(names, t.Table)
 		}
 	}
@@ -229,21 +244,27 @@ func (p *Plan) mild(unknown bool) []string {
 }
 
 // unhealed says why a mirror that nothing is reset in is not healed, "" if it is.
-func (r *Report) unhealed(p *Plan, o HealOptions) string {
-	if err := r.errOf(p.limit("heal", 0, o.MaxRowShare, o.MaxTableShare)); err != nil {
-		return text.Err(err).Error()
+func unhealed(r *mirror.Report, p *mirror.Plan, o Options) string {
+	var reasons []string
+	for _, err := range []error{r.Wrong(), tooMuch(p, o), r.Failed()} {
+		if err != nil {
+			reasons = append(reasons, err.Error())
+		}
 	}
-	if p.Has(StepHardReset) {
-		return "what is left needs a hard reset, which Heal leaves to you: see the last plan"
+	if reasons != nil {
+		return text.Err(errors.New(strings.Join(reasons, "; "))).Error()
 	}
-	if asked := r.asked(); len(asked) > 0 {
+	if p.Has(mirror.StepHardReset) {
+		return "what is left needs a hard reset, which healing leaves to you: see the last plan"
+	}
+	if asked := requested(r); len(asked) > 0 {
 		return "the LSN of " + text.Name(asked[0]) + " is -1, and no cycle has populated it yet"
 	}
 	for _, t := range r.Tables {
 		switch {
-		case t.Verdict == VerdictExtra && t.Tracked:
+		case t.Verdict == mirror.VerdictExtra && t.Tracked:
 			return text.Name(t.Table) + " has a metadata row, and is not at the source: see the last plan"
-		case t.Verdict == VerdictDifferent, t.Verdict == VerdictSchemaDiffers, t.Verdict == VerdictMissing:
+		case t.Verdict == mirror.VerdictDifferent, t.Verdict == mirror.VerdictSchemaDiffers, t.Verdict == mirror.VerdictMissing:
 			return "what differs is not known to need a reset, or a reset would not repair it: see the last plan"
 		}
 	}
@@ -251,15 +272,15 @@ func (r *Report) unhealed(p *Plan, o HealOptions) string {
 }
 
 // String returns the text that WriteText writes.
-func (h *HealReport) String() string { return text.Of(h) }
+func (h *Report) String() string { return text.Of(h) }
 
 // WriteJSON writes the report as indented JSON.
-func (h *HealReport) WriteJSON(w io.Writer) error { return text.WriteJSON(w, h) }
+func (h *Report) WriteJSON(w io.Writer) error { return text.WriteJSON(w, h) }
 
 // WriteText writes the report for people.
-func (h *HealReport) WriteText(w io.Writer) error {
+func (h *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Healing of %s, took %s\n", text.Printable(h.ContextID), Duration(h.Finished.Sub(h.Started)))
+	fmt.Fprintf(&b, "Healing of %s, took %s\n", text.Printable(h.ContextID), mirror.Duration(h.Finished.Sub(h.Started)))
 	for i, r := range h.Rounds {
 		fmt.Fprintf(&b, "\nRound %d\n", i+1)
 		parts := []fmt.Stringer{r.Report}
