@@ -63,10 +63,10 @@ func (c *Checkpoint) WriteJSON(w io.Writer) error { return text.WriteJSON(w, c) 
 // have written.
 func (c *Checkpoint) check(contextID string) error {
 	if c.Version != checkpointVersion {
-		return fmt.Errorf("checkpoint has version %d, want %d: start without it", c.Version, checkpointVersion)
+		return unfit{fmt.Errorf("checkpoint has version %d, want %d: start without it", c.Version, checkpointVersion)}
 	}
 	if !sameCustomer(c.ContextID, contextID) {
-		return fmt.Errorf("checkpoint is of %q, not of %q", text.Clip(c.ContextID, text.MaxName), contextID)
+		return unfit{fmt.Errorf("checkpoint is of %q, not of %q", text.Clip(c.ContextID, text.MaxName), contextID)}
 	}
 	for _, t := range c.Tables {
 		if t.Done != nil {
@@ -78,12 +78,12 @@ func (c *Checkpoint) check(contextID string) error {
 				err = errors.New("its report is of another table")
 			}
 			if err != nil {
-				return fmt.Errorf("checkpoint of table %q was damaged: %w: start without it", text.Clip(t.Table, text.MaxName), err)
+				return unfit{fmt.Errorf("checkpoint of table %q was damaged: %w: start without it", text.Clip(t.Table, text.MaxName), err)}
 			}
 		}
 		for _, r := range t.Ranges {
 			if err := r.Found.check(); err != nil {
-				return fmt.Errorf("checkpoint of table %q was damaged: %w: start without it", text.Clip(t.Table, text.MaxName), err)
+				return unfit{fmt.Errorf("checkpoint of table %q was damaged: %w: start without it", text.Clip(t.Table, text.MaxName), err)}
 			}
 		}
 	}

@@ -211,7 +211,7 @@ func (m *Mirror) Compare(ctx context.Context, source store.Source, opts *Compare
 	c := m.newComparison(source, o)
 	c.slots = make(chan struct{}, min(o.Concurrency, limit))
 	report := &Report{
-		Version: reportVersion, ContextID: m.contextID, Depth: o.Depth, Strategy: o.Strategy, Started: m.clock().UTC(), State: MirrorTracked,
+		Version: reportVersion, ContextID: m.contextID, Depth: o.Depth, Strategy: o.Strategy, Started: m.clock().UTC(), State: MirrorHasMetadata,
 		IgnoreColumns: o.IgnoreColumns, SchemaPrefixes: o.SchemaPrefixes, LooseTypes: o.LooseTypes, SourceIsCopy: o.SourceIsCopy,
 		Scope: Scope{SkipTables: o.SkipTables},
 	}
@@ -247,7 +247,7 @@ func (m *Mirror) Compare(ctx context.Context, source store.Source, opts *Compare
 				report.Tables[i] = c.compareTable(ctx, p)
 				return nil
 			}); err != nil {
-				report.Tables[i] = TableReport{Table: p.name, LSN: p.lsn, Tracked: p.tracked}
+				report.Tables[i] = TableReport{Table: p.name, LSN: p.lsn, HasMetadata: p.hasMetadata}
 				report.Tables[i].fail(ctx, err)
 			}
 		})
@@ -421,7 +421,7 @@ type pair struct {
 	name           string // without prefix
 	source, mirror *store.Table
 	lsn            *store.LSN
-	tracked        bool // the metadata table has a row for it
+	hasMetadata    bool // the metadata table has a row for it
 	metadataRows   int
 	unread         string // why the metadata table cannot be read, or ""
 	metadataDoubt  string // why it is not known which rows are its own, or what they hold
@@ -626,7 +626,7 @@ func (c *comparison) trimPrefix(name string) string {
 // compareTable decides one table. It never fails: a failure is a verdict.
 func (c *comparison) compareTable(ctx context.Context, p pair) TableReport {
 	started := c.m.clock()
-	tr := TableReport{Table: p.name, LSN: p.lsn, Tracked: p.tracked, MetadataRows: p.metadataRows, MetadataSum: p.metadataSum, MetadataDoubt: p.metadataDoubt}
+	tr := TableReport{Table: p.name, LSN: p.lsn, HasMetadata: p.hasMetadata, MetadataRows: p.metadataRows, MetadataSum: p.metadataSum, MetadataDoubt: p.metadataDoubt}
 	if p.mirror != nil {
 		tr.Table, tr.MirrorName = p.mirror.Name, p.mirror.String()
 	}
@@ -678,7 +678,7 @@ func (c *comparison) compareBoth(ctx context.Context, p pair, blank TableReport)
 			// A plan is for the metadata row as it is now that the rows were read.
 			after := p
 			if err = c.describeNow(ctx, &after); err == nil {
-				tr.Tracked, tr.MetadataRows, tr.MetadataSum, tr.MetadataDoubt = after.tracked, after.metadataRows, after.metadataSum, after.metadataDoubt
+				tr.HasMetadata, tr.MetadataRows, tr.MetadataSum, tr.MetadataDoubt = after.hasMetadata, after.metadataRows, after.metadataSum, after.metadataDoubt
 			}
 		}
 		tr.fail(ctx, err)
@@ -690,7 +690,7 @@ func (c *comparison) compareBoth(ctx context.Context, p pair, blank TableReport)
 			tr.fail(ctx, err)
 			return tr
 		}
-		blank.LSN, blank.Tracked, blank.MetadataRows, blank.MetadataSum, blank.MetadataDoubt = p.lsn, p.tracked, p.metadataRows, p.metadataSum, p.metadataDoubt
+		blank.LSN, blank.HasMetadata, blank.MetadataRows, blank.MetadataSum, blank.MetadataDoubt = p.lsn, p.hasMetadata, p.metadataRows, p.metadataSum, p.metadataDoubt
 	}
 	return tr
 }
@@ -731,7 +731,7 @@ func (p *pair) describe(md *metadata) {
 		p.metadataDoubt = "its metadata row cannot be read: " + p.unread
 	}
 	p.metadataRows = len(md.rowsOf(t))
-	if p.tracked = p.metadataRows > 0; p.tracked && p.metadataDoubt == "" {
+	if p.hasMetadata = p.metadataRows > 0; p.hasMetadata && p.metadataDoubt == "" {
 		p.metadataSum = md.fingerprint(t)
 	}
 }

@@ -44,13 +44,9 @@ var (
 	// ErrCannotUndo: what a receipt records can no longer be undone.
 	ErrCannotUndo = errors.New("cannot undo")
 
-	// ErrInvalidReceipt: a receipt is of another customer or another version,
-	// or was damaged.
-	ErrInvalidReceipt = errors.New("invalid receipt")
-
-	// ErrInvalidPlan: a plan is of another customer or another version, or
-	// was damaged.
-	ErrInvalidPlan = errors.New("invalid plan")
+	// ErrInvalidDocument: a receipt, plan, report, checkpoint or journal is of
+	// another customer or another version, or was damaged.
+	ErrInvalidDocument = errors.New("invalid document")
 
 	// ErrMoved: the metadata row of a table is no longer what a plan saw.
 	ErrMoved = errors.New("metadata row moved since the plan was made")
@@ -63,9 +59,6 @@ var (
 	// journal alone lacks that it was.
 	ErrJournal = errors.New("journal not written")
 
-	// ErrInvalidJournal: a journal was damaged, or is of another version.
-	ErrInvalidJournal = errors.New("invalid journal")
-
 	// ErrLostReset: a cycle that was running while tables were reset wrote its
 	// own LSN over the -1, so they were not populated. Reset them again.
 	ErrLostReset = errors.New("reset was overwritten by a running cycle")
@@ -76,6 +69,27 @@ var (
 	// ErrTimeBudget: CompareOptions.MaxDuration is used up.
 	ErrTimeBudget = errors.New("time budget used up")
 )
+
+// The documents that come back from outside. Their errors are ErrInvalidDocument.
+const (
+	errInvalidReceipt = document("invalid receipt")
+	errInvalidPlan    = document("invalid plan")
+	errInvalidJournal = document("invalid journal")
+)
+
+// document is an ErrInvalidDocument that says which.
+type document string
+
+func (d document) Error() string { return string(d) }
+
+func (d document) Is(target error) bool { return target == ErrInvalidDocument }
+
+// unfit is an ErrInvalidDocument with a text of its own.
+type unfit struct{ error }
+
+func (u unfit) Is(target error) bool { return target == ErrInvalidDocument }
+
+func (u unfit) Unwrap() error { return u.error }
 
 // Error is what an operation returns when it refused because of particular
 // tables. Nothing was changed: an operation changes all of its tables or none.

@@ -297,7 +297,7 @@ func ExampleMirror_Status() {
 	_ = status.WriteText(os.Stdout)
 
 	// Output:
-	// Mirror of Cust10195: tracked
+	// Mirror of Cust10195
 	//   TABLE    STATE   ROWS    LSN
 	//   contact  synced     2  81200
 	//   person   synced     1  81200

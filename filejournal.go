@@ -128,7 +128,7 @@ const maxJournalLine = 64 << 20
 // ReadJournal reads the entries of a file that a [FileJournal] wrote. A line that
 // a crash tore is passed over: its Append had not returned, so its transaction
 // was not committed, or its outcome is not recorded and Reconcile asks the
-// database. A line that is whole and not as it was written is ErrInvalidJournal,
+// database. A line that is whole and not as it was written is ErrInvalidDocument,
 // and so is one with a field that this version does not know.
 func ReadJournal(r io.Reader) ([]JournalEntry, error) {
 	lines := bufio.NewScanner(r)
@@ -136,7 +136,7 @@ func ReadJournal(r io.Reader) ([]JournalEntry, error) {
 	var entries []JournalEntry
 	for n := 1; lines.Scan(); n++ {
 		refuse := func(reason string) ([]JournalEntry, error) {
-			return nil, fmt.Errorf("%w: line %d %s", ErrInvalidJournal, n, reason)
+			return nil, fmt.Errorf("%w: line %d %s", errInvalidJournal, n, reason)
 		}
 		text := bytes.TrimSpace(lines.Bytes())
 		if !json.Valid(text) {

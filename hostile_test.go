@@ -853,7 +853,7 @@ func FuzzReconcile(f *testing.F) {
 		found, err := newMirror(t, store, nil).Reconcile(t.Context(), entries)
 		require.Equal(t, before, dump(t, store))
 		if err != nil {
-			require.ErrorIs(t, err, mirror.ErrInvalidJournal)
+			require.ErrorIs(t, err, mirror.ErrInvalidDocument)
 			return
 		}
 		for _, r := range found {

@@ -179,14 +179,14 @@ func (r Reconciled) String() string {
 // that it had, so such a table is told to be as before.
 //
 // Entries of other customers are passed over. An entry of another version, or
-// one that does not follow from those before it, is ErrInvalidJournal.
+// one that does not follow from those before it, is ErrInvalidDocument.
 func (m *Mirror) Reconcile(ctx context.Context, entries []JournalEntry) ([]Reconciled, error) {
 	doing := "reconcile " + m.contextID
 	var all []Reconciled
 	open := map[string]int{}
 	for i, e := range entries {
 		refuse := func(reason string) ([]Reconciled, error) {
-			return nil, fmt.Errorf("%s: %w: entry %d: %s", doing, ErrInvalidJournal, i+1, reason)
+			return nil, fmt.Errorf("%s: %w: entry %d: %s", doing, errInvalidJournal, i+1, reason)
 		}
 		if !sameCustomer(e.ContextID, m.contextID) {
 			continue

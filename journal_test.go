@@ -185,7 +185,7 @@ func TestReconcileRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			entries := append([]mirror.JournalEntry(nil), journal.entries...)
 			_, err := m.Reconcile(t.Context(), c.alter(entries))
-			require.ErrorIs(t, err, mirror.ErrInvalidJournal)
+			require.ErrorIs(t, err, mirror.ErrInvalidDocument)
 			require.ErrorContains(t, err, c.want)
 		})
 	}
@@ -294,7 +294,7 @@ func TestReadJournalRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := mirror.ReadJournal(strings.NewReader(c.text))
-			require.ErrorIs(t, err, mirror.ErrInvalidJournal)
+			require.ErrorIs(t, err, mirror.ErrInvalidDocument)
 			require.ErrorContains(t, err, c.want)
 		})
 	}
@@ -315,7 +315,7 @@ func FuzzReadJournal(f *testing.F) {
 		m := newMirror(t, world(), nil)
 		_, err = m.Reconcile(t.Context(), entries)
 		if err != nil {
-			require.ErrorIs(t, err, mirror.ErrInvalidJournal)
+			require.ErrorIs(t, err, mirror.ErrInvalidDocument)
 		}
 	})
 }

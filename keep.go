@@ -232,7 +232,7 @@ func (m *Mirror) checkBack(ctx context.Context, tx store.Tx) error {
 	if tables, err := tx.Tables(ctx); err != nil {
 		return err
 	} else if _, err = m.readMetadata(ctx, tx, tables); err != nil {
-		return fmt.Errorf("%w: its metadata table is not one: %w", ErrInvalidReceipt, err)
+		return fmt.Errorf("%w: its metadata table is not one: %w", errInvalidReceipt, err)
 	}
 	return nil
 }

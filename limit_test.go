@@ -30,7 +30,7 @@ func measured(tables ...mirror.TableReport) *mirror.Report {
 	r := &mirror.Report{Version: 1, ContextID: customer, Depth: mirror.DepthRows, Tables: tables, Finished: noon}
 	for i := range r.Tables {
 		t := &r.Tables[i]
-		t.Table, t.Tracked, t.LSN, t.MetadataSum = fmt.Sprint("t", i), true, &lsn, "sha256:00"
+		t.Table, t.HasMetadata, t.LSN, t.MetadataSum = fmt.Sprint("t", i), true, &lsn, "sha256:00"
 	}
 	return r
 }
@@ -192,7 +192,7 @@ func TestApplyLimits(t *testing.T) {
 			alter(plan)
 			before := dump(t, store)
 			_, err := m.Apply(t.Context(), plan, &mirror.ApplyOptions{MaxRowShare: 1, MaxTableShare: 1})
-			require.ErrorIs(t, err, mirror.ErrInvalidPlan)
+			require.ErrorIs(t, err, mirror.ErrInvalidDocument)
 			require.ErrorContains(t, err, "figures")
 			require.Equal(t, before, dump(t, store))
 		})

@@ -288,6 +288,7 @@ func TestResumeRefuses(t *testing.T) {
 			c.alter(cp)
 			_, err := newMirror(t, store, nil).Compare(t.Context(), source, &mirror.CompareOptions{Resume: cp})
 			require.ErrorContains(t, err, c.want)
+			require.ErrorIs(t, err, mirror.ErrInvalidDocument)
 		})
 	}
 }

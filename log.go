@@ -45,7 +45,7 @@ func refused(err error) bool {
 	if errors.As(err, &refusal) {
 		return true
 	}
-	for _, sentinel := range []error{ErrTooMuch, ErrNotConfirmed, ErrNoTables, ErrNothingToDo, ErrInvalidPlan, ErrInvalidReceipt, ErrNoMetadata, ErrReplica, ErrMetadata} {
+	for _, sentinel := range []error{ErrTooMuch, ErrNotConfirmed, ErrNoTables, ErrNothingToDo, errInvalidPlan, errInvalidReceipt, ErrNoMetadata, ErrReplica, ErrMetadata} {
 		if errors.Is(err, sentinel) {
 			return true
 		}

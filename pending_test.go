@@ -555,6 +555,7 @@ func TestRecheckRefuses(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := m.Recheck(t.Context(), c.source, c.report, c.opts)
 			require.ErrorContains(t, err, c.want)
+			require.Equal(t, strings.HasPrefix(name, "another"), errors.Is(err, mirror.ErrInvalidDocument))
 		})
 	}
 }

@@ -179,7 +179,7 @@ func (r *Report) step(i int) (Step, string) {
 	case VerdictFailed, VerdictUnfinished, VerdictIncomparable:
 		return StepNone, "it was not compared: " + t.Reason
 	case VerdictExtra:
-		if !t.Tracked {
+		if !t.HasMetadata {
 			return StepNone, "neither the source nor the metadata table has it"
 		}
 		return StepNone, "the source does not have it: the next cycle drops it"
@@ -191,7 +191,7 @@ func (r *Report) step(i int) (Step, string) {
 		return StepNone, "there is no metadata table: the next cycle populates everything"
 	case t.MetadataDoubt != "":
 		return StepUnknown, t.MetadataDoubt
-	case !t.Tracked:
+	case !t.HasMetadata:
 		return StepNone, "it has no metadata row: the next cycle sends all of its rows"
 	case t.ResetRequested():
 		return StepNone, "its LSN is -1 already: the next cycle sends all of its rows"
@@ -355,7 +355,7 @@ func (p *Plan) names() []string {
 func (p *Plan) UnmarshalJSON(data []byte) error {
 	type plain Plan
 	if err := strictJSON(data, (*plain)(p)); err != nil {
-		return fmt.Errorf("%w: %w", ErrInvalidPlan, err)
+		return fmt.Errorf("%w: %w", errInvalidPlan, err)
 	}
 	return nil
 }
@@ -365,29 +365,29 @@ func (p *Plan) UnmarshalJSON(data []byte) error {
 func (p *Plan) check(contextID string) error {
 	switch {
 	case p == nil:
-		return fmt.Errorf("%w: it is nil", ErrInvalidPlan)
+		return fmt.Errorf("%w: it is nil", errInvalidPlan)
 	case p.Version != planVersion:
-		return fmt.Errorf("%w: its version is %d, this library knows %d", ErrInvalidPlan, p.Version, planVersion)
+		return fmt.Errorf("%w: its version is %d, this library knows %d", errInvalidPlan, p.Version, planVersion)
 	case !sameCustomer(p.ContextID, contextID):
-		return fmt.Errorf("%w: it is of customer %q", ErrInvalidPlan, text.Clip(p.ContextID, text.MaxName))
+		return fmt.Errorf("%w: it is of customer %q", errInvalidPlan, text.Clip(p.ContextID, text.MaxName))
 	}
 	seen := map[string]bool{}
 	for _, t := range p.Tables {
 		folded := store.FoldName(t.Table)
 		switch {
 		case !slices.Contains([]Step{StepNone, StepUnknown, StepReset, StepTruncate, StepHardReset}, t.Step):
-			return fmt.Errorf("%w: unknown step %q", ErrInvalidPlan, text.Clip(string(t.Step), text.MaxName))
+			return fmt.Errorf("%w: unknown step %q", errInvalidPlan, text.Clip(string(t.Step), text.MaxName))
 		case folded == "" || seen[folded]:
-			return fmt.Errorf("%w: table %q is there twice, or has no name", ErrInvalidPlan, text.Clip(t.Table, text.MaxName))
+			return fmt.Errorf("%w: table %q is there twice, or has no name", errInvalidPlan, text.Clip(t.Table, text.MaxName))
 		case t.Step.Acts() && t.Metadata == "":
-			return fmt.Errorf("%w: the fingerprint of the metadata row of %q is missing", ErrInvalidPlan, text.Clip(t.Table, text.MaxName))
+			return fmt.Errorf("%w: the fingerprint of the metadata row of %q is missing", errInvalidPlan, text.Clip(t.Table, text.MaxName))
 		case t.Drop && t.Step != StepHardReset:
-			return fmt.Errorf("%w: only a hard reset drops %q", ErrInvalidPlan, text.Clip(t.Table, text.MaxName))
+			return fmt.Errorf("%w: only a hard reset drops %q", errInvalidPlan, text.Clip(t.Table, text.MaxName))
 		}
 		seen[folded] = true
 	}
 	if p.FiguresSum != p.fingerprint() {
-		return fmt.Errorf("%w: its figures of what was compared are missing or were changed: compare again", ErrInvalidPlan)
+		return fmt.Errorf("%w: its figures of what was compared are missing or were changed: compare again", errInvalidPlan)
 	}
 	return nil
 }
@@ -456,7 +456,7 @@ type ApplyOptions struct {
 // whose metadata row is no longer what the plan saw was sent, reset or created
 // anew since then: the plan is ErrMoved, which names every such table, and
 // nothing is changed (see ApplyOptions.SkipMoved). A plan of another customer or
-// version, or one that was damaged, is ErrInvalidPlan; one that was made with a
+// version, or one that was damaged, is ErrInvalidDocument; one that was made with a
 // mistake about the databases is ErrWrongDatabase; one that would reset too much
 // a [LimitError]; hard resets alone without Confirm, or with a wrong one, are
 // ErrNotConfirmed; a plan without a step to do is ErrNothingToDo.

@@ -60,7 +60,7 @@ func TestPlan(t *testing.T) {
 func TestPlanTruncates(t *testing.T) {
 	for rows, want := range map[int64]mirror.Step{999_999: mirror.StepReset, 1_000_000: mirror.StepTruncate} {
 		lsn := store.LSN(1)
-		r := &mirror.Report{Tables: []mirror.TableReport{{Table: "t", Verdict: mirror.VerdictDifferent, Tracked: true, LSN: &lsn, MirrorRows: rows, Changed: 1, Diverged: 1}}}
+		r := &mirror.Report{Tables: []mirror.TableReport{{Table: "t", Verdict: mirror.VerdictDifferent, HasMetadata: true, LSN: &lsn, MirrorRows: rows, Changed: 1, Diverged: 1}}}
 		require.Equal(t, want, r.Plan().Tables[0].Step)
 	}
 }
@@ -90,7 +90,7 @@ func TestPlanOfStates(t *testing.T) {
 		"first cycle":          {report: mirror.Report{State: mirror.MirrorAwaitingFirstCycle}, table: mirror.TableReport{Verdict: mirror.VerdictDifferent}, want: mirror.StepNone},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c.table.Table, c.table.Tracked, c.table.LSN = "t", true, &lsn
+			c.table.Table, c.table.HasMetadata, c.table.LSN = "t", true, &lsn
 			c.report.Tables = []mirror.TableReport{c.table}
 			plan := c.report.Plan()
 			if c.want == "" {
@@ -228,19 +228,19 @@ func TestApplyRefusesPlans(t *testing.T) {
 			c.alter(plan)
 			before := dump(t, store)
 			_, err := m.Apply(t.Context(), plan, &mirror.ApplyOptions{Confirm: customer})
-			require.ErrorIs(t, err, mirror.ErrInvalidPlan)
+			require.ErrorIs(t, err, mirror.ErrInvalidDocument)
 			require.ErrorContains(t, err, c.want)
 			require.Equal(t, before, dump(t, store))
 		})
 	}
 	_, err := m.Apply(t.Context(), nil, nil)
-	require.ErrorIs(t, err, mirror.ErrInvalidPlan)
+	require.ErrorIs(t, err, mirror.ErrInvalidDocument)
 
 	data, err := json.Marshal(report.Plan())
 	require.NoError(t, err)
 	var plan mirror.Plan
 	err = json.Unmarshal([]byte(strings.Replace(string(data), `"step"`, `"stepp"`, 1)), &plan)
-	require.ErrorIs(t, err, mirror.ErrInvalidPlan)
+	require.ErrorIs(t, err, mirror.ErrInvalidDocument)
 	require.ErrorContains(t, err, `"stepp"`)
 }
 

@@ -54,7 +54,7 @@ func TestReceiptOfAnUnknownOutcome(t *testing.T) {
 			require.Equal(t, before, dump(t, st))
 
 			kept.Outcome = "perhaps"
-			require.ErrorIs(t, m.Undo(t.Context(), &kept), mirror.ErrInvalidReceipt)
+			require.ErrorIs(t, m.Undo(t.Context(), &kept), mirror.ErrInvalidDocument)
 		})
 	}
 	receipt, err := newMirror(t, world(), nil).ResetTables(t.Context(), []string{"contact"}, nil)

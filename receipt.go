@@ -54,7 +54,7 @@ type Receipt struct {
 	Operation Operation `json:"operation"`
 
 	// ID identifies the operation. It depends on all that the receipt records, and
-	// a receipt that does not fit it any more is ErrInvalidReceipt.
+	// a receipt that does not fit it any more is ErrInvalidDocument.
 	ID string `json:"id,omitempty"`
 
 	// DryRun is true when nothing was done.
@@ -176,38 +176,38 @@ func (r *Receipt) what() string {
 func (r *Receipt) UnmarshalJSON(data []byte) error {
 	type plain Receipt
 	if err := strictJSON(data, (*plain)(r)); err != nil {
-		return fmt.Errorf("%w: %w", ErrInvalidReceipt, err)
+		return fmt.Errorf("%w: %w", errInvalidReceipt, err)
 	}
 	return nil
 }
 
-// CheckReceipt refuses a receipt that this mirror did not write: ErrInvalidReceipt.
+// CheckReceipt refuses a receipt that this mirror did not write: ErrInvalidDocument.
 func (m *Mirror) CheckReceipt(r *Receipt) error {
 	switch {
 	case r == nil:
-		return fmt.Errorf("%w: it is nil", ErrInvalidReceipt)
+		return fmt.Errorf("%w: it is nil", errInvalidReceipt)
 	case r.Version != receiptVersion:
-		return fmt.Errorf("%w: its version is %d, this library knows %d", ErrInvalidReceipt, r.Version, receiptVersion)
+		return fmt.Errorf("%w: its version is %d, this library knows %d", errInvalidReceipt, r.Version, receiptVersion)
 	case !sameCustomer(r.ContextID, m.contextID):
-		return fmt.Errorf("%w: it is of customer %q", ErrInvalidReceipt, text.Clip(r.ContextID, text.MaxName))
+		return fmt.Errorf("%w: it is of customer %q", errInvalidReceipt, text.Clip(r.ContextID, text.MaxName))
 	case r.DryRun:
-		return fmt.Errorf("%w: it is of a dry run, so there is nothing to undo", ErrInvalidReceipt)
+		return fmt.Errorf("%w: it is of a dry run, so there is nothing to undo", errInvalidReceipt)
 	case !slices.Contains([]Outcome{"", OutcomeDone, OutcomeNotDone, OutcomeOvertaken, OutcomeUnknown}, r.Outcome):
-		return fmt.Errorf("%w: unknown outcome %q", ErrInvalidReceipt, text.Clip(string(r.Outcome), text.MaxName))
+		return fmt.Errorf("%w: unknown outcome %q", errInvalidReceipt, text.Clip(string(r.Outcome), text.MaxName))
 	case r.Operation != OperationReset && r.Operation != OperationHardReset && r.Operation != OperationApply:
-		return fmt.Errorf("%w: unknown operation %q", ErrInvalidReceipt, text.Clip(string(r.Operation), text.MaxName))
+		return fmt.Errorf("%w: unknown operation %q", errInvalidReceipt, text.Clip(string(r.Operation), text.MaxName))
 	case r.Metadata != nil && store.FoldName(r.Metadata.Name) != store.FoldName(m.names.table):
-		return fmt.Errorf("%w: its metadata table is %q, not %q", ErrInvalidReceipt, text.Clip(r.Metadata.Name, text.MaxName), text.Name(m.names.table))
+		return fmt.Errorf("%w: its metadata table is %q, not %q", errInvalidReceipt, text.Clip(r.Metadata.Name, text.MaxName), text.Name(m.names.table))
 	case r.Kept != "" && (r.Metadata == nil || store.FoldName(r.Kept) != store.FoldName(m.keptName()) || store.FoldName(r.MetadataTable) != store.FoldName(m.names.table)):
-		return fmt.Errorf("%w: it kept %q as %q, which no hard reset does", ErrInvalidReceipt, text.Name(r.MetadataTable), text.Name(r.Kept))
+		return fmt.Errorf("%w: it kept %q as %q, which no hard reset does", errInvalidReceipt, text.Name(r.MetadataTable), text.Name(r.Kept))
 	}
 	for _, t := range r.Tables {
 		for _, a := range t.Actions {
 			switch {
 			case a != ActionResetLSN && a != ActionTruncate && a != ActionDeleteMetadata && a != ActionDrop:
-				return fmt.Errorf("%w: unknown action %q", ErrInvalidReceipt, text.Clip(string(a), text.MaxName))
+				return fmt.Errorf("%w: unknown action %q", errInvalidReceipt, text.Clip(string(a), text.MaxName))
 			case a == ActionResetLSN && len(t.Metadata) != 1, a == ActionDeleteMetadata && len(t.Metadata) == 0:
-				return fmt.Errorf("%w: the metadata row of %q is missing", ErrInvalidReceipt, text.Clip(t.Table, text.MaxName))
+				return fmt.Errorf("%w: the metadata row of %q is missing", errInvalidReceipt, text.Clip(t.Table, text.MaxName))
 			}
 		}
 		for _, row := range t.Metadata {
@@ -217,7 +217,7 @@ func (m *Mirror) CheckReceipt(r *Receipt) error {
 		}
 	}
 	if r.ID != r.fingerprint() {
-		return fmt.Errorf("%w: its ID is not that of what it records: it was changed or damaged", ErrInvalidReceipt)
+		return fmt.Errorf("%w: its ID is not that of what it records: it was changed or damaged", errInvalidReceipt)
 	}
 	return nil
 }
@@ -236,7 +236,7 @@ func (m *Mirror) checkMetadataRow(t ReceiptTable, row []store.Cell) error {
 		}
 	}
 	if !name || !lsn {
-		return fmt.Errorf("%w: the metadata row of %q does not fit it", ErrInvalidReceipt, text.Clip(t.Table, text.MaxName))
+		return fmt.Errorf("%w: the metadata row of %q does not fit it", errInvalidReceipt, text.Clip(t.Table, text.MaxName))
 	}
 	return nil
 }

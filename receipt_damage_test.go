@@ -96,7 +96,7 @@ func TestDamagedReceipt(t *testing.T) {
 					}
 					err = m.Undo(t.Context(), &read)
 				}
-				require.ErrorIs(t, err, mirror.ErrInvalidReceipt, what)
+				require.ErrorIs(t, err, mirror.ErrInvalidDocument, what)
 			})
 			require.Greater(t, n, 40)
 

@@ -55,10 +55,10 @@ func (m *Mirror) Recheck(ctx context.Context, source store.Source, report *Repor
 		return nil, errors.New("recheck: source or report is nil: pass those of the comparison")
 	}
 	if !sameCustomer(report.ContextID, m.contextID) {
-		return nil, fmt.Errorf("recheck: the report is of %q, not of %q", text.Clip(report.ContextID, text.MaxName), m.contextID)
+		return nil, unfit{fmt.Errorf("recheck: the report is of %q, not of %q", text.Clip(report.ContextID, text.MaxName), m.contextID)}
 	}
 	if report.Version != reportVersion {
-		return nil, fmt.Errorf("recheck: the report has version %d, want %d: compare again", report.Version, reportVersion)
+		return nil, unfit{fmt.Errorf("recheck: the report has version %d, want %d: compare again", report.Version, reportVersion)}
 	}
 	seen := map[string]bool{}
 	for i := range report.Tables {
@@ -69,7 +69,7 @@ func (m *Mirror) Recheck(ctx context.Context, source store.Source, report *Repor
 			seen[folded] = true
 		}
 		if err != nil {
-			return nil, fmt.Errorf("recheck: the report of table %q was damaged: %w: compare again", text.Clip(report.Tables[i].Table, text.MaxName), err)
+			return nil, unfit{fmt.Errorf("recheck: the report of table %q was damaged: %w: compare again", text.Clip(report.Tables[i].Table, text.MaxName), err)}
 		}
 	}
 	var o RecheckOptions
@@ -98,7 +98,7 @@ func (m *Mirror) Recheck(ctx context.Context, source store.Source, report *Repor
 		t := &out.Tables[i]
 		p, _ := c.pairOf(pairs, t)
 		t.look(p.lsn)
-		t.LSN, t.Tracked, t.MetadataRows, t.MetadataSum, t.MetadataDoubt = p.lsn, p.tracked, p.metadataRows, p.metadataSum, p.metadataDoubt
+		t.LSN, t.HasMetadata, t.MetadataRows, t.MetadataSum, t.MetadataDoubt = p.lsn, p.hasMetadata, p.metadataRows, p.metadataSum, p.metadataDoubt
 	}
 	late := o.After > 0 && m.clock().Sub(report.Finished) >= o.After
 	for i := range out.Tables {
@@ -303,7 +303,7 @@ func (t *TableReport) open() bool {
 // Waits reports whether a Recheck after the next cycle may find out what the
 // table needs.
 func (t *TableReport) Waits() bool {
-	if !t.Tracked || t.MetadataRows > 1 || t.ResetRequested() {
+	if !t.HasMetadata || t.MetadataRows > 1 || t.ResetRequested() {
 		return false
 	}
 	switch t.Verdict {

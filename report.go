@@ -216,8 +216,8 @@ type TableReport struct {
 	Populated int        `json:"populated,omitempty"`
 	ResetFrom *store.LSN `json:"resetFrom,omitempty"`
 
-	// Tracked says whether the metadata table has a row for the table.
-	Tracked bool `json:"tracked"`
+	// HasMetadata says whether the metadata table has a row for the table.
+	HasMetadata bool `json:"hasMetadata"`
 
 	// MetadataRows is how many rows the metadata table has for the table,
 	// normally one, and MetadataSum identifies them, when they were last looked
@@ -226,7 +226,7 @@ type TableReport struct {
 	MetadataSum  string `json:"metadataSum,omitempty"`
 
 	// MetadataDoubt says why it is not known which metadata rows are the
-	// table's, or what they hold; "" when it is. Tracked, MetadataRows and LSN
+	// table's, or what they hold; "" when it is. HasMetadata, MetadataRows and LSN
 	// mean nothing then, and nothing resets the table.
 	MetadataDoubt string `json:"metadataDoubt,omitempty"`
 

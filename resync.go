@@ -665,7 +665,7 @@ func changeOne(n int64, err error) error {
 // or it no longer has the number of rows that it had, which means that a cycle
 // has begun to wipe it. The number of rows is all that can be checked of the
 // data: when a cycle may have begun, Compare afterwards. A receipt of another
-// customer, of another version or of a dry run is ErrInvalidReceipt.
+// customer, of another version or of a dry run is ErrInvalidDocument.
 func (m *Mirror) Undo(ctx context.Context, receipt *Receipt) (err error) {
 	doing := "undo of " + m.contextID
 	defer func() { m.logChange(ctx, "undo", false, receipt, err) }()

@@ -18,8 +18,8 @@ type MirrorState string
 
 // The states of a mirror.
 const (
-	// MirrorTracked: the metadata table exists.
-	MirrorTracked MirrorState = "tracked"
+	// MirrorHasMetadata: the metadata table exists.
+	MirrorHasMetadata MirrorState = "has-metadata"
 
 	// MirrorAwaitingFirstCycle: there is no metadata table; the next cycle
 	// creates it and populates every table. So it is after a HardReset, too.
@@ -40,7 +40,7 @@ func stateWithout(err error) (MirrorState, error) {
 	case errors.Is(err, ErrReplica):
 		return MirrorReplica, nil
 	default:
-		return MirrorTracked, err
+		return MirrorHasMetadata, err
 	}
 }
 
@@ -53,20 +53,17 @@ const (
 	// TableSynced: the table has an LSN and receives changes.
 	TableSynced TableState = "synced"
 
-	// TableResetRequested: LSN -1 and no rows; the next cycle populates it.
+	// TableResetRequested: the LSN is -1, so the next cycle populates the table.
+	// Its rows are the old ones until that cycle wipes them, then those sent so
+	// far: only the last batch of a table brings its LSN.
 	TableResetRequested TableState = "reset-requested"
-
-	// TablePopulating: LSN -1 and rows. They are the old ones until the next
-	// cycle wipes them, then those sent so far: only the last batch of a
-	// table brings its LSN.
-	TablePopulating TableState = "populating"
 
 	// TableAbsent: a metadata row without a table.
 	TableAbsent TableState = "absent"
 
-	// TableUntracked: a table without a metadata row; the next cycle
+	// TableNoMetadata: a table without a metadata row; the next cycle
 	// populates it if the source has it, and drops it if not.
-	TableUntracked TableState = "untracked"
+	TableNoMetadata TableState = "no-metadata-row"
 
 	// TableInvalid: the metadata row cannot be right; see the Reason.
 	TableInvalid TableState = "invalid"
@@ -108,7 +105,7 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 	if err != nil {
 		return nil, store.WrapError(ctx, err, "status of "+m.contextID)
 	}
-	st := &Status{ContextID: m.contextID, Time: m.clock().UTC(), State: MirrorTracked, MetadataTable: m.names.table}
+	st := &Status{ContextID: m.contextID, Time: m.clock().UTC(), State: MirrorHasMetadata, MetadataTable: m.names.table}
 	md, err := m.readMetadata(ctx, m.store, tables)
 	if st.State, err = stateWithout(err); err != nil {
 		return nil, store.WrapError(ctx, err, "status of "+m.contextID)
@@ -180,7 +177,7 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 		case TableAbsent:
 			absent = append(absent, t.Table)
 			listed++
-		case TableUntracked:
+		case TableNoMetadata:
 		default:
 			listed++
 		}
@@ -275,7 +272,7 @@ func tableStatus(md *metadata, t store.Table, rows int64) TableStatus {
 		ts.State, ts.Reason = TableInvalid, err.Error()
 		return ts
 	case r == nil:
-		ts.State = TableUntracked
+		ts.State = TableNoMetadata
 		return ts
 	}
 	ts.LSN = r.lsn
@@ -288,8 +285,6 @@ func tableStatus(md *metadata, t store.Table, rows int64) TableStatus {
 		ts.State, ts.Reason = TableInvalid, "its LSN is neither -1 nor a version: reset it"
 	case *r.lsn != store.ResendAll:
 		ts.State = TableSynced
-	case rows > 0:
-		ts.State = TablePopulating
 	default:
 		ts.State = TableResetRequested
 	}
@@ -321,12 +316,15 @@ func (s *Status) WriteText(w io.Writer) error {
 	for _, t := range s.Tables {
 		g.Row(t.Table, string(t.State), text.Count(t.Rows), formatLSN(t.LSN), t.Reason)
 	}
-	note := ""
+	note := ": " + text.Printable(string(s.State))
+	if s.State == MirrorHasMetadata {
+		note = ""
+	}
 	if s.State == MirrorAwaitingFirstCycle && s.Mistakes == nil {
-		note = fmt.Sprintf(" (no table %s: the next cycle creates it and populates everything)", text.Printable(s.MetadataTable))
+		note += fmt.Sprintf(" (no table %s: the next cycle creates it and populates everything)", text.Printable(s.MetadataTable))
 	}
 	if s.State == MirrorReplica {
-		note = " of the newer client (no LSN: its own program re-synchronizes tables)"
+		note += " of the newer client (no LSN: its own program re-synchronizes tables)"
 	}
 	warnings := ""
 	for _, mistake := range s.Mistakes {
@@ -335,7 +333,7 @@ func (s *Status) WriteText(w io.Writer) error {
 	for _, warning := range s.Warnings {
 		warnings += "Warning: " + text.Printable(warning) + "\n"
 	}
-	_, err := fmt.Fprintf(w, "Mirror of %s: %s%s\n%s%s", text.Printable(s.ContextID), text.Printable(string(s.State)), note, warnings, g.Text("  ", "lrr"))
+	_, err := fmt.Fprintf(w, "Mirror of %s%s\n%s%s", text.Printable(s.ContextID), note, warnings, g.Text("  ", "lrr"))
 	return err
 }
 

@@ -262,7 +262,7 @@ func unhealed(r *mirror.Report, p *mirror.Plan, o Options) string {
 	}
 	for _, t := range r.Tables {
 		switch {
-		case t.Verdict == mirror.VerdictExtra && t.Tracked:
+		case t.Verdict == mirror.VerdictExtra && t.HasMetadata:
 			return text.Name(t.Table) + " has a metadata row, and is not at the source: see the last plan"
 		case t.Verdict == mirror.VerdictDifferent, t.Verdict == mirror.VerdictSchemaDiffers, t.Verdict == mirror.VerdictMissing:
 			return "what differs is not known to need a reset, or a reset would not repair it: see the last plan"

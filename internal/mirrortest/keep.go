@@ -113,7 +113,7 @@ func keepScenarios() []scenario {
 				} {
 					forged := t.throughJSON(r)
 					edit(forged)
-					require.ErrorIs(t, m.Undo(t.Context(), forged), mirror.ErrInvalidReceipt)
+					require.ErrorIs(t, m.Undo(t.Context(), forged), mirror.ErrInvalidDocument)
 				}
 			})
 		}},

@@ -44,7 +44,7 @@ func metadataScenarios() []scenario {
 			report, err := m.Compare(t.Context(), source, nil)
 			require.NoError(t, err)
 			for _, tr := range report.Tables {
-				require.True(t, tr.Tracked, tr.Table)
+				require.True(t, tr.HasMetadata, tr.Table)
 				require.Equal(t, 1, tr.MetadataRows, tr.Table)
 				require.Empty(t, tr.MetadataDoubt, tr.Table)
 				require.NotNil(t, tr.LSN, tr.Table)

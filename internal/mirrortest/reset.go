@@ -353,7 +353,7 @@ func undoScenarios() []scenario {
 		good, err := reset(t, m)
 		require.NoError(t, err)
 		t.unchanged(func() {
-			require.ErrorIs(t, m.Undo(t.Context(), nil), mirror.ErrInvalidReceipt)
+			require.ErrorIs(t, m.Undo(t.Context(), nil), mirror.ErrInvalidDocument)
 			for name, edit := range map[string]func(*mirror.Receipt){
 				"other customer":    func(r *mirror.Receipt) { r.ContextID = "Cust2" },
 				"other version":     func(r *mirror.Receipt) { r.Version = 2 },
@@ -367,7 +367,7 @@ func undoScenarios() []scenario {
 			} {
 				r := t.throughJSON(good)
 				edit(r)
-				require.ErrorIs(t, m.Undo(t.Context(), r), mirror.ErrInvalidReceipt, name)
+				require.ErrorIs(t, m.Undo(t.Context(), r), mirror.ErrInvalidDocument, name)
 			}
 		})
 	}})

@@ -25,7 +25,7 @@ func statusScenarios() []scenario {
 			)
 			st, err := t.mirror(nil).Status(t.Context())
 			require.NoError(t, err)
-			require.Equal(t, mirror.MirrorTracked, st.State)
+			require.Equal(t, mirror.MirrorHasMetadata, st.State)
 			require.Equal(t, "Cust10195_mirroring", st.MetadataTable)
 			require.Equal(t, []mirror.TableStatus{
 				{Table: "contact", State: mirror.TableSynced, Rows: 2, LSN: lsn(812)},
@@ -33,8 +33,8 @@ func statusScenarios() []scenario {
 				{Table: "email", State: mirror.TableInvalid, Reason: "its LSN is NULL: reset it"},
 				{Table: "person", State: mirror.TableResetRequested, LSN: lsn(-1)},
 				{Table: "phone", State: mirror.TableInvalid, LSN: lsn(-7), Reason: "its LSN is neither -1 nor a version: reset it"},
-				{Table: "project", State: mirror.TableUntracked, Rows: 1},
-				{Table: "sale", State: mirror.TablePopulating, Rows: 1, LSN: lsn(-1)},
+				{Table: "project", State: mirror.TableNoMetadata, Rows: 1},
+				{Table: "sale", State: mirror.TableResetRequested, Rows: 1, LSN: lsn(-1)},
 				{Table: "text", State: mirror.TableInvalid, Reason: "has 2 rows in the metadata table: HardReset of that table deletes them all"},
 			}, st.Tables)
 		}},
@@ -43,7 +43,7 @@ func statusScenarios() []scenario {
 			st, err := t.mirror(nil).Status(t.Context())
 			require.NoError(t, err)
 			require.Equal(t, mirror.MirrorAwaitingFirstCycle, st.State)
-			require.Equal(t, []mirror.TableStatus{{Table: "contact", State: mirror.TableUntracked, Rows: 1}}, st.Tables)
+			require.Equal(t, []mirror.TableStatus{{Table: "contact", State: mirror.TableNoMetadata, Rows: 1}}, st.Tables)
 			var b strings.Builder
 			require.NoError(t, st.WriteText(&b))
 			require.Contains(t, b.String(), "no table Cust10195_mirroring: the next cycle creates it and populates everything")
