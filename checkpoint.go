@@ -157,18 +157,6 @@ func (c *comparison) snapshot() *Checkpoint {
 	return cp
 }
 
-// keyCells returns a key with the names of its columns, nil for no key.
-func (p tablePlan) keyCells(key store.Row) []store.Cell {
-	if key == nil {
-		return nil
-	}
-	cells := make([]store.Cell, len(key))
-	for i, v := range key {
-		cells[i] = store.NewCell(p.source[i], v)
-	}
-	return cells
-}
-
 // checkpoint calls the user's function when it is time.
 func (c *comparison) checkpoint() {
 	if c.opts.OnCheckpoint == nil {
@@ -237,32 +225,4 @@ func (c *comparison) resume(r *tableRun) ([]*part, bool) {
 	return parts, true
 }
 
-// order is the order of the source's keys.
-func (p tablePlan) order(a, b store.Row) int { return store.CompareKeys(p.source[:p.key], a, b) }
-
 var errNotAKey = errors.New("not a key of the table")
-
-// keyOf returns the key of a checkpoint.
-func (p tablePlan) keyOf(cells []store.Cell) (store.Row, error) {
-	if cells == nil {
-		return nil, nil
-	}
-	if len(cells) != p.key {
-		return nil, errNotAKey
-	}
-	key := make(store.Row, p.key)
-	for i, c := range cells {
-		if store.FoldName(c.Column) != store.FoldName(p.source[i].Name) || c.Value == nil {
-			return nil, errNotAKey
-		}
-		v, err := store.StoredValue(p.source[i].Type, c.Value)
-		if !p.anyValue {
-			_, err = store.Normalize(p.source[i].Type, c.Value)
-		}
-		if err != nil {
-			return nil, errNotAKey
-		}
-		key[i] = v
-	}
-	return key, nil
-}

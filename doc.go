@@ -136,16 +136,17 @@
 //
 // A row on its way through Compare: the mirror.Mirror asks each store.Source for its
 // catalogue (mssql or sqlite, by way of sqlstore), finds out which databases they
-// are (sides.go), and pairs tables and columns (match.go, compare.go). Each table's
-// rows then come from both Sources in key order, in one range or several (rows.go);
-// digest.go leaves out ranges that both sides sum up alike, and merge.go walks the
-// rest and counts what differs, by store.CompareKeys and store.EqualValues.
-// pending.go asks the source's change tracking what becomes of a difference,
-// compare.go makes a verdict of it, report.go data and text.
+// are (sides.go), and pairs tables (pairs.go) and columns (tableplan.go). Each
+// table's rows then come from both Sources in key order, in one range or several
+// (rows.go, cursor.go); digest.go leaves out ranges that both sides sum up alike, and
+// merge.go walks the rest and counts what differs, by the order and the equality of
+// package store. pending.go asks the source's change tracking what becomes of a
+// difference, judge.go makes a verdict of it, report.go holds it, render.go shows it.
 //
 // A table's name on its way through ResetTables: resync.go counts its rows, and in
 // one store.Tx reads the metadata table (metadata.go, match.go), refuses what the
-// name cannot mean, writes the LSN and reads it back. The Receipt says what was there
-// before, goes to the Journal right before the commit, and is what Undo needs.
-// HardReset goes the same way and has keep.go rename the table that it takes away.
+// name cannot mean, writes the LSN and reads it back (write.go). The Receipt says
+// what was there before, goes to the Journal right before the commit, and is what
+// Undo needs (undo.go). HardReset goes the same way and has keep.go rename the table
+// that it takes away.
 package mirror

@@ -91,9 +91,6 @@ func (p *Plan) measure(t *TableReport, counted bool) {
 // [ApplyOptions].MaxRowShare.
 func (p *Plan) CheckRows(maxShare float64) error { return p.limit("plan", 0, maxShare, 1) }
 
-// Check refuses options that Apply would refuse.
-func (o *ApplyOptions) Check() error { return checkShares(o.MaxRowShare, o.MaxTableShare) }
-
 // limit holds the figures, and a number of tables that would be reset, against
 // shares that are the options' or 0. Nothing to reset is never too much.
 func (p *Plan) limit(op string, resets int64, rowShare, tableShare float64) error {

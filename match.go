@@ -131,7 +131,7 @@ func (md *metadata) doubt(t store.Table) string {
 		strings.Join(names, ", "))
 }
 
-// Name returns the name of a row as a message may show it.
+// shown returns the name of a row as a message may show it.
 func (r *metadataRow) shown() string {
 	if r.unread {
 		return r.table

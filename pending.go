@@ -51,9 +51,6 @@ func (c *comparison) trackingOf(r *tableRun, tr *TableReport) *tracking {
 	return &tracking{r: r, changes: c.changes, rereads: maxRereads, confirms: maxConfirms}
 }
 
-// requested reports whether the LSN asks the next cycle for the whole table.
-func (p *pair) requested() bool { return p.lsn != nil && *p.lsn == store.ResendAll }
-
 // lsnState asks the change tracking what it makes of a table's LSN.
 func (c *comparison) lsnState(ctx context.Context, p pair) (LSNState, error) {
 	if c.changes == nil || p.source == nil || p.lsn == nil || *p.lsn < 0 {

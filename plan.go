@@ -1,8 +1,6 @@
 package mirror
 
 import (
-	"cmp"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -165,7 +163,7 @@ func (r *Report) Plan() *Plan {
 	return p
 }
 
-// TimeStep decides what repairs a table, "" for one that needs no word. The policy
+// step decides what repairs a table, "" for one that needs no word. The policy
 // stands in the package comment.
 func (r *Report) step(i int) (Step, string) {
 	t := &r.Tables[i]
@@ -397,171 +395,4 @@ func (p *Plan) fingerprint() string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q %s %q %d %d %d %d", p.ContextID, p.Time.UTC().Format(time.RFC3339Nano), p.Mistakes,
 		p.ComparedRows, p.DifferingRows, p.MissingRows, p.ComparedTables))
 	return "sha256:" + hex.EncodeToString(sum[:16])
-}
-
-// ApplyOptions configure [Mirror.Apply]. The zero value of each field is its
-// default.
-type ApplyOptions struct {
-	// Tables are the tables to take from the plan. One that the plan has no
-	// TimeStep for is refused, unless Force is set.
-	// Default: every table that the plan has a step for.
-	Tables []string
-
-	// Unknown also resets the tables of StepUnknown, but for those of which it
-	// is not known which metadata rows are their own. Those of Tables whose
-	// TimeStep it is need it, too.
-	Unknown bool
-
-	// Force resets tables of Tables that the plan has no step for: because
-	// they are identical or pending, for instance.
-	Force bool
-
-	// HardReset makes a hard reset, with drop, of every chosen table whose
-	// columns or key differ (PlanTable.Schema), whatever its step is.
-	HardReset bool
-
-	// SkipMoved leaves a table alone whose metadata row is no longer what the
-	// plan saw, and does the rest. Default: such a table is ErrMoved, and
-	// nothing is changed.
-	SkipMoved bool
-
-	// Confirm must be the context identifier for hard resets to be made.
-	// Without it they are left alone, which the Receipt says.
-	Confirm string
-
-	// MaxRowShare and MaxTableShare keep a mirror from being reset because the
-	// source is the wrong database. Apply returns a [LimitError] and changes
-	// nothing when more than MaxRowShare of the mirror's compared rows are not
-	// so at the source: they are extra, changed or duplicate, pending ones
-	// included, whichever tables are chosen. Rows that the mirror lacks are not
-	// counted: a table that was emptied is a real incident. Of a table that was
-	// Truncated the rest is taken to differ as the rows that were read do; at
-	// DepthCount, the rows count that the mirror has more than the source. It does so, too, when more than
-	// MaxTableShare of the compared tables that have rows would really be
-	// reset, after Tables, Unknown, Force and Confirm. Fewer than 10 differing
-	// rows, missing ones included, and fewer than 6 tables never count.
-	// 1 or more allows everything. Default: 0.5, that is more than half, each.
-	MaxRowShare, MaxTableShare float64
-
-	// NoUndo allows what HardResetOptions.NoUndo allows.
-	NoUndo bool
-
-	// DryRun returns the Receipt of what would be done and does nothing, as
-	// that of ResetOptions does. It needs no confirmation.
-	DryRun bool
-}
-
-// Apply carries out a plan, in one transaction, and returns its Receipt. What is
-// not known yet, and hard resets without Confirm, are left alone. A table
-// whose metadata row is no longer what the plan saw was sent, reset or created
-// anew since then: the plan is ErrMoved, which names every such table, and
-// nothing is changed (see ApplyOptions.SkipMoved). A plan of another customer or
-// version, or one that was damaged, is ErrInvalidDocument; one that was made with a
-// mistake about the databases is ErrWrongDatabase; one that would reset too much
-// a [LimitError]; hard resets alone without Confirm, or with a wrong one, are
-// ErrNotConfirmed; a plan without a step to do is ErrNothingToDo.
-func (m *Mirror) Apply(ctx context.Context, plan *Plan, opts *ApplyOptions) (*Receipt, error) {
-	var o ApplyOptions
-	if opts != nil {
-		o = *opts
-	}
-	receipt, err := m.applyPlan(ctx, plan, o)
-	m.logChange(ctx, string(OperationApply), o.DryRun, receipt, err)
-	return receipt, err
-}
-
-func (m *Mirror) applyPlan(ctx context.Context, plan *Plan, o ApplyOptions) (*Receipt, error) {
-	doing := "apply plan of " + m.contextID
-	if err := plan.check(m.contextID); err != nil {
-		return nil, fmt.Errorf("%s: %w", doing, err)
-	}
-	if err := wrong(plan.Mistakes); err != nil {
-		return nil, fmt.Errorf("%s: %w", doing, err)
-	}
-	if err := checkShares(o.MaxRowShare, o.MaxTableShare); err != nil {
-		return nil, fmt.Errorf("%s: %w", doing, err)
-	}
-	chosen, err := m.choose(plan, o)
-	if err != nil {
-		return nil, err
-	}
-	r := &resync{op: OperationApply, steps: chosen, skipMoved: o.SkipMoved, dryRun: o.DryRun, noUndo: o.NoUndo, left: map[string]string{}}
-	resets := int64(0)
-	for folded, t := range chosen {
-		r.names = append(r.names, t.Table)
-		if t.Step != StepHardReset || o.DryRun || o.Confirm == m.contextID {
-			resets++
-			continue
-		}
-		r.left[folded] = fmt.Sprintf("left alone: a hard reset needs ApplyOptions.Confirm %q", m.contextID)
-	}
-	switch {
-	case len(chosen) == 0 && plan.Has(StepUnknown):
-		return nil, fmt.Errorf("%s: %w: yet: what differs is not known to need a reset: Recheck after the next cycle, or set Unknown", doing, ErrNothingToDo)
-	case len(chosen) == 0:
-		return nil, fmt.Errorf("%s: %w: see Plan.Empty", doing, ErrNothingToDo)
-	case len(r.left) > 0 && (resets == 0 || o.Confirm != ""):
-		return nil, fmt.Errorf("%s: %w: it has hard resets, ApplyOptions.Confirm is %q and must be %q",
-			doing, ErrNotConfirmed, text.Clip(o.Confirm, text.MaxName), m.contextID)
-	}
-	if err := plan.limit("apply plan", resets, o.MaxRowShare, o.MaxTableShare); err != nil {
-		return nil, err
-	}
-	slices.SortFunc(r.names, func(a, b string) int { return cmp.Compare(store.FoldName(a), store.FoldName(b)) })
-	return m.resync(ctx, r)
-}
-
-// choose takes from a plan what the options ask for, by folded name. What is not
-// known yet is a reset then.
-func (m *Mirror) choose(plan *Plan, o ApplyOptions) (map[string]PlanTable, error) {
-	steps, unknown := map[string]PlanTable{}, map[string]string{} // and why not
-	for _, t := range plan.Tables {
-		folded := store.FoldName(t.Table)
-		switch {
-		case t.Step == StepUnknown && t.Metadata == "": // which rows are its own nobody knows
-			unknown[folded] = "cannot be reset by a plan: " + t.Reason
-			continue
-		case o.HardReset && t.Schema:
-			t.Step, t.Drop = StepHardReset, true
-		case t.Step == StepUnknown && !o.Unknown:
-			unknown[folded] = "is not known yet to need a reset: Recheck after the next cycle, or set Unknown"
-			continue
-		case t.Step == StepUnknown:
-			t.Step = StepReset
-		case t.Step == StepNone:
-			continue
-		}
-		steps[folded] = t
-	}
-	if o.Tables == nil {
-		return steps, nil
-	}
-	chosen := map[string]PlanTable{}
-	refused := &Error{Op: "apply plan", ContextID: m.contextID, Err: ErrNotPlanned}
-	for _, name := range o.Tables {
-		folded := store.FoldName(name)
-		t, ok := steps[folded]
-		switch {
-		case name == allTables:
-			refused.Tables = append(refused.Tables, TableError{Table: "AllTables()", Reason: "stands for no table of a plan: name them, or leave Tables nil for all steps"})
-		case store.FoldName(name) == store.FoldName(m.names.table):
-			refused.Tables = append(refused.Tables, TableError{Table: name, Reason: "is the metadata table: HardReset without Tables takes it away"})
-		case ok:
-		case !o.Force && unknown[folded] != "":
-			refused.Tables = append(refused.Tables, TableError{Table: name, Reason: unknown[folded]})
-		case !o.Force:
-			closest := ""
-			if r := plan.table(name); r == nil {
-				closest = closestName(name, plan.names())
-			}
-			refused.Tables = append(refused.Tables, TableError{Table: name, Reason: "has no step in the plan: set Force to reset it all the same", Closest: closest})
-		default:
-			t = PlanTable{Table: name, Step: StepReset}
-		}
-		chosen[folded] = t
-	}
-	if len(refused.Tables) > 0 {
-		return nil, refused
-	}
-	return chosen, nil
 }

@@ -1,0 +1,193 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// compareTable decides one table. It never fails: a failure is a verdict.
+func (c *comparison) compareTable(ctx context.Context, p pair) TableReport {
+	started := c.m.clock()
+	tr := TableReport{Table: p.name, LSN: p.lsn, HasMetadata: p.hasMetadata, MetadataRows: p.metadataRows, MetadataSum: p.metadataSum, MetadataDoubt: p.metadataDoubt}
+	if p.mirror != nil {
+		tr.Table, tr.MirrorName = p.mirror.Name, p.mirror.String()
+	}
+	switch {
+	case p.notMirrored != "":
+		tr.Verdict, tr.Reason = VerdictNotMirrored, p.notMirrored
+	case p.twins != "":
+		tr.Verdict, tr.Reason = VerdictIncomparable, p.twins
+	case p.mirror != nil && p.source != nil:
+		tr = c.compareBoth(ctx, p, tr)
+	default:
+		tr.Verdict = VerdictMissing
+		if p.source == nil {
+			tr.Verdict = VerdictExtra
+		}
+		if c.opts.Depth != DepthSchema {
+			tr.fail(ctx, c.count(ctx, p, &tr))
+		}
+	}
+	tr.Elapsed = Duration(c.m.clock().Sub(started))
+	c.mu.Lock()
+	c.done++
+	c.mu.Unlock()
+	c.report(Progress{Table: p.name, Rows: tr.SourceRows, Expected: tr.SourceRows})
+	return tr
+}
+
+// compareBoth compares a table that both sides have. One that a cycle populated
+// anew meanwhile is compared once more.
+func (c *comparison) compareBoth(ctx context.Context, p pair, blank TableReport) (tr TableReport) {
+	for range 2 {
+		tr = blank
+		plan := c.planTable(p, &tr)
+		if t := c.previous(p); t != nil && t.Done != nil {
+			tr = *t.Done
+			c.end(p, &tr)
+			return tr
+		}
+		var err error
+		if p.state, err = c.lsnState(ctx, p); err != nil && ctx.Err() == nil {
+			tr.warn(fmt.Sprintf("the source's change tracking cannot be read: %v", err))
+		}
+		tr.LSNState = p.state
+		err = c.compareDepth(ctx, p, plan, &tr)
+		if err == nil {
+			tr.decide()
+		}
+		if err == nil && (tr.Verdict == VerdictDifferent || tr.Verdict == VerdictSchemaDiffers) {
+			// A plan is for the metadata row as it is now that the rows were read.
+			after := p
+			if err = c.describeNow(ctx, &after); err == nil {
+				tr.HasMetadata, tr.MetadataRows, tr.MetadataSum, tr.MetadataDoubt = after.hasMetadata, after.metadataRows, after.metadataSum, after.metadataDoubt
+			}
+		}
+		tr.fail(ctx, err)
+		c.end(p, &tr)
+		if !errors.Is(err, errPopulated) || ctx.Err() != nil {
+			return tr
+		}
+		if err := c.refresh(ctx, &p); err != nil {
+			tr.fail(ctx, err)
+			return tr
+		}
+		blank.LSN, blank.HasMetadata, blank.MetadataRows, blank.MetadataSum, blank.MetadataDoubt = p.lsn, p.hasMetadata, p.metadataRows, p.metadataSum, p.metadataDoubt
+	}
+	return tr
+}
+
+// describeNow reads a table's metadata rows again.
+func (c *comparison) describeNow(ctx context.Context, p *pair) error {
+	md, err := c.metadataNow(ctx)
+	if err == nil {
+		p.describe(md)
+	}
+	return err
+}
+
+// refresh reads a table's metadata rows again, and then the source's version.
+func (c *comparison) refresh(ctx context.Context, p *pair) error {
+	err := c.describeNow(ctx, p)
+	if err == nil && c.changes != nil {
+		p.version, err = c.changes.Version(ctx)
+	}
+	return err
+}
+
+// compareDepth compares as far as Depth goes.
+func (c *comparison) compareDepth(ctx context.Context, p pair, plan tablePlan, tr *TableReport) error {
+	switch {
+	case unreadable(*p.source) || unreadable(*p.mirror): // not even its columns
+	case c.opts.Depth == DepthSchema:
+		return nil
+	case c.opts.Depth == DepthCount && p.source.Omit == "" && p.mirror.Omit == "":
+		return c.count(ctx, p, tr)
+	}
+	if plan.incomparable == "" {
+		err := c.compareRows(ctx, p, plan, tr)
+		if err == nil || !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+		plan.incomparable = err.Error()
+	}
+	tr.forgetRows()
+	tr.Verdict, tr.Reason = VerdictIncomparable, plan.incomparable
+	for _, col := range append(plan.source, plan.unread...) {
+		tr.NotCompared = append(tr.NotCompared, Omission{Column: col.Name, Reason: rowsNotCompared})
+	}
+	if unreadable(*p.source) || unreadable(*p.mirror) {
+		return nil
+	}
+	return c.count(ctx, p, tr)
+}
+
+// differences is how many rows differ; at DepthCount it is by how many rows the
+// sides differ at least.
+func (t *TableReport) differences() int64 {
+	n := t.Missing + t.Extra + t.Changed + t.Duplicate
+	if n == 0 && t.SourceRows != t.MirrorRows {
+		n = max(t.SourceRows-t.MirrorRows, t.MirrorRows-t.SourceRows)
+	}
+	return n
+}
+
+// decide draws the verdict from what was found.
+func (t *TableReport) decide() {
+	n := t.differences()
+	if t.ResetRequested() {
+		t.setStates(DiffPending)
+		t.Pending, t.Diverged = n, 0
+	}
+	switch {
+	case len(t.Schema) > 0:
+		t.Verdict = VerdictSchemaDiffers
+	case t.Verdict == VerdictIncomparable:
+	case n == 0:
+		t.Verdict = VerdictIdentical
+	case t.Pending == n && (!t.Truncated || t.ResetRequested()):
+		t.Verdict = VerdictPending
+	default:
+		t.Verdict = VerdictDifferent
+	}
+}
+
+// count counts the rows of the sides that exist.
+func (c *comparison) count(ctx context.Context, p pair, tr *TableReport) error {
+	var sourceErr, mirrorErr error
+	if p.source != nil {
+		tr.SourceRows, sourceErr = c.source.Count(ctx, *p.source)
+	}
+	if p.mirror != nil && sourceErr == nil {
+		tr.MirrorRows, mirrorErr = c.m.store.Count(ctx, *p.mirror)
+	}
+	return errors.Join(sourceErr, mirrorErr)
+}
+
+// fail makes an error the table's verdict.
+func (t *TableReport) fail(ctx context.Context, err error) {
+	if err == nil {
+		return
+	}
+	if ctx.Err() != nil {
+		err = ctx.Err()
+		if cause := context.Cause(ctx); errors.Is(cause, ErrTimeBudget) {
+			err = cause
+		}
+	}
+	t.Verdict, t.Err, t.Reason = VerdictFailed, err, err.Error()
+	if ctx.Err() != nil {
+		t.Verdict = VerdictUnfinished
+	}
+	t.forgetRows()
+}
+
+// forgetRows takes back what was counted before the rows could not be compared
+// to the end: half of a count is a wrong count.
+func (t *TableReport) forgetRows() {
+	t.SourceRows, t.MirrorRows = 0, 0
+	t.Missing, t.Extra, t.Changed, t.Duplicate = 0, 0, 0, 0
+	t.Pending, t.Diverged, t.Truncated, t.Read = 0, 0, false, 0
+	t.ChangedColumns, t.Samples, t.Differences = nil, nil, nil
+}

@@ -1,0 +1,209 @@
+package mirror
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Verdict is what Compare found about one table.
+type Verdict string
+
+// The verdicts.
+const (
+	// VerdictIdentical: the two sides are the same, as far as Depth goes.
+	VerdictIdentical Verdict = "identical"
+
+	// VerdictPending: rows differ, and every difference goes away by itself:
+	// the next cycle sends the rows that differ, or the whole table because
+	// its LSN is -1.
+	VerdictPending Verdict = "pending"
+
+	// VerdictDifferent: rows differ, and not all of them are known to be
+	// pending.
+	VerdictDifferent Verdict = "different"
+
+	// VerdictMissing: the source has the table, the mirror does not.
+	VerdictMissing Verdict = "missing"
+
+	// VerdictExtra: the mirror has the table, the source does not. The next
+	// cycle drops such a table.
+	VerdictExtra Verdict = "extra"
+
+	// VerdictSchemaDiffers: columns or primary keys differ. Rows are
+	// compared all the same, by the columns that both sides have.
+	VerdictSchemaDiffers Verdict = "schema-differs"
+
+	// VerdictNotMirrored: the table is never mirrored, or was skipped by
+	// request. That the mirror does not have it means nothing.
+	VerdictNotMirrored Verdict = "not-mirrored"
+
+	// VerdictIncomparable: the rows cannot be compared; the Reason says why.
+	VerdictIncomparable Verdict = "incomparable"
+
+	// VerdictFailed: reading failed; Err and Reason say why.
+	VerdictFailed Verdict = "failed"
+
+	// VerdictUnfinished: the comparison was stopped before the table was
+	// compared to its end; Err and Reason say by what.
+	VerdictUnfinished Verdict = "unfinished"
+)
+
+// LSNState is what a source's change tracking makes of a table's LSN.
+type LSNState string
+
+// The states of an LSN; "" is a valid one, or one that nothing is known about.
+const (
+	// LSNExpired: the changes since the LSN are no longer known. Whether the
+	// next cycle sends the whole table then is documented for a mirror that
+	// was away, and not for a table that merely was quiet; so what differs is
+	// unknown until a cycle was seen to populate the table, and only a reset
+	// makes sure that it does.
+	LSNExpired LSNState = "expired"
+
+	// LSNAhead: the source has not got that far, so it was restored from an
+	// older backup. The table needs a reset: once the source has passed the
+	// LSN, the Mirroring Task no longer notices.
+	LSNAhead LSNState = "ahead"
+)
+
+var verdicts = []Verdict{VerdictIdentical, VerdictPending, VerdictDifferent, VerdictSchemaDiffers, VerdictMissing,
+	VerdictExtra, VerdictIncomparable, VerdictFailed, VerdictUnfinished, VerdictNotMirrored}
+
+// Identical reports whether every table that is mirrored was compared to the
+// end and found identical, as far as Depth goes, and whether there was one at
+// all: nothing compared proves nothing. It is false with Mistakes, and when a
+// column was left out at DepthRows that IgnoreColumns does not name: be it of a
+// type that cannot be compared, computed by the database, or a rowversion. What
+// was not looked at is not known to be the same, and whoever knows that it need
+// not be says so with IgnoreColumns.
+func (r *Report) Identical() bool {
+	return r.verdictsIdentical() && r.leftOut() == 0
+}
+
+// leftOut is how many columns were left out that nobody asked to leave out.
+func (r *Report) leftOut() (n int) {
+	for i := range r.Tables {
+		if t := &r.Tables[i]; r.Depth == DepthRows && t.compared() {
+			for _, o := range t.NotCompared {
+				if !o.Requested {
+					n++
+				}
+			}
+		}
+	}
+	return n
+}
+
+// compared reports whether a table was compared to the end on both sides.
+func (t *TableReport) compared() bool {
+	switch t.Verdict {
+	case VerdictIdentical, VerdictPending, VerdictDifferent:
+		return true
+	case VerdictSchemaDiffers:
+		return t.Reason == ""
+	default:
+		return false
+	}
+}
+
+// measure sums up what was compared.
+func (r *Report) measure() {
+	r.Scope.Compared, r.Scope.LeftOut = 0, r.leftOut()
+	for i := range r.Tables {
+		if r.Tables[i].compared() {
+			r.Scope.Compared++
+		}
+	}
+}
+
+// verdictsIdentical reports whether every verdict is that nothing differs.
+func (r *Report) verdictsIdentical() bool {
+	identical := false
+	for _, t := range r.Tables {
+		switch t.Verdict {
+		case VerdictIdentical:
+			identical = true
+		case VerdictNotMirrored:
+		default:
+			return false
+		}
+	}
+	return identical && !r.Incomplete && len(r.Mistakes) == 0
+}
+
+// Err returns an error that names every mistake about the databases (see
+// Mistakes), which is ErrWrongDatabase, and every table that could not be
+// compared, or how many there are that one reason kept from it; nil when there is none. It is a [LimitError] as well when so much
+// differs that the source may be the wrong database. It wraps the errors of tables
+// that failed. Stale says nothing about such tables.
+//
+// A side that lacks at least a quarter of the tables that the metadata table lists
+// and the other side has, and at least 3, is such a mistake. Tables that are
+// left out by Tables or SkipTables do not count.
+func (r *Report) Err() error { return r.errOf(r.Plan().suspicion()) }
+
+// Wrong returns the part of Err that is ErrWrongDatabase, nil for none.
+func (r *Report) Wrong() error {
+	if err := wrong(r.Mistakes); err != nil {
+		return fmt.Errorf("comparison of %s: %w", r.ContextID, err)
+	}
+	return nil
+}
+
+// errOf is Err, with what was found to be too much.
+func (r *Report) errOf(tooMuch error) error {
+	var all error
+	for _, err := range []error{r.Wrong(), tooMuch, r.Failed()} {
+		switch {
+		case err == nil:
+		case all == nil:
+			all = err
+		default:
+			all = fmt.Errorf("%w; %w", all, err)
+		}
+	}
+	return all
+}
+
+// Failed returns the part of Err that names the tables that could not be compared,
+// nil for none.
+func (r *Report) Failed() error {
+	var errs, stops []error
+	stopped := map[string][]string{} // tables, by why they were not reached
+	for _, t := range r.Tables {
+		switch {
+		case t.Verdict == VerdictUnfinished:
+			err := t.Err
+			if err == nil {
+				err = errors.New(t.Reason)
+			}
+			if stopped[err.Error()] == nil {
+				stops = append(stops, err)
+			}
+			stopped[err.Error()] = append(stopped[err.Error()], t.Table)
+		case t.Err != nil:
+			errs = append(errs, fmt.Errorf("%s: %w", t.Table, t.Err))
+		case t.Verdict == VerdictFailed, t.Verdict == VerdictIncomparable:
+			errs = append(errs, fmt.Errorf("%s: %s", t.Table, t.Reason))
+		}
+	}
+	failed := len(errs)
+	for _, err := range stops {
+		tables := stopped[err.Error()]
+		failed += len(tables)
+		if len(tables) > 1 {
+			errs = append(errs, fmt.Errorf("%d unfinished: %w", len(tables), err))
+		} else {
+			errs = append(errs, fmt.Errorf("%s: %w", tables[0], err))
+		}
+	}
+	switch {
+	case errs != nil:
+		return fmt.Errorf("comparison of %s: %d of %d tables were not compared: %w",
+			r.ContextID, failed, len(r.Tables), errors.Join(errs...))
+	case r.Incomplete:
+		return fmt.Errorf("comparison of %s was stopped before any table was compared", r.ContextID)
+	default:
+		return nil
+	}
+}
