@@ -156,8 +156,6 @@ func (m *Mirror) choose(plan *Plan, o ApplyOptions) (map[string]PlanTable, error
 		folded := store.FoldName(name)
 		t, ok := steps[folded]
 		switch {
-		case name == allTables:
-			refused.Tables = append(refused.Tables, TableError{Table: "AllTables()", Reason: "stands for no table of a plan: name them, or leave Tables nil for all steps"})
 		case store.FoldName(name) == store.FoldName(m.names.table):
 			refused.Tables = append(refused.Tables, TableError{Table: name, Reason: "is the metadata table: HardReset without Tables takes it away"})
 		case ok:

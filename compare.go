@@ -54,7 +54,7 @@ const (
 type CompareOptions struct {
 	// Tables are the tables to compare. A name that neither side has is
 	// ErrTableNotFound, and an empty list that is not nil is ErrNoTables.
-	// Default, and what AllTables() stands for: all tables of both sides, less
+	// Default: all tables of both sides, less
 	// those that are never mirrored (see BlockedTables).
 	Tables []string
 

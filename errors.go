@@ -32,7 +32,7 @@ var (
 	// a column is missing, or a table has several rows.
 	ErrMetadata = errors.New("unexpected metadata table")
 
-	// ErrNoTables: the list of tables is empty. All tables are AllTables().
+	// ErrNoTables: the list of tables is empty. ResetOptions.All means all of them.
 	ErrNoTables = errors.New("no tables named")
 
 	// ErrNothingToDo: a plan has no step to do.

@@ -112,7 +112,7 @@ func operations() []operation {
 		undo bool // whether it can be undone
 	}{
 		{"reset", reset([]string{"contact", "person"}, nil), true},
-		{"reset all", reset(mirror.AllTables(), nil), true},
+		{"reset all", reset(nil, &mirror.ResetOptions{All: true}), true},
 		{"reset and truncate", reset([]string{"log", "contact"}, &mirror.ResetOptions{Truncate: true}), false},
 		{"hard reset", hardReset(mirror.HardResetOptions{}), true},
 		{"hard reset of tables", hardReset(mirror.HardResetOptions{Tables: []string{"contact", "log"}}), true},
@@ -142,7 +142,7 @@ func operations() []operation {
 	}
 	list = append(list, operation{name: "dry run", prepare: func(testing.TB) *stage {
 		return &stage{store: world(), do: func(ctx context.Context, m *mirror.Mirror) (*mirror.Report, error) {
-			_, err := m.HardReset(ctx, &mirror.HardResetOptions{Tables: mirror.AllTables(), DropData: true, DryRun: true})
+			_, err := m.HardReset(ctx, &mirror.HardResetOptions{All: true, DropData: true, DryRun: true})
 			return receiptOf(err)
 		}}
 	}}, operation{name: "status", prepare: func(testing.TB) *stage {

@@ -42,7 +42,7 @@ var hostileNames = map[string]string{
 	"bidi controls":          "\u202etcatnoc\u2066\u200b",
 	"a path":                 "../../../../etc/passwd",
 	"percent and format":     "%s%n%!d(MISSING)%",
-	"the marker, and more":   mirror.AllTables()[0] + " ",
+	"the marker, and more":   "\x00all ",
 	"the marker's letters":   "all",
 	"nothing":                "",
 	"blanks":                 "   ",

@@ -252,11 +252,3 @@ func TestPlanPrints(t *testing.T) {
 	}
 	require.Contains(t, (&mirror.Report{ContextID: customer}).Plan().String(), "Nothing to do")
 }
-
-func TestApplyTakesNoAllTables(t *testing.T) {
-	store, m, report := planned(t)
-	before := dump(t, store)
-	_, err := m.Apply(t.Context(), report.Plan(), &mirror.ApplyOptions{Tables: mirror.AllTables(), Force: true})
-	require.ErrorIs(t, err, mirror.ErrNotPlanned)
-	require.Equal(t, before, dump(t, store))
-}

@@ -18,7 +18,7 @@ import (
 func undoable() []func(context.Context, *mirror.Mirror) (*mirror.Receipt, error) {
 	return []func(context.Context, *mirror.Mirror) (*mirror.Receipt, error){
 		func(ctx context.Context, m *mirror.Mirror) (*mirror.Receipt, error) {
-			return m.ResetTables(ctx, mirror.AllTables(), nil)
+			return m.ResetTables(ctx, nil, &mirror.ResetOptions{All: true})
 		},
 		func(ctx context.Context, m *mirror.Mirror) (*mirror.Receipt, error) {
 			return m.HardReset(ctx, &mirror.HardResetOptions{Confirm: customer, Tables: []string{"contact", "sale"}})

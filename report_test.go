@@ -170,7 +170,7 @@ func TestReceiptGolden(t *testing.T) {
 			return m.HardReset(ctx, &mirror.HardResetOptions{Confirm: customer})
 		},
 		"receipt-dry-run": func(ctx context.Context, m *mirror.Mirror) (*mirror.Receipt, error) {
-			return m.HardReset(ctx, &mirror.HardResetOptions{Tables: mirror.AllTables(), DropData: true, DryRun: true})
+			return m.HardReset(ctx, &mirror.HardResetOptions{All: true, DropData: true, DryRun: true})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

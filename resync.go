@@ -11,17 +11,13 @@ import (
 	"github.com/so-mirror/mirror/store"
 )
 
-// allTables stands for all tables. No table can have such a name: SQL Server
-// refuses the character.
-const allTables = "\x00all"
-
-// AllTables returns a list that stands for every table that the metadata table
-// has a row for. An empty list never does.
-func AllTables() []string { return []string{allTables} }
-
 // ResetOptions configure [Mirror.ResetTables]. The zero value of each field is
 // its default.
 type ResetOptions struct {
+	// All resets every table that the metadata table has a row for. The list of
+	// tables is then empty. Default: the tables of the list.
+	All bool
+
 	// Truncate also empties the tables in the same transaction, which spares
 	// the next cycle the wipe of a large table. Until that cycle is through
 	// the tables are empty for everyone, and Undo cannot bring rows back.
@@ -42,7 +38,7 @@ type ResetOptions struct {
 // Names match as SQL Server's default collation matches them, and a name that
 // is given twice counts once. A name that neither the mirror nor its metadata
 // table knows is an *Error with ErrTableNotFound that names every such table
-// and the closest known one. An empty list is ErrNoTables; see [AllTables].
+// and the closest known one. An empty list without All is ErrNoTables.
 // A table without a metadata row needs no reset, because the next cycle sends
 // everything anyway; it is left alone, and the Receipt says so. Without a metadata table the
 // error is ErrNoMetadata; a table with several metadata rows, one that another row
@@ -59,14 +55,17 @@ func (m *Mirror) ResetTables(ctx context.Context, tables []string, opts *ResetOp
 		o = *opts
 	}
 	defer func() { m.logChange(ctx, string(OperationReset), o.DryRun, receipt, err) }()
-	if len(tables) == 0 {
-		return nil, fmt.Errorf("reset tables of %s: %w: name them, or pass AllTables()", m.contextID, ErrNoTables)
+	switch {
+	case o.All && len(tables) > 0:
+		return nil, fmt.Errorf("reset tables of %s: All is set and tables are named: leave one of them out", m.contextID)
+	case !o.All && len(tables) == 0:
+		return nil, fmt.Errorf("reset tables of %s: %w: name them, or set All", m.contextID, ErrNoTables)
 	}
 	actions := []Action{ActionResetLSN}
 	if o.Truncate {
 		actions = append(actions, ActionTruncate)
 	}
-	return m.resync(ctx, &resync{op: OperationReset, names: tables, actions: actions, dryRun: o.DryRun})
+	return m.resync(ctx, &resync{op: OperationReset, names: tables, all: o.All, actions: actions, dryRun: o.DryRun})
 }
 
 // HardResetOptions configure [Mirror.HardReset]. The zero value of each field
@@ -79,7 +78,11 @@ type HardResetOptions struct {
 	// Default: the whole metadata table is taken away.
 	Tables []string
 
-	// DropData also drops the tables named by Tables, with their rows, which
+	// All deletes the metadata rows of every table that has one, and keeps the
+	// metadata table. Tables is then nil. Default: see Tables.
+	All bool
+
+	// DropData also drops the tables of Tables or All, with their rows, which
 	// Undo cannot bring back.
 	DropData bool
 
@@ -123,28 +126,32 @@ func (m *Mirror) HardReset(ctx context.Context, opts *HardResetOptions) (receipt
 		return nil, fmt.Errorf("hard reset of %s: %w: HardResetOptions.Confirm is %q and must be %q",
 			m.contextID, ErrNotConfirmed, text.Clip(o.Confirm, text.MaxName), m.contextID)
 	}
-	if o.Tables == nil {
+	if o.All && o.Tables != nil {
+		return nil, fmt.Errorf("hard reset of %s: All is set and tables are named: leave one of them out", m.contextID)
+	}
+	if o.Tables == nil && !o.All {
 		if o.DropData {
-			return nil, fmt.Errorf("hard reset of %s: %w: DropData drops the tables in Tables: name them, or pass AllTables()",
+			return nil, fmt.Errorf("hard reset of %s: %w: DropData drops the tables in Tables: name them, or set All",
 				m.contextID, ErrNoTables)
 		}
 		return m.resync(ctx, &resync{op: OperationHardReset, dryRun: o.DryRun, noUndo: o.NoUndo})
 	}
-	if len(o.Tables) == 0 {
-		return nil, fmt.Errorf("hard reset of %s: %w: name them, pass AllTables(), or leave Tables nil for the whole mirror",
+	if len(o.Tables) == 0 && !o.All {
+		return nil, fmt.Errorf("hard reset of %s: %w: name them, set All, or leave Tables nil for the whole mirror",
 			m.contextID, ErrNoTables)
 	}
 	actions := []Action{ActionDeleteMetadata}
 	if o.DropData {
 		actions = append(actions, ActionDrop)
 	}
-	return m.resync(ctx, &resync{op: OperationHardReset, names: o.Tables, actions: actions, dryRun: o.DryRun, noUndo: o.NoUndo})
+	return m.resync(ctx, &resync{op: OperationHardReset, names: o.Tables, all: o.All, actions: actions, dryRun: o.DryRun, noUndo: o.NoUndo})
 }
 
 // resync is one ResetTables or HardReset.
 type resync struct {
 	op      Operation
-	names   []string // nil: the whole metadata table
+	names   []string // nil: the whole metadata table, unless all is set
+	all     bool     // every table that has a metadata row
 	actions []Action
 	dryRun  bool
 	noUndo  bool
@@ -162,6 +169,9 @@ type resync struct {
 	counts map[string]int64  // rows by folded name, once counted
 	seen   map[string]string // and the metadata rows at that time
 }
+
+// whole reports whether the metadata table itself is taken away.
+func (r *resync) whole() bool { return r.names == nil && !r.all }
 
 // errMoved means that a cycle changed a metadata row between our reading and
 // our writing it.
@@ -254,7 +264,7 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src store.Source) (*Receip
 		Version: receiptVersion, ContextID: m.contextID, Operation: r.op, DryRun: r.dryRun,
 		Time: m.clock().UTC(), MetadataTable: md.table.Name,
 	}
-	if r.names == nil {
+	if r.whole() {
 		receipt.Metadata = &md.table
 		for i := range md.rows {
 			row := &md.rows[i]
@@ -286,7 +296,7 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src store.Source) (*Receip
 	}
 	receipt.Tables = append(receipt.Tables, r.twins...)
 	refused := &Error{Op: string(r.op), ContextID: m.contextID, Err: ErrMetadata}
-	if slices.Contains(r.names, allTables) {
+	if r.all {
 		for i := range md.rows {
 			if row := &md.rows[i]; row.table != "" && row.means.Name == "" {
 				refused.Tables = append(refused.Tables, TableError{Table: row.table, Reason: md.lone(i)})
@@ -386,7 +396,7 @@ func (r *resync) stepOf(t store.Table) PlanTable {
 // describeTable notes what the table is before the operation.
 func describeTable(ctx context.Context, r *resync, src store.Source, md *metadata, name string, rt *ReceiptTable) error {
 	t, ok, err := findTable(r.tables, name)
-	if err != nil && r.names == nil { // the whole metadata table goes, whichever of the two it is
+	if err != nil && r.whole() { // the whole metadata table goes, whichever of the two it is
 		rt.Note, err = cmp.Or(rt.Note, "it "+err.Error()), nil
 	}
 	if err != nil || !ok {
@@ -476,14 +486,11 @@ func (m *Mirror) resolve(r *resync, md *metadata) ([]store.Table, error) {
 		if r.gone[name] {
 			continue
 		}
-		if name != allTables {
-			add(name, true)
-			continue
-		}
-		for _, row := range md.rows {
-			if row.means.Name != "" && store.FoldName(row.means.Name) != store.FoldName(md.table.Name) { // a row about itself
-				add(row.means.Name, false)
-			}
+		add(name, true)
+	}
+	for _, row := range md.rows {
+		if r.all && row.means.Name != "" && store.FoldName(row.means.Name) != store.FoldName(md.table.Name) { // a row about itself
+			add(row.means.Name, false)
 		}
 	}
 	if len(refused.Tables) > 0 {

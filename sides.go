@@ -288,7 +288,7 @@ func (c *comparison) mistakes(md *metadata, mir contents, byName map[string]*pai
 
 // named reports whether single tables were asked for.
 func (o *CompareOptions) named() bool {
-	return o.Tables != nil && !slices.Contains(o.Tables, allTables)
+	return o.Tables != nil
 }
 
 // byString finds the one pair of which a side has that name with its schema.
@@ -407,8 +407,6 @@ func (m *Mirror) unknownTable(name string, known []string, loses, prefixed strin
 	e := TableError{Table: name, Closest: closestName(name, known)}
 	_, bare, _ := cutPrefix(name)
 	switch i := slices.IndexFunc(known, func(k string) bool { return store.FoldName(k) == store.FoldName(bare) }); {
-	case name == allTables:
-		e.Table, e.Closest, e.Reason = "AllTables()", "", "stands for no table here: name them"
 	case store.FoldName(name) == store.FoldName(m.names.table), store.FoldName(bare) == store.FoldName(m.names.table):
 		e.Closest, e.Reason = "", "is the metadata table: "+loses
 	case i >= 0 && bare != name:

@@ -253,7 +253,7 @@ func (m *Mirror) statusOf(ctx context.Context, md *metadata, all []store.Table, 
 func (m *Mirror) checkNames(tables []string, op string) error {
 	refused := &Error{Op: op, ContextID: m.contextID, Err: store.ErrTableNotFound}
 	for _, name := range tables {
-		if store.FoldName(name) == store.FoldName(m.names.table) || name == allTables {
+		if store.FoldName(name) == store.FoldName(m.names.table) {
 			refused.Tables = append(refused.Tables, m.unknownTable(name, nil, "no cycle populates it", ""))
 		}
 	}

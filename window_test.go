@@ -130,7 +130,7 @@ func TestMetadataRowWithSchema(t *testing.T) {
 	st := memory.New(tb, memory.Metadata("C1", map[string]store.LSN{"dbo.contact": 5}))
 	m, err := mirror.New("C1", st, nil)
 	require.NoError(t, err)
-	receipt, err := m.ResetTables(t.Context(), mirror.AllTables(), nil)
+	receipt, err := m.ResetTables(t.Context(), nil, &mirror.ResetOptions{All: true})
 	require.NoError(t, err)
 	require.Equal(t, []mirror.Action{mirror.ActionResetLSN}, receipt.Tables[0].Actions)
 	lsn, _ := st.LSN("C1", "dbo.contact")

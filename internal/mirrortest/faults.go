@@ -120,14 +120,14 @@ func faultOps() []faultOp {
 			return m.Apply(ctx, &p, &mirror.ApplyOptions{Confirm: ContextID, Unknown: true})
 		}
 	}
-	some, all := []string{"contact", "Person"}, mirror.AllTables()
+	some := []string{"contact", "Person"}
 	tracked := []string{"contact", "person", "sale", "appointment"}
 	planned := []string{"contact", "person", "appointment"}
 	ops := []faultOp{
 		{name: "reset", named: some, do: reset(some, mirror.ResetOptions{})},
-		{name: "reset all", named: tracked, do: reset(all, mirror.ResetOptions{})},
+		{name: "reset all", named: tracked, do: reset(nil, mirror.ResetOptions{All: true})},
 		{name: "truncate", named: some, lossy: true, do: reset(some, mirror.ResetOptions{Truncate: true})},
-		{name: "truncate all", named: tracked, lossy: true, do: reset(all, mirror.ResetOptions{Truncate: true})},
+		{name: "truncate all", named: tracked, lossy: true, do: reset(nil, mirror.ResetOptions{All: true, Truncate: true})},
 		{name: "reset of what is reset already", named: some, lsns: []any{"contact", 812, "person", -1, "sale", 41},
 			do: reset(some, mirror.ResetOptions{})},
 		{name: "truncate of what is reset already", named: some, lsns: []any{"contact", 812, "person", -1, "sale", 41},

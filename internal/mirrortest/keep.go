@@ -183,13 +183,13 @@ func keepScenarios() []scenario {
 		{name: "what is truncated or dropped is said before", run: func(t *env) {
 			t.damaged()
 			m := t.mirror(nil)
-			r, err := m.ResetTables(t.Context(), mirror.AllTables(), &mirror.ResetOptions{Truncate: true, DryRun: true})
+			r, err := m.ResetTables(t.Context(), nil, &mirror.ResetOptions{All: true, Truncate: true, DryRun: true})
 			require.NoError(t, err)
 			require.Contains(t, r.String(), "Undo does not bring back\n  - 3 rows of the truncated tables")
 			r, err = m.HardReset(t.Context(), &mirror.HardResetOptions{Tables: []string{"contact"}, DropData: true, DryRun: true})
 			require.NoError(t, err)
 			require.Contains(t, r.String(), "Undo does not bring back\n  - the dropped tables with 2 rows, indexes, foreign keys")
-			r, err = m.ResetTables(t.Context(), mirror.AllTables(), &mirror.ResetOptions{DryRun: true})
+			r, err = m.ResetTables(t.Context(), nil, &mirror.ResetOptions{All: true, DryRun: true})
 			require.NoError(t, err)
 			require.Empty(t, r.NotUndone)
 		}},

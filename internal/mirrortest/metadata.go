@@ -71,7 +71,7 @@ func metadataScenarios() []scenario {
 				require.NoError(t, m.Undo(t.Context(), t.throughJSON(r)))
 				require.ElementsMatch(t, before["Cust10195_mirroring"], t.rows("Cust10195_mirroring"))
 			}
-			r, err := m.ResetTables(t.Context(), mirror.AllTables(), nil)
+			r, err := m.ResetTables(t.Context(), nil, &mirror.ResetOptions{All: true})
 			require.NoError(t, err)
 			require.Len(t, r.Tables, 5)
 			for s, n := range t.lsns() {
@@ -183,7 +183,7 @@ func metadataScenarios() []scenario {
 			require.NoError(t, err)
 			require.Equal(t, lsn(812), report.Table("contact").LSN)
 			before := t.dump()
-			r, err := m.ResetTables(t.Context(), mirror.AllTables(), nil)
+			r, err := m.ResetTables(t.Context(), nil, &mirror.ResetOptions{All: true})
 			require.NoError(t, err)
 			require.Equal(t, lsn(812), r.Tables[0].LSN)
 			require.Equal(t, map[string]any{"contact": []byte("-1"), "person": []byte("-1"), "sale": []byte("-1")}, t.lsns())

@@ -79,7 +79,7 @@ func resetScenarios() []scenario {
 		}},
 		{name: "all tables are the tracked ones", run: func(t *env) {
 			t.damaged()
-			r, err := t.mirror(nil).ResetTables(t.Context(), mirror.AllTables(), &mirror.ResetOptions{Truncate: true})
+			r, err := t.mirror(nil).ResetTables(t.Context(), nil, &mirror.ResetOptions{All: true, Truncate: true})
 			require.NoError(t, err)
 			require.Len(t, r.Tables, 3)
 			require.Equal(t, map[string]any{"contact": int64(-1), "PERSON": int64(-1), "sale": int64(-1)}, t.lsns())
@@ -100,7 +100,7 @@ func resetScenarios() []scenario {
 		}},
 		{name: "a metadata row about the metadata table", run: func(t *env) {
 			t.load(t.store, contact(store.Row{1, "a", nil}), metadata("contact", 7, "Cust10195_mirroring", 8))
-			_, err := t.mirror(nil).ResetTables(t.Context(), mirror.AllTables(), &mirror.ResetOptions{Truncate: true})
+			_, err := t.mirror(nil).ResetTables(t.Context(), nil, &mirror.ResetOptions{All: true, Truncate: true})
 			require.NoError(t, err)
 			require.Equal(t, map[string]any{"contact": int64(-1), "Cust10195_mirroring": int64(8)}, t.lsns())
 		}},

@@ -435,10 +435,11 @@ func (s *soak) refused(name string, from int, err error) {
 // resetter resets tables, and takes that back or waits for a cycle now and then.
 func (s *soak) resetter(r *rand.Rand, m *mirror.Mirror) {
 	names := some(r)
-	if r.IntN(10) == 0 {
-		names = mirror.AllTables()
+	o := &mirror.ResetOptions{All: r.IntN(10) == 0}
+	if o.All {
+		names = nil
 	}
-	o := &mirror.ResetOptions{Truncate: r.IntN(3) == 0}
+	o.Truncate = r.IntN(3) == 0
 	name := "reset tables"
 	if o.Truncate {
 		name += ", truncated"

@@ -145,7 +145,7 @@ func TestVirtualTableWithoutItsModule(t *testing.T) {
 	status, err := m.Status(t.Context())
 	require.NoError(t, err)
 	require.Contains(t, status.String(), "no such module: nomodule")
-	_, err = m.ResetTables(t.Context(), mirror.AllTables(), &mirror.ResetOptions{DryRun: true})
+	_, err = m.ResetTables(t.Context(), nil, &mirror.ResetOptions{All: true, DryRun: true})
 	require.NoError(t, err)
 	for _, depth := range []mirror.Depth{mirror.DepthSchema, mirror.DepthCount, mirror.DepthRows} {
 		report, err := m.Compare(t.Context(), source, &mirror.CompareOptions{Depth: depth})

@@ -36,7 +36,7 @@ func TestNamesThatFoldAlike(t *testing.T) {
 
 	_, err = m.ResetTables(t.Context(), []string{"ål"}, nil)
 	require.ErrorContains(t, err, "stands for both Ål and ål")
-	receipt, err := m.ResetTables(t.Context(), mirror.AllTables(), nil)
+	receipt, err := m.ResetTables(t.Context(), nil, &mirror.ResetOptions{All: true})
 	require.NoError(t, err)
 	actions := map[string][]mirror.Action{}
 	for _, rt := range receipt.Tables {
