@@ -3,6 +3,7 @@ package mirror
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,17 +17,42 @@ import (
 
 const checkpointVersion = 1
 
-// Checkpoint is a comparison that was stopped, as data: its JSON form can be
-// kept and given to a later Compare as CompareOptions.Resume.
+// Checkpoint is a comparison that was stopped: its JSON form can be kept and given
+// to a later Compare as CompareOptions.Resume. How far it has come is for Compare
+// alone to read.
 type Checkpoint struct {
+	Version   int
+	ContextID string
+	Time      time.Time
+
+	tables []tableCheckpoint
+}
+
+// checkpointJSON is the JSON form of a Checkpoint.
+type checkpointJSON struct {
 	Version   int               `json:"version"`
 	ContextID string            `json:"contextId"`
 	Time      time.Time         `json:"time"`
-	Tables    []TableCheckpoint `json:"tables"`
+	Tables    []tableCheckpoint `json:"tables"`
 }
 
-// TableCheckpoint is how far the comparison of one table has come.
-type TableCheckpoint struct {
+// MarshalJSON implements json.Marshaler.
+func (c Checkpoint) MarshalJSON() ([]byte, error) {
+	return json.Marshal(checkpointJSON{c.Version, c.ContextID, c.Time, c.tables})
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (c *Checkpoint) UnmarshalJSON(data []byte) error {
+	var j checkpointJSON
+	if err := json.Unmarshal(data, &j); err != nil {
+		return err
+	}
+	*c = Checkpoint{Version: j.Version, ContextID: j.ContextID, Time: j.Time, tables: j.Tables}
+	return nil
+}
+
+// tableCheckpoint is how far the comparison of one table has come.
+type tableCheckpoint struct {
 	Table string `json:"table"`
 
 	// Plan identifies what is compared: columns, types and key.
@@ -39,11 +65,11 @@ type TableCheckpoint struct {
 	Done *TableReport `json:"done,omitempty"`
 
 	// Ranges are the ranges of keys of a table that was not.
-	Ranges []RangeCheckpoint `json:"ranges,omitempty"`
+	Ranges []rangeCheckpoint `json:"ranges,omitempty"`
 }
 
-// RangeCheckpoint is how far the comparison of a range of keys has come.
-type RangeCheckpoint struct {
+// rangeCheckpoint is how far the comparison of a range of keys has come.
+type rangeCheckpoint struct {
 	// Next is the first key that is not compared yet, Before the key that
 	// ends the range; none is the table's own end.
 	Next   []store.Cell `json:"next,omitempty"`
@@ -68,7 +94,7 @@ func (c *Checkpoint) check(contextID string) error {
 	if !sameCustomer(c.ContextID, contextID) {
 		return unfit{fmt.Errorf("checkpoint is of %q, not of %q", text.Clip(c.ContextID, text.MaxName), contextID)}
 	}
-	for _, t := range c.Tables {
+	for _, t := range c.tables {
 		if t.Done != nil {
 			err := t.Done.check()
 			if err == nil && (t.Done.Verdict == VerdictFailed || t.Done.Verdict == VerdictUnfinished) {
@@ -116,7 +142,7 @@ func (c *comparison) end(p pair, tr *TableReport) {
 	if tr.Verdict != VerdictFailed && tr.Verdict != VerdictUnfinished {
 		delete(c.runs, store.FoldName(p.name))
 		done := *tr
-		c.ended = append(c.ended, TableCheckpoint{Table: p.name, Plan: c.planSum(p), LSN: p.lsn, Done: &done})
+		c.ended = append(c.ended, tableCheckpoint{Table: p.name, Plan: c.planSum(p), LSN: p.lsn, Done: &done})
 	}
 }
 
@@ -124,9 +150,9 @@ func (c *comparison) end(p pair, tr *TableReport) {
 func (c *comparison) snapshot() *Checkpoint {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	cp := &Checkpoint{Version: checkpointVersion, ContextID: c.m.contextID, Time: c.m.clock().UTC(), Tables: slices.Clone(c.ended)}
+	cp := &Checkpoint{Version: checkpointVersion, ContextID: c.m.contextID, Time: c.m.clock().UTC(), tables: slices.Clone(c.ended)}
 	known := map[string]bool{}
-	for _, t := range cp.Tables {
+	for _, t := range cp.tables {
 		known[store.FoldName(t.Table)] = true
 	}
 	for folded, r := range c.runs {
@@ -134,24 +160,24 @@ func (c *comparison) snapshot() *Checkpoint {
 		if !r.plan.ranged || r.tracking != nil && r.tracking.given() {
 			continue // it starts anew
 		}
-		t := TableCheckpoint{Table: r.p.name, Plan: c.planSum(r.p), LSN: r.p.lsn}
+		t := tableCheckpoint{Table: r.p.name, Plan: c.planSum(r.p), LSN: r.p.lsn}
 		r.mu.Lock()
 		for _, p := range r.parts {
-			t.Ranges = append(t.Ranges, RangeCheckpoint{
+			t.Ranges = append(t.Ranges, rangeCheckpoint{
 				Next: r.plan.keyCells(p.next), Before: r.plan.keyCells(p.before), Ended: p.ended, Found: p.found.clone(),
 			})
 		}
 		r.mu.Unlock()
-		cp.Tables = append(cp.Tables, t)
+		cp.tables = append(cp.tables, t)
 	}
 	if c.opts.Resume != nil { // what this comparison did not come to
-		for _, t := range c.opts.Resume.Tables {
+		for _, t := range c.opts.Resume.tables {
 			if !known[store.FoldName(t.Table)] {
-				cp.Tables = append(cp.Tables, t)
+				cp.tables = append(cp.tables, t)
 			}
 		}
 	}
-	slices.SortFunc(cp.Tables, func(a, b TableCheckpoint) int {
+	slices.SortFunc(cp.tables, func(a, b tableCheckpoint) int {
 		return strings.Compare(store.FoldName(a.Table), store.FoldName(b.Table))
 	})
 	return cp
@@ -174,12 +200,12 @@ func (c *comparison) checkpoint() {
 
 // previous returns a table's part of the checkpoint to resume from, nil when
 // there is none or the table has to start anew.
-func (c *comparison) previous(p pair) *TableCheckpoint {
+func (c *comparison) previous(p pair) *tableCheckpoint {
 	if c.opts.Resume == nil {
 		return nil
 	}
-	for i := range c.opts.Resume.Tables {
-		t := &c.opts.Resume.Tables[i]
+	for i := range c.opts.Resume.tables {
+		t := &c.opts.Resume.tables[i]
 		if store.FoldName(t.Table) != store.FoldName(p.name) {
 			continue
 		}

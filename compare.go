@@ -39,7 +39,7 @@ const (
 	StrategyStream Strategy = "stream"
 
 	// StrategyDigest has both sides summarise ranges of rows where they are
-	// stored and fetches only ranges that differ (see Digester). Differences
+	// stored and fetches only ranges that differ (see [store.Digester]). Differences
 	// are found on rows, so they are exact; that a range is equal holds but for
 	// a probability of 2^-64. Tables that cannot be digested are streamed.
 	StrategyDigest Strategy = "digest"
@@ -53,7 +53,7 @@ const (
 // its default.
 type CompareOptions struct {
 	// Tables are the tables to compare. A name that neither side has is
-	// ErrTableNotFound, and an empty list that is not nil is ErrNoTables.
+	// store.ErrTableNotFound, and an empty list that is not nil is ErrNoTables.
 	// Default: all tables of both sides, less
 	// those that are never mirrored (see BlockedTables).
 	Tables []string
@@ -113,7 +113,7 @@ type CompareOptions struct {
 	// SplitRows cuts a table into key ranges of so many rows, which are
 	// compared at the same time as far as Concurrency leaves room. It pays
 	// where both servers have cores to spare, and costs one more scan of the
-	// source's keys. The source must be a Digester. Default: no splitting.
+	// source's keys. The source must be a [store.Digester]. Default: no splitting.
 	SplitRows int64
 
 	// MaxRowsPerSecond bounds how many rows a second are read from each side,
@@ -159,7 +159,7 @@ const (
 // and does not stop the others.
 //
 // A mirror lags by design: a row that differs may be waiting for the next cycle.
-// When source is a ChangeTracker, Compare tells such rows from those that no
+// When source is a [store.ChangeTracker], Compare tells such rows from those that no
 // cycle repairs (see DiffState), also while a cycle runs. Without change tracking
 // it cannot: see [Mirror.Recheck].
 //
@@ -172,11 +172,11 @@ const (
 // [Report.Err] and [Report.Identical]. When ctx is done Compare returns
 // ctx.Err() together with a report of what is known; unless all was compared it
 // is Incomplete, and the rest of the tables are VerdictUnfinished. A table of
-// opts.Tables that neither side has is an *Error with ErrTableNotFound, an empty
+// opts.Tables that neither side has is an *Error with store.ErrTableNotFound, an empty
 // list ErrNoTables.
 //
 // Nothing is compared, and the error is ErrWrongDatabase, when both sides are the
-// same database (see Identifier), the source is a mirror or a replica and
+// same database (see [store.Identifier]), the source is a mirror or a replica and
 // opts.SourceIsCopy is not set, the source is the mirror of another customer, it
 // has no tables, or the two sides have none in common. A mirror without tables
 // that waits for its first cycle is no mistake.
@@ -408,7 +408,7 @@ type comparison struct {
 	mu    sync.Mutex
 	done  int
 	runs  map[string]*tableRun // tables being compared, by folded name
-	ended []TableCheckpoint    // tables that are
+	ended []tableCheckpoint    // tables that are
 
 	saving sync.Mutex
 	saved  time.Time // when OnCheckpoint was called

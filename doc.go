@@ -78,10 +78,10 @@
 //
 //   - Compare takes Sources, which cannot be written to.
 //   - A reset changes all of the tables it was given, or none. Two of them at
-//     once take turns, or the second is ErrBusy.
+//     once take turns, or the second is store.ErrBusy.
 //   - With a Journal, what a process that died was about to do is known.
 //   - Whatever fails, the mirror is as it was before. The exceptions are
-//     ErrOutcomeUnknown, when the connection broke during the commit, and an
+//     store.ErrOutcomeUnknown, when the connection broke during the commit, and an
 //     ErrJournal that comes with a Receipt.
 //   - What is not known about a metadata row is kept and put back untouched.
 //   - A table is never judged by a sample, and every column that was not
@@ -112,12 +112,12 @@
 //     schema hash of the metadata row may say that nothing changed. They stay
 //     different until they were seen to be equal.
 //   - That a table without a metadata row is sent whole, and one that the source
-//     does not have is dropped if it has a metadata row. Heal calls a mirror with
-//     either not healed.
+//     does not have is dropped if it has a metadata row. Package heal calls a mirror
+//     with either not healed.
 //   - That an LSN ahead of the source is noticed by itself. It is, by the
 //     documentation, until the source has passed it; so the table is reset.
 //   - That a cycle which is running does not write its LSN over a -1. It may:
-//     Wait tells by rows that it was lost, and Recheck takes back what the -1
+//     heal.Wait tells by rows that it was lost, and Recheck takes back what the -1
 //     promised as soon as it is gone.
 //   - That a cycle moves the LSN of a table at most once, and sends one table after
 //     the other. So two moves of a table's LSN, or three of another's, are a cycle
@@ -126,8 +126,8 @@
 //     metadata rows it reads. Several are never reset, but deleted.
 //   - That a table which was truncated is treated like one that was not. Later
 //     editions of the documentation advise it; a plan does so from 1,000,000 rows on.
-//   - When the task rests at night: the pages differ. It moves only when Wait and
-//     Heal look, and when they call a cycle overdue.
+//   - When the task rests at night: the pages differ. It moves only when package
+//     heal looks, and when it calls a cycle overdue.
 //   - That every change which the source's change tracking tells after the LSN is
 //     sent by the next cycle. It is what the documentation says of a cycle, and no
 //     table is called identical by it: pending says what will be, not what is.

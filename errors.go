@@ -117,7 +117,7 @@ type TableError struct {
 	Reason string
 
 	// Closest is the known table whose name is most like Table, or "". It is
-	// set with ErrTableNotFound.
+	// set with store.ErrTableNotFound.
 	Closest string
 }
 

@@ -39,15 +39,19 @@ type Difference struct {
 	Kind  DiffKind  `json:"kind"`
 	State DiffState `json:"state,omitempty"`
 
-	// Key is the whole key, in the order of TableReport.Key.
+	// Key is the whole key, in the order of TableReport.Key. In a sample long
+	// values of it are cut.
 	Key []store.Cell `json:"key"`
 
 	// Rows is how many rows differ, more than 1 only where a key repeats.
 	Rows int64 `json:"rows"`
 
+	// Columns are, in a sample, the columns that differ in a changed row.
+	Columns []ChangedColumn `json:"columns,omitempty"`
+
 	// Sum identifies the values of both sides, so that Recheck can tell
-	// whether it is the same difference.
-	Sum string `json:"sum"`
+	// whether it is the same difference. It is "" without a key.
+	Sum string `json:"sum,omitempty"`
 }
 
 // findings are what the comparison of a range of keys found.
@@ -63,7 +67,7 @@ type findings struct {
 	Sampled    int64        `json:"sampled,omitempty"`      // rows of the source whose size was taken
 	Bytes      int64        `json:"sampledBytes,omitempty"` // their size
 	Columns    []int64      `json:"columns"`                // how many rows differ in each compared column
-	Samples    []Sample     `json:"samples,omitempty"`
+	Samples    []Difference `json:"samples,omitempty"`
 	Keys       []Difference `json:"keys,omitempty"`
 }
 
@@ -87,7 +91,7 @@ func (f *findings) different() int64 {
 }
 
 // size is about how many bytes a sample takes.
-func (s Sample) size() int {
+func (s Difference) size() int {
 	cell := func(c store.Cell) int { return len(c.Column) + rowSize(store.Row{c.Value}) }
 	n := 0
 	for _, c := range s.Key {
@@ -99,7 +103,7 @@ func (s Sample) size() int {
 	return n
 }
 
-func sampleBytes(samples []Sample) (n int64) {
+func sampleBytes(samples []Difference) (n int64) {
 	for _, s := range samples {
 		n += int64(s.size())
 	}

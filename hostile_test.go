@@ -654,7 +654,7 @@ func checkpointOf(t testing.TB, store store.Store) *mirror.Checkpoint {
 	cp := mirror.Checkpoint{}
 	_, err := m.Compare(t.Context(), customerDatabase(), &mirror.CompareOptions{CheckpointEvery: 1, Concurrency: 1, OnCheckpoint: func(now *mirror.Checkpoint) {
 		cp = *now
-		for _, tc := range now.Tables {
+		for _, tc := range now.Tables() {
 			if tc.Done != nil && tc.Table != "contact" || len(tc.Ranges) > 0 && tc.Ranges[0].Next != nil {
 				all[tc.Table] = tc
 			}
@@ -663,10 +663,11 @@ func checkpointOf(t testing.TB, store store.Store) *mirror.Checkpoint {
 	require.NoError(t, err)
 	require.NotEmpty(t, all["contact"].Ranges)
 	require.True(t, slices.ContainsFunc(slices.Collect(maps.Values(all)), func(tc mirror.TableCheckpoint) bool { return tc.Done != nil }))
-	cp.Tables = nil
+	var tables []mirror.TableCheckpoint
 	for _, name := range slices.Sorted(maps.Keys(all)) {
-		cp.Tables = append(cp.Tables, all[name])
+		tables = append(tables, all[name])
 	}
+	cp.SetTables(tables)
 	return &cp
 }
 

@@ -209,7 +209,7 @@ func halfway(t *testing.T, source, store *memory.Store) *mirror.Checkpoint {
 			cancel()
 		}
 	})
-	require.Positive(t, report.Checkpoint.Tables[0].Ranges[0].Found.SourceRows)
+	require.Positive(t, report.Checkpoint.Tables()[0].Ranges[0].Found.SourceRows)
 	return report.Checkpoint
 }
 
@@ -237,8 +237,8 @@ func TestResumeStartsAnew(t *testing.T) {
 				}
 			}
 		}},
-		{name: "the key of the checkpoint is another one", anew: true, alter: func(c *mirror.Checkpoint) { c.Tables[0].Ranges[0].Next[0].Value = "x" }},
-		{name: "the checkpoint ends before the table does", anew: true, alter: func(c *mirror.Checkpoint) { c.Tables[0].Ranges[0].Before = c.Tables[0].Ranges[0].Next }},
+		{name: "the key of the checkpoint is another one", anew: true, alter: func(c *mirror.Checkpoint) { c.Tables()[0].Ranges[0].Next[0].Value = "x" }},
+		{name: "the checkpoint ends before the table does", anew: true, alter: func(c *mirror.Checkpoint) { c.Tables()[0].Ranges[0].Before = c.Tables()[0].Ranges[0].Next }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			source, store := twins(40, every(3))
@@ -278,9 +278,9 @@ func TestResumeRefuses(t *testing.T) {
 	}{
 		"another customer": {func(c *mirror.Checkpoint) { c.ContextID = "Cust2" }, `"Cust2"`},
 		"another version":  {func(c *mirror.Checkpoint) { c.Version = 9 }, "version 9"},
-		"a negative count": {func(c *mirror.Checkpoint) { c.Tables[0].Ranges[0].Found.Missing = -1 }, "damaged"},
+		"a negative count": {func(c *mirror.Checkpoint) { c.Tables()[0].Ranges[0].Found.Missing = -1 }, "damaged"},
 		"counts that contradict each other": {func(c *mirror.Checkpoint) {
-			c.Tables[0].Ranges[0].Found.Missing = 1000
+			c.Tables()[0].Ranges[0].Found.Missing = 1000
 		}, "damaged"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -302,7 +302,7 @@ func TestResumeKeepsWhatIsDone(t *testing.T) {
 	m.SmallSteps(1)
 	clean, err := m.Compare(t.Context(), source, &mirror.CompareOptions{
 		Concurrency: 1, CheckpointEvery: time.Nanosecond, OnCheckpoint: func(c *mirror.Checkpoint) {
-			if last == nil && len(c.Tables) > 1 && c.Tables[0].Done != nil {
+			if last == nil && len(c.Tables()) > 1 && c.Tables()[0].Done != nil {
 				last = c
 			}
 		},
@@ -381,7 +381,7 @@ func TestCheckpointWithDifferencesThatWait(t *testing.T) {
 	_, err := m.Compare(t.Context(), f.customer, &mirror.CompareOptions{
 		CheckpointEvery: time.Nanosecond,
 		OnCheckpoint: func(c *mirror.Checkpoint) {
-			for _, table := range c.Tables {
+			for _, table := range c.Tables() {
 				if table.Table == "contact" && table.Done == nil {
 					saved = append(saved, fmt.Sprint(table.Ranges[0].Next, table.Ranges[0].Found.Diverged))
 				}
@@ -443,7 +443,7 @@ func TestCheckpointIsCarriedOver(t *testing.T) {
 	cancel()
 	report, err := newMirror(t, store, nil).Compare(ctx, source, &mirror.CompareOptions{Resume: cp})
 	require.Equal(t, context.Canceled, err)
-	require.Equal(t, text(t, cp.Tables), text(t, report.Checkpoint.Tables))
+	require.Equal(t, text(t, cp.Tables()), text(t, report.Checkpoint.Tables()))
 
 	source.FailTable(memory.Count, "contact", errBoom)
 	m := newMirror(t, store, &mirror.Options{Progress: func(mirror.Progress) {}})
@@ -461,7 +461,7 @@ func TestResumeOfWhatIsDone(t *testing.T) {
 	run := func(opts mirror.CompareOptions) (*mirror.Report, *mirror.Checkpoint) {
 		var last *mirror.Checkpoint
 		opts.CheckpointEvery, opts.OnCheckpoint = 1, func(c *mirror.Checkpoint) {
-			if c.Tables[0].Done != nil {
+			if c.Tables()[0].Done != nil {
 				last = c
 			}
 		}

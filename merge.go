@@ -262,7 +262,7 @@ func (m *merge) differ(kind DiffKind, source, mirror store.Row, n int64) {
 	}
 	if wanted {
 		open.sample = len(m.found.Samples)
-		s := Sample{Kind: kind, Key: m.cells(cols, row, m.plan.key), Rows: n, Columns: columns, Sum: sum}
+		s := Difference{Kind: kind, Key: m.cells(cols, row, m.plan.key), Rows: n, Columns: columns, Sum: sum}
 		if m.room(s.size()) {
 			m.found.Samples = append(m.found.Samples, s)
 		} else {

@@ -60,7 +60,7 @@ type Receipt struct {
 	// DryRun is true when nothing was done.
 	DryRun bool `json:"dryRun,omitempty"`
 
-	// Outcome is OutcomeUnknown when the receipt came with ErrOutcomeUnknown,
+	// Outcome is OutcomeUnknown when the receipt came with store.ErrOutcomeUnknown,
 	// and in a Reconciled what was found out. Otherwise it is "", and done.
 	Outcome Outcome `json:"outcome,omitempty"`
 

@@ -49,7 +49,7 @@ const defaultCycles = 2
 // again. What was pending because the LSN was -1 is unknown again as soon as the
 // LSN is another, whoever wrote that. A report of another customer is an error.
 // Source must be the one that the report is about; another one, as far as it is
-// an [store.Identifier], is ErrWrongDatabase, and so is what Compare refuses.
+// a [store.Identifier], is ErrWrongDatabase, and so is what Compare refuses.
 func (m *Mirror) Recheck(ctx context.Context, source store.Source, report *Report, opts *RecheckOptions) (*Report, error) {
 	if source == nil || report == nil {
 		return nil, errors.New("recheck: source or report is nil: pass those of the comparison")

@@ -352,7 +352,7 @@ func (t *TableReport) writeDetail(b *strings.Builder) {
 	}
 }
 
-func sampled(samples []Sample) (n int64) {
+func sampled(samples []Difference) (n int64) {
 	for _, s := range samples {
 		n += s.Rows
 	}

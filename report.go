@@ -139,7 +139,7 @@ type TableReport struct {
 	// Stayed says that the columns or the key still differ after so many
 	// cycles that one must have tried to mend them, Populated how often a cycle
 	// was seen to populate the table after its LSN was -1 (see Recheck and
-	// Heal), and ResetFrom is the LSN before it was last seen to be -1.
+	// package heal), and ResetFrom is the LSN before it was last seen to be -1.
 	Stayed    bool       `json:"stayed,omitempty"`
 	Populated int        `json:"populated,omitempty"`
 	ResetFrom *store.LSN `json:"resetFrom,omitempty"`
@@ -208,7 +208,7 @@ type TableReport struct {
 	NotCompared []Omission `json:"notCompared,omitempty"`
 
 	// Samples are the first differing rows in key order.
-	Samples []Sample `json:"samples,omitempty"`
+	Samples []Difference `json:"samples,omitempty"`
 
 	// Differences are the differing keys, in key order, as many as MaxKeys
 	// allows. Tables without a key have none.
@@ -265,23 +265,6 @@ const (
 	DiffChanged   DiffKind = "changed"
 	DiffDuplicate DiffKind = "duplicate"
 )
-
-// Sample is one differing row.
-type Sample struct {
-	Kind  DiffKind     `json:"kind"`
-	State DiffState    `json:"state,omitempty"`
-	Key   []store.Cell `json:"key"`
-
-	// Rows is how many such rows there are, more than 1 only where a key
-	// repeats.
-	Rows int64 `json:"rows"`
-
-	// Columns are the columns that differ in a changed row.
-	Columns []ChangedColumn `json:"columns,omitempty"`
-
-	// Sum is that of its Difference, "" without a key.
-	Sum string `json:"sum,omitempty"`
-}
 
 // ChangedColumn is a column with its values on both sides.
 type ChangedColumn struct {

@@ -37,14 +37,14 @@ type ResetOptions struct {
 //
 // Names match as SQL Server's default collation matches them, and a name that
 // is given twice counts once. A name that neither the mirror nor its metadata
-// table knows is an *Error with ErrTableNotFound that names every such table
+// table knows is an *Error with store.ErrTableNotFound that names every such table
 // and the closest known one. An empty list without All is ErrNoTables.
 // A table without a metadata row needs no reset, because the next cycle sends
 // everything anyway; it is left alone, and the Receipt says so. Without a metadata table the
 // error is ErrNoMetadata; a table with several metadata rows, one that another row
 // may mean, too, one whose LSN a constraint does not let be -1, and one where a
 // trigger changes what was written are ErrMetadata.
-// With ErrOutcomeUnknown the Receipt comes along: it records what was done if it
+// With store.ErrOutcomeUnknown the Receipt comes along: it records what was done if it
 // was done, and its Outcome says that this is not known.
 //
 // The rule is the vendor's: SuperOffice documentation, "Database mirroring",

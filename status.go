@@ -191,7 +191,7 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 
 // StatusOf is Status for some tables alone, in their order: only their rows are
 // counted. A table that is neither there nor in the metadata table is TableAbsent.
-// The metadata table itself is an *Error with ErrTableNotFound, and a database
+// The metadata table itself is an *Error with store.ErrTableNotFound, and a database
 // with the metadata table of another customer is ErrWrongDatabase. When an error
 // that may pass keeps rows from being counted ([store.IsTransient]), the status of
 // the other tables comes with it.

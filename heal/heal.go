@@ -25,7 +25,8 @@ type Options struct {
 	Compare *mirror.CompareOptions
 
 	// Wait configures the waiting; its Tables, Source and Report are set by
-	// Run. ResetAgain is 1 when Wait is nil.
+	// Run. Default: ResetAgain is 1. Whoever sets Wait sets ResetAgain, too,
+	// or a lost reset is not repeated.
 	Wait *WaitOptions
 
 	// Rounds bounds how often tables are reset. Default: 2.
@@ -70,14 +71,14 @@ type Round struct {
 	Wait    *WaitReport     `json:"wait,omitempty"`
 }
 
-// Run compares the mirror with source, resets what its [Plan] resets without
+// Run compares the mirror with source, resets what the [mirror.Plan] resets without
 // being asked for more, waits until the Mirroring Task has populated that and
 // what others reset, and compares again, until nothing is left to repair or the rounds are used up. It
 // never makes a hard reset: tables that need one stay in the last round's Plan,
 // Healed is false and Stopped says why.
 //
 // When so much differs that the source may be the wrong database, Run changes
-// nothing and returns a [LimitError].
+// nothing and returns a [mirror.LimitError].
 //
 // The report comes with every error but one about the options, so what was done
 // is always known.

@@ -491,7 +491,7 @@ func (s twoSides) checkSamples(t *testing.T, tr mirror.TableReport, limit int, a
 	for _, name := range tr.Key {
 		keyColumns = append(keyColumns, store.Column{Type: s.types[column(name)]})
 	}
-	keyOf := func(sample mirror.Sample) store.Row {
+	keyOf := func(sample mirror.Difference) store.Row {
 		var row store.Row
 		for _, c := range sample.Key {
 			row = append(row, c.Value)

@@ -210,7 +210,7 @@ func keyOf(tb table, names []string) []store.Column {
 	return cols
 }
 
-func diffOf(s mirror.Sample) diff {
+func diffOf(s mirror.Difference) diff {
 	d := diff{kind: s.Kind, rows: s.Rows}
 	for _, c := range s.Key {
 		d.key = append(d.key, c.Value)

@@ -1,6 +1,6 @@
 // Package sqlstore is the pluggable SQL layer: a [store.Store] over an
 // *sqlx.DB, with everything that is the same for every engine. What differs is
-// a [Dialect]; an engine is one file that fills it in.
+// a [Dialect]; an engine fills it in.
 //
 // Names reach SQL only through Dialect.Quote and values only as bound
 // parameters.
