@@ -147,6 +147,13 @@ func (m *Mirror) revisit(ctx context.Context, source store.Source, report *Repor
 // more, and counts those that it could read and those that still have the same
 // difference: a table that a cycle has populated since has none of them.
 func (m *Mirror) Unchanged(ctx context.Context, source store.Source, report *Report, table string, limit int) (read, same int, err error) {
+	if source == nil || report == nil {
+		return 0, 0, errors.New("read keys again: source or report is nil: pass those of the comparison")
+	}
+	if !sameCustomer(report.ContextID, m.contextID) {
+		return 0, 0, unfit{fmt.Errorf("read keys again: the report is of %q, not of %q", text.Name(report.ContextID), m.contextID)}
+	}
+	defer func() { err = store.WrapError(ctx, err, "read keys again") }()
 	tr := report.Table(table)
 	if tr == nil {
 		return 0, 0, nil
@@ -164,7 +171,7 @@ func (m *Mirror) Unchanged(ctx context.Context, source store.Source, report *Rep
 		return 0, 0, nil
 	}
 	for i := range tr.Differences {
-		if tr.Differences[i].State != DiffDiverged || read == limit {
+		if tr.Differences[i].State != DiffDiverged || read >= limit {
 			continue
 		}
 		key, _, still, err := r.again(ctx, &tr.Differences[i])

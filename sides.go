@@ -159,6 +159,9 @@ func samePool(source, mirror store.Source, sourceTables, mirrorTables []store.Ta
 // nil, a source or a mirror that the report is not about: ErrWrongDatabase. It
 // returns the source's tables.
 func (m *Mirror) CheckSource(ctx context.Context, source store.Source, report *Report) ([]store.Table, error) {
+	if source == nil {
+		return nil, errors.New("check source: it is nil: pass the customer's database")
+	}
 	tables, err := source.Tables(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("source: %w", err)
@@ -180,7 +183,10 @@ func (m *Mirror) CheckSource(ctx context.Context, source store.Source, report *R
 		return nil, err
 	}
 	trim := func(name string) string { return store.TrimPrefix(name, prefixes) }
-	return tables, m.checkSource(m.contentsOf(tables, trim), m.contentsOf(inMirror, trim), isCopy)
+	if err := m.checkSource(m.contentsOf(tables, trim), m.contentsOf(inMirror, trim), isCopy); err != nil {
+		return nil, err
+	}
+	return tables, nil
 }
 
 // checkSource refuses a source that a mirror is not compared with: a copy that

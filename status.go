@@ -189,14 +189,18 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 	return st, nil
 }
 
-// StatusOf is Status for some tables alone, in their order: only their rows are
-// counted. A table that is neither there nor in the metadata table is TableAbsent.
-// The metadata table itself is an *Error with store.ErrTableNotFound, and a database
-// with the metadata table of another customer is ErrWrongDatabase. When an error
-// that may pass keeps rows from being counted ([store.IsTransient]), the status of
-// the other tables comes with it.
+// StatusOf returns the states of some tables, in their order, and counts the rows of
+// these alone; it looks for no mistakes and warns of nothing. A table that is not
+// there is TableAbsent, with the LSN of its metadata row if it has one. The metadata
+// table itself is an *Error with store.ErrTableNotFound, and a database with the
+// metadata table of another customer is ErrWrongDatabase. When the rows of a table
+// cannot be counted, or a name stands for two tables, the error says so and the
+// status of the others comes with it.
 func (m *Mirror) StatusOf(ctx context.Context, tables []string) (*Status, error) {
 	doing := "status of " + m.contextID
+	if err := m.CheckNames("status", tables); err != nil {
+		return nil, err
+	}
 	all, err := m.store.Tables(ctx)
 	if err != nil {
 		return nil, store.WrapError(ctx, err, doing)
@@ -209,21 +213,16 @@ func (m *Mirror) StatusOf(ctx context.Context, tables []string) (*Status, error)
 	if st.State, err = stateWithout(err); err != nil {
 		return nil, store.WrapError(ctx, err, doing)
 	}
-	if err := m.checkNames(tables, "status"); err != nil {
-		return nil, err
-	}
 	var failed error
 	for _, name := range tables {
 		ts, err := m.statusOf(ctx, md, all, name)
-		if err != nil {
-			err = store.WrapError(ctx, fmt.Errorf("%s: %w", text.Name(name), err), doing)
-			if !store.IsTransient(err) {
-				return nil, err
-			}
-			failed = err
+		if err == nil {
+			st.Tables = append(st.Tables, ts)
 			continue
 		}
-		st.Tables = append(st.Tables, ts)
+		if failed == nil || store.IsTransient(failed) && !store.IsTransient(err) {
+			failed = store.WrapError(ctx, fmt.Errorf("%s: %w", text.Name(name), err), doing)
+		}
 	}
 	return st, failed
 }
@@ -238,6 +237,9 @@ func (m *Mirror) statusOf(ctx context.Context, md *metadata, all []store.Table, 
 		if err == nil {
 			ts := tableStatus(md, t, rows)
 			ts.Table = name
+			if doubt := md.doubt(t); doubt != "" {
+				ts.State, ts.Reason = TableInvalid, doubt
+			}
 			return ts, nil
 		}
 		if !errors.Is(err, store.ErrTableNotFound) { // dropped since the catalogue was read
@@ -249,11 +251,13 @@ func (m *Mirror) statusOf(ctx context.Context, md *metadata, all []store.Table, 
 	return ts, nil
 }
 
-// checkNames refuses names that are no tables of the mirror's.
-func (m *Mirror) checkNames(tables []string, op string) error {
+// CheckNames refuses names of tables that no cycle populates, without looking at the
+// database: those that can only mean the metadata table. The error is an *Error
+// with store.ErrTableNotFound, of the operation op.
+func (m *Mirror) CheckNames(op string, tables []string) error {
 	refused := &Error{Op: op, ContextID: m.contextID, Err: store.ErrTableNotFound}
 	for _, name := range tables {
-		if store.FoldName(name) == store.FoldName(m.names.table) {
+		if _, bare, _ := cutPrefix(name); store.FoldName(name) == store.FoldName(m.names.table) || store.FoldName(bare) == store.FoldName(m.names.table) {
 			refused.Tables = append(refused.Tables, m.unknownTable(name, nil, "no cycle populates it", ""))
 		}
 	}

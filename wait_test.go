@@ -233,6 +233,77 @@ func TestWaitRefuses(t *testing.T) {
 	require.Equal(t, heal.WaitRequested, report.Tables[0].State)
 }
 
+// Names that mean the metadata table are refused before anything is read, whatever
+// the source has.
+func TestWaitRefusesTheMetadataTable(t *testing.T) {
+	f := follow(t)
+	f.store.FailTable(memory.Count, "contact", errBoom)
+	f.store.FailAt(memory.Tables, 1, store.ErrConnection)
+	for _, name := range []string{customer + "_mirroring", "dbo." + customer + "_MIRRORING "} {
+		for _, source := range []store.Source{nil, f.customer} {
+			_, err := heal.Wait(t.Context(), newMirror(t, f.store, nil), nil, &heal.WaitOptions{Tables: []string{name}, Source: source})
+			require.ErrorIs(t, err, store.ErrTableNotFound)
+			require.ErrorContains(t, err, "wait of "+customer)
+			require.ErrorContains(t, err, "is the metadata table: no cycle populates it")
+		}
+		_, err := newMirror(t, f.store, nil).StatusOf(t.Context(), []string{name})
+		require.ErrorIs(t, err, store.ErrTableNotFound)
+	}
+}
+
+// What keeps one table from being looked at does not hide what became of another.
+func TestWaitLooksAtTheOthers(t *testing.T) {
+	f := follow(t)
+	m := newMirror(t, f.store, nil)
+	receipt, err := m.ResetTables(t.Context(), []string{"contact", "person"}, nil)
+	require.NoError(t, err)
+	f.cycle()
+	f.store.FailTable(memory.Count, "person", errBoom)
+	report, err := heal.Wait(t.Context(), m, receipt, nil)
+	require.ErrorIs(t, err, errBoom)
+	require.ErrorContains(t, err, "person")
+	require.Equal(t, "contact", report.Tables[0].Table)
+	require.Equal(t, heal.WaitPopulated, report.Tables[0].State)
+	require.Equal(t, heal.WaitRequested, report.Tables[1].State)
+}
+
+func TestStatusOf(t *testing.T) {
+	only := func(name string, rows ...store.Row) memory.Table {
+		return memory.Table{Name: name, Columns: []string{"id int"}, Rows: rows}
+	}
+	st := memory.New(only("contact", store.Row{1}), only("person"), only("own"),
+		memory.Metadata(customer, map[string]store.LSN{"contact": 5, "person": -1, "gone": 7}))
+	m := newMirror(t, st, nil)
+	status, err := m.StatusOf(t.Context(), []string{"PERSON", "contact ", "gone", "never", "own"})
+	require.NoError(t, err)
+	lsn := func(n store.LSN) *store.LSN { return &n }
+	require.Equal(t, []mirror.TableStatus{
+		{Table: "PERSON", State: mirror.TableResetRequested, LSN: lsn(-1)},
+		{Table: "contact ", State: mirror.TableSynced, Rows: 1, LSN: lsn(5)},
+		{Table: "gone", State: mirror.TableAbsent, LSN: lsn(7)},
+		{Table: "never", State: mirror.TableAbsent},
+		{Table: "own", State: mirror.TableNoMetadata},
+	}, status.Tables)
+
+	st.FailTable(memory.Count, "contact", errBoom)
+	status, err = m.StatusOf(t.Context(), []string{"contact", "person"})
+	require.ErrorIs(t, err, errBoom)
+	require.Equal(t, "person", status.Tables[0].Table)
+	require.Len(t, status.Tables, 1)
+
+	for name, call := range map[string]func() error{
+		"no source":       func() error { _, err := m.CheckSource(t.Context(), nil, nil); return err },
+		"keys, no source": func() error { _, _, err := m.Unchanged(t.Context(), nil, &mirror.Report{}, "contact", 1); return err },
+		"keys, no report": func() error { _, _, err := m.Unchanged(t.Context(), st, nil, "contact", 1); return err },
+		"another customer": func() error {
+			_, _, err := m.Unchanged(t.Context(), st, &mirror.Report{ContextID: "X"}, "contact", 1)
+			return err
+		},
+	} {
+		require.Error(t, call(), name)
+	}
+}
+
 func TestHeal(t *testing.T) {
 	for _, c := range []struct {
 		name    string

@@ -94,6 +94,9 @@ func Wait(ctx context.Context, m *mirror.Mirror, receipt *mirror.Receipt, opts *
 	if len(w.tables) == 0 {
 		return nil, fmt.Errorf("%s: %w: pass the receipt of a reset, or name tables", doing, mirror.ErrNoTables)
 	}
+	if err := w.m.CheckNames("wait", w.names()); err != nil {
+		return nil, err
+	}
 	if receipt == nil {
 		if err := w.known(ctx); err != nil {
 			return nil, store.WrapError(ctx, err, doing)
@@ -160,6 +163,14 @@ func (w *waiting) add(receipt *mirror.Receipt) {
 			w.tables = append(w.tables, &waited{WaitTable: WaitTable{Table: name, State: WaitRequested}, first: -1})
 		}
 	}
+}
+
+func (w *waiting) names() []string {
+	names := make([]string, len(w.tables))
+	for i, t := range w.tables {
+		names[i] = t.Table
+	}
+	return names
 }
 
 // publish tells how far the tables have come.
@@ -236,7 +247,9 @@ func (w *waiting) look(ctx context.Context) error {
 			if !store.IsTransient(err) {
 				return err
 			}
-			failed = err
+			if failed == nil {
+				failed = err
+			}
 		}
 		progress = progress || !first && (t.State != before.State || t.Rows != before.Rows)
 	}
