@@ -89,10 +89,10 @@ func (c *Checkpoint) WriteJSON(w io.Writer) error { return text.WriteJSON(w, c) 
 // have written.
 func (c *Checkpoint) check(contextID string) error {
 	if c.Version != checkpointVersion {
-		return unfit{fmt.Errorf("checkpoint has version %d, want %d: start without it", c.Version, checkpointVersion)}
+		return document(fmt.Sprintf("checkpoint has version %d, want %d: start without it", c.Version, checkpointVersion))
 	}
 	if !sameCustomer(c.ContextID, contextID) {
-		return unfit{fmt.Errorf("checkpoint is of %q, not of %q", text.Clip(c.ContextID, text.MaxName), contextID)}
+		return document(fmt.Sprintf("checkpoint is of %q, not of %q", text.Clip(c.ContextID, text.MaxName), contextID))
 	}
 	for _, t := range c.tables {
 		if t.Done != nil {
@@ -104,12 +104,12 @@ func (c *Checkpoint) check(contextID string) error {
 				err = errors.New("its report is of another table")
 			}
 			if err != nil {
-				return unfit{fmt.Errorf("checkpoint of table %q was damaged: %w: start without it", text.Clip(t.Table, text.MaxName), err)}
+				return document(fmt.Sprintf("checkpoint of table %q was damaged: %v: start without it", text.Clip(t.Table, text.MaxName), err))
 			}
 		}
 		for _, r := range t.Ranges {
 			if err := r.Found.check(); err != nil {
-				return unfit{fmt.Errorf("checkpoint of table %q was damaged: %w: start without it", text.Clip(t.Table, text.MaxName), err)}
+				return document(fmt.Sprintf("checkpoint of table %q was damaged: %v: start without it", text.Clip(t.Table, text.MaxName), err))
 			}
 		}
 	}

@@ -77,19 +77,12 @@ const (
 	errInvalidJournal = document("invalid journal")
 )
 
-// document is an ErrInvalidDocument that says which.
+// document is an ErrInvalidDocument with a text of its own.
 type document string
 
 func (d document) Error() string { return string(d) }
 
 func (d document) Is(target error) bool { return target == ErrInvalidDocument }
-
-// unfit is an ErrInvalidDocument with a text of its own.
-type unfit struct{ error }
-
-func (u unfit) Is(target error) bool { return target == ErrInvalidDocument }
-
-func (u unfit) Unwrap() error { return u.error }
 
 // Error is what an operation returns when it refused because of particular
 // tables. Nothing was changed: an operation changes all of its tables or none.

@@ -88,8 +88,8 @@ func (p *Plan) measure(t *TableReport, counted bool) {
 
 // CheckRows returns a [LimitError] when more than a share of the compared rows
 // differ, so that the source may be the wrong database. The share is that of
-// [ApplyOptions].MaxRowShare.
-func (p *Plan) CheckRows(maxShare float64) error { return p.limit("plan", 0, maxShare, 1) }
+// [ApplyOptions].MaxRowShare. Op is the operation that asks.
+func (p *Plan) CheckRows(op string, maxShare float64) error { return p.limit(op, 0, maxShare, 1) }
 
 // limit holds the figures, and a number of tables that would be reset, against
 // shares that are the options' or 0. Nothing to reset is never too much.

@@ -286,14 +286,14 @@ func (p *Plan) WriteText(w io.Writer) error {
 		if t.Drop {
 			step += ", drop"
 		}
-		size, batches := dash((t.Bytes+batchSize/2)/batchSize), dash(t.Batches)
+		size, batches := text.Dash((t.Bytes+batchSize/2)/batchSize), text.Dash(t.Batches)
 		switch {
 		case t.Rows > 0 && t.Bytes == 0: // none was read
 			size, batches = "?", "?"
 		case t.Bytes > 0 && t.Bytes < batchSize/2:
 			size = "<1"
 		}
-		g.Row(t.Table, step, dash(t.Rows), size, batches, dash(int64(t.Cycles)), t.Reason)
+		g.Row(t.Table, step, text.Dash(t.Rows), size, batches, text.Dash(int64(t.Cycles)), t.Reason)
 	}
 	if len(p.Tables) > 0 {
 		b.WriteString(g.Text("  ", "lrrrr"))

@@ -142,7 +142,7 @@ func (r *Receipt) WriteText(w io.Writer) error {
 		for i, a := range t.Actions {
 			actions[i] = string(a)
 		}
-		g.Row(t.Table, strings.Join(actions, ", "), text.Count(t.Rows), formatLSN(t.LSN), t.Note)
+		g.Row(t.Table, strings.Join(actions, ", "), text.Count(t.Rows), store.FormatLSN(t.LSN), t.Note)
 	}
 	b.WriteString(g.Text("  ", "lrr"))
 	if len(r.NotUndone) > 0 {

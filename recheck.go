@@ -55,10 +55,10 @@ func (m *Mirror) Recheck(ctx context.Context, source store.Source, report *Repor
 		return nil, errors.New("recheck: source or report is nil: pass those of the comparison")
 	}
 	if !sameCustomer(report.ContextID, m.contextID) {
-		return nil, unfit{fmt.Errorf("recheck: the report is of %q, not of %q", text.Clip(report.ContextID, text.MaxName), m.contextID)}
+		return nil, document(fmt.Sprintf("recheck: the report is of %q, not of %q", text.Clip(report.ContextID, text.MaxName), m.contextID))
 	}
 	if report.Version != reportVersion {
-		return nil, unfit{fmt.Errorf("recheck: the report has version %d, want %d: compare again", report.Version, reportVersion)}
+		return nil, document(fmt.Sprintf("recheck: the report has version %d, want %d: compare again", report.Version, reportVersion))
 	}
 	seen := map[string]bool{}
 	for i := range report.Tables {
@@ -69,7 +69,7 @@ func (m *Mirror) Recheck(ctx context.Context, source store.Source, report *Repor
 			seen[folded] = true
 		}
 		if err != nil {
-			return nil, unfit{fmt.Errorf("recheck: the report of table %q was damaged: %w: compare again", text.Clip(report.Tables[i].Table, text.MaxName), err)}
+			return nil, document(fmt.Sprintf("recheck: the report of table %q was damaged: %v: compare again", text.Clip(report.Tables[i].Table, text.MaxName), err))
 		}
 	}
 	var o RecheckOptions
@@ -151,7 +151,7 @@ func (m *Mirror) Unchanged(ctx context.Context, source store.Source, report *Rep
 		return 0, 0, errors.New("read keys again: source or report is nil: pass those of the comparison")
 	}
 	if !sameCustomer(report.ContextID, m.contextID) {
-		return 0, 0, unfit{fmt.Errorf("read keys again: the report is of %q, not of %q", text.Name(report.ContextID), m.contextID)}
+		return 0, 0, document(fmt.Sprintf("read keys again: the report is of %q, not of %q", text.Name(report.ContextID), m.contextID))
 	}
 	defer func() { err = store.WrapError(ctx, err, "read keys again") }()
 	tr := report.Table(table)

@@ -70,7 +70,7 @@ func (r *Report) WriteText(w io.Writer) error {
 			source = "-"
 		}
 		g.Row(t.Table, string(t.Verdict), source, mirror,
-			dash(t.Missing), dash(t.Extra), dash(t.Changed), dash(t.Duplicate), t.Elapsed.String(), strings.Join(t.notes(r.Strategy), "; "))
+			text.Dash(t.Missing), text.Dash(t.Extra), text.Dash(t.Changed), text.Dash(t.Duplicate), t.Elapsed.String(), strings.Join(t.notes(r.Strategy), "; "))
 	}
 	const align = "lrrrrrrr"
 	dropped := g.Drop(4, 8, "-") // kinds of differences that no table has
@@ -357,11 +357,4 @@ func sampled(samples []Difference) (n int64) {
 		n += s.Rows
 	}
 	return n
-}
-
-func dash(n int64) string {
-	if n == 0 {
-		return "-"
-	}
-	return text.Count(n)
 }

@@ -25,10 +25,10 @@ const (
 // identify asks both sides which database they serve, and refuses one database
 // on both sides.
 func (m *Mirror) identify(ctx context.Context, source store.Source) (src, mir Side, err error) {
-	if src.Identity, err = identityOf(ctx, source); err != nil {
+	if src.Identity, err = store.IdentityOf(ctx, source); err != nil {
 		return src, mir, fmt.Errorf("source: %w", err)
 	}
-	if mir.Identity, err = identityOf(ctx, m.store); err != nil {
+	if mir.Identity, err = store.IdentityOf(ctx, m.store); err != nil {
 		return src, mir, fmt.Errorf("mirror: %w", err)
 	}
 	src.Role, mir.Role = roleUnknown, roleUnknown
@@ -40,20 +40,6 @@ func (m *Mirror) identify(ctx context.Context, source store.Source) (src, mir Si
 
 func errSameDatabase(mir Side) error {
 	return wrongDatabase("the source and the mirror are the same database%s: pass the customer's database as the source", mir.where(" "))
-}
-
-// identityOf returns what a source tells about its database, nothing when it
-// cannot.
-func identityOf(ctx context.Context, s store.Source) (store.Identity, error) {
-	i, ok := s.(store.Identifier)
-	if !ok {
-		return store.Identity{}, nil
-	}
-	id, err := i.Identity(ctx)
-	if errors.Is(err, errors.ErrUnsupported) {
-		return store.Identity{}, nil
-	}
-	return id, err
 }
 
 // sameValue reports whether two Sources are one and the same.

@@ -318,7 +318,7 @@ func (s *Status) WriteText(w io.Writer) error {
 	var g text.Grid
 	g.Row("TABLE", "STATE", "ROWS", "LSN", "")
 	for _, t := range s.Tables {
-		g.Row(t.Table, string(t.State), text.Count(t.Rows), formatLSN(t.LSN), t.Reason)
+		g.Row(t.Table, string(t.State), text.Count(t.Rows), store.FormatLSN(t.LSN), t.Reason)
 	}
 	note := ": " + text.Printable(string(s.State))
 	if s.State == MirrorHasMetadata {
@@ -339,11 +339,4 @@ func (s *Status) WriteText(w io.Writer) error {
 	}
 	_, err := fmt.Fprintf(w, "Mirror of %s%s\n%s%s", text.Printable(s.ContextID), note, warnings, g.Text("  ", "lrr"))
 	return err
-}
-
-func formatLSN(lsn *store.LSN) string {
-	if lsn == nil {
-		return "-"
-	}
-	return fmt.Sprint(int64(*lsn))
 }

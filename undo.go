@@ -152,11 +152,11 @@ func (m *Mirror) restoreRows(ctx context.Context, tx store.Tx, tables []store.Ta
 			}
 			row := &md.rows[current[0]]
 			if sameCells(rt.Metadata[0], md.cells(row)) && (row.lsn == nil || *row.lsn != store.ResendAll) {
-				refuse(fmt.Sprintf("has its previous LSN %s: there is nothing to undo", formatLSN(row.lsn)))
+				refuse(fmt.Sprintf("has its previous LSN %s: there is nothing to undo", store.FormatLSN(row.lsn)))
 				continue
 			}
 			if row.lsn == nil || *row.lsn != store.ResendAll {
-				refuse(fmt.Sprintf("has LSN %s now: a cycle has run, or it was written otherwise", formatLSN(row.lsn)))
+				refuse(fmt.Sprintf("has LSN %s now: a cycle has run, or it was written otherwise", store.FormatLSN(row.lsn)))
 				continue
 			}
 			var was store.Cell

@@ -140,7 +140,7 @@ func (r *Report) verdictsIdentical() bool {
 // A side that lacks at least a quarter of the tables that the metadata table lists
 // and the other side has, and at least 3, is such a mistake. Tables that are
 // left out by Tables or SkipTables do not count.
-func (r *Report) Err() error { return r.errOf(r.Plan().suspicion()) }
+func (r *Report) Err() error { return r.ErrWith(r.Plan().suspicion()) }
 
 // Wrong returns the part of Err that is ErrWrongDatabase, nil for none.
 func (r *Report) Wrong() error {
@@ -150,10 +150,11 @@ func (r *Report) Wrong() error {
 	return nil
 }
 
-// errOf is Err, with what was found to be too much.
-func (r *Report) errOf(tooMuch error) error {
+// ErrWith is Err with what [Plan.CheckRows] found by other limits than the default,
+// which may be nil.
+func (r *Report) ErrWith(tooMuch error) error {
 	var all error
-	for _, err := range []error{r.Wrong(), tooMuch, r.Failed()} {
+	for _, err := range []error{r.Wrong(), tooMuch, r.failed()} {
 		switch {
 		case err == nil:
 		case all == nil:
@@ -165,9 +166,8 @@ func (r *Report) errOf(tooMuch error) error {
 	return all
 }
 
-// Failed returns the part of Err that names the tables that could not be compared,
-// nil for none.
-func (r *Report) Failed() error {
+// failed names the tables that could not be compared.
+func (r *Report) failed() error {
 	var errs, stops []error
 	stopped := map[string][]string{} // tables, by why they were not reached
 	for _, t := range r.Tables {

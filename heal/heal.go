@@ -132,7 +132,7 @@ func run(ctx context.Context, m *mirror.Mirror, source store.Source, o Options, 
 			report.Tables[i].Populated = populated[store.FoldName(report.Tables[i].Table)]
 		}
 		round.Plan = report.Plan()
-		if err := tooMuch(round.Plan, o); err != nil {
+		if err := round.Plan.CheckRows("heal", o.MaxRowShare); err != nil {
 			return err // at once, and not when enough is known to reset it
 		}
 		if err := findOut(ctx, m, source, o, wait.Schedule, round); err != nil {
@@ -180,17 +180,6 @@ func run(ctx context.Context, m *mirror.Mirror, source store.Source, o Options, 
 			}
 		}
 	}
-}
-
-// tooMuch returns a LimitError when so much differs that the source may be the
-// wrong database.
-func tooMuch(p *mirror.Plan, o Options) error {
-	err := p.CheckRows(o.MaxRowShare)
-	var limit *mirror.LimitError
-	if errors.As(err, &limit) {
-		limit.Op = "heal"
-	}
-	return err
 }
 
 // requested returns the tables that differ and whose reset was requested: by somebody
@@ -246,14 +235,8 @@ func mildSteps(p *mirror.Plan, unknown bool) []string {
 
 // unhealed says why a mirror that nothing is reset in is not healed, "" if it is.
 func unhealed(r *mirror.Report, p *mirror.Plan, o Options) string {
-	var reasons []string
-	for _, err := range []error{r.Wrong(), tooMuch(p, o), r.Failed()} {
-		if err != nil {
-			reasons = append(reasons, err.Error())
-		}
-	}
-	if reasons != nil {
-		return text.Err(errors.New(strings.Join(reasons, "; "))).Error()
+	if err := r.ErrWith(p.CheckRows("heal", o.MaxRowShare)); err != nil {
+		return text.Err(err).Error()
 	}
 	if p.Has(mirror.StepHardReset) {
 		return "what is left needs a hard reset, which healing leaves to you: see the last plan"

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -85,7 +84,7 @@ func (r *WaitReport) WriteText(w io.Writer) error {
 		if t.Resets > 0 {
 			note = strings.TrimPrefix(note+fmt.Sprintf("; reset again: %d", t.Resets), "; ")
 		}
-		g.Row(t.Table, string(t.State), text.Count(t.Rows), dash(t.Expected), lsnText(t.LSN), note)
+		g.Row(t.Table, string(t.State), text.Count(t.Rows), text.Dash(t.Expected), store.FormatLSN(t.LSN), note)
 	}
 	b.WriteString(g.Text("  ", "lrrr"))
 	state := func(s WaitState) bool {
@@ -100,18 +99,4 @@ func (r *WaitReport) WriteText(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
-}
-
-func dash(rows int64) string {
-	if rows == 0 {
-		return "-"
-	}
-	return text.Count(rows)
-}
-
-func lsnText(lsn *store.LSN) string {
-	if lsn == nil {
-		return "-"
-	}
-	return strconv.FormatInt(int64(*lsn), 10)
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 )
@@ -13,6 +14,20 @@ type Identifier interface {
 	// Identity returns what is known about the database. What the login may not
 	// see is left empty and is no error.
 	Identity(ctx context.Context) (Identity, error)
+}
+
+// IdentityOf returns the identity of the database that s serves, the zero Identity
+// when it cannot tell.
+func IdentityOf(ctx context.Context, s Source) (Identity, error) {
+	i, ok := s.(Identifier)
+	if !ok {
+		return Identity{}, nil
+	}
+	id, err := i.Identity(ctx)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return Identity{}, nil
+	}
+	return id, err
 }
 
 // Identity says which database a [Source] serves, without secrets: no login, no

@@ -2,6 +2,7 @@ package store
 
 import (
 	"database/sql/driver"
+	"strconv"
 )
 
 // Table describes one table.
@@ -113,3 +114,11 @@ type LSN int64
 
 // ResendAll is the LSN that asks the next cycle to wipe and repopulate a table.
 const ResendAll LSN = -1
+
+// FormatLSN returns an LSN for people, "-" for none.
+func FormatLSN(lsn *LSN) string {
+	if lsn == nil {
+		return "-"
+	}
+	return strconv.FormatInt(int64(*lsn), 10)
+}

