@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/internal/mirrortest"
 	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 )
@@ -156,7 +157,7 @@ func TestAuto(t *testing.T) {
 			source, st := twins(2000, every(100))
 			var passed atomic.Int64
 			m := newMirror(t, st, &mirror.Options{
-				Clock:    func() time.Time { return noon.Add(time.Duration(passed.Load())) },
+				Clock:    mirrortest.Clock{Time: func() time.Time { return noon.Add(time.Duration(passed.Load())) }},
 				Progress: func(mirror.Progress) { passed.Add(int64(10 * c.row)) },
 			})
 			m.SmallSteps(20)

@@ -39,8 +39,15 @@ func tracked(database store.Store) *cycle.Customer {
 	return customer
 }
 
-// exampleTime keeps the output of the examples as it is.
-func exampleTime() time.Time { return time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC) }
+// exampleClock keeps the output of the examples as it is. A task comes while it sleeps.
+type exampleClock struct{ task *cycle.Task }
+
+func (exampleClock) Now() time.Time { return time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC) }
+
+func (c exampleClock) Sleep(ctx context.Context, _ time.Duration) error {
+	_, err := c.task.Run(ctx)
+	return err
+}
 
 // The main job: find what no cycle will repair, and have it sent again.
 func Example() {
@@ -123,7 +130,7 @@ func ExampleMirror_Compare_pending() {
 func ExampleMirror_Apply() {
 	ctx := context.Background()
 	database, store := exampleDatabases()
-	m, _ := mirror.New("Cust10195", store, &mirror.Options{Clock: exampleTime})
+	m, _ := mirror.New("Cust10195", store, &mirror.Options{Clock: exampleClock{}})
 	report, err := m.Compare(ctx, tracked(database), nil)
 	if err != nil {
 		fmt.Println(err)
@@ -172,10 +179,7 @@ func Example_heal() {
 	}
 
 	// In earnest cycles come by themselves. Here one comes while Heal sleeps.
-	m, _ := mirror.New("Cust10195", st, &mirror.Options{Sleep: func(ctx context.Context, _ time.Duration) error {
-		_, err := task.Run(ctx)
-		return err
-	}})
+	m, _ := mirror.New("Cust10195", st, &mirror.Options{Clock: exampleClock{task: task}})
 	healing, err := heal.Run(ctx, m, source, nil)
 	if err != nil {
 		fmt.Println(err)
@@ -305,7 +309,7 @@ func ExampleMirror_Status() {
 
 func ExampleMirror_Compare() {
 	source, store := exampleDatabases()
-	m, _ := mirror.New("Cust10195", store, &mirror.Options{Clock: exampleTime})
+	m, _ := mirror.New("Cust10195", store, &mirror.Options{Clock: exampleClock{}})
 
 	report, err := m.Compare(context.Background(), source, nil)
 	if err != nil {
@@ -337,7 +341,7 @@ func ExampleMirror_Compare() {
 func ExampleMirror_ResetTables() {
 	ctx := context.Background()
 	database, store := exampleDatabases()
-	m, _ := mirror.New("Cust10195", store, &mirror.Options{Clock: exampleTime})
+	m, _ := mirror.New("Cust10195", store, &mirror.Options{Clock: exampleClock{}})
 
 	report, err := m.Compare(ctx, tracked(database), nil)
 	if err == nil {
@@ -382,7 +386,7 @@ func ExampleMirror_ResetTables_unknown() {
 func ExampleMirror_HardReset() {
 	ctx := context.Background()
 	_, store := exampleDatabases()
-	m, _ := mirror.New("Cust10195", store, &mirror.Options{Clock: exampleTime})
+	m, _ := mirror.New("Cust10195", store, &mirror.Options{Clock: exampleClock{}})
 
 	plan, err := m.HardReset(ctx, &mirror.HardResetOptions{DryRun: true})
 	if err != nil {

@@ -24,6 +24,7 @@ import (
 
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/heal"
+	"github.com/so-mirror/mirror/internal/mirrortest"
 	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 	"github.com/so-mirror/mirror/store/sqlite"
@@ -118,13 +119,13 @@ func inSQL(t testing.TB, from *memory.Store) store.Store {
 // rushed are options of a mirror whose time passes as it is waited for.
 func rushed() *mirror.Options {
 	now := noon
-	return &mirror.Options{
-		Clock: func() time.Time { return now },
-		Sleep: func(ctx context.Context, d time.Duration) error {
+	return &mirror.Options{Clock: mirrortest.Clock{
+		Time: func() time.Time { return now },
+		Wait: func(ctx context.Context, d time.Duration) error {
 			now = now.Add(d + 10*time.Minute)
 			return ctx.Err()
 		},
-	}
+	}}
 }
 
 // hostileAttempts give a name to each entry that takes one. They return the

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/internal/mirrortest"
 	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 )
@@ -350,7 +351,7 @@ func TestProgressEstimates(t *testing.T) {
 	now := noon
 	var seen []mirror.Progress
 	m := newMirror(t, store, &mirror.Options{
-		Clock:    func() time.Time { return now },
+		Clock:    mirrortest.Clock{Time: func() time.Time { return now }},
 		Progress: func(p mirror.Progress) { seen = append(seen, p); now = now.Add(time.Second) },
 	})
 	m.SmallSteps(20) // rows of both sides

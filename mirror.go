@@ -42,13 +42,17 @@ type Options struct {
 	// stops the operation with ErrJournal. Default: no journal.
 	Journal Journal
 
-	// Clock tells the time. Like Sleep it is called from several goroutines.
-	// Default: time.Now.
-	Clock func() time.Time
+	// Clock tells the time and waits. Default: the system's.
+	Clock Clock
+}
+
+// Clock tells the time and waits. It is called from several goroutines.
+type Clock interface {
+	// Now returns the time.
+	Now() time.Time
 
 	// Sleep waits for d and returns nil, or ctx.Err() as soon as ctx is done.
-	// Default: it waits on a timer.
-	Sleep func(ctx context.Context, d time.Duration) error
+	Sleep(ctx context.Context, d time.Duration) error
 }
 
 // Progress is one observation of a running comparison.
@@ -75,7 +79,8 @@ type Mirror struct {
 	log       *slog.Logger
 	progress  func(Progress)
 	journal   Journal
-	clock     func() time.Time
+	time      Clock
+	clock     func() time.Time // its methods, for the engine
 	sleep     func(context.Context, time.Duration) error
 	names     metadataNames
 	tuning    tuning
@@ -106,20 +111,16 @@ func New(contextID string, store store.Store, opts *Options) (*Mirror, error) {
 		log:       o.Logger,
 		progress:  o.Progress,
 		journal:   o.Journal,
-		clock:     o.Clock,
-		sleep:     o.Sleep,
 		tuning:    defaultTuning(),
 		names:     metadataNames{table: o.MetadataTable, tableColumn: o.TableColumn, lsnColumn: o.LSNColumn},
 	}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}
-	if m.clock == nil {
-		m.clock = time.Now
+	if m.time = o.Clock; m.time == nil {
+		m.time = systemClock{}
 	}
-	if m.sleep == nil {
-		m.sleep = sleep
-	}
+	m.clock, m.sleep = m.time.Now, m.time.Sleep
 	if m.names.table == "" {
 		m.names.table = MetadataTableName(contextID)
 	}
@@ -132,15 +133,27 @@ func New(contextID string, store store.Store, opts *Options) (*Mirror, error) {
 	return m, nil
 }
 
+type systemClock struct{}
+
+func (systemClock) Now() time.Time { return time.Now() }
+
+func (systemClock) Sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // sameCustomer reports whether two context identifiers are one customer's. Tables
 // named after them have one name, so case does not count.
 func sameCustomer(a, b string) bool { return store.FoldName(a) == store.FoldName(b) }
 
-// Now returns the time that Options.Clock tells.
-func (m *Mirror) Now() time.Time { return m.clock() }
-
-// Sleep waits as Options.Sleep does.
-func (m *Mirror) Sleep(ctx context.Context, d time.Duration) error { return m.sleep(ctx, d) }
+// Clock returns the clock of the Options.
+func (m *Mirror) Clock() Clock { return m.time }
 
 // ContextID returns the customer's context identifier.
 func (m *Mirror) ContextID() string { return m.contextID }

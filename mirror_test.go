@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/internal/mirrortest"
 	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 )
@@ -110,7 +111,7 @@ func TestNew(t *testing.T) {
 
 	t.Run("the clock tells every time, in UTC", func(t *testing.T) {
 		local := noon.In(oslo)
-		m := newMirror(t, world(), &mirror.Options{Clock: func() time.Time { return local }})
+		m := newMirror(t, world(), &mirror.Options{Clock: mirrortest.Clock{Time: func() time.Time { return local }}})
 		st, err := m.Status(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, noon, st.Time)

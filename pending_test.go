@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/internal/mirrortest"
 	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/cycle"
 	"github.com/so-mirror/mirror/store/memory"
@@ -481,7 +482,7 @@ func TestRecheck(t *testing.T) {
 			f := follow(t)
 			f.touch(f.customer, "contact", 2, "renamed")
 			f.touch(f.store, "contact", 3, "tampered")
-			m := newMirror(t, f.store, &mirror.Options{Clock: func() time.Time { return clock() }})
+			m := newMirror(t, f.store, &mirror.Options{Clock: mirrortest.Clock{Time: func() time.Time { return clock() }}})
 			first, err := m.Compare(t.Context(), noTracking{f.customer}, nil)
 			require.NoError(t, err)
 			require.Equal(t, "2 , 3 ", states(first))

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/internal/mirrortest"
 	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 )
@@ -113,7 +114,7 @@ func fullReport(t *testing.T, mark string) *mirror.Report {
 		memory.Metadata(customer, map[string]store.LSN{"contact" + mark: 1234567, "text" + mark: store.ResendAll, "document" + mark: 5, "sale" + mark: 6,
 			"log" + mark: 7, "LOG" + mark: 8, "person" + mark: 9}))
 	source.FailAt(memory.Rows, 2, errors.New("disk on fire"+mark))
-	report, err := newMirror(t, store, &mirror.Options{Clock: ticking(130 * time.Millisecond)}).Compare(t.Context(), source,
+	report, err := newMirror(t, store, &mirror.Options{Clock: mirrortest.Clock{Time: ticking(130 * time.Millisecond)}}).Compare(t.Context(), source,
 		&mirror.CompareOptions{Concurrency: 1, MaxSamples: 4, SkipTables: []string{"EMAIL" + mark}, IgnoreColumns: []string{"person" + mark + ".secret" + mark}})
 	require.NoError(t, err)
 	report.Incomplete = true
@@ -135,7 +136,7 @@ func TestReportGolden(t *testing.T) {
 	require.Equal(t, text.String(), report.String())
 
 	t.Run("nothing", func(t *testing.T) {
-		report, err := newMirror(t, memory.New(), &mirror.Options{Clock: ticking(time.Minute)}).Compare(t.Context(),
+		report, err := newMirror(t, memory.New(), &mirror.Options{Clock: mirrortest.Clock{Time: ticking(time.Minute)}}).Compare(t.Context(),
 			memory.New(memory.Table{Name: "activeuser", Columns: []string{"id int"}}), nil)
 		require.NoError(t, err)
 		report.Source.ID, report.Mirror.ID = "the source", "the mirror"
@@ -161,7 +162,7 @@ func receiptWorld(mark string) *memory.Store {
 }
 
 func TestReceiptGolden(t *testing.T) {
-	clock := &mirror.Options{Clock: func() time.Time { return noon }}
+	clock := &mirror.Options{Clock: mirrortest.Clock{Time: func() time.Time { return noon }}}
 	for name, do := range map[string]func(context.Context, *mirror.Mirror) (*mirror.Receipt, error){
 		"receipt-reset": func(ctx context.Context, m *mirror.Mirror) (*mirror.Receipt, error) {
 			return m.ResetTables(ctx, []string{"contact", "log", "sale", "own_notes"}, &mirror.ResetOptions{Truncate: true})
@@ -183,7 +184,7 @@ func TestReceiptGolden(t *testing.T) {
 }
 
 func TestStatusGolden(t *testing.T) {
-	clock := func() time.Time { return noon }
+	clock := mirrortest.Clock{Time: func() time.Time { return noon }}
 	only := func(name string, rows ...store.Row) memory.Table {
 		return memory.Table{Name: name, Columns: []string{"id int"}, Rows: rows}
 	}

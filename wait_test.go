@@ -31,22 +31,25 @@ type event struct {
 }
 
 func (c *clockwork) options(o mirror.Options) *mirror.Options {
-	o.Clock = func() time.Time { return c.now }
-	o.Sleep = func(ctx context.Context, d time.Duration) error {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		until := c.now.Add(d)
-		for len(c.events) > 0 && !c.events[0].at.After(until) {
-			e := c.events[0]
-			c.events = c.events[1:]
-			c.now = e.at
-			e.do()
-		}
-		c.now = until
-		return nil
-	}
+	o.Clock = c
 	return &o
+}
+
+func (c *clockwork) Now() time.Time { return c.now }
+
+func (c *clockwork) Sleep(ctx context.Context, d time.Duration) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	until := c.now.Add(d)
+	for len(c.events) > 0 && !c.events[0].at.After(until) {
+		e := c.events[0]
+		c.events = c.events[1:]
+		c.now = e.at
+		e.do()
+	}
+	c.now = until
+	return nil
 }
 
 // after has something happen some time after noon.

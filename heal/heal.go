@@ -105,12 +105,12 @@ func Run(ctx context.Context, m *mirror.Mirror, source store.Source, opts *Optio
 	if err := wait.check(); err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
-	h := &Report{ContextID: m.ContextID(), Started: m.Now().UTC()}
+	h := &Report{ContextID: m.ContextID(), Started: m.Clock().Now().UTC()}
 	err := run(ctx, m, source, o, wait, h)
 	if err != nil {
 		h.Stopped = text.Err(err).Error()
 	}
-	h.Finished = m.Now().UTC()
+	h.Finished = m.Clock().Now().UTC()
 	return h, err
 }
 
@@ -209,8 +209,8 @@ func findOut(ctx context.Context, m *mirror.Mirror, source store.Source, o Optio
 		if !slices.ContainsFunc(round.Report.Tables, func(t mirror.TableReport) bool { return t.Waits() }) {
 			return nil
 		}
-		now := m.Now()
-		if err := m.Sleep(ctx, s.NextCycle(now).Sub(now)); err != nil {
+		now := m.Clock().Now()
+		if err := m.Clock().Sleep(ctx, s.NextCycle(now).Sub(now)); err != nil {
 			return err
 		}
 		report, err := m.Recheck(ctx, source, round.Report, nil)

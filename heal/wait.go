@@ -89,7 +89,7 @@ func Wait(ctx context.Context, m *mirror.Mirror, receipt *mirror.Receipt, opts *
 			return nil, fmt.Errorf("%s: %w", doing, err)
 		}
 	}
-	w := &waiting{m: m, o: o, last: m.Now(), report: &WaitReport{ContextID: m.ContextID(), Started: m.Now().UTC()}}
+	w := &waiting{m: m, o: o, last: m.Clock().Now(), report: &WaitReport{ContextID: m.ContextID(), Started: m.Clock().Now().UTC()}}
 	w.add(receipt)
 	if len(w.tables) == 0 {
 		return nil, fmt.Errorf("%s: %w: pass the receipt of a reset, or name tables", doing, mirror.ErrNoTables)
@@ -114,7 +114,7 @@ func Wait(ctx context.Context, m *mirror.Mirror, receipt *mirror.Receipt, opts *
 			}
 			return w.report, verdict
 		}
-		if err := m.Sleep(ctx, o.Poll); err != nil {
+		if err := m.Clock().Sleep(ctx, o.Poll); err != nil {
 			return w.report, err
 		}
 	}
@@ -175,7 +175,7 @@ func (w *waiting) names() []string {
 
 // publish tells how far the tables have come.
 func (w *waiting) publish() {
-	now := w.m.Now()
+	now := w.m.Clock().Now()
 	r := *w.report
 	r.Time, r.Next, r.Tables = now.UTC(), w.o.Schedule.NextCycle(w.last).UTC(), nil
 	for _, t := range w.tables {
@@ -201,12 +201,12 @@ func (w *waiting) verdict() error {
 			lost.Tables = append(lost.Tables, mirror.TableError{Table: t.Table, Reason: t.Proof})
 		case WaitRequested, WaitFilling:
 			limit := w.last
-			for n := 0; n < w.o.MaxCycles && !limit.After(w.m.Now()); n++ {
+			for n := 0; n < w.o.MaxCycles && !limit.After(w.m.Clock().Now()); n++ {
 				limit = w.o.Schedule.overdue(limit)
 			}
-			if !w.m.Now().Before(limit) {
+			if !w.m.Clock().Now().Before(limit) {
 				overdue.Tables = append(overdue.Tables, mirror.TableError{Table: t.Table,
-					Reason: "is still " + string(t.State) + ", and nothing moved for " + mirror.Duration(w.m.Now().Sub(w.last)).String() + ": is the Mirroring Task running?"})
+					Reason: "is still " + string(t.State) + ", and nothing moved for " + mirror.Duration(w.m.Clock().Now().Sub(w.last)).String() + ": is the Mirroring Task running?"})
 			}
 		}
 	}
@@ -254,7 +254,7 @@ func (w *waiting) look(ctx context.Context) error {
 		progress = progress || !first && (t.State != before.State || t.Rows != before.Rows)
 	}
 	if progress { // a cycle is running: it comes to one table after the other
-		w.last = w.m.Now()
+		w.last = w.m.Clock().Now()
 	}
 	return failed
 }
@@ -327,11 +327,11 @@ func (w *waiting) lookAt(ctx context.Context, t *waited, now mirror.TableStatus)
 	} else if rows != t.Rows {
 		t.shrank = t.shrank || 2*rows < t.first // changes delete rows, too
 		if t.State == WaitRequested {
-			t.State, t.filling, t.fillStart = WaitFilling, w.m.Now(), rows
+			t.State, t.filling, t.fillStart = WaitFilling, w.m.Clock().Now(), rows
 		}
 	}
 	t.Rows, t.LSN = rows, now.LSN
-	if elapsed := w.m.Now().Sub(t.filling); t.State == WaitFilling && rows > t.fillStart && t.Expected > rows {
+	if elapsed := w.m.Clock().Now().Sub(t.filling); t.State == WaitFilling && rows > t.fillStart && t.Expected > rows {
 		t.Remaining = mirror.Duration(float64(elapsed) * float64(t.Expected-rows) / float64(rows-t.fillStart))
 	}
 	if now.State == mirror.TableAbsent || t.LSN == nil || *t.LSN < 0 {

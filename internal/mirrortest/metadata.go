@@ -271,7 +271,7 @@ func (t *env) refusedFor(table, rows string, others map[string]string) {
 		_, err = m.Apply(t.Context(), plan, &mirror.ApplyOptions{Force: true, Tables: []string{table}, MaxRowShare: 1, MaxTableShare: 1})
 		require.ErrorIs(t, err, mirror.ErrMetadata)
 	})
-	rushed := t.mirror(&mirror.Options{Sleep: func(context.Context, time.Duration) error { return nil }})
+	rushed := t.mirror(&mirror.Options{Clock: Clock{Wait: func(context.Context, time.Duration) error { return nil }}})
 	healed, err := heal.Run(t.Context(), rushed, source, &heal.Options{Rechecks: 1, MaxRowShare: 1, MaxTableShare: 1})
 	require.False(t, healed.Healed, "%v", err)
 }

@@ -135,10 +135,10 @@ func (w mistaken) try(t *testing.T, op operation, want outcome) {
 
 func (w *mistaken) open(contextID string, store store.Store) *mirror.Mirror {
 	w.Helper()
-	m, err := mirror.New(contextID, store, &mirror.Options{
-		Clock: func() time.Time { return day },
-		Sleep: func(context.Context, time.Duration) error { return errors.New("there is nothing to wait for") },
-	})
+	m, err := mirror.New(contextID, store, &mirror.Options{Clock: Clock{
+		Time: func() time.Time { return day },
+		Wait: func(context.Context, time.Duration) error { return errors.New("there is nothing to wait for") },
+	}})
 	require.NoError(w, err)
 	return m
 }

@@ -28,6 +28,7 @@ import (
 
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/heal"
+	"github.com/so-mirror/mirror/internal/mirrortest"
 	"github.com/so-mirror/mirror/internal/tdsreplay"
 	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
@@ -223,7 +224,7 @@ func TestThePasswordIsInNothingThatLeaves(t *testing.T) {
 	var log bytes.Buffer
 	logger := slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true}))
 	const customer = "Cust10195"
-	opts := &mirror.Options{Logger: logger, Journal: journal, Sleep: func(context.Context, time.Duration) error { return context.Canceled }}
+	opts := &mirror.Options{Logger: logger, Journal: journal, Clock: mirrortest.Clock{Wait: func(context.Context, time.Duration) error { return context.Canceled }}}
 	m, err := mirror.New(customer, st, opts)
 	require.NoError(t, err)
 

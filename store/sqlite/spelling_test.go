@@ -17,6 +17,7 @@ import (
 
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/heal"
+	"github.com/so-mirror/mirror/internal/mirrortest"
 )
 
 // spelled is a type with the spellings of its nth value, in ascending order of n.
@@ -157,7 +158,7 @@ func TestSpellingsOfKeys(t *testing.T) {
 				// Healing takes them for no less than they are, and a cycle that sends
 				// every row for all there is to do.
 				cycle := func(populate bool) *heal.Report {
-					m, err := mirror.New("C1", target, &mirror.Options{Sleep: func(context.Context, time.Duration) error {
+					m, err := mirror.New("C1", target, &mirror.Options{Clock: mirrortest.Clock{Wait: func(context.Context, time.Duration) error {
 						var lsn int64
 						if err := targetDB.Get(&lsn, "SELECT LSN FROM C1_mirroring"); err != nil {
 							return err
@@ -167,7 +168,7 @@ func TestSpellingsOfKeys(t *testing.T) {
 						}
 						_, err := targetDB.Exec("UPDATE C1_mirroring SET LSN = max(LSN, 6) + 1")
 						return err
-					}})
+					}}})
 					require.NoError(t, err)
 					h, err := heal.Run(t.Context(), m, source, &heal.Options{Rounds: 1, MaxTableShare: 1})
 					require.NoError(t, err, "%s", h)
@@ -214,7 +215,7 @@ func TestSpellingsAndResume(t *testing.T) {
 			s.fill(t, sourceDB, func(i int) int { return i * 7 % 11 }, none, func(int) int { return 1 })
 			s.fill(t, targetDB, func(i int) int { return i * 5 % 13 }, func(i int) bool { return i%100 == 13 }, func(int) int { return 1 })
 			var seconds atomic.Int64 // the clock is asked from several goroutines
-			m, err := mirror.New("C1", target, &mirror.Options{Clock: func() time.Time { return time.Unix(seconds.Add(1), 0) }})
+			m, err := mirror.New("C1", target, &mirror.Options{Clock: mirrortest.Clock{Time: func() time.Time { return time.Unix(seconds.Add(1), 0) }}})
 			require.NoError(t, err)
 			var saved []*mirror.Checkpoint
 			_, err = m.Compare(t.Context(), source, &mirror.CompareOptions{
