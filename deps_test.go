@@ -40,6 +40,7 @@ func TestImports(t *testing.T) {
 		"/store/cycle":          {text, contract, "/internal/tracking", facts},
 		"/store/storetest":      {text, contract},
 		"":                      {text, contract, facts},
+		"/journal":              {text, contract, facts, ""},
 		"/heal":                 {text, contract, facts, ""},
 		"/fleet":                {text, contract, facts, ""},
 	} {
@@ -56,7 +57,7 @@ func TestImports(t *testing.T) {
 // Whoever imports the library for its unit tests gets no driver and nothing
 // else that it did not ask for.
 func TestDependencies(t *testing.T) {
-	for _, pkg := range []string{".", "./heal", "./fleet", "./store", "./store/memory", "./store/cycle"} {
+	for _, pkg := range []string{".", "./journal", "./heal", "./fleet", "./store", "./store/memory", "./store/cycle"} {
 		t.Run(pkg, func(t *testing.T) {
 			for _, dep := range goList(t, "{{if not .Standard}}{{.ImportPath}}{{end}}", pkg) {
 				require.True(t, dep == module || strings.HasPrefix(dep, module+"/"), dep)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/heal"
+	"github.com/so-mirror/mirror/journal"
 	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/cycle"
 	"github.com/so-mirror/mirror/store/memory"
@@ -202,19 +203,19 @@ func ExampleMirror_Reconcile() {
 	_, st := exampleDatabases()
 	path := filepath.Join(os.TempDir(), fmt.Sprintf("mirror-example-%d.jsonl", os.Getpid()))
 	defer os.Remove(path)
-	journal, err := mirror.OpenJournal(path)
+	file, err := journal.Open(path)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	defer journal.Close()
-	m, _ := mirror.New("Cust10195", st, &mirror.Options{Journal: journal})
+	defer file.Close()
+	m, _ := mirror.New("Cust10195", st, &mirror.Options{Journal: file})
 
 	st.FailAfterCommit(1, store.ErrOutcomeUnknown) // the connection breaks during the commit
 	_, err = m.ResetTables(ctx, []string{"contact"}, nil)
 	fmt.Println(errors.Is(err, store.ErrOutcomeUnknown))
 
-	entries, err := journal.Entries()
+	entries, err := file.Entries()
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -25,6 +25,7 @@ import (
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/heal"
 	"github.com/so-mirror/mirror/internal/mirrortest"
+	"github.com/so-mirror/mirror/journal"
 	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 	"github.com/so-mirror/mirror/store/sqlite"
@@ -223,17 +224,17 @@ var hostileAttempts = map[string]func(ctx context.Context, m *mirror.Mirror, nam
 		_, err := m.Reconcile(ctx, []mirror.JournalEntry{{Version: 1, ContextID: customer, Event: mirror.JournalEvent(name), ID: "x"}})
 		return nil, err
 	},
-	"ReadJournal": func(_ context.Context, _ *mirror.Mirror, name string) (fmt.Stringer, error) {
-		_, err := mirror.ReadJournal(strings.NewReader(name + "!"))
+	"journal.Read": func(_ context.Context, _ *mirror.Mirror, name string) (fmt.Stringer, error) {
+		_, err := journal.Read(strings.NewReader(name + "!"))
 		return nil, err
 	},
-	"ReadJournal, a field": func(_ context.Context, _ *mirror.Mirror, name string) (fmt.Stringer, error) {
+	"journal.Read, a field": func(_ context.Context, _ *mirror.Mirror, name string) (fmt.Stringer, error) {
 		field, _ := json.Marshal(name + "!")
-		_, err := mirror.ReadJournal(strings.NewReader(`{"entry":{},` + string(field) + `:1}`))
+		_, err := journal.Read(strings.NewReader(`{"entry":{},` + string(field) + `:1}`))
 		return nil, err
 	},
-	"OpenJournal": func(_ context.Context, _ *mirror.Mirror, name string) (fmt.Stringer, error) {
-		_, err := mirror.OpenJournal("/nowhere/" + name)
+	"journal.Open": func(_ context.Context, _ *mirror.Mirror, name string) (fmt.Stringer, error) {
+		_, err := journal.Open("/nowhere/" + name)
 		var path *fs.PathError
 		if errors.As(err, &path) {
 			// The path is the operator's own, and the system names it.
@@ -831,8 +832,8 @@ func FuzzRecheck(f *testing.F) {
 	})
 }
 
-// The entries of a journal without the checksums that FuzzReadJournal seldom
-// guesses.
+// The entries of a journal without the checksums that FuzzRead of package journal
+// seldom guesses.
 func FuzzReconcile(f *testing.F) {
 	journal := &notes{}
 	m := newMirror(f, world(), &mirror.Options{Journal: journal})

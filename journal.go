@@ -15,7 +15,7 @@ import (
 const journalVersion = 1
 
 // Journal keeps what operations are about to change, for the time after a crash
-// of the process. A [FileJournal] is one.
+// of the process. Package journal has one in a file, and one for tests.
 type Journal interface {
 	// Append writes an entry down. When it returns nil the entry survives a
 	// crash. It is called inside of transactions, so it must be quick, and

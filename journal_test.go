@@ -1,12 +1,8 @@
 package mirror_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -194,130 +190,6 @@ func TestReconcileRefuses(t *testing.T) {
 	found, err := other.Reconcile(t.Context(), journal.entries)
 	require.NoError(t, err)
 	require.Empty(t, found, "one journal can serve many customers")
-}
-
-func TestFileJournal(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "journal.jsonl")
-	journal, err := mirror.OpenJournal(path)
-	require.NoError(t, err)
-	store := world()
-	m := newMirror(t, store, &mirror.Options{Journal: journal})
-	receipt, err := m.ResetTables(t.Context(), []string{"contact", "log"}, nil)
-	require.NoError(t, err)
-	require.NoError(t, journal.Close())
-
-	again, err := mirror.OpenJournal(path)
-	require.NoError(t, err)
-	defer again.Close()
-	entries, err := again.Entries()
-	require.NoError(t, err)
-	require.Len(t, entries, 2)
-	found, err := m.Reconcile(t.Context(), entries[:1])
-	require.NoError(t, err)
-	require.Equal(t, mirror.OutcomeDone, found[0].Outcome)
-	require.Equal(t, receipt.String(), found[0].Receipt.String())
-	require.NoError(t, newMirror(t, store, nil).Undo(t.Context(), found[0].Receipt))
-
-	info, err := os.Stat(path)
-	require.NoError(t, err)
-	require.Equal(t, os.FileMode(0o600), info.Mode().Perm(), "rows of customers may be in it")
-}
-
-// A line may be torn anywhere: what stands before and behind it is read.
-func TestFileJournalTornAnywhere(t *testing.T) {
-	dir := t.TempDir()
-	whole := filepath.Join(dir, "whole")
-	journal, err := mirror.OpenJournal(whole)
-	require.NoError(t, err)
-	m := newMirror(t, world(), &mirror.Options{Journal: journal})
-	_, err = m.ResetTables(t.Context(), []string{"contact"}, nil)
-	require.NoError(t, err)
-	require.NoError(t, journal.Close())
-	data, err := os.ReadFile(whole)
-	require.NoError(t, err)
-	first := bytes.IndexByte(data, '\n') + 1
-	for cut := range len(data) {
-		path := filepath.Join(dir, fmt.Sprint(cut))
-		require.NoError(t, os.WriteFile(path, data[:cut], 0o600))
-		journal, err := mirror.OpenJournal(path)
-		require.NoError(t, err)
-		require.NoError(t, journal.Append(t.Context(), mirror.JournalEntry{Version: 1, ContextID: customer, Event: mirror.JournalIntent, ID: "next"}))
-		entries, err := journal.Entries()
-		require.NoError(t, err, "cut at %d", cut)
-		want := 1
-		if cut >= first-1 {
-			want = 2
-		}
-		if cut == len(data)-1 { // only the end of the line is missing
-			want = 3
-		}
-		require.Len(t, entries, want, "cut at %d of %d", cut, len(data))
-		require.Equal(t, "next", entries[want-1].ID)
-		require.NoError(t, journal.Close())
-	}
-}
-
-// A line that could not be finished, as on a full disk, does not swallow the next
-// one, whoever writes it.
-func TestFileJournalAfterATornLine(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "journal")
-	journal, err := mirror.OpenJournal(path)
-	require.NoError(t, err)
-	defer journal.Close()
-	torn, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
-	require.NoError(t, err)
-	_, err = torn.WriteString(`{"entry":{"version":1,`)
-	require.NoError(t, err)
-	require.NoError(t, torn.Close())
-	require.NoError(t, journal.Append(t.Context(), mirror.JournalEntry{Version: 1, ContextID: customer, Event: mirror.JournalIntent, ID: "next"}))
-	entries, err := journal.Entries()
-	require.NoError(t, err)
-	require.Len(t, entries, 1)
-	require.Equal(t, "next", entries[0].ID)
-}
-
-func TestReadJournalRefuses(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "journal")
-	journal, err := mirror.OpenJournal(path)
-	require.NoError(t, err)
-	require.NoError(t, journal.Append(t.Context(), mirror.JournalEntry{Version: 1, ContextID: customer, Event: mirror.JournalDone, ID: "x"}))
-	require.NoError(t, journal.Close())
-	data, err := os.ReadFile(path)
-	require.NoError(t, err)
-	line := string(data)
-	for name, c := range map[string]struct{ text, want string }{
-		"edited":             {strings.Replace(line, customer, "Cust10196", 1), "checksum"},
-		"edited, not JSON":   {strings.Replace(line, `"`+customer+`"`, customer, 1), "damaged"},
-		"an unknown field":   {strings.Replace(line, `"crc32"`, `"more":1,"crc32"`, 1), `"more"`},
-		"something else":     {"hello\n", "not one of a journal"},
-		"behind a good line": {line + "hello\n", "line 2"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := mirror.ReadJournal(strings.NewReader(c.text))
-			require.ErrorIs(t, err, mirror.ErrInvalidDocument)
-			require.ErrorContains(t, err, c.want)
-		})
-	}
-	_, err = mirror.OpenJournal(t.TempDir())
-	require.ErrorContains(t, err, "open journal")
-}
-
-func FuzzReadJournal(f *testing.F) {
-	entry, err := json.Marshal(mirror.JournalEntry{Version: 1, ContextID: customer, Event: mirror.JournalIntent, ID: "x", Receipt: &mirror.Receipt{}})
-	require.NoError(f, err)
-	f.Add([]byte(`{"entry":` + string(entry) + `,"crc32":1}` + "\n"))
-	f.Add([]byte("{\n\n{}\n{\"entry\":null,\"crc32\":0}\n"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		entries, err := mirror.ReadJournal(bytes.NewReader(data))
-		if err != nil {
-			return
-		}
-		m := newMirror(t, world(), nil)
-		_, err = m.Reconcile(t.Context(), entries)
-		if err != nil {
-			require.ErrorIs(t, err, mirror.ErrInvalidDocument)
-		}
-	})
 }
 
 func FuzzPlan(f *testing.F) {

@@ -352,7 +352,7 @@ func (p *Plan) names() []string {
 // know is an error.
 func (p *Plan) UnmarshalJSON(data []byte) error {
 	type plain Plan
-	if err := strictJSON(data, (*plain)(p)); err != nil {
+	if err := text.ParseJSON(data, (*plain)(p)); err != nil {
 		return fmt.Errorf("%w: %w", errInvalidPlan, err)
 	}
 	return nil

@@ -175,7 +175,7 @@ func (r *Receipt) what() string {
 // know is an error.
 func (r *Receipt) UnmarshalJSON(data []byte) error {
 	type plain Receipt
-	if err := strictJSON(data, (*plain)(r)); err != nil {
+	if err := text.ParseJSON(data, (*plain)(r)); err != nil {
 		return fmt.Errorf("%w: %w", errInvalidReceipt, err)
 	}
 	return nil

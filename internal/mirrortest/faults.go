@@ -16,6 +16,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/journal"
 	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 )
@@ -292,7 +293,7 @@ func newStand(t *testing.T, store store.Store, op faultOp) *stand {
 	s.plan = faultPlan(t, store)
 	path := filepath.Join(journalDir(t), "journal")
 	if op.undoes {
-		withJournal(t, path, func(journal *mirror.FileJournal) {
+		withJournal(t, path, func(journal *journal.File) {
 			var err error
 			s.receipt, err = s.do(t, store, journal, &fault{})
 			require.NoError(t, err)
@@ -303,7 +304,7 @@ func newStand(t *testing.T, store store.Store, op faultOp) *stand {
 	}
 	s.before = takeSnapshot(t, store)
 	clean := &fault{}
-	withJournal(t, path, func(journal *mirror.FileJournal) {
+	withJournal(t, path, func(journal *journal.File) {
 		receipt, err := s.run(t, store, journal, clean)
 		require.NoError(t, err)
 		require.Equal(t, !op.undoes, receipt != nil)
@@ -331,9 +332,9 @@ func journalDir(t testing.TB) string {
 	return dir
 }
 
-func withJournal(t *testing.T, path string, fn func(journal *mirror.FileJournal)) {
+func withJournal(t *testing.T, path string, fn func(journal *journal.File)) {
 	t.Helper()
-	journal, err := mirror.OpenJournal(path)
+	journal, err := journal.Open(path)
 	require.NoError(t, err)
 	fn(journal)
 	require.NoError(t, journal.Close())
@@ -353,13 +354,13 @@ func (s *stand) prepare(t *testing.T, store store.Store) (path string) {
 }
 
 // do does what the operation is or, when it is an undo, what it takes back.
-func (s *stand) do(t *testing.T, store store.Store, journal *mirror.FileJournal, f *fault) (receipt *mirror.Receipt, err error) {
+func (s *stand) do(t *testing.T, store store.Store, journal *journal.File, f *fault) (receipt *mirror.Receipt, err error) {
 	t.Helper()
 	f.with(t, store, journal, func(ctx context.Context, m *mirror.Mirror) { receipt, err = s.op.do(ctx, m, s.plan) })
 	return receipt, err
 }
 
-func (s *stand) run(t *testing.T, store store.Store, journal *mirror.FileJournal, f *fault) (*mirror.Receipt, error) {
+func (s *stand) run(t *testing.T, store store.Store, journal *journal.File, f *fault) (*mirror.Receipt, error) {
 	t.Helper()
 	if s.op.undoes {
 		return nil, s.undo(t, store, journal, s.receipt, f)
@@ -367,7 +368,7 @@ func (s *stand) run(t *testing.T, store store.Store, journal *mirror.FileJournal
 	return s.do(t, store, journal, f)
 }
 
-func (s *stand) undo(t *testing.T, store store.Store, journal *mirror.FileJournal, receipt *mirror.Receipt, f *fault) (err error) {
+func (s *stand) undo(t *testing.T, store store.Store, journal *journal.File, receipt *mirror.Receipt, f *fault) (err error) {
 	t.Helper()
 	f.with(t, store, journal, func(ctx context.Context, m *mirror.Mirror) { err = m.Undo(ctx, receipt) })
 	return err
@@ -378,7 +379,7 @@ func (s *stand) strike(t *testing.T, st store.Store, n int, call faultCall, mode
 	t.Helper()
 	path := s.prepare(t, st)
 	f := &fault{at: n, mode: mode, path: path}
-	withJournal(t, path, func(journal *mirror.FileJournal) {
+	withJournal(t, path, func(journal *journal.File) {
 		receipt, err := s.run(t, st, journal, f)
 		switch {
 		case want.err == nil:
@@ -411,13 +412,13 @@ func (s *stand) verify(t *testing.T, store store.Store, path string, done bool) 
 	got := takeSnapshot(t, store)
 	require.Equal(t, s.op.unnamed(s.before), s.op.unnamed(got), "what was not named")
 	require.Equal(t, want, got, "all of it or nothing: done is %t", done)
-	withJournal(t, path, func(journal *mirror.FileJournal) { s.goOn(t, store, journal, want, done) })
+	withJournal(t, path, func(journal *journal.File) { s.goOn(t, store, journal, want, done) })
 	checkPool(t, store)
 }
 
 // goOn finds out what happened, takes it back if it can, and does it again. It
 // knows the truth about each operation in the journal.
-func (s *stand) goOn(t *testing.T, store store.Store, journal *mirror.FileJournal, now snapshot, done bool) {
+func (s *stand) goOn(t *testing.T, store store.Store, journal *journal.File, now snapshot, done bool) {
 	t.Helper()
 	found := reconcile(t, store, journal)
 	var truth []mirror.Outcome
@@ -470,7 +471,7 @@ func requireOutcomes(t *testing.T, want []mirror.Outcome, found []mirror.Reconci
 }
 
 // reconcile asks a new Mirror what became of the operations of a journal.
-func reconcile(t *testing.T, store store.Store, journal *mirror.FileJournal) []mirror.Reconciled {
+func reconcile(t *testing.T, store store.Store, journal *journal.File) []mirror.Reconciled {
 	t.Helper()
 	entries, err := journal.Entries()
 	require.NoError(t, err)

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/journal"
 	"github.com/so-mirror/mirror/store"
 )
 
@@ -43,7 +44,7 @@ type fault struct {
 }
 
 // with gives a Mirror to fn that lives as long as it runs.
-func (f *fault) with(t *testing.T, store store.Store, journal *mirror.FileJournal, fn func(ctx context.Context, m *mirror.Mirror)) {
+func (f *fault) with(t *testing.T, store store.Store, journal *journal.File, fn func(ctx context.Context, m *mirror.Mirror)) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -292,7 +293,7 @@ func tear(torn torn, err error) func(*fault, faultCall, func() error) error {
 
 // faultJournal is a journal with a fault.
 type faultJournal struct {
-	file *mirror.FileJournal
+	file *journal.File
 	f    *fault
 }
 

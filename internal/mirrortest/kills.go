@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/journal"
 	"github.com/so-mirror/mirror/store"
 )
 
@@ -192,7 +193,7 @@ func (j killJob) do(t *testing.T, open OpenFile) {
 	store, end := open(t, j.database())
 	defer end()
 	fmt.Println(jobBegins)
-	withJournal(t, j.journal(), func(journal *mirror.FileJournal) {
+	withJournal(t, j.journal(), func(journal *journal.File) {
 		if j.Op == "" {
 			resetForever(t, store, journal)
 			return
@@ -229,7 +230,7 @@ func endless() []faultOp {
 	})
 }
 
-func resetForever(t *testing.T, store store.Store, journal *mirror.FileJournal) {
+func resetForever(t *testing.T, store store.Store, journal *journal.File) {
 	m, err := mirror.New(ContextID, store, &mirror.Options{Journal: journal})
 	require.NoError(t, err)
 	for t.Context().Err() == nil {
@@ -259,7 +260,7 @@ func killAtAnyMoment(t *testing.T, open OpenFile, kills int, kinds map[string]in
 		require.NoError(t, os.RemoveAll(job.journal()))
 		job.start(t)(time.Duration(r.IntN(40_000)) * time.Microsecond)
 		store, end := open(t, job.database())
-		withJournal(t, job.journal(), func(journal *mirror.FileJournal) {
+		withJournal(t, job.journal(), func(journal *journal.File) {
 			got := takeSnapshot(t, store)
 			found := reconcile(t, store, journal)
 			if len(found) == 0 {

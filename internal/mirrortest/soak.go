@@ -20,6 +20,7 @@ import (
 
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/heal"
+	"github.com/so-mirror/mirror/journal"
 	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/cycle"
 )
@@ -165,7 +166,7 @@ func (s *soak) start() {
 	actors := []func(r *rand.Rand, m *mirror.Mirror){s.resetter, s.hardResetter, s.planner, s.comparer, s.rechecker, s.reconciler}
 	var busy, world sync.WaitGroup
 	for i, act := range actors {
-		journal, err := mirror.OpenJournal(s.journal)
+		journal, err := journal.Open(s.journal)
 		require.NoError(s, err)
 		m, err := mirror.New(ContextID, s.store, &mirror.Options{Journal: journal})
 		require.NoError(s, err)
@@ -628,7 +629,7 @@ func (s *soak) entries() []mirror.JournalEntry {
 		return nil
 	}
 	defer file.Close()
-	entries, err := mirror.ReadJournal(file)
+	entries, err := journal.Read(file)
 	if err != nil {
 		s.problem("journal: %v", err)
 	}

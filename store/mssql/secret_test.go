@@ -30,6 +30,7 @@ import (
 	"github.com/so-mirror/mirror/heal"
 	"github.com/so-mirror/mirror/internal/mirrortest"
 	"github.com/so-mirror/mirror/internal/tdsreplay"
+	"github.com/so-mirror/mirror/journal"
 	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 	"github.com/so-mirror/mirror/store/mssql"
@@ -219,7 +220,7 @@ func TestThePasswordIsInNothingThatLeaves(t *testing.T) {
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	st := newStore(t, db, nil)
 	path := filepath.Join(t.TempDir(), "journal")
-	journal, err := mirror.OpenJournal(path)
+	journal, err := journal.Open(path)
 	require.NoError(t, err)
 	var log bytes.Buffer
 	logger := slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true}))

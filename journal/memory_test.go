@@ -1,4 +1,4 @@
-package mirror_test
+package journal_test
 
 import (
 	"context"
@@ -9,19 +9,20 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/journal"
 	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
 )
 
-func TestMemoryJournal(t *testing.T) {
+func TestMemory(t *testing.T) {
 	boom := errors.New("boom")
-	fresh := func(j *mirror.MemoryJournal) (*memory.Store, *mirror.Mirror) {
+	fresh := func(j *journal.Memory) (*memory.Store, *mirror.Mirror) {
 		s := memory.New(memory.Table{Name: "person", Columns: []string{"id int", "name nvarchar(50)"}, Key: []string{"id"}, Rows: []store.Row{{1, "a"}}}, memory.Metadata("C1", map[string]store.LSN{"person": 5}))
 		m, err := mirror.New("C1", s, &mirror.Options{Journal: j})
 		require.NoError(t, err)
 		return s, m
 	}
-	events := func(j *mirror.MemoryJournal) (list []mirror.JournalEvent) {
+	events := func(j *journal.Memory) (list []mirror.JournalEvent) {
 		entries, err := j.Entries()
 		require.NoError(t, err)
 		for _, e := range entries {
@@ -30,7 +31,7 @@ func TestMemoryJournal(t *testing.T) {
 		return list
 	}
 	t.Run("done", func(t *testing.T) {
-		var j mirror.MemoryJournal
+		var j journal.Memory
 		_, m := fresh(&j)
 		receipt, err := m.ResetTables(t.Context(), []string{"person"}, nil)
 		require.NoError(t, err)
@@ -44,7 +45,7 @@ func TestMemoryJournal(t *testing.T) {
 		require.Equal(t, mirror.OutcomeDone, found[0].Outcome)
 	})
 	t.Run("no intent, no reset", func(t *testing.T) {
-		var j mirror.MemoryJournal
+		var j journal.Memory
 		s, m := fresh(&j)
 		j.FailAt(1, boom)
 		_, err := m.ResetTables(t.Context(), []string{"person"}, nil)
@@ -57,7 +58,7 @@ func TestMemoryJournal(t *testing.T) {
 		require.NoError(t, err, "once")
 	})
 	t.Run("an intent that was written all the same", func(t *testing.T) {
-		var j mirror.MemoryJournal
+		var j journal.Memory
 		_, m := fresh(&j)
 		j.FailAfter(1, boom)
 		_, err := m.ResetTables(t.Context(), []string{"person"}, nil)
@@ -70,28 +71,28 @@ func TestMemoryJournal(t *testing.T) {
 		require.Equal(t, mirror.OutcomeNotDone, found[0].Outcome)
 	})
 	t.Run("mistakes of the test", func(t *testing.T) {
-		var j mirror.MemoryJournal
+		var j journal.Memory
 		require.Panics(t, func() { j.FailAt(0, boom) })
 		require.Panics(t, func() { j.FailAfter(1, nil) })
 	})
 }
 
 // A reset whose intent cannot be written down does not happen.
-func ExampleMemoryJournal() {
+func ExampleMemory() {
 	ctx := context.Background()
 	st := memory.New(
 		memory.Table{Name: "contact", Columns: []string{"contact_id int"}, Key: []string{"contact_id"}},
 		memory.Metadata("Cust10195", map[string]store.LSN{"contact": 812}))
-	journal := &mirror.MemoryJournal{}
-	m, _ := mirror.New("Cust10195", st, &mirror.Options{Journal: journal})
+	j := &journal.Memory{}
+	m, _ := mirror.New("Cust10195", st, &mirror.Options{Journal: j})
 
-	journal.FailAt(1, errors.New("disk full"))
+	j.FailAt(1, errors.New("disk full"))
 	_, err := m.ResetTables(ctx, []string{"contact"}, nil)
 	lsn, _ := st.LSN("Cust10195", "contact")
 	fmt.Println(errors.Is(err, mirror.ErrJournal), lsn)
 
 	_, err = m.ResetTables(ctx, []string{"contact"}, nil)
-	entries, _ := journal.Entries()
+	entries, _ := j.Entries()
 	fmt.Println(err, entries[0].Event, entries[1].Event)
 
 	// Output:

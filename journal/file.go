@@ -1,4 +1,8 @@
-package mirror
+// Package journal keeps the journal of operations, from which
+// [mirror.Mirror.Reconcile] tells after a crash what happened: [File] on disk, and
+// [Memory] for unit tests. It uses the exported API of package mirror alone, so a
+// journal elsewhere, in a queue or a database, is made in the same way.
+package journal
 
 import (
 	"bufio"
@@ -13,24 +17,25 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/internal/text"
 )
 
-// FileJournal is a [Journal] in a file: one line of JSON for each event, on disk
+// File is a [mirror.Journal] in a file: one line of JSON for each event, on disk
 // before Append returns. Several processes may append to one file. It is safe
 // for concurrent use.
-type FileJournal struct {
+type File struct {
 	mu   sync.Mutex
 	file *os.File
 }
 
-var _ Journal = (*FileJournal)(nil)
+var _ mirror.Journal = (*File)(nil)
 
-// OpenJournal opens or creates the journal at path. The caller closes it.
+// Open opens or creates the journal at path. The caller closes it.
 //
 // A line that a crash left unfinished is closed, so that the next one begins on
 // a line of its own.
-func OpenJournal(path string) (*FileJournal, error) {
+func Open(path string) (*File, error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("open journal: %w", err)
@@ -42,7 +47,7 @@ func OpenJournal(path string) (*FileJournal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open journal %s: %w", path, errors.Join(err, file.Close()))
 	}
-	return &FileJournal{file: file}, nil
+	return &File{file: file}, nil
 }
 
 // endLine ends a last line that has no end.
@@ -70,93 +75,93 @@ func syncDir(path string) error {
 	return dir.Close()
 }
 
-// journalLine is a line of the file.
-type journalLine struct {
+// fileLine is a line of the file.
+type fileLine struct {
 	Entry json.RawMessage `json:"entry"`
 
 	// Sum is the CRC-32 of Entry: it tells a line that was edited.
 	Sum uint32 `json:"crc32"`
 }
 
-// Append implements Journal.
-func (j *FileJournal) Append(_ context.Context, e JournalEntry) error {
+// Append implements mirror.Journal.
+func (f *File) Append(_ context.Context, e mirror.JournalEntry) error {
 	entry, err := json.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("append to journal: %w", err)
 	}
-	line, err := json.Marshal(journalLine{Entry: entry, Sum: crc32.ChecksumIEEE(entry)})
+	line, err := json.Marshal(fileLine{Entry: entry, Sum: crc32.ChecksumIEEE(entry)})
 	if err != nil {
 		return fmt.Errorf("append to journal: %w", err)
 	}
-	j.mu.Lock()
-	defer j.mu.Unlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	// What another writer left unfinished must not swallow this line.
-	if err := endLine(j.file); err != nil {
+	if err := endLine(f.file); err != nil {
 		return fmt.Errorf("append to journal: %w", err)
 	}
 	// A single write: what other processes append stands before or behind it.
-	if _, err := j.file.Write(append(line, '\n')); err != nil {
+	if _, err := f.file.Write(append(line, '\n')); err != nil {
 		return fmt.Errorf("append to journal: %w", err)
 	}
-	if err := j.file.Sync(); err != nil {
+	if err := f.file.Sync(); err != nil {
 		return fmt.Errorf("append to journal: %w", err)
 	}
 	return nil
 }
 
-// Entries reads the journal from its beginning, for [Mirror.Reconcile].
-func (j *FileJournal) Entries() ([]JournalEntry, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	info, err := j.file.Stat()
+// Entries reads the journal from its beginning, for [mirror.Mirror.Reconcile].
+func (f *File) Entries() ([]mirror.JournalEntry, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	info, err := f.file.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("read journal: %w", err)
 	}
-	return ReadJournal(io.NewSectionReader(j.file, 0, info.Size()))
+	return Read(io.NewSectionReader(f.file, 0, info.Size()))
 }
 
 // Close closes the file.
-func (j *FileJournal) Close() error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.file.Close()
+func (f *File) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.file.Close()
 }
 
-// maxJournalLine bounds a line, in bytes: a receipt of 10,000 tables fits.
-const maxJournalLine = 64 << 20
+// maxLine bounds a line, in bytes: a receipt of 10,000 tables fits.
+const maxLine = 64 << 20
 
-// ReadJournal reads the entries of a file that a [FileJournal] wrote. A line that
+// Read reads the entries of a file that a [File] wrote. A line that
 // a crash tore is passed over: its Append had not returned, so its transaction
 // was not committed, or its outcome is not recorded and Reconcile asks the
-// database. A line that is whole and not as it was written is ErrInvalidDocument,
+// database. A line that is whole and not as it was written is mirror.ErrInvalidDocument,
 // and so is one with a field that this version does not know.
-func ReadJournal(r io.Reader) ([]JournalEntry, error) {
+func Read(r io.Reader) ([]mirror.JournalEntry, error) {
 	lines := bufio.NewScanner(r)
-	lines.Buffer(nil, maxJournalLine)
-	var entries []JournalEntry
+	lines.Buffer(nil, maxLine)
+	var entries []mirror.JournalEntry
 	for n := 1; lines.Scan(); n++ {
-		refuse := func(reason string) ([]JournalEntry, error) {
-			return nil, fmt.Errorf("%w: line %d %s", errInvalidJournal, n, reason)
+		refuse := func(reason string) ([]mirror.JournalEntry, error) {
+			return nil, &damagedError{line: n, reason: reason}
 		}
-		text := bytes.TrimSpace(lines.Bytes())
-		if !json.Valid(text) {
+		data := bytes.TrimSpace(lines.Bytes())
+		if !json.Valid(data) {
 			switch {
-			case len(text) > 0 && text[0] != '{':
+			case len(data) > 0 && data[0] != '{':
 				return refuse("is not one of a journal")
-			case bytes.HasSuffix(text, []byte("}")) && bytes.Contains(text, []byte(`"crc32":`)):
+			case bytes.HasSuffix(data, []byte("}")) && bytes.Contains(data, []byte(`"crc32":`)):
 				return refuse("has its end and is damaged all the same")
 			}
 			continue // torn, or empty
 		}
-		var line journalLine
-		if err := strictJSON(text, &line); err != nil {
+		var line fileLine
+		if err := text.ParseJSON(data, &line); err != nil {
 			return refuse(err.Error())
 		}
 		if line.Sum != crc32.ChecksumIEEE(line.Entry) {
 			return refuse("was edited: its checksum is another one")
 		}
-		var e JournalEntry
-		if err := strictJSON(line.Entry, &e); err != nil {
+		var e mirror.JournalEntry
+		if err := text.ParseJSON(line.Entry, &e); err != nil {
 			return refuse(err.Error())
 		}
 		entries = append(entries, e)
@@ -167,15 +172,15 @@ func ReadJournal(r io.Reader) ([]JournalEntry, error) {
 	return entries, nil
 }
 
-// strictJSON parses JSON and refuses fields that v does not have.
-func strictJSON(data []byte, v any) error {
-	d := json.NewDecoder(bytes.NewReader(data))
-	d.DisallowUnknownFields()
-	if err := d.Decode(v); err != nil {
-		return text.Err(err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("something follows the JSON value")
-	}
-	return nil
+// damagedError is the mirror.ErrInvalidDocument of a line that is not as it was
+// written.
+type damagedError struct {
+	line   int // counted from 1
+	reason string
 }
+
+func (e *damagedError) Error() string {
+	return fmt.Sprintf("invalid journal: line %d %s", e.line, e.reason)
+}
+
+func (e *damagedError) Is(target error) bool { return target == mirror.ErrInvalidDocument }
