@@ -44,94 +44,57 @@
 //
 // # What is reset
 //
-// [Report.Plan], [Report.Stale], [Mirror.Apply] and package heal follow one
-// policy. A step is the mildest that mends the table whatever the Mirroring Task
-// does about it; where a milder one may do, that is tried first.
+// [Report.Plan], [Report.Stale], [Mirror.Apply] and package heal follow one policy.
+// A step is the mildest that mends the table whatever the Mirroring Task does about
+// it; where a milder one may do, that is tried first.
 //
-//   - Proven to need a reset, and reset: rows that diverged; an LSN ahead of the
-//     source; a table with a metadata row that the mirror does not have; rows
-//     that differ in a table whose LSN has expired, since only a reset makes
-//     sure that they are sent.
-//   - Pending, and left alone: rows that changed at the source after the LSN,
-//     and everything in a table whose LSN is -1.
-//   - Not known yet ([StepUnknown]), in the plan and left alone unless
-//     Unknown of ApplyOptions or heal.Options is set: rows that differ, where
-//     the source tracks no changes, and columns or a key that differ. Recheck
-//     after the next cycles finds out; so does a source with change tracking,
-//     for rows.
+//   - Reset, because it is proven to need it: rows that diverged; an LSN ahead of
+//     the source; a table with a metadata row that the mirror does not have; rows
+//     that differ in a table whose LSN has expired, since only a reset makes sure
+//     that they are sent.
+//   - Left alone, because it is pending: rows that changed at the source after the
+//     LSN, and everything in a table whose LSN is -1.
+//   - Not known yet (StepUnknown), and left alone unless Unknown of ApplyOptions or
+//     heal.Options is set: rows that differ where the source tracks no changes, and
+//     columns or a key that differ. Recheck after the next cycles finds out.
 //   - Columns or a key that still differ after cycles that must have seen them are
 //     reset, and hard reset when a reset did not mend them either. So is a table
-//     with several metadata rows. Hard resets are made with ApplyOptions.Confirm
-//     only, and do not keep the rest of a plan from being applied.
+//     with several metadata rows. Hard resets need ApplyOptions.Confirm; without it
+//     the rest of a plan is applied all the same.
 //   - Nothing is reset when so much differs that the source may be the wrong
 //     database: see ApplyOptions.MaxRowShare.
-//
-// # Stores
-//
-// A [store.Source] is a database that can be read, a [store.Store] one that can also be
-// written to. Package store/mssql is SQL Server, store/sqlite keeps mirrors in
-// files, store/memory is a fake for unit tests, and store/sqlstore makes a Store
-// of any database/sql driver and one Dialect. All of them deliver the same values ([store.Kind]) in the same
-// order ([store.CompareKeys]), which the suite in store/storetest holds them to.
-// Package store/cycle plays the vendor's Mirroring Task.
 //
 // # What holds
 //
 //   - Compare takes Sources, which cannot be written to.
-//   - A reset changes all of the tables it was given, or none. Two of them at
-//     once take turns, or the second is store.ErrBusy.
-//   - With a Journal, what a process that died was about to do is known.
+//   - A reset changes all of its tables or none. Two at once take turns, or the
+//     second is [store.ErrBusy].
 //   - Whatever fails, the mirror is as it was before. The exceptions are
-//     store.ErrOutcomeUnknown, when the connection broke during the commit, and an
+//     [store.ErrOutcomeUnknown], when the connection broke during the commit, and an
 //     ErrJournal that comes with a Receipt.
+//   - With a Journal, what a process that died was about to do is known.
 //   - What is not known about a metadata row is kept and put back untouched.
-//   - A table is never judged by a sample, and every column that was not
-//     compared is named in the [Report].
-//   - A mirror lags by design. A difference is called pending only with proof
-//     that a cycle sends it, diverged only with proof that none does, and
-//     otherwise neither.
+//   - A table is never judged by a sample, and every column that was not compared is
+//     named in the Report.
+//   - A mirror lags by design. A difference is called pending only with proof that a
+//     cycle sends it, diverged only with proof that none does, and otherwise neither.
+//
+// # Stores
+//
+// A [store.Source] is a database that can be read, a [store.Store] one that can
+// also be written to. Package store/mssql is SQL Server, store/sqlite keeps mirrors
+// in files, store/memory is a fake for unit tests, and store/sqlstore makes a Store
+// of any database/sql driver and one Dialect. All of them deliver the same values
+// in the same order, which the suite in store/storetest holds them to. Package
+// store/cycle plays the vendor's Mirroring Task.
 //
 // # Where the rules come from
 //
-// SuperOffice's documentation of database mirroring states what an LSN of -1
-// does, what a missing metadata table or row does, which tables are never mirrored
-// (see [BlockedTables]), and that primary keys, types, nullability and defaults
-// are mirrored while foreign keys, indexes and collations are not. SQL Server's
-// documentation states the types and their order. The comments name the rule
-// where one is applied.
-//
-// # Assumed, not documented
-//
-// What follows is likely, and nothing here is called repaired because of it.
-//
-//   - That a table is sent whole when its LSN is older than the changes that the
-//     source still knows. It is documented for a mirror that was away, and not for
-//     a table that was quiet. What differs in such a table is unknown, and reset.
-//   - That a table which the mirror lost is sent whole when it is created anew,
-//     although its metadata row still has an LSN. It is reset.
-//   - That a cycle notices columns or a key that were changed in the mirror. The
-//     schema hash of the metadata row may say that nothing changed. They stay
-//     different until they were seen to be equal.
-//   - That a table without a metadata row is sent whole, and one that the source
-//     does not have is dropped if it has a metadata row. Package heal calls a mirror
-//     with either not healed.
-//   - That an LSN ahead of the source is noticed by itself. It is, by the
-//     documentation, until the source has passed it; so the table is reset.
-//   - That a cycle which is running does not write its LSN over a -1. It may:
-//     heal.Wait tells by rows that it was lost, and Recheck takes back what the -1
-//     promised as soon as it is gone.
-//   - That a cycle moves the LSN of a table at most once, and sends one table after
-//     the other. So two moves of a table's LSN, or three of another's, are a cycle
-//     that began after the comparison. A wrong count resets a table in vain.
-//   - That the task reads names without regard to case, and which one of several
-//     metadata rows it reads. Several are never reset, but deleted.
-//   - That a table which was truncated is treated like one that was not. Later
-//     editions of the documentation advise it; a plan does so from 1,000,000 rows on.
-//   - When the task rests at night: the pages differ. It moves only when package
-//     heal looks, and when it calls a cycle overdue.
-//   - That every change which the source's change tracking tells after the LSN is
-//     sent by the next cycle. It is what the documentation says of a cycle, and no
-//     table is called identical by it: pending says what will be, not what is.
+// The rules are SuperOffice's documentation of database mirroring, and SQL Server's
+// of its types; comments name the rule where one is applied. RULES.md in the
+// repository has them in one place, with what is assumed of the Mirroring Task
+// because it is not documented, and what is done about it. Nothing is called
+// repaired by an assumption.
 //
 // # The way through the packages
 //
