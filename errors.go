@@ -13,59 +13,46 @@ import (
 var (
 	// ErrInvalidContextID: the context identifier breaks the rule of [New].
 	ErrInvalidContextID = errors.New("invalid context identifier")
-
-	// ErrNoMetadata: the mirror has no metadata table. The next cycle creates
-	// it and populates every table, so there is nothing to reset.
+	// ErrNoMetadata: the mirror has no metadata table. The next cycle creates it and
+	// populates every table, so there is nothing to reset.
 	ErrNoMetadata = errors.New("no metadata table")
-
-	// ErrWrongDatabase: a database is not the one that the operation needs, such
-	// as the same one on both sides, the two sides swapped, or the mirror of
-	// another customer. The message says which, and what to do. Nothing was
-	// changed.
+	// ErrWrongDatabase: a database is not the one that the operation needs, such as
+	// the same one on both sides, the two sides swapped, or the mirror of another
+	// customer. The message says which, and what to do. Nothing was changed.
 	ErrWrongDatabase = errors.New("wrong database")
-
-	// ErrReplica: the database is a replica of the newer client, which has no
-	// LSN. Its own program re-synchronizes tables.
+	// ErrReplica: the database is a replica of the newer client, which has no LSN. Its
+	// own program re-synchronizes tables.
 	ErrReplica = errors.New("this is a replica of the newer client")
-
-	// ErrMetadata: the metadata table is not what this library may write to:
-	// a column is missing, or a table has several rows.
+	// ErrMetadata: the metadata table is not what this library may write to: a column
+	// is missing, or a table has several rows.
 	ErrMetadata = errors.New("unexpected metadata table")
-
 	// ErrNoTables: the list of tables is empty. ResetOptions.All means all of them.
 	ErrNoTables = errors.New("no tables named")
-
 	// ErrNothingToDo: a plan has no step to do.
 	ErrNothingToDo = errors.New("nothing to do")
-
-	// ErrNotConfirmed: HardResetOptions.Confirm is not the context identifier.
+	// ErrNotConfirmed: Confirm of the options is not the context identifier.
 	ErrNotConfirmed = errors.New("not confirmed")
-
 	// ErrCannotUndo: what a receipt records can no longer be undone.
 	ErrCannotUndo = errors.New("cannot undo")
-
-	// ErrInvalidDocument: a receipt, plan, report, checkpoint or journal is of
-	// another customer or another version, or was damaged.
+	// ErrInvalidDocument: a receipt, plan, report, checkpoint or journal is of another
+	// customer or another version, or was damaged.
 	ErrInvalidDocument = errors.New("invalid document")
-
 	// ErrMoved: the metadata row of a table is no longer what a plan saw.
 	ErrMoved = errors.New("metadata row moved since the plan was made")
-
 	// ErrNotPlanned: a table was asked for that the plan has no step for.
 	ErrNotPlanned = errors.New("not in the plan")
-
-	// ErrJournal: the journal could not be written. Nothing was changed, unless
-	// the message says that it was done: then a Receipt comes along, and the
-	// journal alone lacks that it was.
+	// ErrTooMuch: more would be reset than a real incident damages, so the source may
+	// be the wrong database. Nothing was changed. It comes as a [LimitError].
+	ErrTooMuch = errors.New("too much would be reset")
+	// ErrJournal: the journal could not be written. Nothing was changed, unless the
+	// message says that it was done: then the journal alone lacks that it was, and the
+	// Receipt comes along.
 	ErrJournal = errors.New("journal not written")
-
-	// ErrLostReset: a cycle that was running while tables were reset wrote its
-	// own LSN over the -1, so they were not populated. Reset them again.
+	// ErrLostReset: a cycle that was running while tables were reset wrote its own LSN
+	// over the -1, so they were not populated. Reset them again.
 	ErrLostReset = errors.New("reset was overwritten by a running cycle")
-
 	// ErrOverdue: no cycle came in the time in which one should have.
 	ErrOverdue = errors.New("no cycle came")
-
 	// ErrTimeBudget: CompareOptions.MaxDuration is used up.
 	ErrTimeBudget = errors.New("time budget used up")
 )
@@ -87,31 +74,17 @@ func (d document) Is(target error) bool { return target == ErrInvalidDocument }
 // Error is what an operation returns when it refused because of particular
 // tables. Nothing was changed: an operation changes all of its tables or none.
 type Error struct {
-	// Op is the operation: "reset tables", "hard reset", "apply plan", "undo",
-	// "compare", "wait".
-	Op string
-
-	// ContextID is the customer's context identifier.
+	Op        string // "reset tables", "hard reset", "apply plan", "undo", "compare" or "wait"
 	ContextID string
-
-	// Err is the sentinel that says what kind of refusal this is.
-	Err error
-
-	// Tables are all the tables that stood in the way.
-	Tables []TableError
+	Err       error        // the sentinel that says what kind of refusal this is
+	Tables    []TableError // all that stood in the way
 }
 
 // TableError is one table's part of an [Error].
 type TableError struct {
-	// Table is the name as the caller gave it.
-	Table string
-
-	// Reason says what is wrong with it and what to do.
-	Reason string
-
-	// Closest is the known table whose name is most like Table, or "". It is
-	// set with store.ErrTableNotFound.
-	Closest string
+	Table   string // as the caller gave it
+	Reason  string // what is wrong with it and what to do
+	Closest string // with store.ErrTableNotFound: the known table whose name is most like Table, or ""
 }
 
 // Error names every table with its reason.

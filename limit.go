@@ -2,36 +2,23 @@ package mirror
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"math"
 
 	"github.com/so-mirror/mirror/internal/text"
 )
 
-// ErrTooMuch says that more of a mirror would be reset than a real incident
-// damages, so the source may be the wrong database. Nothing was changed. It comes
-// as a [LimitError].
-var ErrTooMuch = errors.New("too much would be reset")
-
-// LimitError is what Apply, package heal and [Report.Err] return with ErrTooMuch. It
-// carries the figures; for the rule see ApplyOptions.MaxRowShare.
+// LimitError is what Apply, package heal and [Report.Err] return with ErrTooMuch. For
+// the rule see ApplyOptions.MaxRowShare.
 type LimitError struct {
-	// Op is "compare", "apply plan" or "heal".
-	Op string
-
-	// ContextID is the customer's context identifier.
+	Op        string // "compare", "apply plan" or "heal"
 	ContextID string
+	What      string // "rows" or "tables"
 
-	// What is "rows" or "tables".
-	What string
-
-	// Count of Of are concerned: rows of the mirror that the source does not
-	// have, or has otherwise, or tables that would be reset.
+	// Count of Of are concerned: rows of the mirror that the source does not have, or
+	// has otherwise, or tables that would be reset.
 	Count, Of int64
-
-	// Limit is the largest share of Of that is allowed.
-	Limit float64
+	Limit     float64 // the largest share of Of that is allowed
 }
 
 // Error says how much is concerned, and which option allows it.

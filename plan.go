@@ -20,23 +20,11 @@ type Step string
 
 // The steps, from the mildest to the most thorough.
 const (
-	// StepNone: nothing can or need be done; the Reason says why.
-	StepNone Step = "none"
-
-	// StepUnknown: it is not known yet whether the next cycle mends what
-	// differs. The Reason says how to find out.
-	StepUnknown Step = "not-known-yet"
-
-	// StepReset: the LSN is set to -1.
-	StepReset Step = "reset"
-
-	// StepTruncate: the LSN is set to -1 and the rows are deleted, which
-	// spares the next cycle the wipe of a large table.
-	StepTruncate Step = "reset-truncate"
-
-	// StepHardReset: the metadata row is deleted, and the table dropped when
-	// its columns are not those of the source.
-	StepHardReset Step = "hard-reset"
+	StepNone      Step = "none"           // nothing can or need be done; the Reason says why
+	StepUnknown   Step = "not-known-yet"  // a cycle may mend it; the Reason says how to find out
+	StepReset     Step = "reset"          // the LSN is set to -1
+	StepTruncate  Step = "reset-truncate" // and the rows are deleted, which spares a cycle the wipe of a large table
+	StepHardReset Step = "hard-reset"     // the metadata row is deleted, and the table if its columns differ
 )
 
 // actions returns what a step does.

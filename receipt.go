@@ -30,17 +30,10 @@ type Action string
 
 // The actions, in the order in which they are done.
 const (
-	// ActionResetLSN: the LSN was set to -1.
-	ActionResetLSN Action = "reset-lsn"
-
-	// ActionTruncate: the rows were deleted.
-	ActionTruncate Action = "truncate"
-
-	// ActionDeleteMetadata: the metadata row was deleted.
-	ActionDeleteMetadata Action = "delete-metadata"
-
-	// ActionDrop: the table was dropped.
-	ActionDrop Action = "drop"
+	ActionResetLSN       Action = "reset-lsn"       // the LSN was set to -1
+	ActionTruncate       Action = "truncate"        // the rows were deleted
+	ActionDeleteMetadata Action = "delete-metadata" // the metadata row was deleted
+	ActionDrop           Action = "drop"            // the table was dropped
 )
 
 const receiptVersion = 1

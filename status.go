@@ -20,14 +20,12 @@ type MirrorState string
 const (
 	// MirrorHasMetadata: the metadata table exists.
 	MirrorHasMetadata MirrorState = "has-metadata"
-
-	// MirrorAwaitingFirstCycle: there is no metadata table; the next cycle
-	// creates it and populates every table. So it is after a HardReset, too.
+	// MirrorAwaitingFirstCycle: there is no metadata table; the next cycle creates it
+	// and populates every table. So it is after a HardReset, too.
 	MirrorAwaitingFirstCycle MirrorState = "awaiting-first-cycle"
-
-	// MirrorReplica: there is no metadata table but one named
-	// _ReplicationState, so the newer client feeds this database. It has no
-	// LSN; Compare works, resets are ErrReplica.
+	// MirrorReplica: there is no metadata table but one named _ReplicationState, so
+	// the newer client feeds this database. It has no LSN; Compare works, resets are
+	// ErrReplica.
 	MirrorReplica MirrorState = "replica"
 )
 
@@ -44,47 +42,35 @@ func stateWithout(err error) (MirrorState, error) {
 	}
 }
 
-// TableState is the state of one table of a mirror, as far as the mirror's own
-// database can tell.
+// TableState is the state of one table, as far as the mirror's database can tell.
 type TableState string
 
 // The states of a table.
 const (
 	// TableSynced: the table has an LSN and receives changes.
 	TableSynced TableState = "synced"
-
-	// TableResetRequested: the LSN is -1, so the next cycle populates the table.
-	// Its rows are the old ones until that cycle wipes them, then those sent so
-	// far: only the last batch of a table brings its LSN.
+	// TableResetRequested: the LSN is -1, so the next cycle populates the table. Its
+	// rows are the old ones until that cycle wipes them, then those sent so far: only
+	// the last batch of a table brings its LSN.
 	TableResetRequested TableState = "reset-requested"
-
 	// TableAbsent: a metadata row without a table.
 	TableAbsent TableState = "absent"
-
-	// TableNoMetadata: a table without a metadata row; the next cycle
-	// populates it if the source has it, and drops it if not.
+	// TableNoMetadata: a table without a metadata row; the next cycle populates it if
+	// the source has it, and drops it if not.
 	TableNoMetadata TableState = "no-metadata-row"
-
 	// TableInvalid: the metadata row cannot be right; see the Reason.
 	TableInvalid TableState = "invalid"
 )
 
 // Status is what a mirror's database says about itself.
 type Status struct {
-	ContextID     string      `json:"contextId"`
-	Time          time.Time   `json:"time"`
-	State         MirrorState `json:"state"`
-	MetadataTable string      `json:"metadataTable"`
-
-	// Warnings are findings that concern no table, such as the metadata
-	// table of another customer.
-	Warnings []string `json:"warnings,omitempty"`
-
-	// Mistakes are sentences that say why this is hardly the mirror that is
-	// meant. With one of them Err is ErrWrongDatabase.
-	Mistakes []string `json:"mistakes,omitempty"`
-
-	Tables []TableStatus `json:"tables"` // by name
+	ContextID     string        `json:"contextId"`
+	Time          time.Time     `json:"time"`
+	State         MirrorState   `json:"state"`
+	MetadataTable string        `json:"metadataTable"`
+	Warnings      []string      `json:"warnings,omitempty"` // findings that concern no table
+	Mistakes      []string      `json:"mistakes,omitempty"` // why this is hardly the mirror that is meant; see Err
+	Tables        []TableStatus `json:"tables"`             // by name
 }
 
 // TableStatus is one table of a [Status].
@@ -193,9 +179,8 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 // these alone; it looks for no mistakes and warns of nothing. A table that is not
 // there is TableAbsent, with the LSN of its metadata row if it has one. The metadata
 // table itself is an *Error with store.ErrTableNotFound, and a database with the
-// metadata table of another customer is ErrWrongDatabase. When the rows of a table
-// cannot be counted, or a name stands for two tables, the error says so and the
-// status of the others comes with it.
+// metadata table of another customer is ErrWrongDatabase. When rows cannot be
+// counted, or a name stands for two tables, the error comes with the other states.
 func (m *Mirror) StatusOf(ctx context.Context, tables []string) (*Status, error) {
 	doing := "status of " + m.contextID
 	if err := m.CheckNames("status", tables); err != nil {

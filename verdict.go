@@ -10,42 +10,16 @@ type Verdict string
 
 // The verdicts.
 const (
-	// VerdictIdentical: the two sides are the same, as far as Depth goes.
-	VerdictIdentical Verdict = "identical"
-
-	// VerdictPending: rows differ, and every difference goes away by itself:
-	// the next cycle sends the rows that differ, or the whole table because
-	// its LSN is -1.
-	VerdictPending Verdict = "pending"
-
-	// VerdictDifferent: rows differ, and not all of them are known to be
-	// pending.
-	VerdictDifferent Verdict = "different"
-
-	// VerdictMissing: the source has the table, the mirror does not.
-	VerdictMissing Verdict = "missing"
-
-	// VerdictExtra: the mirror has the table, the source does not. The next
-	// cycle drops such a table.
-	VerdictExtra Verdict = "extra"
-
-	// VerdictSchemaDiffers: columns or primary keys differ. Rows are
-	// compared all the same, by the columns that both sides have.
-	VerdictSchemaDiffers Verdict = "schema-differs"
-
-	// VerdictNotMirrored: the table is never mirrored, or was skipped by
-	// request. That the mirror does not have it means nothing.
-	VerdictNotMirrored Verdict = "not-mirrored"
-
-	// VerdictIncomparable: the rows cannot be compared; the Reason says why.
-	VerdictIncomparable Verdict = "incomparable"
-
-	// VerdictFailed: reading failed; Err and Reason say why.
-	VerdictFailed Verdict = "failed"
-
-	// VerdictUnfinished: the comparison was stopped before the table was
-	// compared to its end; Err and Reason say by what.
-	VerdictUnfinished Verdict = "unfinished"
+	VerdictIdentical     Verdict = "identical"      // both sides are the same, as far as Depth goes
+	VerdictPending       Verdict = "pending"        // rows differ, and the next cycle sends them or the whole table
+	VerdictDifferent     Verdict = "different"      // rows differ, and not all are known to be pending
+	VerdictMissing       Verdict = "missing"        // only the source has the table
+	VerdictExtra         Verdict = "extra"          // only the mirror has the table; the next cycle drops it
+	VerdictSchemaDiffers Verdict = "schema-differs" // columns or keys differ; rows are compared by what both sides have
+	VerdictNotMirrored   Verdict = "not-mirrored"   // never mirrored, or skipped by request
+	VerdictIncomparable  Verdict = "incomparable"   // rows cannot be compared; the Reason says why
+	VerdictFailed        Verdict = "failed"         // reading failed; Err and Reason say why
+	VerdictUnfinished    Verdict = "unfinished"     // stopped before the table's end; Err and Reason say by what
 )
 
 // LSNState is what a source's change tracking makes of a table's LSN.
@@ -53,29 +27,24 @@ type LSNState string
 
 // The states of an LSN; "" is a valid one, or one that nothing is known about.
 const (
-	// LSNExpired: the changes since the LSN are no longer known. Whether the
-	// next cycle sends the whole table then is documented for a mirror that
-	// was away, and not for a table that merely was quiet; so what differs is
-	// unknown until a cycle was seen to populate the table, and only a reset
-	// makes sure that it does.
+	// LSNExpired: the changes since the LSN are no longer known, and that the next
+	// cycle then sends the whole table is not documented. What differs is unknown
+	// until a cycle was seen to populate the table; only a reset makes sure of it.
 	LSNExpired LSNState = "expired"
-
-	// LSNAhead: the source has not got that far, so it was restored from an
-	// older backup. The table needs a reset: once the source has passed the
-	// LSN, the Mirroring Task no longer notices.
+	// LSNAhead: the source has not got that far, so it was restored from an older
+	// backup. The table needs a reset: once the source has passed the LSN, the
+	// Mirroring Task no longer notices.
 	LSNAhead LSNState = "ahead"
 )
 
 var verdicts = []Verdict{VerdictIdentical, VerdictPending, VerdictDifferent, VerdictSchemaDiffers, VerdictMissing,
 	VerdictExtra, VerdictIncomparable, VerdictFailed, VerdictUnfinished, VerdictNotMirrored}
 
-// Identical reports whether every table that is mirrored was compared to the
-// end and found identical, as far as Depth goes, and whether there was one at
-// all: nothing compared proves nothing. It is false with Mistakes, and when a
-// column was left out at DepthRows that IgnoreColumns does not name: be it of a
-// type that cannot be compared, computed by the database, or a rowversion. What
-// was not looked at is not known to be the same, and whoever knows that it need
-// not be says so with IgnoreColumns.
+// Identical reports whether every table that is mirrored was compared to the end
+// and found identical, as far as Depth goes. It is false when no table was
+// compared, with Mistakes, and when at DepthRows a column was left out that
+// IgnoreColumns does not name: of a type that cannot be compared, computed by the
+// database, or a rowversion. What was not looked at is not known to be the same.
 func (r *Report) Identical() bool {
 	return r.verdictsIdentical() && r.leftOut() == 0
 }
