@@ -2,7 +2,6 @@ package mirror
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/so-mirror/mirror/internal/diff"
+	"github.com/so-mirror/mirror/internal/sum"
 	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/store"
 )
@@ -65,21 +66,7 @@ type tableCheckpoint struct {
 	Done *TableReport `json:"done,omitempty"`
 
 	// Ranges are the ranges of keys of a table that was not.
-	Ranges []rangeCheckpoint `json:"ranges,omitempty"`
-}
-
-// rangeCheckpoint is how far the comparison of a range of keys has come.
-type rangeCheckpoint struct {
-	// Next is the first key that is not compared yet, Before the key that
-	// ends the range; none is the table's own end.
-	Next   []store.Cell `json:"next,omitempty"`
-	Before []store.Cell `json:"before,omitempty"`
-
-	// Ended says that all of the range is compared.
-	Ended bool `json:"ended,omitempty"`
-
-	// Found is what was found before Next.
-	Found findings `json:"found"`
+	Ranges []diff.Range `json:"ranges,omitempty"`
 }
 
 // WriteJSON writes the checkpoint as indented JSON.
@@ -108,7 +95,7 @@ func (c *Checkpoint) check(contextID string) error {
 			}
 		}
 		for _, r := range t.Ranges {
-			if err := r.Found.check(); err != nil {
+			if err := r.Found.Check(); err != nil {
 				return document(fmt.Sprintf("checkpoint of table %q was damaged: %v: start without it", text.Clip(t.Table, text.MaxName), err))
 			}
 		}
@@ -124,11 +111,11 @@ func (c *comparison) planSum(p pair) string {
 	for _, t := range []*store.Table{p.source, p.mirror} {
 		fmt.Fprintf(h, "%s\n", fingerprint(*t))
 	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
+	return sum.Hex(h)
 }
 
 // begin makes a table's comparison part of the checkpoints.
-func (c *comparison) begin(r *tableRun) {
+func (c *comparison) begin(r *running) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.runs[store.FoldName(r.p.name)] = r
@@ -150,24 +137,20 @@ func (c *comparison) end(p pair, tr *TableReport) {
 func (c *comparison) snapshot() *Checkpoint {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	cp := &Checkpoint{Version: checkpointVersion, ContextID: c.m.contextID, Time: c.m.clock().UTC(), tables: slices.Clone(c.ended)}
+	cp := &Checkpoint{Version: checkpointVersion, ContextID: c.m.contextID, Time: c.m.clock.Now().UTC(), tables: slices.Clone(c.ended)}
 	known := map[string]bool{}
 	for _, t := range cp.tables {
 		known[store.FoldName(t.Table)] = true
 	}
 	for folded, r := range c.runs {
 		known[folded] = true
-		if !r.plan.ranged || r.tracking != nil && r.tracking.given() {
+		if r.tracking != nil && r.tracking.given() {
 			continue // it starts anew
 		}
-		t := tableCheckpoint{Table: r.p.name, Plan: c.planSum(r.p), LSN: r.p.lsn}
-		r.mu.Lock()
-		for _, p := range r.parts {
-			t.Ranges = append(t.Ranges, rangeCheckpoint{
-				Next: r.plan.keyCells(p.next), Before: r.plan.keyCells(p.before), Ended: p.ended, Found: p.found.clone(),
-			})
+		t := tableCheckpoint{Table: r.p.name, Plan: c.planSum(r.p), LSN: r.p.lsn, Ranges: r.run.Ranges()}
+		if t.Ranges == nil {
+			continue
 		}
-		r.mu.Unlock()
 		cp.tables = append(cp.tables, t)
 	}
 	if c.opts.Resume != nil { // what this comparison did not come to
@@ -190,7 +173,7 @@ func (c *comparison) checkpoint() {
 	}
 	c.saving.Lock()
 	defer c.saving.Unlock()
-	now := c.m.clock()
+	now := c.m.clock.Now()
 	if now.Sub(c.saved) < c.opts.CheckpointEvery {
 		return
 	}
@@ -217,38 +200,3 @@ func (c *comparison) previous(p pair) *tableCheckpoint {
 	}
 	return nil
 }
-
-// resume returns the parts of a table as the checkpoint has them.
-func (c *comparison) resume(r *tableRun) ([]*part, bool) {
-	t := c.previous(r.p)
-	if t == nil || len(t.Ranges) == 0 || !r.plan.ranged {
-		return nil, false
-	}
-	var parts []*part
-	for i, rc := range t.Ranges {
-		p := &part{r: r, ended: rc.Ended, found: rc.Found.clone()}
-		var err error
-		if p.next, err = r.plan.keyOf(rc.Next); err != nil {
-			return nil, false
-		}
-		if p.before, err = r.plan.keyOf(rc.Before); err != nil {
-			return nil, false
-		}
-		// The ranges must follow each other from the first key to the last.
-		first, last := i == 0, i == len(t.Ranges)-1
-		switch {
-		case !first && parts[i-1].before == nil, len(p.found.Keys) > c.opts.MaxKeys,
-			len(p.found.Columns) > 0 && len(p.found.Columns) != len(r.plan.source),
-			last != (p.before == nil),
-			!first && !rc.Ended && p.next == nil,
-			!first && !rc.Ended && r.plan.order(p.next, parts[i-1].before) < 0,
-			!first && !last && r.plan.order(p.before, parts[i-1].before) <= 0,
-			!rc.Ended && p.next != nil && p.before != nil && r.plan.order(p.next, p.before) > 0:
-			return nil, false
-		}
-		parts = append(parts, p)
-	}
-	return parts, true
-}
-
-var errNotAKey = errors.New("not a key of the table")

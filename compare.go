@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/so-mirror/mirror/internal/diff"
 	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/store"
 )
@@ -206,10 +206,10 @@ func (m *Mirror) Compare(ctx context.Context, source store.Source, opts *Compare
 		ctx, cancel = context.WithTimeoutCause(ctx, o.MaxDuration, fmt.Errorf("%w after %s", ErrTimeBudget, Duration(o.MaxDuration)))
 		defer cancel()
 	}
-	c := m.newComparison(source, o)
-	c.slots = make(chan struct{}, min(o.Concurrency, limit))
+	slots := make(chan struct{}, min(o.Concurrency, limit))
+	c := m.newComparison(source, o, slots)
 	report := &Report{
-		Version: reportVersion, ContextID: m.contextID, Depth: o.Depth, Strategy: o.Strategy, Started: m.clock().UTC(), State: MirrorHasMetadata,
+		Version: reportVersion, ContextID: m.contextID, Depth: o.Depth, Strategy: o.Strategy, Started: m.clock.Now().UTC(), State: MirrorHasMetadata,
 		IgnoreColumns: o.IgnoreColumns, SchemaPrefixes: o.SchemaPrefixes, LooseTypes: o.LooseTypes, SourceIsCopy: o.SourceIsCopy,
 		Scope: Scope{SkipTables: o.SkipTables},
 	}
@@ -225,7 +225,7 @@ func (m *Mirror) Compare(ctx context.Context, source store.Source, opts *Compare
 	}
 	if err != nil {
 		if ctx.Err() != nil {
-			report.Incomplete, report.Checkpoint, report.Finished = true, c.snapshot(), m.clock().UTC()
+			report.Incomplete, report.Checkpoint, report.Finished = true, c.snapshot(), m.clock.Now().UTC()
 			return report, caller.Err()
 		}
 		var refusal *Error
@@ -238,10 +238,10 @@ func (m *Mirror) Compare(ctx context.Context, source store.Source, opts *Compare
 	c.tables = len(pairs)
 	var wg sync.WaitGroup
 	for i, p := range pairs {
-		c.slots <- struct{}{}
+		slots <- struct{}{}
 		wg.Go(func() {
-			defer func() { <-c.slots }()
-			if err := guard(func() error {
+			defer func() { <-slots }()
+			if err := diff.Guard(func() error {
 				report.Tables[i] = c.compareTable(ctx, p)
 				return nil
 			}); err != nil {
@@ -262,16 +262,20 @@ func (m *Mirror) Compare(ctx context.Context, source store.Source, opts *Compare
 		}
 	}
 	report.measure()
-	report.Finished = m.clock().UTC()
+	report.Finished = m.clock.Now().UTC()
 	return report, caller.Err()
 }
 
-func (m *Mirror) newComparison(source store.Source, o CompareOptions) *comparison {
-	return &comparison{
-		m: m, source: source, opts: o, saved: m.clock(), runs: map[string]*tableRun{},
-		sourcePace: &pace{perSecond: o.MaxRowsPerSecond, clock: m.clock, sleep: m.sleep},
-		mirrorPace: &pace{perSecond: o.MaxRowsPerSecond, clock: m.clock, sleep: m.sleep},
-	}
+// newComparison begins a comparison. Each range of keys that is read beside
+// another takes one of slots.
+func (m *Mirror) newComparison(source store.Source, o CompareOptions, slots chan struct{}) *comparison {
+	c := &comparison{m: m, source: source, opts: o, saved: m.clock.Now(), runs: map[string]*running{}}
+	c.engine = diff.New(diff.Options{
+		Source: source, Mirror: m.store, Strategy: diff.Strategy(o.Strategy), DigestRows: o.DigestRows, SplitRows: o.SplitRows,
+		MaxKeys: o.MaxKeys, MaxSamples: o.MaxSamples, RowsPerSecond: o.MaxRowsPerSecond,
+		Slots: slots, Save: c.checkpoint, SaveEvery: o.CheckpointEvery, Clock: m.clock, Steps: m.steps,
+	})
+	return c
 }
 
 // readIsolation notes how both sides are read.
@@ -401,14 +405,12 @@ type comparison struct {
 	catalogue []store.Table   // the mirror's, when the comparison began
 	chosen    map[string]bool // folded names of the tables that a report is about; nil: those of opts
 
-	slots                  chan struct{} // one for each range of keys that is read
-	sourcePace, mirrorPace *pace
-	held                   atomic.Int64 // bytes of differing rows in the report
+	engine *diff.Engine
 
 	mu    sync.Mutex
 	done  int
-	runs  map[string]*tableRun // tables being compared, by folded name
-	ended []tableCheckpoint    // tables that are
+	runs  map[string]*running // tables being compared, by folded name
+	ended []tableCheckpoint   // tables that are
 
 	saving sync.Mutex
 	saved  time.Time // when OnCheckpoint was called
@@ -423,13 +425,4 @@ func (c *comparison) report(o Progress) {
 	defer c.mu.Unlock()
 	o.TablesDone, o.Tables = c.done, c.tables
 	c.m.progress(o)
-}
-
-// query reads the rows of a side from one key to before another.
-func (r *tableRun) query(t store.Table, cols []store.Column, from, before store.Row) store.Query {
-	names := make([]string, len(cols))
-	for i, c := range cols {
-		names[i] = c.Name
-	}
-	return store.Query{Table: t, Columns: names, Key: names[:r.plan.key], From: from, Before: before}
 }

@@ -28,10 +28,14 @@ const module = "github.com/so-mirror/mirror"
 // Imports go down: the packages of stores know the contract and not the library,
 // and what runs over many mirrors or several cycles knows the library alone.
 func TestImports(t *testing.T) {
-	const text, facts, contract = "/internal/text", "/internal/superoffice", "/store"
+	const text, facts, contract, engine, sums = "/internal/text", "/internal/superoffice", "/store", "/internal/diff", "/internal/sum"
+	root := []string{text, contract, facts, engine, sums}
+	above := append([]string{""}, root...)
 	for pkg, allowed := range map[string][]string{
 		"/internal/text":        nil,
 		"/internal/superoffice": nil,
+		"/internal/sum":         nil,
+		"/internal/diff":        {text, contract, sums},
 		"/store":                {text},
 		"/store/sqlstore":       {text, contract},
 		"/store/sqlite":         {text, contract, "/store/sqlstore"},
@@ -39,10 +43,10 @@ func TestImports(t *testing.T) {
 		"/store/memory":         {text, contract, "/internal/tracking", facts},
 		"/store/cycle":          {text, contract, "/internal/tracking", facts},
 		"/store/storetest":      {text, contract},
-		"":                      {text, contract, facts},
-		"/journal":              {text, contract, facts, ""},
-		"/heal":                 {text, contract, facts, ""},
-		"/fleet":                {text, contract, facts, ""},
+		"":                      root,
+		"/journal":              above,
+		"/heal":                 above,
+		"/fleet":                above,
 	} {
 		t.Run("mirror"+pkg, func(t *testing.T) {
 			for _, dep := range goList(t, "{{if not .Standard}}{{.ImportPath}}{{end}}", "."+pkg) {

@@ -101,11 +101,12 @@
 // A row on its way through Compare: the mirror.Mirror asks each store.Source for its
 // catalogue (mssql or sqlite, by way of sqlstore), finds out which databases they
 // are (sides.go), and pairs tables (pairs.go) and columns (tableplan.go). Each
-// table's rows then come from both Sources in key order, in one range or several
-// (rows.go, cursor.go); digest.go leaves out ranges that both sides sum up alike, and
-// merge.go walks the rest and counts what differs, by the order and the equality of
-// package store. pending.go asks the source's change tracking what becomes of a
-// difference, judge.go makes a verdict of it, report.go holds it, render.go shows it.
+// table goes to internal/diff: its rows come from both Sources in key order, in one
+// range or several (range.go, cursor.go); digest.go leaves out ranges that both sides
+// sum up alike, and merge.go walks the rest and counts what differs, by the order and
+// the equality of package store. pending.go, which the engine asks what becomes of a
+// difference, asks the source's change tracking. judge.go makes a verdict of what was
+// found, report.go holds it, render.go shows it.
 //
 // A table's name on its way through ResetTables: resync.go counts its rows, and in
 // one store.Tx reads the metadata table (metadata.go, match.go), refuses what the

@@ -1,11 +1,15 @@
 package mirror
 
-import "time"
+import (
+	"time"
+
+	"github.com/so-mirror/mirror/internal/diff"
+)
 
 // SmallSteps makes comparisons check, save and classify after so many rows or
 // keys, so that small tables see what large ones do.
 func (m *Mirror) SmallSteps(n int) {
-	m.tuning = tuning{maxOpen: n, maxOpenBytes: 1 << 20, checkEvery: int64(n), saveEvery: time.Nanosecond}
+	m.steps = diff.Steps{Open: n, OpenBytes: 1 << 20, CheckEvery: int64(n), NoteEvery: time.Nanosecond}
 }
 
 // TableCheckpoint lets the tests damage checkpoints in every part.

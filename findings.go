@@ -1,14 +1,10 @@
 package mirror
 
 import (
-	"database/sql/driver"
-	"encoding/binary"
 	"fmt"
-	"io"
-	"math"
 	"slices"
-	"time"
 
+	"github.com/so-mirror/mirror/internal/diff"
 	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/store"
 )
@@ -54,123 +50,19 @@ type Difference struct {
 	Sum string `json:"sum,omitempty"`
 }
 
-// findings are what the comparison of a range of keys found.
-type findings struct {
-	SourceRows int64        `json:"sourceRows"`
-	MirrorRows int64        `json:"mirrorRows"`
-	Missing    int64        `json:"missing,omitempty"`
-	Extra      int64        `json:"extra,omitempty"`
-	Changed    int64        `json:"changed,omitempty"`
-	Duplicate  int64        `json:"duplicate,omitempty"`
-	Pending    int64        `json:"pending,omitempty"`
-	Diverged   int64        `json:"diverged,omitempty"`
-	Sampled    int64        `json:"sampled,omitempty"`      // rows of the source whose size was taken
-	Bytes      int64        `json:"sampledBytes,omitempty"` // their size
-	Columns    []int64      `json:"columns"`                // how many rows differ in each compared column
-	Samples    []Difference `json:"samples,omitempty"`
-	Keys       []Difference `json:"keys,omitempty"`
-}
-
-// count returns the counter of a kind.
-func (f *findings) count(kind DiffKind) *int64 {
-	switch kind {
-	case DiffMissing:
-		return &f.Missing
-	case DiffExtra:
-		return &f.Extra
-	case DiffChanged:
-		return &f.Changed
-	default:
-		return &f.Duplicate
-	}
-}
-
-// different is how many rows differ and are not known to be pending.
-func (f *findings) different() int64 {
-	return f.Missing + f.Extra + f.Changed + f.Duplicate - f.Pending
-}
-
-// size is about how many bytes a sample takes.
-func (s Difference) size() int {
-	cell := func(c store.Cell) int { return len(c.Column) + rowSize(store.Row{c.Value}) }
-	n := 0
-	for _, c := range s.Key {
-		n += cell(c)
-	}
-	for _, c := range s.Columns {
-		n += cell(c.Source) + cell(c.Mirror)
-	}
-	return n
-}
-
-func sampleBytes(samples []Difference) (n int64) {
-	for _, s := range samples {
-		n += int64(s.size())
-	}
-	return n
-}
-
-// settle records the state of a difference.
-func (f *findings) settle(d openDifference, state DiffState) {
-	switch state {
-	case DiffPending, DiffArrived:
-		f.Pending += d.rows
-	case DiffDiverged:
-		f.Diverged += d.rows
-	}
-	if d.sample >= 0 {
-		f.Samples[d.sample].State = state
-	}
-	if d.kept >= 0 {
-		f.Keys[d.kept].State = state
-	}
-}
-
-// add adds what was found behind f in key order.
-func (f *findings) add(g findings, maxSamples int) {
-	f.SourceRows += g.SourceRows
-	f.MirrorRows += g.MirrorRows
-	f.Missing += g.Missing
-	f.Extra += g.Extra
-	f.Changed += g.Changed
-	f.Duplicate += g.Duplicate
-	f.Pending += g.Pending
-	f.Diverged += g.Diverged
-	f.Sampled += g.Sampled
-	f.Bytes += g.Bytes
-	if f.Columns == nil {
-		f.Columns = slices.Clone(g.Columns)
-	} else {
-		for i, n := range g.Columns {
-			f.Columns[i] += n
-		}
-	}
-	f.Samples = append(f.Samples, g.Samples[:max(0, min(len(g.Samples), maxSamples-len(f.Samples)))]...)
-	f.Keys = append(f.Keys, g.Keys...)
-}
-
-// clone returns a copy that later additions to f do not change.
-func (f findings) clone() findings {
-	f.Columns, f.Samples, f.Keys = slices.Clone(f.Columns), slices.Clone(f.Samples), slices.Clone(f.Keys)
-	return f
-}
-
-// maxCount is more rows than a table can have, and small enough to be added up.
-const maxCount = 1 << 53
-
 // check refuses a table's report that no comparison can have made.
 func (t *TableReport) check() error {
-	f := findings{
+	f := diff.Findings{
 		SourceRows: t.SourceRows, MirrorRows: t.MirrorRows, Missing: t.Missing, Extra: t.Extra, Changed: t.Changed,
 		Duplicate: t.Duplicate, Pending: t.Pending, Diverged: t.Diverged,
 	}
 	if t.Truncated { // its rows were counted later than its differences
-		f.SourceRows, f.MirrorRows = maxCount, maxCount
+		f.SourceRows, f.MirrorRows = diff.MaxCount, diff.MaxCount
 	}
 	if t.Verdict == VerdictExtra || t.Verdict == VerdictMissing || t.Pending > 0 && t.Missing+t.Extra+t.Changed+t.Duplicate == 0 {
 		f.Pending = 0 // of numbers of rows
 	}
-	if err := f.check(); err != nil {
+	if err := f.Check(); err != nil {
 		return err
 	}
 	var kept int64
@@ -181,7 +73,7 @@ func (t *TableReport) check() error {
 		} else {
 			seen[id] = true
 		}
-		if d.Rows < 1 || d.Rows > maxCount || !slices.Contains([]DiffState{DiffUnknown, DiffPending, DiffArrived, DiffDiverged}, d.State) {
+		if d.Rows < 1 || d.Rows > diff.MaxCount || !slices.Contains([]DiffState{DiffUnknown, DiffPending, DiffArrived, DiffDiverged}, d.State) {
 			return fmt.Errorf("a difference has %d rows and the state %q", d.Rows, text.Clip(string(d.State), text.MaxName))
 		}
 		kept += d.Rows
@@ -196,88 +88,31 @@ func (t *TableReport) check() error {
 	}
 }
 
-// check refuses findings that no comparison can have made.
-func (f findings) check() error {
-	for _, n := range append([]int64{f.SourceRows, f.MirrorRows, f.Missing, f.Extra, f.Changed, f.Duplicate, f.Pending, f.Diverged, f.Sampled, f.Bytes}, f.Columns...) {
-		if n < 0 || n > maxCount {
-			return fmt.Errorf("a count is %d", n)
+// differencesOf returns what the engine found as a report has it.
+func differencesOf(found []diff.Difference) []Difference {
+	var out []Difference
+	for _, f := range found {
+		d := Difference{Kind: DiffKind(f.Kind), State: DiffState(f.State), Key: f.Key, Rows: f.Rows, Sum: f.Sum}
+		for _, c := range f.Columns {
+			d.Columns = append(d.Columns, ChangedColumn(c))
 		}
-	}
-	if f.Missing+f.Changed > f.SourceRows || f.Extra+f.Changed+f.Duplicate > f.MirrorRows ||
-		f.Pending+f.Diverged > f.Missing+f.Extra+f.Changed+f.Duplicate {
-		return fmt.Errorf("its counts contradict each other")
-	}
-	return nil
-}
-
-// fill writes f into the report of its table.
-func (f findings) fill(t *TableReport, plan tablePlan) {
-	t.SourceRows, t.MirrorRows = f.SourceRows, f.MirrorRows
-	t.Missing, t.Extra, t.Changed, t.Duplicate = f.Missing, f.Extra, f.Changed, f.Duplicate
-	t.Pending, t.Diverged = f.Pending, f.Diverged
-	t.Samples, t.Differences = f.Samples, joined(f.Keys)
-	if f.Sampled > 0 {
-		t.RowBytes = f.Bytes / f.Sampled
-	}
-	for i, n := range f.Columns {
-		if n > 0 {
-			t.ChangedColumns = append(t.ChangedColumns, ColumnCount{Column: plan.source[i].Name, Rows: n})
-		}
-	}
-}
-
-// joined makes one difference of those that nothing tells apart: of rows that
-// share a key, in two spellings or without uniqueness, and all their values.
-func joined(keys []Difference) []Difference {
-	type same struct {
-		kind  DiffKind
-		state DiffState
-		sum   string
-	}
-	seen := make(map[same]int, len(keys))
-	out := keys[:0]
-	for _, d := range keys {
-		id := same{d.Kind, d.State, d.Sum} // the sum is of the key, too
-		if i, ok := seen[id]; ok {
-			out[i].Rows += d.Rows
-			continue
-		}
-		seen[id] = len(out)
 		out = append(out, d)
 	}
 	return out
 }
 
-// writeValue writes a value so that different values are written differently.
-func writeValue(w io.Writer, v driver.Value) {
-	var head [9]byte
-	number := func(tag byte, n uint64) {
-		head[0] = tag
-		binary.BigEndian.PutUint64(head[1:], n)
-		w.Write(head[:]) //nolint:errcheck // w is a hash
+// fill writes what was found into the report of its table.
+func (t *TableReport) fill(f diff.Findings, columns []store.Column) {
+	t.SourceRows, t.MirrorRows = f.SourceRows, f.MirrorRows
+	t.Missing, t.Extra, t.Changed, t.Duplicate = f.Missing, f.Extra, f.Changed, f.Duplicate
+	t.Pending, t.Diverged = f.Pending, f.Diverged
+	t.Samples, t.Differences = differencesOf(f.Samples), differencesOf(f.Keys)
+	if f.Sampled > 0 {
+		t.RowBytes = f.Bytes / f.Sampled
 	}
-	switch x := v.(type) {
-	case nil:
-		number('n', 0)
-	case int64:
-		number('i', uint64(x))
-	case float64:
-		number('f', math.Float64bits(x))
-	case bool:
-		number('b', map[bool]uint64{true: 1}[x])
-	case time.Time:
-		_, offset := x.Zone()
-		number('t', uint64(x.Unix()))
-		number('o', uint64(x.Nanosecond())<<32|uint64(uint32(offset)))
-	case string:
-		number('s', uint64(len(x)))
-		io.WriteString(w, x) //nolint:errcheck // w is a hash
-	case []byte:
-		number('x', uint64(len(x)))
-		w.Write(x) //nolint:errcheck // w is a hash
-	default:
-		text := fmt.Sprintf("%T %v", x, x)
-		number('?', uint64(len(text)))
-		io.WriteString(w, text) //nolint:errcheck // w is a hash
+	for i, n := range f.Columns {
+		if n > 0 {
+			t.ChangedColumns = append(t.ChangedColumns, ColumnCount{Column: columns[i].Name, Rows: n})
+		}
 	}
 }

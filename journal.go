@@ -71,7 +71,7 @@ func (j *journaled) append(ctx context.Context, event JournalEvent, receipt *Rec
 		return nil
 	}
 	err := j.m.journal.Append(ctx, JournalEntry{
-		Version: journalVersion, ContextID: j.m.contextID, Event: event, Time: j.m.clock().UTC(), Undo: j.undo, ID: j.id, Receipt: receipt,
+		Version: journalVersion, ContextID: j.m.contextID, Event: event, Time: j.m.clock.Now().UTC(), Undo: j.undo, ID: j.id, Receipt: receipt,
 	})
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrJournal, err)

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
+
+	"github.com/so-mirror/mirror/internal/diff"
 )
 
 // compareTable decides one table. It never fails: a failure is a verdict.
 func (c *comparison) compareTable(ctx context.Context, p pair) TableReport {
-	started := c.m.clock()
+	started := c.m.clock.Now()
 	tr := TableReport{Table: p.name, LSN: p.lsn, HasMetadata: p.hasMetadata, MetadataRows: p.metadataRows, MetadataSum: p.metadataSum, MetadataDoubt: p.metadataDoubt}
 	if p.mirror != nil {
 		tr.Table, tr.MirrorName = p.mirror.Name, p.mirror.String()
@@ -29,7 +32,7 @@ func (c *comparison) compareTable(ctx context.Context, p pair) TableReport {
 			tr.fail(ctx, c.count(ctx, p, &tr))
 		}
 	}
-	tr.Elapsed = Duration(c.m.clock().Sub(started))
+	tr.Elapsed = Duration(c.m.clock.Now().Sub(started))
 	c.mu.Lock()
 	c.done++
 	c.mu.Unlock()
@@ -114,13 +117,75 @@ func (c *comparison) compareDepth(ctx context.Context, p pair, plan tablePlan, t
 	}
 	tr.forgetRows()
 	tr.Verdict, tr.Reason = VerdictIncomparable, plan.incomparable
-	for _, col := range append(plan.source, plan.unread...) {
+	for _, col := range append(plan.Source.Columns, plan.unread...) {
 		tr.NotCompared = append(tr.NotCompared, Omission{Column: col.Name, Reason: rowsNotCompared})
 	}
 	if unreadable(*p.source) || unreadable(*p.mirror) {
 		return nil
 	}
 	return c.count(ctx, p, tr)
+}
+
+// running is the comparison of a table's rows while it goes on.
+type running struct {
+	p        pair
+	run      *diff.Run
+	tracking *tracking // nil when differences cannot be classified
+}
+
+// compareRows compares the rows of a table by value.
+func (c *comparison) compareRows(ctx context.Context, p pair, plan tablePlan, tr *TableReport) error {
+	if err := c.countProgress(ctx, p, &plan.Table); err != nil {
+		return err
+	}
+	if !p.requested() {
+		plan.MaxDifferences = c.opts.MaxDifferences
+	}
+	r := &running{p: p, tracking: c.trackingOf(p, plan, tr)}
+	if r.tracking != nil {
+		plan.Settler = r.tracking.settler
+	}
+	r.run = c.engine.Table(plan.Table)
+	if r.tracking != nil {
+		r.tracking.run = r.run
+	}
+	if t := c.previous(p); t != nil {
+		r.run.Resume(t.Ranges)
+	}
+	c.begin(r)
+	found, err := r.run.Compare(ctx)
+	tr.fill(found, plan.Source.Columns)
+	strategy, reason := r.run.Strategy()
+	tr.Strategy, tr.StrategyReason = Strategy(strategy), reason
+	if errors.Is(err, diff.ErrEnough) {
+		tr.Truncated, tr.Read = true, found.MirrorRows
+		err = c.count(ctx, p, tr)
+	}
+	if err == nil && r.tracking != nil {
+		err = r.tracking.finish(tr)
+	}
+	return err
+}
+
+// countProgress counts the rows that the user's progress function expects, and
+// has it called while they are compared.
+func (c *comparison) countProgress(ctx context.Context, p pair, t *diff.Table) error {
+	if c.m.progress == nil {
+		return nil
+	}
+	started := c.m.clock.Now()
+	expected, err := c.source.Count(ctx, *p.source)
+	if err != nil {
+		return err
+	}
+	t.Progress = func(rows int64) {
+		o := Progress{Table: p.name, Rows: rows, Expected: max(rows, expected)}
+		if elapsed := c.m.clock.Now().Sub(started); rows > 0 {
+			o.Remaining = time.Duration(float64(elapsed) * float64(o.Expected-rows) / float64(rows))
+		}
+		c.report(o)
+	}
+	return nil
 }
 
 // differences is how many rows differ; at DepthCount it is by how many rows the

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"database/sql/driver"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 	"unicode/utf16"
 	"unicode/utf8"
 
+	"github.com/so-mirror/mirror/internal/sum"
 	"github.com/so-mirror/mirror/internal/superoffice"
 	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/store"
@@ -299,10 +299,10 @@ func (md *metadata) fingerprint(t store.Table) string {
 		fmt.Fprintf(h, "row")
 		for n, c := range md.columns {
 			fmt.Fprintf(h, "|%q", c.Name)
-			writeValue(h, md.rows[i].values[n])
+			sum.Value(h, md.rows[i].values[n])
 		}
 	}
-	return "sha256:" + hex.EncodeToString(h.Sum(nil)[:16])
+	return "sha256:" + sum.Hex(h)
 }
 
 // cells returns a row with the names of its columns.

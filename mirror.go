@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/so-mirror/mirror/internal/diff"
 	"github.com/so-mirror/mirror/internal/superoffice"
 	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/store"
@@ -79,11 +80,9 @@ type Mirror struct {
 	log       *slog.Logger
 	progress  func(Progress)
 	journal   Journal
-	time      Clock
-	clock     func() time.Time // its methods, for the engine
-	sleep     func(context.Context, time.Duration) error
+	clock     Clock
 	names     metadataNames
-	tuning    tuning
+	steps     diff.Steps
 }
 
 // New returns the mirror of the customer with that context identifier, such as
@@ -111,16 +110,14 @@ func New(contextID string, store store.Store, opts *Options) (*Mirror, error) {
 		log:       o.Logger,
 		progress:  o.Progress,
 		journal:   o.Journal,
-		tuning:    defaultTuning(),
 		names:     metadataNames{table: o.MetadataTable, tableColumn: o.TableColumn, lsnColumn: o.LSNColumn},
 	}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}
-	if m.time = o.Clock; m.time == nil {
-		m.time = systemClock{}
+	if m.clock = o.Clock; m.clock == nil {
+		m.clock = systemClock{}
 	}
-	m.clock, m.sleep = m.time.Now, m.time.Sleep
 	if m.names.table == "" {
 		m.names.table = MetadataTableName(contextID)
 	}
@@ -153,7 +150,7 @@ func (systemClock) Sleep(ctx context.Context, d time.Duration) error {
 func sameCustomer(a, b string) bool { return store.FoldName(a) == store.FoldName(b) }
 
 // Clock returns the clock of the Options.
-func (m *Mirror) Clock() Clock { return m.time }
+func (m *Mirror) Clock() Clock { return m.clock }
 
 // ContextID returns the customer's context identifier.
 func (m *Mirror) ContextID() string { return m.contextID }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/so-mirror/mirror/internal/diff"
 	"github.com/so-mirror/mirror/internal/superoffice"
 	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/store"
@@ -39,10 +40,10 @@ func (c *comparison) pairs(ctx context.Context, report *Report) ([]pair, error) 
 	var sourceErr, mirrorErr error
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		sourceErr = guard(func() (err error) { sourceTables, err = c.source.Tables(ctx); return err })
+		sourceErr = diff.Guard(func() (err error) { sourceTables, err = c.source.Tables(ctx); return err })
 	})
 	wg.Go(func() {
-		mirrorErr = guard(func() (err error) { mirrorTables, err = c.m.store.Tables(ctx); return err })
+		mirrorErr = diff.Guard(func() (err error) { mirrorTables, err = c.m.store.Tables(ctx); return err })
 	})
 	wg.Wait()
 	if sourceErr != nil {

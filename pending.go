@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/so-mirror/mirror/internal/diff"
 	"github.com/so-mirror/mirror/store"
 )
 
@@ -20,7 +21,9 @@ import (
 // that populated the table anew may have been caught in the middle of it, with an
 // LSN that is in the end the same: so keys that seem to stay are read again, too.
 type tracking struct {
-	r       *tableRun
+	c       *comparison
+	p       pair
+	run     *diff.Run // reads single keys again
 	changes store.ChangeTracker
 
 	mu        sync.Mutex
@@ -44,12 +47,20 @@ const (
 
 // trackingOf returns what classifies the differences of a table, nil when
 // nothing can: no change tracking, no key, or no valid LSN.
-func (c *comparison) trackingOf(r *tableRun, tr *TableReport) *tracking {
-	if c.changes == nil || !r.plan.ranged || tr.LSNState != "" || r.p.lsn == nil || *r.p.lsn < 0 {
+func (c *comparison) trackingOf(p pair, plan tablePlan, tr *TableReport) *tracking {
+	if c.changes == nil || !plan.Ranged || tr.LSNState != "" || p.lsn == nil || *p.lsn < 0 {
 		return nil
 	}
-	return &tracking{r: r, changes: c.changes, rereads: maxRereads, confirms: maxConfirms}
+	return &tracking{c: c, p: p, changes: c.changes, rereads: maxRereads, confirms: maxConfirms}
 }
+
+// settler settles the differences of one range of keys.
+type settler struct {
+	*tracking
+	since store.LSN // read before the rest of the range is
+}
+
+func (k *tracking) settler() diff.Settler { return &settler{tracking: k, since: *k.p.lsn} }
 
 // lsnState asks the change tracking what it makes of a table's LSN.
 func (c *comparison) lsnState(ctx context.Context, p pair) (LSNState, error) {
@@ -72,24 +83,23 @@ func (c *comparison) lsnState(ctx context.Context, p pair) (LSNState, error) {
 	}
 }
 
-// classify settles the differences that a segment left open. It has no
-// connection open while it asks.
-func (k *tracking) classify(ctx context.Context, p *part, m *merge) error {
-	var open []openDifference
-	for _, d := range m.open {
-		if d.kind == DiffDuplicate {
-			m.found.settle(d, DiffDiverged) // the source has no such row to send
+// Settle implements diff.Settler. It has no connection open while it asks.
+func (k *settler) Settle(ctx context.Context, found *diff.Findings, all []diff.Open) error {
+	var open []diff.Open
+	for _, d := range all {
+		if d.Kind == diff.Duplicate {
+			found.Settle(d, diff.Diverged) // the source has no such row to send
 			continue
 		}
 		open = append(open, d)
 	}
 	for round := 0; len(open) > 0 && round < maxRounds; round++ {
-		next, err := k.round(ctx, p, m, open)
+		next, err := k.round(ctx, found, open)
 		if errors.Is(err, context.Canceled) || ctx.Err() != nil {
 			return err
 		}
 		if err != nil {
-			k.lose(ctx, p.since, err)
+			k.lose(ctx, k.since, err)
 			return nil
 		}
 		open = next
@@ -100,24 +110,24 @@ func (k *tracking) classify(ctx context.Context, p *part, m *merge) error {
 	return nil
 }
 
-// round settles what can be settled by p.since, moves p.since to the LSN of
+// round settles what can be settled by k.since, moves k.since to the LSN of
 // now, and returns what has to be judged by that.
-func (k *tracking) round(ctx context.Context, p *part, m *merge, open []openDifference) (again []openDifference, err error) {
+func (k *settler) round(ctx context.Context, found *diff.Findings, open []diff.Open) (again []diff.Open, err error) {
 	if k.given() {
 		return nil, nil
 	}
 	keys := make([]store.Row, len(open))
 	for i, d := range open {
-		keys[i] = d.key
+		keys[i] = d.Key
 	}
-	changed, err := k.changes.Changed(ctx, *k.r.p.source, p.since, keys)
+	changed, err := k.changes.Changed(ctx, *k.p.source, k.since, keys)
 	if err != nil {
 		return nil, err
 	}
 	if len(changed) != len(keys) {
 		return nil, fmt.Errorf("changes of %d keys were asked for, %d came", len(keys), len(changed))
 	}
-	lsn, err := k.r.c.lsnOf(ctx, k.r.p)
+	lsn, err := k.c.lsnOf(ctx, k.p)
 	if err != nil {
 		return nil, err
 	}
@@ -125,8 +135,8 @@ func (k *tracking) round(ctx context.Context, p *part, m *merge, open []openDiff
 		k.repopulate() // the next cycle sends all of it, or one is doing so
 		return nil, nil
 	}
-	moved := *lsn != p.since
-	p.since = *lsn
+	moved := *lsn != k.since
+	k.since = *lsn
 	for i, d := range open {
 		if k.given() {
 			return nil, nil
@@ -134,7 +144,7 @@ func (k *tracking) round(ctx context.Context, p *part, m *merge, open []openDiff
 		limit := &k.confirms
 		if changed[i] {
 			if !moved {
-				m.found.settle(d, DiffPending)
+				found.Settle(d, diff.Pending)
 				continue
 			}
 			limit = &k.rereads
@@ -142,26 +152,35 @@ func (k *tracking) round(ctx context.Context, p *part, m *merge, open []openDiff
 		if !k.take(limit) {
 			// Of an LSN that moved nobody knows by what.
 			if !changed[i] && !moved {
-				m.found.settle(d, DiffDiverged)
+				found.Settle(d, diff.Diverged)
 			}
 			continue
 		}
-		now, err := k.r.compareKey(ctx, d.key)
+		now, err := compareAgain(ctx, k.run, d.Key)
 		if err != nil {
 			return nil, err
 		}
 		switch {
-		case now.different() == 0 && changed[i]:
-			m.found.settle(d, DiffArrived)
-		case now.different() == 0:
+		case now.Different() == 0 && changed[i]:
+			found.Settle(d, diff.Arrived)
+		case now.Different() == 0:
 			k.repopulate()
 		case !changed[i]:
-			m.found.settle(d, DiffDiverged)
+			found.Settle(d, diff.Diverged)
 		default:
 			again = append(again, d)
 		}
 	}
 	return again, nil
+}
+
+// compareAgain reads the rows of a key once more.
+func compareAgain(ctx context.Context, run *diff.Run, key store.Row) (diff.Findings, error) {
+	found, err := run.CompareKey(ctx, key)
+	if err != nil {
+		err = fmt.Errorf("read a key again: %w", err)
+	}
+	return found, err
 }
 
 // repopulate notes that the table is not what it was when its LSN was read.
@@ -192,7 +211,7 @@ func (k *tracking) given() bool {
 // lose gives up: because the changes since the LSN are no longer known, or for
 // another reason.
 func (k *tracking) lose(ctx context.Context, since store.LSN, err error) {
-	least, merr := k.changes.MinValidVersion(ctx, *k.r.p.source)
+	least, merr := k.changes.MinValidVersion(ctx, *k.p.source)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if merr == nil && since < least {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/so-mirror/mirror/internal/sum"
 	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/store"
 )
@@ -256,5 +257,5 @@ func fingerprint(t store.Table) string {
 		fmt.Fprintf(h, "%q %s %t %t\n", store.FoldName(c.Name), c.Type, c.Nullable, c.Generated)
 	}
 	fmt.Fprintf(h, "%q", t.Key)
-	return "sha256:" + hex.EncodeToString(h.Sum(nil)[:16])
+	return "sha256:" + sum.Hex(h)
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/so-mirror/mirror/internal/diff"
 	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/store"
 )
@@ -100,7 +101,7 @@ func (m *Mirror) Recheck(ctx context.Context, source store.Source, report *Repor
 		t.look(p.lsn)
 		t.LSN, t.HasMetadata, t.MetadataRows, t.MetadataSum, t.MetadataDoubt = p.lsn, p.hasMetadata, p.metadataRows, p.metadataSum, p.metadataDoubt
 	}
-	late := o.After > 0 && m.clock().Sub(report.Finished) >= o.After
+	late := o.After > 0 && m.clock.Now().Sub(report.Finished) >= o.After
 	for i := range out.Tables {
 		t := &out.Tables[i]
 		p, ok := c.pairOf(pairs, t)
@@ -122,7 +123,7 @@ func (m *Mirror) Recheck(ctx context.Context, source store.Source, report *Repor
 			return nil, store.WrapError(ctx, err, "recheck "+t.Table)
 		}
 	}
-	out.Rechecked = m.clock().UTC()
+	out.Rechecked = m.clock.Now().UTC()
 	return out, nil
 }
 
@@ -132,7 +133,7 @@ func (m *Mirror) revisit(ctx context.Context, source store.Source, report *Repor
 	c = m.newComparison(source, CompareOptions{
 		IgnoreColumns: report.IgnoreColumns, SchemaPrefixes: report.SchemaPrefixes, LooseTypes: report.LooseTypes,
 		SourceIsCopy: report.SourceIsCopy,
-	})
+	}, nil)
 	c.chosen = map[string]bool{}
 	for _, t := range report.Tables {
 		c.chosen[store.FoldName(c.trimPrefix(t.Table))] = t.Verdict != VerdictNotMirrored
@@ -166,7 +167,7 @@ func (m *Mirror) Unchanged(ctx context.Context, source store.Source, report *Rep
 	if !ok || p.source == nil || p.mirror == nil {
 		return 0, 0, nil
 	}
-	r := c.runOf(p)
+	r := c.rereadOf(p)
 	if r == nil {
 		return 0, 0, nil
 	}
@@ -199,35 +200,43 @@ func (c *comparison) pairOf(pairs []pair, t *TableReport) (pair, bool) {
 	return pairs[i], true
 }
 
-// runOf returns what reads single keys of a table again, nil when its keys do not
+// rereadOf returns what reads single keys of a table again, nil when its keys do not
 // mean the same on both sides.
-func (c *comparison) runOf(p pair) *tableRun {
+func (c *comparison) rereadOf(p pair) *reread {
 	var scratch TableReport
 	plan := c.planTable(p, &scratch)
-	if !plan.ranged || plan.incomparable != "" {
+	if !plan.Ranged || plan.incomparable != "" {
 		return nil
 	}
-	return &tableRun{c: c, p: p, plan: plan}
+	return &reread{plan: plan, run: c.engine.Table(plan.Table)}
+}
+
+// reread reads single keys of a table again.
+type reread struct {
+	plan tablePlan
+	run  *diff.Run
+
+	last  store.Row // that was read, and what was found
+	found diff.Findings
 }
 
 // again reads a key that differed once more: whether it differs by now, and
 // whether it does as before. The key is nil when the table has another one now.
-func (r *tableRun) again(ctx context.Context, d *Difference) (key store.Row, differs, same bool, err error) {
-	key, err = r.plan.keyOf(d.Key)
+func (r *reread) again(ctx context.Context, d *Difference) (key store.Row, differs, same bool, err error) {
+	key, err = r.plan.KeyOf(d.Key)
 	if err != nil || key == nil {
 		return nil, false, false, nil //nolint:nilerr // it is no error that a key changed
 	}
 	// Many differences can share a key, which is then read once.
-	if r.lastKey == nil || r.plan.order(r.lastKey, key) != 0 {
-		found, err := r.compareKey(ctx, key)
+	if r.last == nil || r.plan.Order(r.last, key) != 0 {
+		found, err := compareAgain(ctx, r.run, key)
 		if err != nil {
 			return key, false, false, err
 		}
-		r.lastKey, r.lastFound = key, found
+		r.last, r.found = key, found
 	}
-	found := r.lastFound
-	same = slices.ContainsFunc(found.Keys, func(f Difference) bool { return f.Kind == d.Kind && f.Sum == d.Sum })
-	return key, len(found.Keys) > 0, same, nil
+	same = slices.ContainsFunc(r.found.Keys, func(f diff.Difference) bool { return f.Kind == diff.Kind(d.Kind) && f.Sum == d.Sum })
+	return key, len(r.found.Keys) > 0, same, nil
 }
 
 // clone returns a copy whose tables can be changed.
@@ -326,7 +335,7 @@ func (t *TableReport) Waits() bool {
 // recheckTable reads the keys of unknown state again. Stays says that the same
 // difference has diverged.
 func (c *comparison) recheckTable(ctx context.Context, p pair, t *TableReport, stays bool) error {
-	r := c.runOf(p)
+	r := c.rereadOf(p)
 	if r == nil {
 		return nil
 	}
@@ -335,13 +344,12 @@ func (c *comparison) recheckTable(ctx context.Context, p pair, t *TableReport, s
 		return err
 	}
 	t.LSNState = p.state
-	r.p = p
-	k := c.trackingOf(r, t)
-	m := newMerge(r.plan, 0)
-	m.found.Keys = t.Differences
-	var unchanged []openDifference
+	k := c.trackingOf(p, r.plan, t)
+	found := diff.Findings{Keys: make([]diff.Difference, len(t.Differences))}
+	var open, unchanged []diff.Open
 	for i := range t.Differences {
 		d := &t.Differences[i]
+		found.Keys[i] = diff.Difference{Kind: diff.Kind(d.Kind), State: diff.State(d.State), Rows: d.Rows}
 		if d.State != DiffUnknown {
 			continue
 		}
@@ -349,15 +357,14 @@ func (c *comparison) recheckTable(ctx context.Context, p pair, t *TableReport, s
 		if err != nil {
 			return err
 		}
-		open := openDifference{kind: d.Kind, key: key, rows: d.Rows, sample: -1, kept: i}
-		switch {
+		switch o := found.OpenKey(i, key); {
 		case key == nil: // the table has another one by now
 		case !differs:
-			m.found.settle(open, DiffArrived)
+			found.Settle(o, diff.Arrived)
 		case k != nil:
-			m.open = append(m.open, open)
+			open = append(open, o)
 		case same && stays && t.LSNState != LSNExpired:
-			unchanged = append(unchanged, open)
+			unchanged = append(unchanged, o)
 		}
 	}
 	if len(unchanged) > 0 {
@@ -365,19 +372,23 @@ func (c *comparison) recheckTable(ctx context.Context, p pair, t *TableReport, s
 		if err != nil {
 			return err
 		}
-		for _, open := range unchanged {
+		for _, o := range unchanged {
 			if settled {
-				m.found.settle(open, DiffDiverged)
+				found.Settle(o, diff.Diverged)
 			}
 		}
 	}
 	if k != nil {
-		if err := k.classify(ctx, &part{r: r, since: *p.lsn}, m); err != nil {
+		k.run = r.run
+		if err := k.settler().Settle(ctx, &found, open); err != nil {
 			return err
 		}
 	}
-	t.Pending += m.found.Pending
-	t.Diverged += m.found.Diverged
+	for i, d := range found.Keys {
+		t.Differences[i].State = DiffState(d.State)
+	}
+	t.Pending += found.Pending
+	t.Diverged += found.Diverged
 	if k != nil {
 		if err := k.finish(t); err != nil {
 			return err

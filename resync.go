@@ -262,7 +262,7 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src store.Source) (*Receip
 	}
 	receipt := &Receipt{
 		Version: receiptVersion, ContextID: m.contextID, Operation: r.op, DryRun: r.dryRun,
-		Time: m.clock().UTC(), MetadataTable: md.table.Name,
+		Time: m.clock.Now().UTC(), MetadataTable: md.table.Name,
 	}
 	if r.whole() {
 		receipt.Metadata = &md.table

@@ -91,7 +91,7 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 	if err != nil {
 		return nil, store.WrapError(ctx, err, "status of "+m.contextID)
 	}
-	st := &Status{ContextID: m.contextID, Time: m.clock().UTC(), State: MirrorHasMetadata, MetadataTable: m.names.table}
+	st := &Status{ContextID: m.contextID, Time: m.clock.Now().UTC(), State: MirrorHasMetadata, MetadataTable: m.names.table}
 	md, err := m.readMetadata(ctx, m.store, tables)
 	if st.State, err = stateWithout(err); err != nil {
 		return nil, store.WrapError(ctx, err, "status of "+m.contextID)
@@ -190,7 +190,7 @@ func (m *Mirror) StatusOf(ctx context.Context, tables []string) (*Status, error)
 	if err != nil {
 		return nil, store.WrapError(ctx, err, doing)
 	}
-	st := &Status{ContextID: m.contextID, Time: m.clock().UTC(), MetadataTable: m.names.table}
+	st := &Status{ContextID: m.contextID, Time: m.clock.Now().UTC(), MetadataTable: m.names.table}
 	md, err := m.readMetadata(ctx, m.store, all)
 	if errors.Is(err, ErrWrongDatabase) {
 		return nil, store.WrapError(ctx, err, doing)

@@ -5,58 +5,15 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/so-mirror/mirror/internal/diff"
 	"github.com/so-mirror/mirror/store"
 )
 
-// keyCells returns a key with the names of its columns, nil for no key.
-func (p tablePlan) keyCells(key store.Row) []store.Cell {
-	if key == nil {
-		return nil
-	}
-	cells := make([]store.Cell, len(key))
-	for i, v := range key {
-		cells[i] = store.NewCell(p.source[i], v)
-	}
-	return cells
-}
-
-// order is the order of the source's keys.
-func (p tablePlan) order(a, b store.Row) int { return store.CompareKeys(p.source[:p.key], a, b) }
-
-// keyOf returns the key of a checkpoint.
-func (p tablePlan) keyOf(cells []store.Cell) (store.Row, error) {
-	if cells == nil {
-		return nil, nil
-	}
-	if len(cells) != p.key {
-		return nil, errNotAKey
-	}
-	key := make(store.Row, p.key)
-	for i, c := range cells {
-		if store.FoldName(c.Column) != store.FoldName(p.source[i].Name) || c.Value == nil {
-			return nil, errNotAKey
-		}
-		v, err := store.StoredValue(p.source[i].Type, c.Value)
-		if !p.anyValue {
-			_, err = store.Normalize(p.source[i].Type, c.Value)
-		}
-		if err != nil {
-			return nil, errNotAKey
-		}
-		key[i] = v
-	}
-	return key, nil
-}
-
 // tablePlan says how the rows of a table are compared.
 type tablePlan struct {
-	source, mirror []store.Column // compared columns of either side, key first
-	key            int            // how many of them are the key
-	keyless        bool           // the key is all columns
-	ranged         bool           // a key means the same place on both sides
-	anyValue       bool           // a value need not be of its column's type
-	unread         []store.Column // comparable columns of an incomparable table
-	incomparable   string         // why rows cannot be compared, or ""
+	diff.Table
+	unread       []store.Column // comparable columns of an incomparable table
+	incomparable string         // why rows cannot be compared, or ""
 }
 
 // planTable compares the schemas and picks the columns to compare.
@@ -133,13 +90,16 @@ func (c *comparison) planTable(p pair, tr *TableReport) tablePlan {
 	if !slices.EqualFunc(p.source.Key, p.mirror.Key, func(a, b string) bool { return store.FoldName(a) == store.FoldName(b) }) {
 		differ("", "primary key", strings.Join(p.source.Key, ", "), strings.Join(p.mirror.Key, ", "))
 	}
-	plan := tablePlan{keyless: len(p.source.Key) == 0, anyValue: store.HoldsAnyValue(c.source) || store.HoldsAnyValue(c.m.store)}
+	plan := tablePlan{Table: diff.Table{
+		Source: diff.Side{Table: *p.source}, Mirror: diff.Side{Table: *p.mirror},
+		Keyless: len(p.source.Key) == 0, AnyValue: store.HoldsAnyValue(c.source) || store.HoldsAnyValue(c.m.store),
+	}}
 	if reason := hiddenRows(p); reason != "" {
 		plan.incomparable, plan.unread = reason, source
 		return plan
 	}
-	if plan.keyless {
-		plan.source, plan.mirror, plan.key = source, mirror, len(source)
+	if plan.Keyless {
+		plan.Source.Columns, plan.Mirror.Columns, plan.Key = source, mirror, len(source)
 		if len(source) == 0 {
 			plan.incomparable = "the two sides have no comparable column in common"
 		}
@@ -156,24 +116,24 @@ func (c *comparison) planTable(p pair, tr *TableReport) tablePlan {
 				plan.unread = source
 				return plan
 			}
-			plan.source, plan.mirror = append(plan.source, source[i]), append(plan.mirror, mirror[i])
+			plan.Source.Columns, plan.Mirror.Columns = append(plan.Source.Columns, source[i]), append(plan.Mirror.Columns, mirror[i])
 			source, mirror = slices.Delete(source, i, i+1), slices.Delete(mirror, i, i+1)
 		}
-		plan.key = len(plan.source)
-		plan.source, plan.mirror = append(plan.source, source...), append(plan.mirror, mirror...)
+		plan.Key = len(plan.Source.Columns)
+		plan.Source.Columns, plan.Mirror.Columns = append(plan.Source.Columns, source...), append(plan.Mirror.Columns, mirror...)
 	}
-	for i, col := range plan.source[:plan.key] {
+	for i, col := range plan.Source.Columns[:plan.Key] {
 		tr.Key = append(tr.Key, col.Name)
 		// Rounding makes neighbours equal, and the columns behind them would
 		// then be in no common order.
-		if mir := plan.mirror[i]; plan.key > 1 && store.TimeStep(col.Type) != store.TimeStep(mir.Type) && store.IsTime(col.Type) {
+		if mir := plan.Mirror.Columns[i]; plan.Key > 1 && store.TimeStep(col.Type) != store.TimeStep(mir.Type) && store.IsTime(col.Type) {
 			plan.incomparable = fmt.Sprintf("column %s of the key is %s at the source and %s in the mirror", col.Name, col.Type, mir.Type)
 		}
 	}
-	tr.Keyless = plan.keyless
-	plan.ranged = !plan.keyless
-	for i, col := range plan.source[:plan.key] {
-		plan.ranged = plan.ranged && col.Type == plan.mirror[i].Type && !col.Nullable && !plan.mirror[i].Nullable
+	tr.Keyless = plan.Keyless
+	plan.Ranged = !plan.Keyless
+	for i, col := range plan.Source.Columns[:plan.Key] {
+		plan.Ranged = plan.Ranged && col.Type == plan.Mirror.Columns[i].Type && !col.Nullable && !plan.Mirror.Columns[i].Nullable
 	}
 	return plan
 }
@@ -216,15 +176,3 @@ func nullability(c store.Column) string {
 }
 
 func describe(c store.Column) string { return c.Type.String() + " " + nullability(c) }
-
-// bytesColumns returns the columns whose values are []byte.
-func bytesColumns(cols []store.Column) []int {
-	var at []int
-	for i, c := range cols {
-		switch c.Type.Kind() {
-		case store.KindBytes, store.KindDecimal, store.KindGUID, store.KindAny:
-			at = append(at, i)
-		}
-	}
-	return at
-}

@@ -1,34 +1,29 @@
-package mirror
+package diff
 
 import (
 	"cmp"
-	"crypto/sha256"
 	"database/sql/driver"
-	"encoding/hex"
 	"fmt"
-	"slices"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/so-mirror/mirror/store"
 )
 
 // merge walks two cursors in key order and counts what differs.
 type merge struct {
-	plan       tablePlan
+	table      *Table
 	maxSamples int
 	keep       func() bool          // takes a place for a key in the report
 	room       func(bytes int) bool // takes room for a sample or a key in the report
-	found      findings
+	found      Findings
 
 	// stop is asked before each key whether to end there. The key that
 	// the walk would have gone on with is then next.
 	stop func(rows int64) bool
 	next store.Row
 
-	classifies bool
-	open       []openDifference // to be classified
-	openBytes  int
+	settles   bool
+	open      []Open // to be settled
+	openBytes int
 
 	compared []int                          // columns to compare in rows with equal keys
 	equal    []func(a, b driver.Value) bool // by column; nil is equalPlain
@@ -36,32 +31,23 @@ type merge struct {
 	orderSource, orderMirror, orderBoth func(a, b store.Row) int
 }
 
-// openDifference is a difference whose state is not known yet.
-type openDifference struct {
-	kind   DiffKind
-	key    store.Row
-	rows   int64
-	sample int // index in findings.Samples, or -1
-	kept   int // index in findings.Keys, or -1
-}
-
-func newMerge(plan tablePlan, maxSamples int) *merge {
-	n := len(plan.source)
-	m := &merge{plan: plan, maxSamples: maxSamples, equal: make([]func(a, b driver.Value) bool, n)}
+func newMerge(t *Table, maxSamples int) *merge {
+	n := len(t.Source.Columns)
+	m := &merge{table: t, maxSamples: maxSamples, equal: make([]func(a, b driver.Value) bool, n)}
 	m.found.Columns = make([]int64, n)
-	for i := range plan.source {
-		ts, tm := plan.source[i].Type, plan.mirror[i].Type
+	for i := range t.Source.Columns {
+		ts, tm := t.Source.Columns[i].Type, t.Mirror.Columns[i].Type
 		switch k := ts.Kind(); {
 		case k == store.KindDecimal || k == store.KindGUID || k == store.KindBytes || k == store.KindAny:
 			m.equal[i] = equalBoxed(k)
 		case k == store.KindTimeOffset || store.IsTime(ts) && ts != tm:
 			m.equal[i] = store.EqualFunc(ts, tm)
 		}
-		if i >= plan.key || plan.anyValue || !store.OrderDecides(ts, tm) {
+		if i >= t.Key || t.AnyValue || !store.OrderDecides(ts, tm) {
 			m.compared = append(m.compared, i)
 		}
 	}
-	source, mirror := plan.source[:plan.key], plan.mirror[:plan.key]
+	source, mirror := t.Source.Columns[:t.Key], t.Mirror.Columns[:t.Key]
 	m.orderSource, m.orderMirror, m.orderBoth = keyOrder(source, source), keyOrder(mirror, mirror), keyOrder(source, mirror)
 	return m
 }
@@ -169,15 +155,15 @@ func (m *merge) run(source, mirror *cursor) error {
 		}
 		switch {
 		case n < 0:
-			m.differ(DiffMissing, source.row, nil, 1)
+			m.differ(Missing, source.row, nil, 1)
 		case n > 0:
-			m.differ(DiffExtra, nil, mirror.row, 1)
+			m.differ(Extra, nil, mirror.row, 1)
 		case m.sameRow(source.row, mirror.row):
-		case m.plan.keyless: // two rows that only the order cannot tell apart
-			m.differ(DiffMissing, source.row, nil, 1)
-			m.differ(DiffExtra, nil, mirror.row, 1)
+		case m.table.Keyless: // two rows that only the order cannot tell apart
+			m.differ(Missing, source.row, nil, 1)
+			m.differ(Extra, nil, mirror.row, 1)
 		default:
-			m.differ(DiffChanged, source.row, mirror.row, 1)
+			m.differ(Changed, source.row, mirror.row, 1)
 		}
 		if n <= 0 {
 			if err := source.advance(); err != nil {
@@ -197,15 +183,15 @@ func (m *merge) run(source, mirror *cursor) error {
 // nothing is decided yet.
 func (m *merge) nextKey(source, mirror *cursor) store.Row {
 	if !source.ok || mirror.ok && m.orderBoth(source.row, mirror.row) > 0 {
-		return unboxed(mirror.row[:m.plan.key]).Clone()
+		return unboxed(mirror.row[:m.table.Key]).Clone()
 	}
-	return unboxed(source.row[:m.plan.key]).Clone()
+	return unboxed(source.row[:m.table.Key]).Clone()
 }
 
 // restart forgets what was found, and goes on from the current keys.
 func (m *merge) restart(source, mirror *cursor) {
 	m.maxSamples -= len(m.found.Samples)
-	m.found = findings{Columns: make([]int64, len(m.plan.source))}
+	m.found = Findings{Columns: make([]int64, len(m.table.Source.Columns))}
 	source.rows, mirror.rows = source.rows-source.decided(), mirror.rows-mirror.decided()
 }
 
@@ -228,15 +214,15 @@ func (m *merge) measure(source *cursor) {
 
 // differ counts n differing rows: source is nil for rows of the mirror alone,
 // mirror for rows of the source alone.
-func (m *merge) differ(kind DiffKind, source, mirror store.Row, n int64) {
-	cols, row := m.plan.source, source
+func (m *merge) differ(kind Kind, source, mirror store.Row, n int64) {
+	cols, row := m.table.Source.Columns, source
 	if source == nil {
-		cols, row = m.plan.mirror, mirror
+		cols, row = m.table.Mirror.Columns, mirror
 	}
 	*m.found.count(kind) += n
 	wanted := len(m.found.Samples) < m.maxSamples
 	var columns []ChangedColumn
-	if kind == DiffChanged {
+	if kind == Changed {
 		for _, i := range m.compared {
 			if m.sameValue(i, source, mirror) {
 				continue
@@ -244,39 +230,39 @@ func (m *merge) differ(kind DiffKind, source, mirror store.Row, n int64) {
 			m.found.Columns[i] += n
 			if wanted {
 				columns = append(columns, ChangedColumn{
-					Column: m.plan.source[i].Name,
-					Source: cut(store.NewCell(m.plan.source[i], unbox(source[i]))),
-					Mirror: cut(store.NewCell(m.plan.mirror[i], unbox(mirror[i]))),
+					Column: m.table.Source.Columns[i].Name,
+					Source: cut(store.NewCell(m.table.Source.Columns[i], unbox(source[i]))),
+					Mirror: cut(store.NewCell(m.table.Mirror.Columns[i], unbox(mirror[i]))),
 				})
 			}
 		}
 	}
-	if !wanted && (m.keep == nil || m.plan.keyless) && !m.classifies {
+	if !wanted && (m.keep == nil || m.table.Keyless) && !m.settles {
 		return // nothing but the counts
 	}
 	source, mirror, row = unboxed(source), unboxed(mirror), unboxed(row)
-	open := openDifference{kind: kind, rows: n, sample: -1, kept: -1}
+	open := Open{Kind: kind, Rows: n, sample: -1, kept: -1}
 	sum := ""
-	if (wanted || m.keep != nil) && !m.plan.keyless {
+	if (wanted || m.keep != nil) && !m.table.Keyless {
 		sum = m.sum(kind, source, mirror)
 	}
 	if wanted {
 		open.sample = len(m.found.Samples)
-		s := Difference{Kind: kind, Key: m.cells(cols, row, m.plan.key), Rows: n, Columns: columns, Sum: sum}
+		s := Difference{Kind: kind, Key: m.cells(cols, row, m.table.Key), Rows: n, Columns: columns, Sum: sum}
 		if m.room(s.size()) {
 			m.found.Samples = append(m.found.Samples, s)
 		} else {
 			open.sample, m.maxSamples = -1, 0
 		}
 	}
-	if m.plan.keyless {
+	if m.table.Keyless {
 		return
 	}
 	switch {
 	case m.keep == nil:
-	case m.room(rowSize(row[:m.plan.key])) && m.keep():
+	case m.room(rowSize(row[:m.table.Key])) && m.keep():
 		open.kept = len(m.found.Keys)
-		key := make([]store.Cell, m.plan.key)
+		key := make([]store.Cell, m.table.Key)
 		for i := range key {
 			key[i] = copied(store.NewCell(cols[i], row[i]))
 		}
@@ -284,81 +270,9 @@ func (m *merge) differ(kind DiffKind, source, mirror store.Row, n int64) {
 	default:
 		m.keep = nil
 	}
-	if m.classifies {
-		open.key = row[:m.plan.key].Clone()
+	if m.settles {
+		open.Key = row[:m.table.Key].Clone()
 		m.open = append(m.open, open)
-		m.openBytes += rowSize(open.key)
+		m.openBytes += rowSize(open.Key)
 	}
-}
-
-// sum identifies a difference by the values of both rows.
-func (m *merge) sum(kind DiffKind, source, mirror store.Row) string {
-	h := sha256.New()
-	fmt.Fprintf(h, "%s", kind)
-	for i, row := range []store.Row{source, mirror} {
-		fmt.Fprintf(h, "|%d", i)
-		for _, v := range row {
-			writeValue(h, v)
-		}
-	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
-}
-
-// cells returns the first n values of a row, cut to what a sample may hold.
-func (m *merge) cells(cols []store.Column, row store.Row, n int) []store.Cell {
-	cells := make([]store.Cell, n)
-	for i := range cells {
-		cells[i] = cut(store.NewCell(cols[i], row[i]))
-	}
-	return cells
-}
-
-func rowSize(row store.Row) int {
-	size := 16 * len(row)
-	for _, v := range row {
-		switch v := v.(type) {
-		case string:
-			size += len(v)
-		case []byte:
-			size += len(v)
-		case *[]byte:
-			size += len(*v)
-		}
-	}
-	return size
-}
-
-// maxSampleValue bounds what a sample keeps of a value, in bytes.
-const maxSampleValue = 1024
-
-// cut returns the cell with a copy of its value that a sample may keep.
-func cut(c store.Cell) store.Cell {
-	switch v := c.Value.(type) {
-	case string:
-		if len(v) > maxSampleValue {
-			// Half a surrogate pair is no UTF-8, and the difference may be there.
-			n := maxSampleValue
-			for n > maxSampleValue-utf8.UTFMax && !utf8.RuneStart(v[n]) {
-				n--
-			}
-			c.Value, c.Size = strings.Clone(v[:n]), len(v)
-		}
-	case []byte:
-		if len(v) > maxSampleValue {
-			c.Size = len(v)
-		}
-		c.Value = slices.Clone(v[:min(len(v), maxSampleValue)])
-		if len(v) == 0 {
-			c.Value = []byte{}
-		}
-	}
-	return c
-}
-
-// copied returns the cell with a copy of its value.
-func copied(c store.Cell) store.Cell {
-	if b, ok := c.Value.([]byte); ok {
-		c.Value = append(make([]byte, 0, len(b)), b...)
-	}
-	return c
 }

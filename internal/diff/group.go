@@ -1,4 +1,4 @@
-package mirror
+package diff
 
 import (
 	"encoding/hex"
@@ -63,7 +63,7 @@ func (m *merge) group(source, mirror *cursor) error {
 		v := find(row)
 		if v == nil {
 			return unsupported(fmt.Sprintf("too many different rows of the source share the key %s: more than %s, or %d MiB",
-				store.FormatCells(m.cells(m.plan.source, unboxed(row), m.plan.key)), text.Count(maxVariants), maxVariantBytes>>20))
+				store.FormatCells(m.cells(m.table.Source.Columns, unboxed(row), m.table.Key)), text.Count(maxVariants), maxVariantBytes>>20))
 		}
 		v.source++
 		return nil
@@ -93,7 +93,7 @@ type rest struct {
 
 func (r *rest) add(m *merge, row store.Row) {
 	row = unboxed(row)
-	sum, _ := hex.DecodeString(m.sum(DiffDuplicate, nil, row))
+	sum, _ := hex.DecodeString(m.sum(Duplicate, nil, row))
 	carry := uint16(0)
 	for i := range r.sum {
 		carry += uint16(r.sum[i]) + uint16(sum[i])
@@ -125,9 +125,9 @@ func (m *merge) match(variants []variant, more *rest) {
 			right = append(right, variant{row: v.row, mirror: -n})
 		}
 	}
-	for !m.plan.keyless && len(left) > 0 && len(right) > 0 {
+	for !m.table.Keyless && len(left) > 0 && len(right) > 0 {
 		n := min(left[0].source, right[0].mirror)
-		m.differ(DiffChanged, left[0].row, right[0].row, n)
+		m.differ(Changed, left[0].row, right[0].row, n)
 		if left[0].source -= n; left[0].source == 0 {
 			left = left[1:]
 		}
@@ -136,18 +136,18 @@ func (m *merge) match(variants []variant, more *rest) {
 		}
 	}
 	for _, v := range left {
-		if n := min(v.source, more.rows); n > 0 && !m.plan.keyless {
-			m.differ(DiffChanged, v.row, more.row, n)
+		if n := min(v.source, more.rows); n > 0 && !m.table.Keyless {
+			m.differ(Changed, v.row, more.row, n)
 			v.source, more.rows = v.source-n, more.rows-n
 		}
 		if v.source > 0 {
-			m.differ(DiffMissing, v.row, nil, v.source)
+			m.differ(Missing, v.row, nil, v.source)
 		}
 	}
 	for _, v := range right {
-		kind := DiffDuplicate
-		if m.plan.keyless {
-			kind = DiffExtra
+		kind := Duplicate
+		if m.table.Keyless {
+			kind = Extra
 		}
 		m.differ(kind, nil, v.row, v.mirror)
 	}
@@ -155,9 +155,9 @@ func (m *merge) match(variants []variant, more *rest) {
 		return
 	}
 	kept := len(m.found.Keys)
-	kind := DiffDuplicate
-	if m.plan.keyless {
-		kind = DiffExtra
+	kind := Duplicate
+	if m.table.Keyless {
+		kind = Extra
 	}
 	m.differ(kind, nil, more.row, more.rows)
 	if len(m.found.Keys) > kept {

@@ -1,4 +1,4 @@
-package mirror
+package diff
 
 import (
 	"context"
@@ -9,8 +9,7 @@ import (
 // pace holds one side to a number of rows a second.
 type pace struct {
 	perSecond int64
-	clock     func() time.Time
-	sleep     func(context.Context, time.Duration) error
+	clock     Clock
 
 	mu   sync.Mutex
 	next time.Time // when more rows may follow
@@ -23,7 +22,7 @@ func (p *pace) wait(ctx context.Context, rows int64) error {
 		return nil
 	}
 	p.mu.Lock()
-	now := p.clock()
+	now := p.clock.Now()
 	if p.next.Before(now) || now.Before(p.last) { // a clock can be set back
 		p.next = now
 	}
@@ -34,17 +33,5 @@ func (p *pace) wait(ctx context.Context, rows int64) error {
 	if d == 0 {
 		return nil
 	}
-	return p.sleep(ctx, d)
-}
-
-// sleep waits on a timer.
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return p.clock.Sleep(ctx, d)
 }

@@ -1,4 +1,4 @@
-package mirror
+package diff
 
 import (
 	"context"
@@ -16,28 +16,28 @@ const (
 	// a range that differs is cut into.
 	digestBatch = 32
 
-	// probeTime is how long StrategyAuto streams before it tries digests, and
+	// probeTime is how long Auto streams before it tries digests, and
 	// probeBatch how many ranges it tries.
 	probeTime  = 2 * time.Second
 	probeBatch = 4
 )
 
 // strategy returns how a table is compared, and why if not as asked for.
-func (r *tableRun) strategy() (Strategy, string) {
-	asked := r.c.opts.Strategy
-	if asked == StrategyStream {
+func (r *Run) strategy() (Strategy, string) {
+	asked := r.e.o.Strategy
+	if asked == Stream {
 		return asked, ""
 	}
 	if why := r.noDigests(); why != "" {
-		return StrategyStream, why
+		return Stream, why
 	}
 	return asked, ""
 }
 
 // noDigests says why the rows cannot be compared by digests, "" if they can.
-func (r *tableRun) noDigests() string {
-	source, ok := r.c.source.(store.Digester)
-	mirror, also := r.c.m.store.(store.Digester)
+func (r *Run) noDigests() string {
+	source, ok := r.e.o.Source.(store.Digester)
+	mirror, also := r.e.o.Mirror.(store.Digester)
 	switch {
 	case !ok || source.DigestScheme() == "":
 		return "the source makes no digests"
@@ -45,11 +45,11 @@ func (r *tableRun) noDigests() string {
 		return "the mirror makes no digests"
 	case source.DigestScheme() != mirror.DigestScheme():
 		return fmt.Sprintf("the digests of the two sides cannot be compared: %s and %s", source.DigestScheme(), mirror.DigestScheme())
-	case !r.plan.ranged:
+	case !r.Ranged:
 		return "the table has no key by which both sides can be cut"
 	}
-	for i, s := range r.plan.source {
-		m := r.plan.mirror[i]
+	for i, s := range r.Source.Columns {
+		m := r.Mirror.Columns[i]
 		switch k := s.Type.Kind(); {
 		case s.Type == m.Type:
 		case k == m.Type.Kind() && (k == store.KindInt || k == store.KindString || k == store.KindBytes):
@@ -61,17 +61,17 @@ func (r *tableRun) noDigests() string {
 }
 
 // choice is the strategy for the next part.
-func (r *tableRun) choice() Strategy {
+func (r *Run) choice() Strategy {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.chosen
 }
 
 // choose settles the strategy for the parts to come.
-func (r *tableRun) choose(s Strategy, why string) {
+func (r *Run) choose(s Strategy, why string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.chosen != StrategyStream || r.reason == "" { // that digests cannot be had stands
+	if r.chosen != Stream || r.reason == "" { // that digests cannot be had stands
 		r.chosen, r.reason = s, why
 	}
 }
@@ -104,12 +104,12 @@ func digestedRows(digests []store.Digest) (rows int64) {
 func (p *part) sourceWindow(ctx context.Context, from, before store.Row, n, ranges int64) (w window) {
 	r := p.r
 	w.from, w.before, w.last = from, before, true
-	started := r.c.m.clock()
-	q := r.query(*r.p.source, r.plan.source, from, before)
+	started := r.e.o.Clock.Now()
+	q := r.query(r.Source, from, before)
 	if ranges > 0 {
 		q.Limit = n*ranges + 1 // one more: its key is where the next window begins
 	}
-	w.source, w.err = r.c.source.(store.Digester).DigestEvery(ctx, q, n)
+	w.source, w.err = r.e.o.Source.(store.Digester).DigestEvery(ctx, q, n)
 	if w.err != nil {
 		w.err = store.WrapError(ctx, w.err, "source")
 		return w
@@ -128,23 +128,23 @@ func (p *part) sourceWindow(ctx context.Context, from, before store.Row, n, rang
 		rows -= w.source[n].Rows
 		w.source = w.source[:n]
 	}
-	w.took = r.c.m.clock().Sub(started)
-	w.err = r.c.sourcePace.wait(ctx, rows)
+	w.took = r.e.o.Clock.Now().Sub(started)
+	w.err = r.e.sourcePace.wait(ctx, rows)
 	return w
 }
 
 // checkDigests refuses digests of the source that are not of ranges in ascending
 // order between two keys: what is compared would not be the whole table. It is an
 // errNoDigest, because rows can be compared all the same.
-func (r *tableRun) checkDigests(digests []store.Digest, from, before store.Row) error {
+func (r *Run) checkDigests(digests []store.Digest, from, before store.Row) error {
 	last := from
 	for i, d := range digests {
-		bad := len(d.First) != r.plan.key || d.Rows < 1 || slices.Contains(d.First, nil)
+		bad := len(d.First) != r.Key || d.Rows < 1 || slices.Contains(d.First, nil)
 		if !bad && last != nil {
-			n := r.plan.order(last, d.First)
+			n := r.Order(last, d.First)
 			bad = n > 0 || i > 0 && n == 0
 		}
-		if bad || before != nil && r.plan.order(d.First, before) >= 0 {
+		if bad || before != nil && r.Order(d.First, before) >= 0 {
 			return errNoDigest{fmt.Errorf("source: digests that contradict themselves: %w: digest %d", store.ErrOrder, i+1)}
 		}
 		last = d.First
@@ -158,10 +158,10 @@ func (p *part) mirrorWindow(ctx context.Context, w *window) {
 	if w.err != nil {
 		return
 	}
-	started := r.c.m.clock()
+	started := r.e.o.Clock.Now()
 	cuts := cutsOf(w.source)
-	q := r.query(*r.p.mirror, r.plan.mirror, w.from, w.before)
-	w.mirror, w.err = r.c.m.store.(store.Digester).DigestAt(ctx, q, cuts)
+	q := r.query(r.Mirror, w.from, w.before)
+	w.mirror, w.err = r.e.o.Mirror.(store.Digester).DigestAt(ctx, q, cuts)
 	if w.err == nil && len(w.mirror) != len(cuts)+1 {
 		w.err = errNoDigest{fmt.Errorf("mirror: digests that contradict themselves: %d came for %d ranges", len(w.mirror), len(cuts)+1)}
 		return
@@ -173,8 +173,8 @@ func (p *part) mirrorWindow(ctx context.Context, w *window) {
 	if len(w.source) == 0 {
 		w.source = []store.Digest{{}}
 	}
-	w.took = max(w.took, r.c.m.clock().Sub(started))
-	w.err = r.c.mirrorPace.wait(ctx, digestedRows(w.mirror))
+	w.took = max(w.took, r.e.o.Clock.Now().Sub(started))
+	w.err = r.e.mirrorPace.wait(ctx, digestedRows(w.mirror))
 }
 
 // errNoDigest says that a side cannot make the digests after all, so that the
@@ -191,8 +191,8 @@ func (p *part) digest(ctx context.Context) error {
 		from := p.next
 		for {
 			var w window
-			if err := guard(func() error {
-				w = p.sourceWindow(ctx, from, p.before, p.r.c.opts.DigestRows, digestBatch)
+			if err := Guard(func() error {
+				w = p.sourceWindow(ctx, from, p.before, p.r.e.o.DigestRows, digestBatch)
 				return nil
 			}); err != nil {
 				w.err = fmt.Errorf("source: %w", err)
@@ -221,7 +221,7 @@ func (p *part) digest(ctx context.Context) error {
 		if err := p.compareWindow(ctx, w, true); err != nil {
 			return err
 		}
-		p.r.c.checkpoint()
+		p.r.e.save()
 	}
 	return ctx.Err()
 }
@@ -254,14 +254,14 @@ func (p *part) compareWindow(ctx context.Context, w window, drill bool) error {
 		}
 	}
 	drill = drill && (2*differing <= len(w.source) || len(w.source) == 1)
-	piece := max(1, p.r.c.opts.DigestRows/digestBatch)
+	piece := max(1, p.r.e.o.DigestRows/digestBatch)
 	astray := int64(0) // rows of digests that the ranges did not have, so far
 	for i := 0; i < len(w.source); {
 		first := i
 		i++
 		switch {
 		case astray == 0 && same(first):
-			p.take(findings{SourceRows: w.source[first].Rows, MirrorRows: w.mirror[first].Rows}, end(first))
+			p.take(Findings{SourceRows: w.source[first].Rows, MirrorRows: w.mirror[first].Rows}, end(first))
 			p.r.progress(w.source[first].Rows)
 		case drill && astray == 0 && w.source[first].Rows > 2*piece:
 			closer := p.sourceWindow(ctx, p.next, end(first), piece, 0)
@@ -288,20 +288,20 @@ func (p *part) compareWindow(ctx context.Context, w window, drill bool) error {
 // what was faster.
 func (p *part) auto(ctx context.Context) error {
 	r := p.r
-	clock := r.c.m.clock
+	clock := r.e.o.Clock.Now
 	started, before := clock(), p.found.SourceRows
 	if err := p.stream(ctx, p.before, started.Add(probeTime)); err != nil {
 		return err
 	}
 	if p.ended {
-		r.choose(StrategyStream, "the table took less than "+Duration(probeTime).String())
+		r.choose(Stream, "the table took less than "+probeTime.String())
 		return nil
 	}
-	if s := r.choice(); s != StrategyAuto { // another part has found out
+	if s := r.choice(); s != Auto { // another part has found out
 		return p.compare(ctx)
 	}
 	streamed := perSecond(p.found.SourceRows-before, clock().Sub(started))
-	w := p.sourceWindow(ctx, p.next, p.before, r.c.opts.DigestRows, probeBatch)
+	w := p.sourceWindow(ctx, p.next, p.before, r.e.o.DigestRows, probeBatch)
 	p.mirrorWindow(ctx, &w)
 	if errors.Is(w.err, errors.ErrUnsupported) {
 		return errNoDigest{w.err}
@@ -313,9 +313,9 @@ func (p *part) auto(ctx context.Context) error {
 	figures := fmt.Sprintf("%s rows/s streamed, %s digested", text.Count(streamed), text.Count(digested))
 	// What differs is fetched all the same, so digests must be clearly faster.
 	if digested > 2*streamed {
-		r.choose(StrategyDigest, figures)
+		r.choose(Digest, figures)
 	} else {
-		r.choose(StrategyStream, figures)
+		r.choose(Stream, figures)
 	}
 	return p.compare(ctx)
 }
