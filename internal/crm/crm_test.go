@@ -1,11 +1,9 @@
 package crm_test
 
 import (
-	"context"
 	"crypto/sha256"
 	"database/sql/driver"
 	"encoding/binary"
-	"errors"
 	"flag"
 	"fmt"
 	"iter"
@@ -15,7 +13,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-	"unicode/utf16"
 
 	"github.com/stretchr/testify/require"
 
@@ -354,171 +351,6 @@ func column(t *testing.T, name, col string, opts crm.Options) iter.Seq[driver.Va
 	}
 }
 
-// TestEdges: each class of values that comparisons get wrong is there in
-// 10,000 rows.
-func TestEdges(t *testing.T) {
-	opts := crm.Options{Contacts: 10_000, Counts: map[string]int{
-		"sale": 10_000, "text": 10_000, "ej_message": 10_000, "binaryobject": 10_000,
-	}}
-	text := func(f func(s string) bool) func(driver.Value) bool {
-		return func(v driver.Value) bool { s, ok := v.(string); return ok && f(s) }
-	}
-	date := func(layout string) func(driver.Value) bool {
-		return func(v driver.Value) bool {
-			x, ok := v.(time.Time)
-			return ok && strings.HasPrefix(x.Format("2006-01-02 15:04:05.000"), layout)
-		}
-	}
-	millis := func(ms int) func(driver.Value) bool {
-		return func(v driver.Value) bool { x, ok := v.(time.Time); return ok && x.Nanosecond() == ms*1e6 }
-	}
-	float := func(want float64) func(driver.Value) bool {
-		return func(v driver.Value) bool {
-			x, ok := v.(float64)
-			return ok && math.Float64bits(x) == math.Float64bits(want)
-		}
-	}
-	size := func(want int) func(driver.Value) bool {
-		return func(v driver.Value) bool { b, ok := v.([]byte); return ok && len(b) == want }
-	}
-	number := func(want int64) func(driver.Value) bool {
-		return func(v driver.Value) bool { return v == want }
-	}
-	units := func(s string) int { return len(utf16.Encode([]rune(s))) }
-	for _, c := range []struct {
-		name, table, column string
-		is                  func(driver.Value) bool
-	}{
-		{"NULL", "contact", "department", func(v driver.Value) bool { return v == nil }},
-		{"empty string", "contact", "name", func(v driver.Value) bool { return v == "" }},
-		{"apostrophe", "contact", "name", text(func(s string) bool { return strings.Contains(s, "O'") })},
-		{"Nordic", "contact", "name", text(func(s string) bool { return strings.HasPrefix(s, "Ærlig Øl ") })},
-		{"Polish", "contact", "name", text(func(s string) bool { return strings.Contains(s, "Łódź") })},
-		{"Greek", "contact", "name", text(func(s string) bool { return strings.Contains(s, "Ελλάδα") })},
-		{"Japanese", "contact", "name", text(func(s string) bool { return strings.Contains(s, "株式会社") })},
-		{"surrogate pair", "contact", "name", text(func(s string) bool { return strings.Contains(s, "𝒳") })},
-		{"emoji", "contact", "name", text(func(s string) bool { return strings.Contains(s, "🚀") })},
-		{"trailing blank", "contact", "name", text(func(s string) bool { return strings.HasSuffix(s, " ") })},
-		{"upper case", "contact", "name", text(func(s string) bool { return strings.HasPrefix(s, "ÆRLIG") })},
-		{"lower case", "contact", "name", text(func(s string) bool { return strings.HasPrefix(s, "ærlig") })},
-		{"full column", "contact", "name", text(func(s string) bool { return units(s) == 219 && strings.HasSuffix(s, "😀") })},
-		{"full 4000", "text", "text", text(func(s string) bool { return units(s) == 4000 })},
-		{"line break", "text", "text", text(func(s string) bool { return strings.Contains(s, "\r\n") })},
-		{"10 kB", "ej_message", "body", text(func(s string) bool { return len(s) > 10_000 })},
-		{"more than 8,000 bytes", "text", "html_text", text(func(s string) bool { return len(s) > 8000 })},
-		{".000", "contact", "registered", millis(0)},
-		{".003", "contact", "registered", millis(3)},
-		{".007", "contact", "registered", millis(7)},
-		{".997", "contact", "registered", millis(997)},
-		{"leap day", "contact", "registered", date("2024-02-29")},
-		{"first datetime", "contact", "registered", date("1753-01-01 00:00:00.000")},
-		{"last datetime", "contact", "registered", date("9999-12-31 23:59:59.997")},
-		{"no date", "contact", "dbi_last_modified", date("1760-01-01 00:00:00.000")},
-		{"no date in a time stamp", "contact", "registered", date("1760-01-01 00:00:00.000")},
-		{"before 1970", "contact", "registered", date("1969-12-31 23:59:59.997")},
-		{"-0", "sale", "amount", float(math.Copysign(0, -1))},
-		{"0", "sale", "amount", float(0)},
-		{"0.1", "sale", "amount", float(0.1)},
-		{"next to 0.3", "sale", "amount", float(math.Nextafter(0.3, 1))},
-		{"1e-300", "sale", "amount", float(1e-300)},
-		{"half", "sale", "amount", float(2.5)},
-		{"largest float", "sale", "amount", float(math.MaxFloat64)},
-		{"no bytes", "binaryobject", "binaryData", size(0)},
-		{"one byte", "binaryobject", "binaryData", size(1)},
-		{"8,001 bytes", "binaryobject", "binaryData", size(8001)},
-		{"64 kB", "binaryobject", "binaryData", size(1 << 16)},
-		{"false", "contact", "xstop", number(0)},
-		{"true", "contact", "xstop", number(1)},
-		{"no key", "sale", "project_id", number(0)},
-		{"least smallint", "contact", "source", number(math.MinInt16)},
-		{"greatest smallint", "contact", "source", number(math.MaxInt16)},
-		{"greatest int", "ej_message", "time_spent", number(math.MaxInt32)},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			require.Equal(t, 10_000, opts.Rows(c.table))
-			n := 0
-			for v := range column(t, c.table, c.column, opts) {
-				if c.is(v) {
-					n++
-				}
-			}
-			require.Positive(t, n)
-			require.Less(t, n, 9999, "not everything")
-		})
-	}
-
-	twins := func(name string, fold func(string) string) {
-		t.Run(name, func(t *testing.T) {
-			first, n := map[string]string{}, 0
-			for v := range column(t, "contact", "name", opts) {
-				s := v.(string)
-				if other, ok := first[fold(s)]; !ok {
-					first[fold(s)] = s
-				} else if other != s {
-					n++
-				}
-			}
-			require.Greater(t, n, 10)
-		})
-	}
-	twins("twins by case", strings.ToLower)
-	twins("twins by blanks at the end", func(s string) string { return strings.TrimRight(s, " ") })
-	t.Run("twins of the row before", func(t *testing.T) {
-		var before string
-		upper, lower, blank, blanks := 0, 0, 0, 0
-		for v := range column(t, "contact", "name", opts) {
-			s := v.(string)
-			upper += btoi(s != before && s == strings.ToUpper(before))
-			lower += btoi(s != before && s == strings.ToLower(before))
-			blank += btoi(s == before+" ")
-			blanks += btoi(strings.HasSuffix(s, "  "))
-			before = s
-		}
-		for _, n := range []int{upper, lower, blank, blanks} {
-			require.Greater(t, n, 10)
-		}
-	})
-	t.Run("much has no date", func(t *testing.T) {
-		none, all := 0, 0
-		for v := range column(t, "appointment", "done", crm.Options{}) {
-			none += btoi(v.(time.Time).Year() == 1760)
-			all++
-		}
-		require.Greater(t, none, all/3)
-	})
-	t.Run("twins of their first 8,000 characters", func(t *testing.T) {
-		heads, n := map[string]int{}, 0
-		for v := range column(t, "ej_message", "body", opts) {
-			if s, ok := v.(string); ok && len(s) > 8000 {
-				heads[s[:8000]]++
-				n++
-			}
-		}
-		require.Greater(t, n, 10)
-		require.Len(t, heads, 1)
-	})
-	t.Run("sizes are moderate", func(t *testing.T) {
-		total := 0
-		for v := range column(t, "binaryobject", "binaryData", crm.Options{Contacts: 1_000_000}) {
-			b, _ := v.([]byte)
-			total += len(b)
-		}
-		require.Less(t, total, 4<<20)
-	})
-	t.Run("Bool is 0 or 1", func(t *testing.T) {
-		for v := range column(t, "appointment", "hasAlarm", opts) {
-			require.Contains(t, []driver.Value{nil, int64(0), int64(1)}, v)
-		}
-	})
-}
-
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
 func TestOtherTables(t *testing.T) {
 	t.Run("shorter text", func(t *testing.T) {
 		short := store.Table{Name: "contact", Columns: []store.Column{{Name: "name", Type: store.MustType("nvarchar(5)")}}}
@@ -550,116 +382,6 @@ func TestOtherTables(t *testing.T) {
 			require.Panics(t, func() { crm.NewGenerator(tab, crm.Options{}) })
 		})
 	}
-}
-
-// recorder is a Store that keeps what Load writes.
-type recorder struct {
-	store.Store
-	created []store.Table
-	chunks  map[string][][]store.Row // kept, not copied
-	updates int
-	chunk   int // most rows of one Insert
-	bytes   int // most bytes of binaryData of one Insert
-	fail    error
-	before  func()
-}
-
-func (r *recorder) Update(_ context.Context, fn func(store.Tx) error) error {
-	r.updates++
-	return fn(recorderTx{r: r})
-}
-
-func (r *recorder) rows(table string) []store.Row { return slices.Concat(r.chunks[table]...) }
-
-type recorderTx struct {
-	store.Tx
-	r *recorder
-}
-
-func (tx recorderTx) Create(_ context.Context, t store.Table) error {
-	tx.r.created = append(tx.r.created, t)
-	return nil
-}
-
-func (tx recorderTx) Insert(ctx context.Context, t store.Table, columns []string, rows []store.Row) error {
-	if tx.r.before != nil {
-		tx.r.before()
-	}
-	if ctx.Err() != nil {
-		return fmt.Errorf("insert: %w", ctx.Err())
-	}
-	if tx.r.fail != nil {
-		return tx.r.fail
-	}
-	if !slices.Equal(columns, t.ColumnNames()) || len(rows) == 0 {
-		return errors.New("unexpected insert")
-	}
-	tx.r.chunks[t.Name] = append(tx.r.chunks[t.Name], rows)
-	tx.r.chunk = max(tx.r.chunk, len(rows))
-	bytes := 0
-	for _, row := range rows {
-		for _, v := range row {
-			b, _ := v.([]byte)
-			bytes += len(b)
-		}
-	}
-	tx.r.bytes = max(tx.r.bytes, bytes)
-	return nil
-}
-
-func TestLoad(t *testing.T) {
-	opts := crm.Options{Contacts: 1234, Schema: "crm7", Counts: map[string]int{"binaryobject": 2000}}
-	newRecorder := func() *recorder { return &recorder{chunks: map[string][][]store.Row{}} }
-
-	t.Run("all tables", func(t *testing.T) {
-		r := newRecorder()
-		require.NoError(t, crm.Load(t.Context(), r, opts))
-		tables := crm.Tables()
-		for i := range tables {
-			tables[i].Schema = "crm7"
-		}
-		require.Equal(t, tables, r.created)
-		require.Equal(t, len(tables), r.updates)
-		for _, tab := range tables {
-			require.Len(t, r.rows(tab.Name), opts.Rows(tab.Name), tab.Name)
-			for i, row := range r.rows(tab.Name) {
-				if i%100 == 0 {
-					require.Equal(t, crm.Row(tab, i, opts), row)
-				}
-			}
-		}
-		require.Equal(t, 500, r.chunk)
-		require.Less(t, r.bytes, 1<<20+1<<16, "a chunk of large rows has fewer")
-		require.Greater(t, r.bytes, 1<<19)
-	})
-	t.Run("named tables", func(t *testing.T) {
-		r := newRecorder()
-		require.NoError(t, crm.Load(t.Context(), r, opts, "SaleHist", "Contact"))
-		require.Len(t, r.created, 2)
-		require.Equal(t, "saleHist", r.created[0].Name)
-		require.Equal(t, 2, r.updates)
-		require.Len(t, r.rows("contact"), 1234)
-	})
-	t.Run("unknown table", func(t *testing.T) {
-		r := newRecorder()
-		require.ErrorIs(t, crm.Load(t.Context(), r, opts, "contact", "nope"), store.ErrTableNotFound)
-		require.Zero(t, r.updates)
-	})
-	t.Run("failed insert", func(t *testing.T) {
-		r := newRecorder()
-		r.fail = errors.New("disk full")
-		err := crm.Load(t.Context(), r, opts, "contact", "person")
-		require.ErrorIs(t, err, r.fail)
-		require.EqualError(t, err, "load table crm7.contact: disk full")
-		require.Equal(t, 1, r.updates)
-	})
-	t.Run("canceled", func(t *testing.T) {
-		ctx, cancel := context.WithCancel(t.Context())
-		r := newRecorder()
-		r.before = cancel
-		require.Equal(t, context.Canceled, crm.Load(ctx, r, opts))
-		require.Empty(t, r.chunks)
-	})
 }
 
 func BenchmarkRows(b *testing.B) {

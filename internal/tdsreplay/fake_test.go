@@ -119,5 +119,4 @@ func ask(t *testing.T, db *sql.DB, query string, args ...any) (int, error) {
 type fatalT struct{ *fakeT }
 
 func (f *fatalT) Fatalf(format string, args ...any) { f.Errorf(format, args...); panic(f) }
-
-func (f *fatalT) Fatal(args ...any) { f.Errorf("%s", fmt.Sprint(args...)); panic(f) }
+func (f *fatalT) Fatal(args ...any)                 { f.Errorf("%s", fmt.Sprint(args...)); panic(f) }
