@@ -16,64 +16,59 @@ func (o *ApplyOptions) Check() error { return checkShares(o.MaxRowShare, o.MaxTa
 // ApplyOptions configure [Mirror.Apply]. The zero value of each field is its
 // default.
 type ApplyOptions struct {
-	// Tables are the tables to take from the plan. One that the plan has no
-	// step for is refused, unless Force is set.
+	// Tables are the tables to take from the plan. One that the plan has no step for
+	// is ErrNotPlanned, unless Force is set.
 	// Default: every table that the plan has a step for.
 	Tables []string
 
-	// Unknown also resets the tables of StepUnknown, but for those of which it
-	// is not known which metadata rows are their own. Those of Tables whose
-	// step it is need it, too.
+	// Unknown also resets the tables of StepUnknown, named or not, but for those of
+	// which it is not known which metadata rows are their own.
 	Unknown bool
 
-	// Force resets tables of Tables that the plan has no step for: because
-	// they are identical or pending, for instance.
+	// Force resets tables of Tables that the plan has no step for: because they are
+	// identical or pending, for instance.
 	Force bool
 
-	// HardReset makes a hard reset, with drop, of every chosen table whose
-	// columns or key differ (PlanTable.Schema), whatever its step is.
+	// HardReset makes a hard reset, with drop, of every chosen table whose columns or
+	// key differ (PlanTable.Schema), whatever its step is.
 	HardReset bool
 
-	// SkipMoved leaves a table alone whose metadata row is no longer what the
-	// plan saw, and does the rest. Default: such a table is ErrMoved, and
-	// nothing is changed.
+	// SkipMoved leaves a table alone whose metadata row is no longer what the plan
+	// saw, and does the rest. Default: it is ErrMoved, and nothing is changed.
 	SkipMoved bool
 
-	// Confirm must be the context identifier for hard resets to be made.
-	// Without it they are left alone, which the Receipt says.
+	// Confirm must be the context identifier for hard resets to be made. Without it
+	// they are left alone, which the Receipt says.
 	Confirm string
 
-	// MaxRowShare and MaxTableShare keep a mirror from being reset because the
-	// source is the wrong database. Apply returns a [LimitError] and changes
-	// nothing when more than MaxRowShare of the mirror's compared rows are not
-	// so at the source: they are extra, changed or duplicate, pending ones
-	// included, whichever tables are chosen. Rows that the mirror lacks are not
-	// counted: a table that was emptied is a real incident. Of a table that was
-	// Truncated the rest is taken to differ as the rows that were read do; at
-	// DepthCount, the rows count that the mirror has more than the source. It does so, too, when more than
-	// MaxTableShare of the compared tables that have rows would really be
-	// reset, after Tables, Unknown, Force and Confirm. Fewer than 10 differing
-	// rows, missing ones included, and fewer than 6 tables never count.
+	// MaxRowShare and MaxTableShare keep a mirror from being reset because the source
+	// is the wrong database: with more, Apply changes nothing and returns a [LimitError].
+	//
+	// MaxRowShare is of the mirror's compared rows those that are extra, changed or
+	// duplicate, pending ones included, whichever tables are chosen. Missing rows do
+	// not count: a table that was emptied is a real incident. The rest of a table that
+	// was Truncated is taken to differ as the rows that were read do; at DepthCount,
+	// the rows count that the mirror has more than the source. MaxTableShare is of the
+	// compared tables that have rows those that would really be reset. Fewer than 10
+	// differing rows, missing ones included, and fewer than 6 tables never count.
+	//
 	// 1 or more allows everything. Default: 0.5, that is more than half, each.
 	MaxRowShare, MaxTableShare float64
 
-	// NoUndo allows what HardResetOptions.NoUndo allows.
-	NoUndo bool
-
-	// DryRun returns the Receipt of what would be done and does nothing, as
-	// that of ResetOptions does. It needs no confirmation.
-	DryRun bool
+	NoUndo bool // as in HardResetOptions
+	DryRun bool // as in ResetOptions; it needs no confirmation
 }
 
 // Apply carries out a plan, in one transaction, and returns its Receipt. What is
-// not known yet, and hard resets without Confirm, are left alone. A table
-// whose metadata row is no longer what the plan saw was sent, reset or created
-// anew since then: the plan is ErrMoved, which names every such table, and
-// nothing is changed (see ApplyOptions.SkipMoved). A plan of another customer or
-// version, or one that was damaged, is ErrInvalidDocument; one that was made with a
-// mistake about the databases is ErrWrongDatabase; one that would reset too much
-// a [LimitError]; hard resets alone without Confirm, or with a wrong one, are
-// ErrNotConfirmed; a plan without a step to do is ErrNothingToDo.
+// not known yet, and hard resets without Confirm, are left alone.
+//
+// Otherwise nothing is changed and the error is ErrMoved, which names every table
+// whose metadata row is no longer what the plan saw, because it was sent, reset or
+// created anew since then (see ApplyOptions.SkipMoved); ErrInvalidDocument for a plan
+// of another customer or version, or one that was damaged; ErrWrongDatabase for one
+// made with a mistake about the databases; a [LimitError] when it resets too much;
+// ErrNotConfirmed for hard resets alone without the right Confirm; ErrNothingToDo for
+// a plan without a step to do.
 func (m *Mirror) Apply(ctx context.Context, plan *Plan, opts *ApplyOptions) (*Receipt, error) {
 	var o ApplyOptions
 	if opts != nil {

@@ -26,17 +26,13 @@ type Journal interface {
 // JournalEvent is what a [JournalEntry] tells.
 type JournalEvent string
 
-// The events of one operation. The first is always an intent.
+// The events of one operation. The first is always an intent: all is done but the
+// commit. If nothing follows, the process ended, or the answer of the commit was
+// lost: see [Mirror.Reconcile].
 const (
-	// JournalIntent: all is done but the commit. If nothing follows, the
-	// process ended, or the answer of the commit was lost: see Reconcile.
 	JournalIntent JournalEvent = "intent"
-
-	// JournalDone: the transaction was committed.
-	JournalDone JournalEvent = "done"
-
-	// JournalFailed: the transaction was rolled back.
-	JournalFailed JournalEvent = "failed"
+	JournalDone   JournalEvent = "done"   // the transaction was committed
+	JournalFailed JournalEvent = "failed" // the transaction was rolled back
 )
 
 // JournalEntry is one event of an operation.
@@ -45,15 +41,9 @@ type JournalEntry struct {
 	ContextID string       `json:"contextId"`
 	Event     JournalEvent `json:"event"`
 	Time      time.Time    `json:"time"`
-
-	// Undo says that the receipt was taken back, and not carried out.
-	Undo bool `json:"undo,omitempty"`
-
-	// ID is that of the operation, which all of its entries share.
-	ID string `json:"id"`
-
-	// Receipt comes with the intent.
-	Receipt *Receipt `json:"receipt,omitempty"`
+	Undo      bool         `json:"undo,omitempty"`    // the receipt is taken back, and not carried out
+	ID        string       `json:"id"`                // of the operation, which all of its entries share
+	Receipt   *Receipt     `json:"receipt,omitempty"` // with the intent
 }
 
 // errUnrecorded says that a change was committed and its journal does not say so.
@@ -128,34 +118,23 @@ type Outcome string
 const (
 	// OutcomeDone: the change is in the database, or was.
 	OutcomeDone Outcome = "done"
-
 	// OutcomeNotDone: nothing was changed.
 	OutcomeNotDone Outcome = "not-done"
-
-	// OutcomeOvertaken: a cycle, or another operation, has written the same
-	// metadata rows since then, so the database no longer tells.
+	// OutcomeOvertaken: a cycle, or another operation, has written the same metadata
+	// rows since then, so the database no longer tells.
 	OutcomeOvertaken Outcome = "overtaken"
-
-	// OutcomeUnknown: the connection was lost during the commit. Reconcile
-	// finds out.
+	// OutcomeUnknown: the connection was lost during the commit. Reconcile finds out.
 	OutcomeUnknown Outcome = "unknown"
 )
 
-// Reconciled is an operation of a journal, and what became of it.
+// Reconciled is an operation of a journal, and what became of it. Undo takes the
+// Receipt back when the Outcome is OutcomeDone.
 type Reconciled struct {
-	// Receipt is what the operation was to do; Undo takes it back when the
-	// Outcome is OutcomeDone.
-	Receipt *Receipt `json:"receipt"`
-
-	// Undo says that the operation was to take the receipt back.
-	Undo bool `json:"undo,omitempty"`
-
-	// Time is when the operation was about to be committed.
-	Time    time.Time `json:"time"`
+	Receipt *Receipt  `json:"receipt"`
+	Undo    bool      `json:"undo,omitempty"` // the operation was to take the receipt back
+	Time    time.Time `json:"time"`           // when it was about to be committed
 	Outcome Outcome   `json:"outcome"`
-
-	// Proof says how the outcome is known: "journal" or "database".
-	Proof string `json:"proof"`
+	Proof   string    `json:"proof"` // how the outcome is known: "journal" or "database"
 }
 
 // String returns one line: what was intended, and what became of it.

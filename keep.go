@@ -43,7 +43,8 @@ func (m *Mirror) kept(tables []store.Table) (store.Table, bool) {
 }
 
 // takeAway renames the metadata table, or drops it. What an earlier hard reset
-// kept makes room.
+// kept makes room. Deleting its rows instead would leave a table that a cycle does
+// not create, and so one that it may take for valid.
 func (m *Mirror) takeAway(ctx context.Context, r *resync, tx store.Tx, t store.Table, receipt *Receipt) error {
 	if r.drop {
 		if r.dryRun {

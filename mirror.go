@@ -18,29 +18,21 @@ func unreadable(t store.Table) bool { return t.Omit != "" && len(t.Columns) == 0
 
 // Options configure a [Mirror]. The zero value of each field is its default.
 type Options struct {
-	// Logger receives one record for each reset and each Undo that was tried,
-	// with its outcome: done, refused, failed or unknown. Default: no logging.
+	// Logger receives one record for each reset and each Undo that was tried, with
+	// its outcome: done, refused, failed or unknown. Default: no logging.
 	Logger *slog.Logger
 
-	// Progress is called while Compare reads, from one goroutine at a time.
-	// It must not block. Default: no progress.
+	// Progress is called while Compare reads, from one goroutine at a time. It must
+	// not block. Default: no progress.
 	Progress func(Progress)
 
-	// MetadataTable is the name of the metadata table.
-	// Default: "<context identifier>_mirroring".
-	MetadataTable string
+	MetadataTable string // Default: "<context identifier>_mirroring".
+	TableColumn   string // its column with the table's name. Default: "tablename".
+	LSNColumn     string // its column with the LSN. Default: "LSN".
 
-	// TableColumn is the metadata table's column with the table's name.
-	// Default: "tablename".
-	TableColumn string
-
-	// LSNColumn is the metadata table's column with the LSN.
-	// Default: "LSN".
-	LSNColumn string
-
-	// Journal is given the Receipt of each change right before it is committed,
-	// and told afterwards how that ended. One that fails before the commit
-	// stops the operation with ErrJournal. Default: no journal.
+	// Journal is given the Receipt of each change right before it is committed, and
+	// told afterwards how that ended. One that fails before the commit stops the
+	// operation with ErrJournal. Default: no journal.
 	Journal Journal
 
 	// Clock tells the time and waits. Default: the system's.
@@ -58,15 +50,13 @@ type Clock interface {
 
 // Progress is one observation of a running comparison.
 type Progress struct {
-	// Table is the table being compared, as the mirror names it.
-	Table string
-
-	// Rows is the number of source rows compared so far, Expected the number
-	// that was counted before reading began.
+	// Table is the table being compared, as the mirror names it. Rows of its source
+	// rows were compared so far; Expected were counted before reading began.
+	Table          string
 	Rows, Expected int64
 
-	// Remaining estimates how long the rest of the table takes, from the rows
-	// so far; 0 when there is nothing to go by.
+	// Remaining estimates how long the rest of the table takes, from the rows so far;
+	// 0 when there is nothing to go by.
 	Remaining time.Duration
 
 	// TablesDone of Tables are finished.

@@ -47,58 +47,44 @@ func (s Step) actions(drop bool) []Action {
 // the policy of the package comment. It is data: it can be printed, kept as JSON,
 // reviewed, and applied later.
 type Plan struct {
-	Version   int    `json:"version"`
-	ContextID string `json:"contextId"`
+	Version   int       `json:"version"`
+	ContextID string    `json:"contextId"`
+	Time      time.Time `json:"time"`               // when the comparison ended
+	Mistakes  []string  `json:"mistakes,omitempty"` // of the report; a plan that has any is not applied
 
-	// Time is when the comparison ended.
-	Time time.Time `json:"time"`
-
-	// Mistakes are those of the report. A plan that has any is not applied.
-	Mistakes []string `json:"mistakes,omitempty"`
-
-	// ComparedRows of the mirror were compared, DifferingRows of them the
-	// source does not have, or has otherwise, and MissingRows it has and the
-	// mirror does not. ComparedTables are the compared tables that have rows
-	// or a step. See ApplyOptions.MaxRowShare. FiguresSum identifies them:
-	// Apply refuses a plan whose figures are missing or were changed.
+	// ComparedRows of the mirror were compared, DifferingRows of them the source does
+	// not have, or has otherwise, and MissingRows it has and the mirror does not.
+	// ComparedTables have rows or a step. See ApplyOptions.MaxRowShare. Apply refuses a
+	// plan whose figures do not fit FiguresSum.
 	ComparedRows   int64  `json:"comparedRows"`
 	DifferingRows  int64  `json:"differingRows"`
 	MissingRows    int64  `json:"missingRows"`
 	ComparedTables int64  `json:"comparedTables"`
 	FiguresSum     string `json:"figuresSum"`
 
-	// Tables are sorted by name. Tables that are identical, pending or never
-	// mirrored are not among them.
+	// Tables are sorted by name, without those that are identical, pending or never
+	// mirrored.
 	Tables []PlanTable `json:"tables"`
 }
 
 // PlanTable is what a [Plan] does to one table. Whoever reviews a plan may change
 // the Step; what a change makes of it is theirs.
 type PlanTable struct {
-	Table  string `json:"table"`
-	Step   Step   `json:"step"`
-	Reason string `json:"reason"`
+	Table     string `json:"table"`
+	Step      Step   `json:"step"`
+	Reason    string `json:"reason"`
+	Drop      bool   `json:"drop,omitempty"`      // a hard reset drops the table, too
+	Schema    bool   `json:"schema,omitempty"`    // columns or the key differ: see ApplyOptions.HardReset
+	Meanwhile string `json:"meanwhile,omitempty"` // what the table looks like until a cycle has populated it
 
-	// Drop says that a hard reset drops the table, too.
-	Drop bool `json:"drop,omitempty"`
-
-	// Schema says that columns or the key differ, so that
-	// ApplyOptions.HardReset makes a hard reset of any step.
-	Schema bool `json:"schema,omitempty"`
-
-	// Meanwhile is what the table looks like until a cycle has populated it.
-	Meanwhile string `json:"meanwhile,omitempty"`
-
-	// LSN is for people. Metadata is a fingerprint of the metadata rows that
-	// the comparison saw, LSN included: Apply leaves a table alone that has
-	// others now.
+	// LSN is for people. Metadata is a fingerprint of the metadata rows that the
+	// comparison saw, LSN included: Apply leaves a table alone that has others now.
 	LSN      *store.LSN `json:"lsn"`
 	Metadata string     `json:"metadata,omitempty"`
 
-	// Rows is how many rows the next cycle sends, Bytes about how much that
-	// is, from the rows that were read, and Batches in how many batches of
-	// 1,000,000 bytes (the Mirroring Task's default). All of them come in
-	// Cycles cycles, the first of which is the next one that begins.
+	// The next cycle sends about so many Rows and Bytes, in Batches of 1,000,000 bytes
+	// (the Mirroring Task's default). All of them come in Cycles cycles, the first of
+	// which is the next one that begins.
 	Rows    int64 `json:"rows"`
 	Bytes   int64 `json:"bytes"`
 	Batches int64 `json:"batches"`
@@ -336,8 +322,7 @@ func (p *Plan) names() []string {
 	return names
 }
 
-// UnmarshalJSON parses what WriteJSON writes. A field that this version does not
-// know is an error.
+// UnmarshalJSON refuses fields that this version does not know.
 func (p *Plan) UnmarshalJSON(data []byte) error {
 	type plain Plan
 	if err := text.ParseJSON(data, (*plain)(p)); err != nil {

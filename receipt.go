@@ -46,13 +46,8 @@ type Receipt struct {
 	Version   int       `json:"version"`
 	ContextID string    `json:"contextId"`
 	Operation Operation `json:"operation"`
-
-	// ID identifies the operation. It depends on all that the receipt records, and
-	// a receipt that does not fit it any more is ErrInvalidDocument.
-	ID string `json:"id,omitempty"`
-
-	// DryRun is true when nothing was done.
-	DryRun bool `json:"dryRun,omitempty"`
+	ID        string    `json:"id,omitempty"`     // of all that is recorded: a changed receipt is ErrInvalidDocument
+	DryRun    bool      `json:"dryRun,omitempty"` // nothing was done
 
 	// Outcome is OutcomeUnknown when the receipt came with store.ErrOutcomeUnknown,
 	// and in a Reconciled what was found out. Otherwise it is "", and done.
@@ -61,44 +56,32 @@ type Receipt struct {
 	// Time is when the transaction was about to be committed, in UTC.
 	Time time.Time `json:"time"`
 
-	MetadataTable string `json:"metadataTable"`
+	// Metadata is the definition of the metadata table when the whole of it was taken
+	// away, otherwise nil. Kept is the name that it has since then, "" when it was
+	// dropped.
+	MetadataTable string       `json:"metadataTable"`
+	Metadata      *store.Table `json:"metadata,omitempty"`
+	Kept          string       `json:"kept,omitempty"`
 
-	// Metadata is the definition of the metadata table when the whole of it was
-	// taken away, otherwise nil. Kept is the name that it has since then, "" when
-	// it was dropped.
-	Metadata *store.Table `json:"metadata,omitempty"`
-	Kept     string       `json:"kept,omitempty"`
-
-	// NotUndone says what Undo does not bring back, a sentence each.
+	// NotUndone says what Undo does not bring back, a sentence each. Lost are columns
+	// of the metadata table whose type the library does not know, so that a deleted
+	// row cannot be put back with their values.
 	NotUndone []string `json:"notUndone,omitempty"`
-
-	// Lost are columns of the metadata table whose type the library does not
-	// know, so that a deleted row cannot be put back with their values.
-	Lost []string `json:"lost,omitempty"`
+	Lost      []string `json:"lost,omitempty"`
 
 	Tables []ReceiptTable `json:"tables"`
 }
 
 // ReceiptTable is one table of a [Receipt], as it was before the operation.
 type ReceiptTable struct {
-	Table string `json:"table"`
-
-	// Actions is what was done. It is empty when nothing was needed; then
-	// the Note says why.
-	Actions []Action `json:"actions,omitempty"`
-	Note    string   `json:"note,omitempty"`
-
-	// LSN is the previous LSN, nil when it was NULL or there was no row.
-	LSN *store.LSN `json:"lsn"`
-
-	// Present says whether the table existed, Rows how many rows it had and
-	// Schema is a fingerprint of its columns and key.
-	Present bool   `json:"present"`
-	Rows    int64  `json:"rows"`
-	Schema  string `json:"schema,omitempty"`
-
-	// Metadata are the whole previous metadata rows, normally one.
-	Metadata [][]store.Cell `json:"metadata,omitempty"`
+	Table    string         `json:"table"`
+	Actions  []Action       `json:"actions,omitempty"`  // what was done, nothing where nothing was needed
+	Note     string         `json:"note,omitempty"`     // why nothing was needed
+	LSN      *store.LSN     `json:"lsn"`                // the previous one, nil for NULL and for no row
+	Present  bool           `json:"present"`            // whether the table existed
+	Rows     int64          `json:"rows"`               // how many it had
+	Schema   string         `json:"schema,omitempty"`   // a fingerprint of its columns and key
+	Metadata [][]store.Cell `json:"metadata,omitempty"` // the whole previous metadata rows, normally one
 }
 
 // String returns the text that WriteText writes.
@@ -165,8 +148,7 @@ func (r *Receipt) what() string {
 	return strings.Join(names, ", ")
 }
 
-// UnmarshalJSON parses what WriteJSON writes. A field that this version does not
-// know is an error.
+// UnmarshalJSON refuses fields that this version does not know.
 func (r *Receipt) UnmarshalJSON(data []byte) error {
 	type plain Receipt
 	if err := text.ParseJSON(data, (*plain)(r)); err != nil {

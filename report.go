@@ -25,62 +25,47 @@ type Report struct {
 	Source Side `json:"source,omitzero"`
 	Mirror Side `json:"mirror,omitzero"`
 
-	// SourceIsolation and MirrorIsolation say how reads were isolated from
-	// the writes of others, such as "snapshot" or "read committed"; "" when
-	// the side cannot tell. Under read committed, rows that move while they
-	// are read can look different although they never were.
+	// SourceIsolation and MirrorIsolation say how reads were isolated from the writes
+	// of others, such as "snapshot" or "read committed"; "" when the side cannot tell.
+	// Under read committed, rows that move while they are read can look different
+	// although they never were.
 	SourceIsolation string `json:"sourceIsolation,omitempty"`
 	MirrorIsolation string `json:"mirrorIsolation,omitempty"`
 
-	// Rechecked is when Recheck made this report, or zero.
-	Rechecked time.Time `json:"rechecked,omitzero"`
+	Rechecked time.Time `json:"rechecked,omitzero"` // when Recheck made this report
 
-	// Incomplete is true when the context was done, or the time was up, before
-	// every table was compared. Checkpoint is then what a later Compare can
-	// resume from.
+	// Incomplete is true when the context was done, or the time was up, before every
+	// table was compared. A later Compare can then go on from Checkpoint.
 	Incomplete bool        `json:"incomplete,omitempty"`
 	Checkpoint *Checkpoint `json:"checkpoint,omitempty"`
 
-	// Scope says what was compared and what was left out by request.
 	Scope Scope `json:"scope"`
 
-	// Mistakes are sentences that say why one of the databases is hardly the
-	// one that is meant: the metadata table is that of another customer, or a
-	// side lacks many tables. With one of them Err is ErrWrongDatabase.
+	// Mistakes are sentences that say why one of the databases is hardly the one that
+	// is meant; see Err.
 	Mistakes []string `json:"mistakes,omitempty"`
 
-	// IgnoreColumns, SchemaPrefixes, LooseTypes and SourceIsCopy are those of
-	// the options.
+	// These are the options of the comparison.
 	IgnoreColumns  []string `json:"ignoreColumns,omitempty"`
 	SchemaPrefixes []string `json:"schemaPrefixes,omitempty"`
 	LooseTypes     bool     `json:"looseTypes,omitempty"`
 	SourceIsCopy   bool     `json:"sourceIsCopy,omitempty"`
 
-	// Warnings are findings that concern no row, such as a metadata table of
-	// an unexpected shape.
-	Warnings []string `json:"warnings,omitempty"`
-
-	// Tables are sorted by name.
-	Tables []TableReport `json:"tables"`
+	Warnings []string      `json:"warnings,omitempty"` // findings that concern no row
+	Tables   []TableReport `json:"tables"`             // by name
 }
 
 // Scope says what a comparison looked at.
 type Scope struct {
-	// Tables is how many tables the two sides have together, without the
-	// metadata table.
-	Tables int `json:"tables"`
-
-	// Compared is how many of them were compared to the end on both sides, as
-	// far as Depth goes.
+	// Tables is how many tables the two sides have together, without the metadata
+	// table. Compared of them were compared to the end, as far as Depth goes; at
+	// DepthRows LeftOut of their columns were not, although nobody asked for it: see
+	// TableReport.NotCompared.
+	Tables   int `json:"tables"`
 	Compared int `json:"compared"`
+	LeftOut  int `json:"leftOut,omitempty"`
 
-	// LeftOut is how many columns of tables that were compared to the end at
-	// DepthRows were left out although nobody asked for it; TableReport.NotCompared
-	// names them.
-	LeftOut int `json:"leftOut,omitempty"`
-
-	// OnlyTables and SkipTables are CompareOptions.Tables and SkipTables;
-	// CompareOptions.IgnoreColumns are in the Report itself.
+	// OnlyTables and SkipTables are CompareOptions.Tables and SkipTables.
 	OnlyTables []string `json:"onlyTables,omitempty"`
 	SkipTables []string `json:"skipTables,omitempty"`
 }
@@ -89,13 +74,10 @@ type Scope struct {
 type Side struct {
 	store.Identity
 
-	// Role is what the side was found to be by its tables: "customer" for a
-	// customer's database, "mirror" for the mirror of ContextID, "replica" for a
-	// replica of the newer client, or "unknown".
-	Role string `json:"role,omitempty"`
-
-	// ContextID is the customer's context identifier that the name of a
-	// mirror's metadata table tells, "" for the other roles.
+	// Role is what the side was found to be by its tables: "customer" for a customer's
+	// database, "mirror" for the mirror of ContextID, "replica" for a replica of the
+	// newer client, or "unknown".
+	Role      string `json:"role,omitempty"`
 	ContextID string `json:"contextId,omitempty"`
 }
 
@@ -105,116 +87,92 @@ type Side struct {
 //	SourceRows = equal + Changed + Missing
 //	MirrorRows = equal + Changed + Extra + Duplicate
 type TableReport struct {
-	// Table is the mirror's name of the table, or the source's without its
-	// prefix when the mirror does not have it.
-	Table   string  `json:"table"`
-	Verdict Verdict `json:"verdict"`
+	// Table is the mirror's name of the table, or the source's without its prefix when
+	// the mirror does not have it. MirrorName has the mirror's schema, too.
+	Table      string  `json:"table"`
+	Verdict    Verdict `json:"verdict"`
+	MirrorName string  `json:"mirrorName,omitempty"`
 
-	// MirrorName is the mirror's name of the table with its schema, "" when
-	// the mirror does not have it.
-	MirrorName string `json:"mirrorName,omitempty"`
-
-	// Reason explains not-mirrored, incomparable and failed.
-	Reason string `json:"reason,omitempty"`
-
-	// Warning is what else is to be known, such as why differences could not
-	// be told to be pending or not.
+	// Reason explains not-mirrored, incomparable, failed and unfinished, Warning what
+	// else is to be known, such as why it could not be told what is pending.
+	Reason  string `json:"reason,omitempty"`
 	Warning string `json:"warning,omitempty"`
+	Err     error  `json:"-"` // behind VerdictFailed and VerdictUnfinished
 
-	// Err is the error behind VerdictFailed and VerdictUnfinished.
-	Err error `json:"-"`
+	// LSN is the table's LSN before its rows were last read; nil when it has none.
+	// LSNState says what the source's change tracking makes of it.
+	LSN      *store.LSN `json:"lsn,omitempty"`
+	LSNState LSNState   `json:"lsnState,omitempty"`
 
-	// LSN is the table's LSN before its rows were last read; nil when it has
-	// none.
-	LSN *store.LSN `json:"lsn,omitempty"`
-
-	// LSNState says what the source's change tracking makes of the LSN.
-	LSNState LSNState `json:"lsnState,omitempty"`
-
-	// LastLSN is the LSN when it was last looked at, and Moves how often it
-	// was seen to change since the rows were compared (see Recheck).
+	// LastLSN is the LSN when it was last looked at, and Moves how often it was seen
+	// to change since the rows were compared (see Recheck).
 	LastLSN *store.LSN `json:"lastLsn,omitempty"`
 	Moves   int        `json:"moves,omitempty"`
 
-	// Stayed says that the columns or the key still differ after so many
-	// cycles that one must have tried to mend them, Populated how often a cycle
-	// was seen to populate the table after its LSN was -1 (see Recheck and
-	// package heal), and ResetFrom is the LSN before it was last seen to be -1.
+	// Stayed says that the columns or the key still differ after so many cycles that
+	// one must have tried to mend them, Populated how often a cycle was seen to
+	// populate the table after its LSN was -1 (see Recheck and package heal), and
+	// ResetFrom is the LSN before it was last seen to be -1.
 	Stayed    bool       `json:"stayed,omitempty"`
 	Populated int        `json:"populated,omitempty"`
 	ResetFrom *store.LSN `json:"resetFrom,omitempty"`
 
-	// HasMetadata says whether the metadata table has a row for the table.
-	HasMetadata bool `json:"hasMetadata"`
-
-	// MetadataRows is how many rows the metadata table has for the table,
-	// normally one, and MetadataSum identifies them, when they were last looked
-	// at: a Plan is applied only to a table whose rows are still these.
-	MetadataRows int    `json:"metadataRows,omitempty"`
-	MetadataSum  string `json:"metadataSum,omitempty"`
-
-	// MetadataDoubt says why it is not known which metadata rows are the
-	// table's, or what they hold; "" when it is. HasMetadata, MetadataRows and LSN
-	// mean nothing then, and nothing resets the table.
+	// MetadataRows is how many rows the metadata table has for the table, normally
+	// one, and MetadataSum identifies them, when they were last looked at.
+	// MetadataDoubt says why it is not known which are its own, or what they hold: the
+	// other fields and LSN then mean nothing, and nothing resets the table.
+	HasMetadata   bool   `json:"hasMetadata"`
+	MetadataRows  int    `json:"metadataRows,omitempty"`
+	MetadataSum   string `json:"metadataSum,omitempty"`
 	MetadataDoubt string `json:"metadataDoubt,omitempty"`
 
-	// RowBytes is about how many bytes of values a row of the source has, from
-	// the first rows of each range that was read; 0 when none was.
+	// RowBytes is about how many bytes of values a row of the source has, from the
+	// first rows of each range that was read; 0 when none was.
 	RowBytes int64 `json:"rowBytes,omitempty"`
 
-	// Key are the columns that identify a row. Keyless says that the table
-	// has no primary key and that they are all compared columns.
+	// Key are the columns that identify a row. Keyless says that the table has no
+	// primary key and that they are all compared columns.
 	Key     []string `json:"key,omitempty"`
 	Keyless bool     `json:"keyless,omitempty"`
 
-	// SourceRows and MirrorRows are 0 where they were not counted: for
-	// not-mirrored and failed tables, and at DepthSchema.
+	// SourceRows and MirrorRows are 0 where they were not counted: for not-mirrored
+	// and failed tables, and at DepthSchema.
 	SourceRows int64 `json:"sourceRows"`
 	MirrorRows int64 `json:"mirrorRows"`
 
-	// Missing rows are at the source only, Extra rows in the mirror only,
-	// Changed rows on both sides with different values. Duplicate rows are
-	// those by which the mirror has a key of the source more often than the
-	// source.
+	// Missing rows are at the source only, Extra rows in the mirror only, Changed rows
+	// on both sides with different values. Duplicate rows are those by which the
+	// mirror has a key of the source more often than the source.
 	Missing   int64 `json:"missing"`
 	Extra     int64 `json:"extra"`
 	Changed   int64 `json:"changed"`
 	Duplicate int64 `json:"duplicate"`
 
-	// Pending of these differences are known to go away by themselves, Diverged
-	// are known to stay (see DiffState). Of the rest nothing is known.
+	// Pending of these differences are known to go away by themselves, Diverged are
+	// known to stay (see DiffState). Of the rest nothing is known.
 	Pending  int64 `json:"pending,omitempty"`
 	Diverged int64 `json:"diverged,omitempty"`
 
-	// Truncated says that MaxDifferences ended the comparison of rows: there
-	// are at least so many differences. SourceRows and MirrorRows are exact.
-	// Read is then how many rows of the mirror were compared.
+	// Truncated says that MaxDifferences ended the comparison after Read rows of the
+	// mirror: there are at least so many differences. SourceRows and MirrorRows are
+	// exact all the same.
 	Truncated bool  `json:"truncated,omitempty"`
 	Read      int64 `json:"read,omitempty"`
 
-	// Strategy is how the rows were compared, StrategyReason why, where that
-	// was not simply asked for.
+	// Strategy is how the rows were compared, StrategyReason why, where that was not
+	// simply asked for.
 	Strategy       Strategy `json:"strategy,omitempty"`
 	StrategyReason string   `json:"strategyReason,omitempty"`
 
-	// ChangedColumns says in how many of the Changed rows a column differs.
-	ChangedColumns []ColumnCount `json:"changedColumns,omitempty"`
+	ChangedColumns []ColumnCount      `json:"changedColumns,omitempty"` // in how many of the Changed rows each differs
+	Schema         []SchemaDifference `json:"schema,omitempty"`         // the order of columns and their defaults do not count
+	NotCompared    []Omission         `json:"notCompared,omitempty"`    // every column whose values were not compared
 
-	// Schema are the differences of columns and keys. The order of columns
-	// and their defaults do not count.
-	Schema []SchemaDifference `json:"schema,omitempty"`
-
-	// NotCompared names every column whose values were not compared.
-	NotCompared []Omission `json:"notCompared,omitempty"`
-
-	// Samples are the first differing rows in key order.
-	Samples []Difference `json:"samples,omitempty"`
-
-	// Differences are the differing keys, in key order, as many as MaxKeys
-	// allows. Tables without a key have none.
+	// Samples are the first differing rows in key order. Differences are the differing
+	// keys, in key order, as many as MaxKeys allows; tables without a key have none.
+	Samples     []Difference `json:"samples,omitempty"`
 	Differences []Difference `json:"differences,omitempty"`
 
-	// Elapsed is the time that this table took.
 	Elapsed Duration `json:"elapsed"`
 }
 
@@ -234,12 +192,8 @@ type ColumnCount struct {
 
 // SchemaDifference is one difference between the definitions of a table.
 type SchemaDifference struct {
-	// Column is the column, "" for the primary key.
-	Column string `json:"column,omitempty"`
-
-	// What is "missing column", "extra column", "type", "nullability" or
-	// "primary key".
-	What string `json:"what"`
+	Column string `json:"column,omitempty"` // "" for the primary key
+	What   string `json:"what"`             // "missing column", "extra column", "type", "nullability" or "primary key"
 
 	// Source and Mirror are the two definitions.
 	Source string `json:"source,omitempty"`
@@ -248,11 +202,9 @@ type SchemaDifference struct {
 
 // Omission is a column that was not compared, and why.
 type Omission struct {
-	Column string `json:"column"`
-	Reason string `json:"reason"`
-
-	// Requested says that CompareOptions.IgnoreColumns named it.
-	Requested bool `json:"requested,omitempty"`
+	Column    string `json:"column"`
+	Reason    string `json:"reason"`
+	Requested bool   `json:"requested,omitempty"` // by CompareOptions.IgnoreColumns
 }
 
 // DiffKind is how a row differs.

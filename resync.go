@@ -18,16 +18,14 @@ type ResetOptions struct {
 	// tables is then empty. Default: the tables of the list.
 	All bool
 
-	// Truncate also empties the tables in the same transaction, which spares
-	// the next cycle the wipe of a large table. Until that cycle is through
-	// the tables are empty for everyone, and Undo cannot bring rows back.
-	// Default: the rows stay until the next cycle.
+	// Truncate also empties the tables in the same transaction, which spares the next
+	// cycle the wipe of a large table. Until that cycle is through the tables are empty
+	// for everyone, and Undo cannot bring rows back. Default: the rows stay.
 	Truncate bool
 
-	// DryRun returns the Receipt of what would be done and does nothing. The
-	// writes to the metadata table are tried, in a transaction that is rolled
-	// back, so what refuses them is found. Rows are not deleted and tables not
-	// dropped for it.
+	// DryRun returns the Receipt of what would be done and does nothing. Writes to the
+	// metadata table are tried, in a transaction that is rolled back, so that what
+	// refuses them is found. No rows are deleted and no tables dropped for it.
 	DryRun bool
 }
 
@@ -35,17 +33,17 @@ type ResetOptions struct {
 // so that the next cycle of the Mirroring Task wipes and repopulates them. It
 // does so for all of them in one transaction, or for none.
 //
-// Names match as SQL Server's default collation matches them, and a name that
-// is given twice counts once. A name that neither the mirror nor its metadata
-// table knows is an *Error with store.ErrTableNotFound that names every such table
-// and the closest known one. An empty list without All is ErrNoTables.
-// A table without a metadata row needs no reset, because the next cycle sends
-// everything anyway; it is left alone, and the Receipt says so. Without a metadata table the
-// error is ErrNoMetadata; a table with several metadata rows, one that another row
-// may mean, too, one whose LSN a constraint does not let be -1, and one where a
-// trigger changes what was written are ErrMetadata.
-// With store.ErrOutcomeUnknown the Receipt comes along: it records what was done if it
-// was done, and its Outcome says that this is not known.
+// Names match as SQL Server's default collation matches them, and a name that is
+// given twice counts once. A table without a metadata row needs no reset, because
+// the next cycle sends everything anyway; it is left alone, and the Receipt says so.
+//
+// A name that neither the mirror nor its metadata table knows is an *Error with
+// store.ErrTableNotFound that names every such table and the closest known one. An
+// empty list without All is ErrNoTables, a mirror without a metadata table
+// ErrNoMetadata. A table with several metadata rows, one that another row may mean,
+// too, one whose LSN a constraint does not let be -1, and one where a trigger changes
+// what was written are ErrMetadata. With store.ErrOutcomeUnknown the Receipt of what
+// was done, if it was done, comes along.
 //
 // The rule is the vendor's: SuperOffice documentation, "Database mirroring",
 // restarting synchronization.
@@ -74,27 +72,22 @@ type HardResetOptions struct {
 	// Confirm must be the context identifier.
 	Confirm string
 
-	// Tables are the tables whose metadata rows are deleted.
+	// Tables are the tables whose metadata rows are deleted; All is every table that
+	// has one. The metadata table then stays.
 	// Default: the whole metadata table is taken away.
 	Tables []string
+	All    bool
 
-	// All deletes the metadata rows of every table that has one, and keeps the
-	// metadata table. Tables is then nil. Default: see Tables.
-	All bool
-
-	// DropData also drops the tables of Tables or All, with their rows, which
-	// Undo cannot bring back.
+	// DropData also drops the tables of Tables or All, with their rows, which Undo
+	// cannot bring back. Default: they stay.
 	DropData bool
 
-	// NoUndo allows a hard reset that Undo could not take back at all: of a
-	// metadata row with values of a type that is not read, or of a metadata
-	// table that can be neither renamed nor created anew. Default: it is
-	// ErrCannotUndo, which says why.
+	// NoUndo allows a hard reset that Undo could not take back at all: of a metadata
+	// row with values of a type that is not read, or of a metadata table that can be
+	// neither renamed nor created anew. Default: it is ErrCannotUndo, which says why.
 	NoUndo bool
 
-	// DryRun returns the Receipt of what would be done and does nothing, as
-	// that of ResetOptions does. It needs no confirmation.
-	DryRun bool
+	DryRun bool // as in ResetOptions; it needs no confirmation
 }
 
 // HardReset makes the next cycle start from nothing: it takes the metadata
@@ -102,17 +95,15 @@ type HardResetOptions struct {
 // metadata rows of these tables and with DropData drops them too. All of it
 // happens in one transaction, or nothing.
 //
-// The metadata table is renamed and not dropped, to Receipt.Kept, so that Undo
-// can bring it back with everything that belongs to it. To a cycle it is gone:
-// there is no table of its name, and none whose name ends like that of a metadata
-// table. The next hard reset drops what the one before kept. Deleting all of its
-// rows instead would leave a table that a cycle does not create, and so one that
-// it may take for valid. Where the engine cannot rename it, it is dropped, and
+// The metadata table is renamed and not dropped, to Receipt.Kept, so that Undo can
+// bring it back with everything that belongs to it. To a cycle it is gone, as its
+// name is no longer that of a metadata table. The next hard reset drops what the one
+// before kept. Where the engine cannot rename it, it is dropped, and
 // Receipt.NotUndone says what Undo does not bring back of it.
 //
-// When Confirm is not the context identifier the error is ErrNotConfirmed. For
-// names see [Mirror.ResetTables]; several metadata rows of one table are all
-// deleted. Without a metadata table the error is ErrNoMetadata.
+// When Confirm is not the context identifier the error is ErrNotConfirmed; without a
+// metadata table it is ErrNoMetadata. For names see [Mirror.ResetTables]; several
+// metadata rows of one table are all deleted.
 //
 // The rule is the vendor's: SuperOffice documentation, "Database mirroring",
 // hard reset.

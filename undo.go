@@ -12,18 +12,16 @@ import (
 	"github.com/so-mirror/mirror/store"
 )
 
-// Undo takes back what a receipt records: it puts the previous LSNs back, or
-// the metadata rows, or the metadata table with everything that belongs to it.
-// What it does not bring back is in Receipt.NotUndone. Call it before the next
-// cycle begins.
+// Undo takes back what a receipt records, all of it or nothing: it puts the previous
+// LSNs back, or the metadata rows, or the metadata table with everything that belongs
+// to it, but for Receipt.NotUndone. Call it before the next cycle begins.
 //
-// It undoes all of the receipt or nothing. What can no longer be undone is an
-// *Error with ErrCannotUndo that names each table and the reason: its rows were
-// truncated or dropped, its metadata row or LSN moved on, its columns changed,
-// or it no longer has the number of rows that it had, which means that a cycle
-// has begun to wipe it. The number of rows is all that can be checked of the
-// data: when a cycle may have begun, Compare afterwards. A receipt of another
-// customer, of another version or of a dry run is ErrInvalidDocument.
+// What can no longer be undone is an *Error with ErrCannotUndo that names each table
+// and the reason: its rows were truncated or dropped, its metadata row or LSN moved
+// on, its columns changed, or it no longer has the number of rows that it had, which
+// means that a cycle has begun to wipe it. The number of rows is all that can be
+// checked of the data: when a cycle may have begun, Compare afterwards. A receipt of
+// another customer, of another version or of a dry run is ErrInvalidDocument.
 func (m *Mirror) Undo(ctx context.Context, receipt *Receipt) (err error) {
 	doing := "undo of " + m.contextID
 	defer func() { m.logChange(ctx, "undo", false, receipt, err) }()
