@@ -111,22 +111,6 @@ func (j *journaled) end(ctx context.Context, err error) error {
 	}
 }
 
-// Outcome is what became of an operation.
-type Outcome string
-
-// The outcomes.
-const (
-	// OutcomeDone: the change is in the database, or was.
-	OutcomeDone Outcome = "done"
-	// OutcomeNotDone: nothing was changed.
-	OutcomeNotDone Outcome = "not-done"
-	// OutcomeOvertaken: a cycle, or another operation, has written the same metadata
-	// rows since then, so the database no longer tells.
-	OutcomeOvertaken Outcome = "overtaken"
-	// OutcomeUnknown: the connection was lost during the commit. Reconcile finds out.
-	OutcomeUnknown Outcome = "unknown"
-)
-
 // Reconciled is an operation of a journal, and what became of it. Undo takes the
 // Receipt back when the Outcome is OutcomeDone.
 type Reconciled struct {

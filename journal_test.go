@@ -2,7 +2,6 @@ package mirror_test
 
 import (
 	"context"
-	"encoding/json"
 	"strings"
 	"testing"
 
@@ -190,23 +189,6 @@ func TestReconcileRefuses(t *testing.T) {
 	found, err := other.Reconcile(t.Context(), journal.entries)
 	require.NoError(t, err)
 	require.Empty(t, found, "one journal can serve many customers")
-}
-
-func FuzzPlan(f *testing.F) {
-	f.Add([]byte(`{"version":1,"contextId":"Cust10195","tables":[{"table":"contact","step":"reset","metadata":"x","lsn":null}]}`))
-	f.Add([]byte(`{"version":1,"contextId":"Cust10195","tables":[{"table":"contact","step":"hard-reset","drop":true,"metadata":"x"}]}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		var plan mirror.Plan
-		if err := json.Unmarshal(data, &plan); err != nil {
-			return
-		}
-		store := world()
-		before := dump(t, store)
-		if _, err := newMirror(t, store, nil).Apply(t.Context(), &plan, &mirror.ApplyOptions{Confirm: customer}); err != nil {
-			require.Equal(t, before, dump(t, store))
-		}
-		_ = plan.String()
-	})
 }
 
 // A plan that left a table alone saw its metadata row all the same.

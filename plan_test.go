@@ -252,3 +252,20 @@ func TestPlanPrints(t *testing.T) {
 	}
 	require.Contains(t, (&mirror.Report{ContextID: customer}).Plan().String(), "Nothing to do")
 }
+
+func FuzzPlan(f *testing.F) {
+	f.Add([]byte(`{"version":1,"contextId":"Cust10195","tables":[{"table":"contact","step":"reset","metadata":"x","lsn":null}]}`))
+	f.Add([]byte(`{"version":1,"contextId":"Cust10195","tables":[{"table":"contact","step":"hard-reset","drop":true,"metadata":"x"}]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var plan mirror.Plan
+		if err := json.Unmarshal(data, &plan); err != nil {
+			return
+		}
+		store := world()
+		before := dump(t, store)
+		if _, err := newMirror(t, store, nil).Apply(t.Context(), &plan, &mirror.ApplyOptions{Confirm: customer}); err != nil {
+			require.Equal(t, before, dump(t, store))
+		}
+		_ = plan.String()
+	})
+}

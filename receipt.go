@@ -37,6 +37,22 @@ const (
 	ActionDrop           Action = "drop"            // the table was dropped
 )
 
+// Outcome is what became of an operation.
+type Outcome string
+
+// The outcomes.
+const (
+	// OutcomeDone: the change is in the database, or was.
+	OutcomeDone Outcome = "done"
+	// OutcomeNotDone: nothing was changed.
+	OutcomeNotDone Outcome = "not-done"
+	// OutcomeOvertaken: a cycle, or another operation, has written the same metadata
+	// rows since then, so the database no longer tells.
+	OutcomeOvertaken Outcome = "overtaken"
+	// OutcomeUnknown: the connection was lost during the commit. Reconcile finds out.
+	OutcomeUnknown Outcome = "unknown"
+)
+
 const receiptVersion = 1
 
 // Receipt records what an operation did and everything that was there before
