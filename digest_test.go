@@ -114,7 +114,7 @@ func (noScheme) DigestScheme() string { return "" }
 // A number of rows that nothing has leaves nothing out.
 func TestDigestRowsWithoutBounds(t *testing.T) {
 	source, st := twins(100, every(200))
-	require.NoError(t, st.Seed(five(store.Row{0, "Company 0"})))
+	require.NoError(t, st.Seed(mirrortest.Companies(store.Row{0, "Company 0"})))
 	for _, n := range []int64{1, 1 << 40, 1 << 59, 1<<63 - 1} {
 		report, err := newMirror(t, st, nil).Compare(t.Context(), source, &mirror.CompareOptions{Strategy: mirror.StrategyDigest, DigestRows: n})
 		require.NoError(t, err)

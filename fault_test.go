@@ -1,6 +1,8 @@
 package mirror_test
 
 import (
+	"github.com/so-mirror/mirror/internal/mirrortest"
+
 	"context"
 	"errors"
 	"fmt"
@@ -50,27 +52,6 @@ func world() *memory.Store {
 }
 
 func customerDatabase() *memory.Store { return memory.New(tables(0)...) }
-
-// dump is everything in a store as text, by table: its definition and its rows.
-func dump(t testing.TB, st store.Store) map[string][]string {
-	t.Helper()
-	ctx := context.Background()
-	all := map[string][]string{}
-	defs, err := st.Tables(ctx)
-	require.NoError(t, err)
-	for _, def := range defs {
-		var rows []string
-		for batch, err := range st.Rows(ctx, store.Query{Table: def}) {
-			require.NoError(t, err)
-			for _, row := range batch {
-				rows = append(rows, fmt.Sprintf("%#v", []any{row}))
-			}
-		}
-		slices.Sort(rows)
-		all[def.String()] = append([]string{fmt.Sprintf("%+v", def)}, rows...)
-	}
-	return all
-}
 
 // operation is one of the library's operations: prepare makes a mirror, and what
 // do needs to work on it.
@@ -186,7 +167,7 @@ func (s strike) of(st *stage) *memory.Store {
 func cleanRun(t *testing.T, op operation) (strikes []strike, after map[string][]string, report *mirror.Report) {
 	t.Helper()
 	s := op.prepare(t)
-	before := dump(t, s.store)
+	before := mirrortest.Dump(t, s.store)
 	s.store.ResetCalls()
 	report, err := s.run(t.Context(), t, s.store)
 	require.NoError(t, err)
@@ -201,7 +182,7 @@ func cleanRun(t *testing.T, op operation) (strikes []strike, after map[string][]
 		}
 	}
 	require.NotEmpty(t, strikes)
-	after = dump(t, s.store)
+	after = mirrortest.Dump(t, s.store)
 	if op.changes {
 		require.NotEqual(t, before, after)
 	} else {
@@ -250,16 +231,16 @@ func TestEveryCallFails(t *testing.T) {
 			for _, strike := range strikes {
 				t.Run(fmt.Sprint(strike), func(t *testing.T) {
 					s := op.prepare(t)
-					before := dump(t, s.store)
+					before := mirrortest.Dump(t, s.store)
 					strike.of(s).FailAt(strike.method, strike.n, errBoom)
 					report, err := s.run(t.Context(), t, s.store)
 					require.ErrorIs(t, failure(t, clean, report, err), errBoom)
-					require.Equal(t, before, dump(t, s.store), "nothing is done")
+					require.Equal(t, before, mirrortest.Dump(t, s.store), "nothing is done")
 					faults++
 
 					report, err = s.run(t.Context(), t, s.store)
 					require.NoError(t, err, "the fault is over")
-					require.Equal(t, after, dump(t, s.store), "all is done")
+					require.Equal(t, after, mirrortest.Dump(t, s.store), "all is done")
 					if clean != nil {
 						require.Equal(t, clean.Summary(), report.Summary())
 					}
@@ -283,11 +264,11 @@ func TestRowsFailMidway(t *testing.T) {
 				}
 				for _, rows := range []int{0, 1, 2, 16, 17, 1000} {
 					s := op.prepare(t)
-					before := dump(t, s.store)
+					before := mirrortest.Dump(t, s.store)
 					strike{side: side}.of(s).FailAfterRows(rows, errBoom)
 					report, err := s.run(t.Context(), t, s.store)
 					require.ErrorIs(t, failure(t, clean, report, err), errBoom, "after %d rows of the %s", rows, side)
-					require.Equal(t, before, dump(t, s.store))
+					require.Equal(t, before, mirrortest.Dump(t, s.store))
 					faults++
 				}
 			}
@@ -325,7 +306,7 @@ func TestAnswerOfTheCommitIsLost(t *testing.T) {
 					}
 					_, err := s.run(ctx, t, st)
 					require.ErrorIs(t, err, store.ErrOutcomeUnknown)
-					require.Equal(t, after, dump(t, s.store), "all is done, and none but the database knew")
+					require.Equal(t, after, mirrortest.Dump(t, s.store), "all is done, and none but the database knew")
 					faults++
 				})
 			}
@@ -335,7 +316,7 @@ func TestAnswerOfTheCommitIsLost(t *testing.T) {
 				defer cancel()
 				_, err := s.run(ctx, t, canceling{s.store, cancel})
 				require.NoError(t, err, "what is committed is not a failure")
-				require.Equal(t, after, dump(t, s.store))
+				require.Equal(t, after, mirrortest.Dump(t, s.store))
 				faults++
 			})
 		})
@@ -366,7 +347,7 @@ func TestContextEndsAtEveryCall(t *testing.T) {
 					t.Run(fmt.Sprint(strike, want), func(t *testing.T) {
 						synctest.Test(t, func(t *testing.T) {
 							s := op.prepare(t)
-							before := dump(t, s.store)
+							before := mirrortest.Dump(t, s.store)
 							strike.of(s).DelayAt(strike.method, strike.n, time.Hour)
 							ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 							defer cancel()
@@ -375,7 +356,7 @@ func TestContextEndsAtEveryCall(t *testing.T) {
 							}
 							report, err := s.run(ctx, t, s.store)
 							require.True(t, err == want, "%v comes as it is: %v", want, err)
-							require.Equal(t, before, dump(t, s.store), "nothing is done")
+							require.Equal(t, before, mirrortest.Dump(t, s.store), "nothing is done")
 							if report != nil {
 								checkIncomplete(t, clean, report, want)
 							}

@@ -293,7 +293,7 @@ func hostileReceipt(table string) *mirror.Receipt {
 // steer a terminal, and nothing happens.
 func TestHostileNames(t *testing.T) {
 	onStores(t, world, func(t *testing.T, store store.Store) {
-		before := dump(t, store)
+		before := mirrortest.Dump(t, store)
 		_, fake := store.(*memory.Store)
 		for _, entry := range slices.Sorted(maps.Keys(hostileAttempts)) {
 			if !fake && !reachesSQL[entry] {
@@ -313,7 +313,7 @@ func TestHostileNames(t *testing.T) {
 						if shown != nil && len(hostileNames[kind]) < maxMessage {
 							requirePlainText(t, shown)
 						}
-						require.Equal(t, before, dump(t, store))
+						require.Equal(t, before, mirrortest.Dump(t, store))
 					})
 				}
 			})
@@ -325,7 +325,7 @@ func TestHostileNames(t *testing.T) {
 // warning.
 func TestHostileNamesThatLeaveOut(t *testing.T) {
 	onStores(t, world, func(t *testing.T, store store.Store) {
-		before := dump(t, store)
+		before := mirrortest.Dump(t, store)
 		source := customerDatabase()
 		m := newMirror(t, store, nil)
 		want, err := m.Compare(t.Context(), source, nil)
@@ -347,7 +347,7 @@ func TestHostileNamesThatLeaveOut(t *testing.T) {
 				again, err := m.Recheck(t.Context(), source, report, nil)
 				require.NoError(t, err)
 				requirePlainText(t, again)
-				require.Equal(t, before, dump(t, store))
+				require.Equal(t, before, mirrortest.Dump(t, store))
 			})
 		}
 	})
@@ -376,7 +376,7 @@ func TestHostileContextID(t *testing.T) {
 // The names in Options come from a configuration.
 func TestHostileOptions(t *testing.T) {
 	onStores(t, world, func(t *testing.T, st store.Store) {
-		before := dump(t, st)
+		before := mirrortest.Dump(t, st)
 		for kind, name := range hostileNames {
 			if name == "" {
 				continue // the default
@@ -403,7 +403,7 @@ func TestHostileOptions(t *testing.T) {
 					} else {
 						requirePlainText(t, report)
 					}
-					require.Equal(t, before, dump(t, st))
+					require.Equal(t, before, mirrortest.Dump(t, st))
 				})
 			}
 		}
@@ -425,11 +425,11 @@ func TestHostileTables(t *testing.T) {
 		}
 		t.Run(kind, func(t *testing.T) {
 			onStores(t, build, func(t *testing.T, st store.Store) {
-				before := dump(t, st)
+				before := mirrortest.Dump(t, st)
 				m := newMirror(t, st, nil)
 				others := func() {
 					t.Helper()
-					now := dump(t, st)
+					now := mirrortest.Dump(t, st)
 					for table := range before {
 						if table != name && table != "Cust10195_mirroring" {
 							require.Equal(t, before[table], now[table])
@@ -442,7 +442,7 @@ func TestHostileTables(t *testing.T) {
 				requirePlainText(t, receipt)
 				others()
 				require.NoError(t, m.Undo(t.Context(), receipt))
-				require.Equal(t, before, dump(t, st))
+				require.Equal(t, before, mirrortest.Dump(t, st))
 
 				status, err := m.Status(t.Context())
 				require.NoError(t, err)
@@ -457,17 +457,17 @@ func TestHostileTables(t *testing.T) {
 				receipt, err = m.Apply(t.Context(), report.Plan(), &mirror.ApplyOptions{Tables: []string{name}, Unknown: true})
 				require.NoError(t, err)
 				require.NoError(t, m.Undo(t.Context(), receipt))
-				require.Equal(t, before, dump(t, st))
+				require.Equal(t, before, mirrortest.Dump(t, st))
 
 				receipt, err = m.HardReset(t.Context(), &mirror.HardResetOptions{Confirm: customer})
 				require.NoError(t, err)
 				require.NoError(t, m.Undo(t.Context(), receipt))
-				require.Equal(t, before, dump(t, st))
+				require.Equal(t, before, mirrortest.Dump(t, st))
 
 				receipt, err = m.HardReset(t.Context(), &mirror.HardResetOptions{Confirm: customer, Tables: []string{name}, DropData: true})
 				require.NoError(t, err)
 				others()
-				require.NotContains(t, dump(t, st), name)
+				require.NotContains(t, mirrortest.Dump(t, st), name)
 				requirePlain(t, m.Undo(t.Context(), receipt))
 			})
 		})
@@ -682,13 +682,13 @@ func TestHostileDocuments(t *testing.T) {
 		d := hostileDocuments[name]
 		store := build(t)
 		all := edits(t, d.document(t, store))
-		before := dump(t, store)
+		before := mirrortest.Dump(t, store)
 		problems, taken := map[string]string{}, 0
 		for _, edit := range slices.Sorted(maps.Keys(all)) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			err := caught(func() error { return d.use(ctx, store, newMirror(t, store, rushed()), all[edit]) })
 			cancel()
-			after := dump(t, store)
+			after := mirrortest.Dump(t, store)
 			if err != nil {
 				if bad := plainError(err); bad != "" {
 					problems[edit] = bad
@@ -716,7 +716,7 @@ func TestHostileDocuments(t *testing.T) {
 			}
 			store = build(t)
 			d.document(t, store)
-			before = dump(t, store)
+			before = mirrortest.Dump(t, store)
 		}
 		t.Logf("%d documents, %d of them taken", len(all), taken)
 		shapes := map[string]bool{}
@@ -787,11 +787,11 @@ func FuzzCheckpoint(f *testing.F) {
 			return
 		}
 		store := world()
-		before := dump(t, store)
+		before := mirrortest.Dump(t, store)
 		m := newMirror(t, store, nil)
 		m.SmallSteps(3)
 		report, err := m.Compare(t.Context(), customerDatabase(), &mirror.CompareOptions{Resume: &cp})
-		require.Equal(t, before, dump(t, store))
+		require.Equal(t, before, mirrortest.Dump(t, store))
 		if err != nil {
 			return
 		}
@@ -818,9 +818,9 @@ func FuzzRecheck(f *testing.F) {
 			return
 		}
 		store := world()
-		before := dump(t, store)
+		before := mirrortest.Dump(t, store)
 		again, err := newMirror(t, store, nil).Recheck(t.Context(), customerDatabase(), &report, &mirror.RecheckOptions{After: time.Duration(after)})
-		require.Equal(t, before, dump(t, store))
+		require.Equal(t, before, mirrortest.Dump(t, store))
 		_ = report.String()
 		if err != nil {
 			return
@@ -852,9 +852,9 @@ func FuzzReconcile(f *testing.F) {
 			return
 		}
 		store := world()
-		before := dump(t, store)
+		before := mirrortest.Dump(t, store)
 		found, err := newMirror(t, store, nil).Reconcile(t.Context(), entries)
-		require.Equal(t, before, dump(t, store))
+		require.Equal(t, before, mirrortest.Dump(t, store))
 		if err != nil {
 			require.ErrorIs(t, err, mirror.ErrInvalidDocument)
 			return

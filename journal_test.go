@@ -1,6 +1,8 @@
 package mirror_test
 
 import (
+	"github.com/so-mirror/mirror/internal/mirrortest"
+
 	"context"
 	"strings"
 	"testing"
@@ -43,12 +45,12 @@ func TestJournal(t *testing.T) {
 	journal := &notes{}
 	store := world()
 	m := newMirror(t, store, &mirror.Options{Journal: journal})
-	before := dump(t, store)
+	before := mirrortest.Dump(t, store)
 	journal.at = func(mirror.JournalEntry) {
 		if len(journal.entries) == 0 {
-			require.Equal(t, before, dump(t, store), "the intent comes before the commit")
+			require.Equal(t, before, mirrortest.Dump(t, store), "the intent comes before the commit")
 		} else {
-			require.NotEqual(t, before, dump(t, store))
+			require.NotEqual(t, before, mirrortest.Dump(t, store))
 		}
 	}
 	receipt, err := m.ResetTables(t.Context(), []string{"contact"}, nil)
@@ -62,7 +64,7 @@ func TestJournal(t *testing.T) {
 	require.NoError(t, m.Undo(t.Context(), receipt))
 	require.Equal(t, "intent done intent done", journal.events())
 	require.True(t, journal.entries[2].Undo)
-	require.Equal(t, before, dump(t, store))
+	require.Equal(t, before, mirrortest.Dump(t, store))
 
 	_, err = m.ResetTables(t.Context(), []string{"contact"}, &mirror.ResetOptions{DryRun: true})
 	require.NoError(t, err)
@@ -76,20 +78,20 @@ func TestJournalThatFails(t *testing.T) {
 		}
 		t.Run(op.name, func(t *testing.T) {
 			s := op.prepare(t)
-			before := dump(t, s.store)
+			before := mirrortest.Dump(t, s.store)
 			journal := &notes{failAt: 1}
 			s.opts = &mirror.Options{Journal: journal}
 			_, err := s.run(t.Context(), t, s.store)
 			require.ErrorIs(t, err, mirror.ErrJournal)
 			require.ErrorIs(t, err, errBoom)
-			require.Equal(t, before, dump(t, s.store), "without an intent nothing happens")
+			require.Equal(t, before, mirrortest.Dump(t, s.store), "without an intent nothing happens")
 			require.Empty(t, journal.entries)
 
 			journal.failAt = 2
 			_, err = s.run(t.Context(), t, s.store)
 			require.ErrorIs(t, err, mirror.ErrJournal)
 			require.ErrorContains(t, err, "was done")
-			require.NotEqual(t, before, dump(t, s.store))
+			require.NotEqual(t, before, mirrortest.Dump(t, s.store))
 		})
 	}
 }
@@ -123,7 +125,7 @@ func TestReconcileEveryOperation(t *testing.T) {
 		}
 		t.Run(op.name, func(t *testing.T) {
 			s := op.prepare(t)
-			before := dump(t, s.store)
+			before := mirrortest.Dump(t, s.store)
 			journal := &notes{}
 			s.opts = &mirror.Options{Journal: journal}
 			s.store.FailAt(memory.Commit, 1, errBoom)
@@ -131,7 +133,7 @@ func TestReconcileEveryOperation(t *testing.T) {
 			require.ErrorIs(t, err, errBoom)
 			_, err = s.run(t.Context(), t, s.store)
 			require.NoError(t, err)
-			after := dump(t, s.store)
+			after := mirrortest.Dump(t, s.store)
 			require.Equal(t, "intent failed intent done", journal.events())
 			last := journal.entries[2:3]
 
@@ -139,10 +141,10 @@ func TestReconcileEveryOperation(t *testing.T) {
 			found, err := m.Reconcile(t.Context(), last)
 			require.NoError(t, err)
 			require.Equal(t, mirror.OutcomeDone, found[0].Outcome)
-			require.Equal(t, after, dump(t, s.store), "it only looks")
+			require.Equal(t, after, mirrortest.Dump(t, s.store), "it only looks")
 
 			fresh := op.prepare(t)
-			require.Equal(t, before, dump(t, fresh.store))
+			require.Equal(t, before, mirrortest.Dump(t, fresh.store))
 			found, err = newMirror(t, fresh.store, nil).Reconcile(t.Context(), last)
 			require.NoError(t, err)
 			require.Equal(t, mirror.OutcomeNotDone, found[0].Outcome)

@@ -1,6 +1,8 @@
 package mirror_test
 
 import (
+	"github.com/so-mirror/mirror/internal/mirrortest"
+
 	"context"
 	"encoding/json"
 	"errors"
@@ -158,7 +160,7 @@ func TestApplyLimits(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			store, m, plan := build(c.wrong)
-			before := dump(t, store)
+			before := mirrortest.Dump(t, store)
 			receipt, err := m.Apply(t.Context(), plan, &c.opts)
 			if c.want == "" {
 				require.NoError(t, err)
@@ -169,7 +171,7 @@ func TestApplyLimits(t *testing.T) {
 			var limit *mirror.LimitError
 			require.ErrorAs(t, err, &limit)
 			require.Equal(t, c.want, fmt.Sprintf("%s %d of %d", limit.What, limit.Count, limit.Of))
-			require.Equal(t, before, dump(t, store))
+			require.Equal(t, before, mirrortest.Dump(t, store))
 		})
 	}
 	for _, share := range []float64{-0.1, math.NaN()} {
@@ -190,11 +192,11 @@ func TestApplyLimits(t *testing.T) {
 		t.Run("figures that were changed: "+name, func(t *testing.T) {
 			store, m, plan := build(mostRows)
 			alter(plan)
-			before := dump(t, store)
+			before := mirrortest.Dump(t, store)
 			_, err := m.Apply(t.Context(), plan, &mirror.ApplyOptions{MaxRowShare: 1, MaxTableShare: 1})
 			require.ErrorIs(t, err, mirror.ErrInvalidDocument)
 			require.ErrorContains(t, err, "figures")
-			require.Equal(t, before, dump(t, store))
+			require.Equal(t, before, mirrortest.Dump(t, store))
 		})
 	}
 }
@@ -235,7 +237,7 @@ func TestAnotherCustomersDatabase(t *testing.T) {
 				"changes are refused": &tracker{Customer: later, err: errBoom},
 				"one table in common": only{still{wrong}, "contact"},
 			}
-			before := dump(t, st)
+			before := mirrortest.Dump(t, st)
 			for name, source := range sources {
 				for _, strategy := range []mirror.Strategy{mirror.StrategyStream, mirror.StrategyDigest} {
 					for _, tables := range [][]string{nil, {"contact"}} {
@@ -245,7 +247,7 @@ func TestAnotherCustomersDatabase(t *testing.T) {
 							}
 							t.Run(fmt.Sprintf("%s, %s, %v, at most %d", name, strategy, tables, most), func(t *testing.T) {
 								refuses(t, st, source, &mirror.CompareOptions{Strategy: strategy, Tables: tables, MaxDifferences: most})
-								require.Equal(t, before, dump(t, st))
+								require.Equal(t, before, mirrortest.Dump(t, st))
 							})
 						}
 					}
@@ -259,8 +261,8 @@ func TestAnotherCustomersDatabase(t *testing.T) {
 func refuses(t *testing.T, store store.Store, source store.Source, opts *mirror.CompareOptions) {
 	t.Helper()
 	ctx := t.Context()
-	clock := &clockwork{t: t, now: noon}
-	m := newMirror(t, store, clock.options(mirror.Options{}))
+	clock := mirrortest.NewClockwork()
+	m := newMirror(t, store, &mirror.Options{Clock: clock})
 	mistaken := func(err error) {
 		t.Helper()
 		require.Error(t, err)
@@ -290,7 +292,7 @@ func refuses(t *testing.T, store store.Store, source store.Source, opts *mirror.
 	h, err := heal.Run(ctx, m, source, &heal.Options{Compare: opts, Unknown: true})
 	mistaken(err)
 	require.False(t, h.Healed)
-	require.Equal(t, noon, clock.now, "at once")
+	require.Equal(t, noon, clock.Now(), "at once")
 	fleet := &fleet.Fleet{Members: []fleet.Member{{ContextID: customer, Open: func(context.Context) (*fleet.Connection, error) {
 		return &fleet.Connection{Mirror: m, Source: source}, nil
 	}}}}

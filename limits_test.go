@@ -20,7 +20,7 @@ import (
 // twins are a source and a mirror of n contacts of which some differ.
 func twins(n int, differ func(i int) bool) (source, st *memory.Store) {
 	names := func(changed bool) memory.Table {
-		t := five()
+		t := mirrortest.Companies()
 		for i := range n {
 			name := fmt.Sprint("Company ", i)
 			if changed && differ(i) {
@@ -59,14 +59,14 @@ func TestMaxDifferences(t *testing.T) {
 
 // Rows that are pending do not use the limit up.
 func TestMaxDifferencesOfPending(t *testing.T) {
-	f := follow(t)
+	f := mirrortest.Follow(t)
 	for i := range 8 {
-		f.touch(f.customer, "contact", i, "renamed")
+		f.Touch(f.Customer, "contact", i, "renamed")
 	}
-	f.touch(f.store, "contact", 9, "tampered")
-	m := newMirror(t, f.store, nil)
+	f.Touch(f.Store, "contact", 9, "tampered")
+	m := newMirror(t, f.Store, nil)
 	m.SmallSteps(2)
-	report, err := m.Compare(t.Context(), f.customer, &mirror.CompareOptions{MaxDifferences: 1})
+	report, err := m.Compare(t.Context(), f.Customer, &mirror.CompareOptions{MaxDifferences: 1})
 	require.NoError(t, err)
 	tr := report.Table("contact")
 	require.Equal(t, []int64{9, 8, 1}, []int64{tr.Changed, tr.Pending, tr.Diverged}, "%s", report)
@@ -228,7 +228,7 @@ func TestResumeStartsAnew(t *testing.T) {
 		{name: "a column came", anew: true, do: func(source, store *memory.Store) {
 			for _, s := range []*memory.Store{source, store} {
 				_, rows, _ := s.Table("contact")
-				wider := five()
+				wider := mirrortest.Companies()
 				wider.Columns = append(wider.Columns, "city nvarchar(20) null")
 				for _, r := range rows {
 					wider.Rows = append(wider.Rows, append(r, nil))
@@ -247,7 +247,7 @@ func TestResumeStartsAnew(t *testing.T) {
 			// A difference that only a comparison from the start sees.
 			_, rows, _ := store.Table("contact")
 			rows[1][1] = "behind its back"
-			require.NoError(t, store.Seed(five(rows...)))
+			require.NoError(t, store.Seed(mirrortest.Companies(rows...)))
 			if c.do != nil {
 				c.do(source, store)
 			}
@@ -374,12 +374,12 @@ func TestProgressEstimates(t *testing.T) {
 // A difference that is not classified yet keeps a checkpoint waiting, but not
 // for longer than CheckpointEvery.
 func TestCheckpointWithDifferencesThatWait(t *testing.T) {
-	f := follow(t)
-	f.touch(f.store, "contact", 0, "tampered")
+	f := mirrortest.Follow(t)
+	f.Touch(f.Store, "contact", 0, "tampered")
 	var saved []string
-	m := newMirror(t, f.store, nil)
+	m := newMirror(t, f.Store, nil)
 	m.SmallSteps(4) // rows of both sides; fewer differences than end a stream
-	_, err := m.Compare(t.Context(), f.customer, &mirror.CompareOptions{
+	_, err := m.Compare(t.Context(), f.Customer, &mirror.CompareOptions{
 		CheckpointEvery: time.Nanosecond,
 		OnCheckpoint: func(c *mirror.Checkpoint) {
 			for _, table := range c.Tables() {

@@ -17,19 +17,17 @@ import (
 	"github.com/so-mirror/mirror/store/memory"
 )
 
-const customer = "Cust10195"
+const customer = mirrortest.ContextID
 
-// newMirror returns the mirror of customer in a store.
 var (
-	noon = time.Date(2026, 2, 3, 12, 0, 0, 0, time.UTC)
+	noon = mirrortest.Noon
 	oslo = time.FixedZone("", 3600)
 )
 
+// newMirror returns the mirror of customer in a store.
 func newMirror(t testing.TB, store store.Store, opts *mirror.Options) *mirror.Mirror {
 	t.Helper()
-	m, err := mirror.New(customer, store, opts)
-	require.NoError(t, err)
-	return m
+	return mirrortest.NewMirror(t, store, opts)
 }
 
 func TestNewContextID(t *testing.T) {

@@ -1,6 +1,8 @@
 package mirror_test
 
 import (
+	"github.com/so-mirror/mirror/internal/mirrortest"
+
 	"context"
 	"encoding/json"
 	"testing"
@@ -50,7 +52,7 @@ func TestOmittedColumns(t *testing.T) {
 		"in the mirror": {none, omit("name", "masked"), mirror.Omission{Column: "name", Reason: "masked, in the mirror"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			source, store := edited{memory.New(five(store.Row{1, "a"})), c.source}, edited{memory.New(five(store.Row{1, "b"})), c.mirror}
+			source, store := edited{memory.New(mirrortest.Companies(store.Row{1, "a"})), c.source}, edited{memory.New(mirrortest.Companies(store.Row{1, "b"})), c.mirror}
 			report, err := newMirror(t, store, nil).Compare(t.Context(), source, nil)
 			require.NoError(t, err)
 			tr := report.Table("contact")
@@ -70,8 +72,8 @@ func TestOmittedColumns(t *testing.T) {
 			{Column: "only_mirror", Reason: "pseudo-column of a graph table, in the mirror"}}, tr.NotCompared)
 	})
 	t.Run("in the key", func(t *testing.T) {
-		source := edited{memory.New(five(store.Row{1, "a"})), omit("contact_id", "encrypted")}
-		report, err := newMirror(t, memory.New(five(store.Row{1, "a"})), nil).Compare(t.Context(), source, nil)
+		source := edited{memory.New(mirrortest.Companies(store.Row{1, "a"})), omit("contact_id", "encrypted")}
+		report, err := newMirror(t, memory.New(mirrortest.Companies(store.Row{1, "a"})), nil).Compare(t.Context(), source, nil)
 		require.NoError(t, err)
 		require.Equal(t, mirror.VerdictIncomparable, report.Table("contact").Verdict)
 		require.Equal(t, "key column contact_id is not comparable on both sides: encrypted, at the source", report.Table("contact").Reason)
@@ -84,8 +86,8 @@ func TestOmittedTables(t *testing.T) {
 	hide := func(tb *store.Table) { tb.Omit = "security policy p hides rows" }
 	for _, depth := range []mirror.Depth{mirror.DepthCount, mirror.DepthRows} {
 		for side, stores := range map[string][2]store.Store{
-			"source": {edited{memory.New(five(store.Row{1, "a"})), hide}, memory.New(five(store.Row{1, "a"}))},
-			"mirror": {memory.New(five(store.Row{1, "a"})), edited{memory.New(five(store.Row{1, "a"})), hide}},
+			"source": {edited{memory.New(mirrortest.Companies(store.Row{1, "a"})), hide}, memory.New(mirrortest.Companies(store.Row{1, "a"}))},
+			"mirror": {memory.New(mirrortest.Companies(store.Row{1, "a"})), edited{memory.New(mirrortest.Companies(store.Row{1, "a"})), hide}},
 		} {
 			report, err := newMirror(t, stores[1], nil).Compare(t.Context(), stores[0], &mirror.CompareOptions{Depth: depth})
 			require.NoError(t, err)

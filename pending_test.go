@@ -22,89 +22,6 @@ import (
 	"github.com/so-mirror/mirror/store/memory"
 )
 
-// follower is a customer with a mirror that a cycle has filled.
-type follower struct {
-	t        *testing.T
-	customer *cycle.Customer
-	store    *memory.Store
-	task     *cycle.Task
-}
-
-func follow(t *testing.T) *follower {
-	t.Helper()
-	var rows []store.Row
-	for i := range 10 {
-		rows = append(rows, store.Row{i, fmt.Sprint("Company ", i)})
-	}
-	f := &follower{t: t, store: memory.New()}
-	f.customer = cycle.NewCustomer(customer, memory.New(five(rows...),
-		memory.Table{Name: "person", Columns: []string{"person_id int", "lastname nvarchar(99)"}, Key: []string{"person_id"}, Rows: []store.Row{{1, "Åse"}}}))
-	f.task = &cycle.Task{Customer: f.customer, Mirror: f.store}
-	f.cycle()
-	return f
-}
-
-func (f *follower) cycle() {
-	f.t.Helper()
-	_, err := f.task.Run(f.t.Context())
-	require.NoError(f.t, err)
-}
-
-// touch changes a row of a store: a person's name at the source makes the LSN of
-// person move, for instance.
-func (f *follower) touch(st store.Store, table string, id int, name string) {
-	f.t.Helper()
-	require.NoError(f.t, st.Update(f.t.Context(), func(tx store.Tx) error {
-		def := definition(f.t, tx, table)
-		_, err := tx.Set(f.t.Context(), def, []store.Cell{{Column: def.Columns[0].Name, Value: int64(id)}}, []store.Cell{{Column: def.Columns[1].Name, Value: name}})
-		return err
-	}))
-}
-
-func (f *follower) insert(st store.Store, rows ...store.Row) {
-	f.t.Helper()
-	require.NoError(f.t, st.Update(f.t.Context(), func(tx store.Tx) error {
-		def := definition(f.t, tx, "contact")
-		return tx.Insert(f.t.Context(), def, def.ColumnNames(), rows)
-	}))
-}
-
-func (f *follower) remove(st store.Store, id int) {
-	f.t.Helper()
-	require.NoError(f.t, st.Update(f.t.Context(), func(tx store.Tx) error {
-		_, err := tx.Delete(f.t.Context(), definition(f.t, tx, "contact"), []store.Cell{{Column: "contact_id", Value: int64(id)}})
-		return err
-	}))
-}
-
-func definition(t *testing.T, src store.Source, name string) store.Table {
-	t.Helper()
-	tables, err := src.Tables(t.Context())
-	require.NoError(t, err)
-	for _, table := range tables {
-		if table.Name == name {
-			return table
-		}
-	}
-	require.Fail(t, "no table "+name)
-	return store.Table{}
-}
-
-// lsn sets the LSN of contact; nil deletes its metadata row.
-func (f *follower) lsn(v any) {
-	f.t.Helper()
-	require.NoError(f.t, f.store.Update(f.t.Context(), func(tx store.Tx) (err error) {
-		metadata := definition(f.t, tx, mirror.MetadataTableName(customer))
-		row := []store.Cell{{Column: "tablename", Value: "contact"}}
-		if v == nil {
-			_, err = tx.Delete(f.t.Context(), metadata, row)
-		} else {
-			_, err = tx.Set(f.t.Context(), metadata, row, []store.Cell{{Column: "LSN", Value: v}})
-		}
-		return err
-	}))
-}
-
 // tracker is the customer, with something that happens around the nth question
 // for changes.
 type tracker struct {
@@ -132,7 +49,7 @@ func (k *tracker) Changed(ctx context.Context, t store.Table, since store.LSN, k
 func TestPending(t *testing.T) {
 	for _, c := range []struct {
 		name string
-		do   func(f *follower) store.Source // what happens, and what to compare with
+		do   func(f *mirrortest.Follower) store.Source // what happens, and what to compare with
 
 		verdict                    mirror.Verdict
 		differing, pending, stayed int64
@@ -141,149 +58,149 @@ func TestPending(t *testing.T) {
 		unknown                    bool // it is not known yet whether it needs a reset
 		warning                    string
 	}{
-		{name: "nothing happens", verdict: mirror.VerdictIdentical, do: func(*follower) store.Source { return nil }},
-		{name: "rows change at the source", verdict: mirror.VerdictPending, differing: 3, pending: 3, do: func(f *follower) store.Source {
-			f.touch(f.customer, "contact", 3, "renamed")
-			f.insert(f.customer, store.Row{77, "new"})
-			f.remove(f.customer, 5)
+		{name: "nothing happens", verdict: mirror.VerdictIdentical, do: func(*mirrortest.Follower) store.Source { return nil }},
+		{name: "rows change at the source", verdict: mirror.VerdictPending, differing: 3, pending: 3, do: func(f *mirrortest.Follower) store.Source {
+			f.Touch(f.Customer, "contact", 3, "renamed")
+			f.Insert(f.Customer, store.Row{77, "new"})
+			f.Remove(f.Customer, 5)
 			return nil
 		}},
-		{name: "a row changes in the mirror", verdict: mirror.VerdictDifferent, differing: 1, stayed: 1, stale: true, do: func(f *follower) store.Source {
-			f.touch(f.store, "contact", 3, "tampered")
+		{name: "a row changes in the mirror", verdict: mirror.VerdictDifferent, differing: 1, stayed: 1, stale: true, do: func(f *mirrortest.Follower) store.Source {
+			f.Touch(f.Store, "contact", 3, "tampered")
 			return nil
 		}},
-		{name: "a row is lost and one added in the mirror", verdict: mirror.VerdictDifferent, differing: 2, stayed: 2, stale: true, do: func(f *follower) store.Source {
-			f.remove(f.store, 0)
-			f.insert(f.store, store.Row{99, "own"})
+		{name: "a row is lost and one added in the mirror", verdict: mirror.VerdictDifferent, differing: 2, stayed: 2, stale: true, do: func(f *mirrortest.Follower) store.Source {
+			f.Remove(f.Store, 0)
+			f.Insert(f.Store, store.Row{99, "own"})
 			return nil
 		}},
-		{name: "some pending and some not", verdict: mirror.VerdictDifferent, differing: 4, pending: 2, stayed: 2, stale: true, do: func(f *follower) store.Source {
-			f.touch(f.customer, "contact", 1, "renamed")
-			f.touch(f.customer, "contact", 8, "renamed")
-			f.touch(f.store, "contact", 2, "tampered")
-			f.touch(f.store, "contact", 9, "tampered")
+		{name: "some pending and some not", verdict: mirror.VerdictDifferent, differing: 4, pending: 2, stayed: 2, stale: true, do: func(f *mirrortest.Follower) store.Source {
+			f.Touch(f.Customer, "contact", 1, "renamed")
+			f.Touch(f.Customer, "contact", 8, "renamed")
+			f.Touch(f.Store, "contact", 2, "tampered")
+			f.Touch(f.Store, "contact", 9, "tampered")
 			return nil
 		}},
-		{name: "a tampered row that is sent anyway", verdict: mirror.VerdictPending, differing: 1, pending: 1, do: func(f *follower) store.Source {
-			f.touch(f.store, "contact", 2, "tampered")
-			f.touch(f.customer, "contact", 2, "renamed")
+		{name: "a tampered row that is sent anyway", verdict: mirror.VerdictPending, differing: 1, pending: 1, do: func(f *mirrortest.Follower) store.Source {
+			f.Touch(f.Store, "contact", 2, "tampered")
+			f.Touch(f.Customer, "contact", 2, "renamed")
 			return nil
 		}},
-		{name: "a cycle ends before the LSN is read again", verdict: mirror.VerdictPending, differing: 1, pending: 1, do: func(f *follower) store.Source {
-			f.touch(f.customer, "contact", 2, "renamed")
-			return &tracker{Customer: f.customer, after: func(n int) {
+		{name: "a cycle ends before the LSN is read again", verdict: mirror.VerdictPending, differing: 1, pending: 1, do: func(f *mirrortest.Follower) store.Source {
+			f.Touch(f.Customer, "contact", 2, "renamed")
+			return &tracker{Customer: f.Customer, after: func(n int) {
 				if n == 1 {
-					f.cycle()
+					f.Cycle()
 				}
 			}}
 		}},
-		{name: "a cycle ends, and the row changes again", verdict: mirror.VerdictPending, differing: 1, pending: 1, do: func(f *follower) store.Source {
-			f.touch(f.customer, "contact", 2, "renamed")
-			return &tracker{Customer: f.customer, before: func(n int) {
+		{name: "a cycle ends, and the row changes again", verdict: mirror.VerdictPending, differing: 1, pending: 1, do: func(f *mirrortest.Follower) store.Source {
+			f.Touch(f.Customer, "contact", 2, "renamed")
+			return &tracker{Customer: f.Customer, before: func(n int) {
 				if n == 1 {
-					f.cycle()
-					f.touch(f.customer, "contact", 2, "renamed again")
+					f.Cycle()
+					f.Touch(f.Customer, "contact", 2, "renamed again")
 				}
 			}}
 		}},
-		{name: "a cycle sent the row, and then it was tampered with", verdict: mirror.VerdictDifferent, differing: 1, stayed: 1, stale: true, do: func(f *follower) store.Source {
-			f.touch(f.customer, "contact", 2, "renamed")
-			return &tracker{Customer: f.customer, before: func(n int) {
+		{name: "a cycle sent the row, and then it was tampered with", verdict: mirror.VerdictDifferent, differing: 1, stayed: 1, stale: true, do: func(f *mirrortest.Follower) store.Source {
+			f.Touch(f.Customer, "contact", 2, "renamed")
+			return &tracker{Customer: f.Customer, before: func(n int) {
 				if n == 1 {
-					f.cycle()
-					f.touch(f.store, "contact", 2, "tampered")
+					f.Cycle()
+					f.Touch(f.Store, "contact", 2, "tampered")
 				}
 			}}
 		}},
-		{name: "cycles end again and again", verdict: mirror.VerdictDifferent, differing: 1, unknown: true, do: func(f *follower) store.Source {
-			f.touch(f.customer, "contact", 2, "renamed")
-			return &tracker{Customer: f.customer, before: func(n int) {
-				f.cycle()
-				f.touch(f.customer, "contact", 2, fmt.Sprint("renamed ", n))
-				f.task.Mirror = tampering{f.store, f}
+		{name: "cycles end again and again", verdict: mirror.VerdictDifferent, differing: 1, unknown: true, do: func(f *mirrortest.Follower) store.Source {
+			f.Touch(f.Customer, "contact", 2, "renamed")
+			return &tracker{Customer: f.Customer, before: func(n int) {
+				f.Cycle()
+				f.Touch(f.Customer, "contact", 2, fmt.Sprint("renamed ", n))
+				f.Task.Mirror = tampering{f.Store, f}
 			}}
 		}},
-		{name: "the metadata row vanishes meanwhile", verdict: mirror.VerdictDifferent, differing: 1, do: func(f *follower) store.Source {
-			f.touch(f.customer, "contact", 2, "renamed")
-			return &tracker{Customer: f.customer, after: func(int) { f.lsn(nil) }}
+		{name: "the metadata row vanishes meanwhile", verdict: mirror.VerdictDifferent, differing: 1, do: func(f *mirrortest.Follower) store.Source {
+			f.Touch(f.Customer, "contact", 2, "renamed")
+			return &tracker{Customer: f.Customer, after: func(int) { f.SetLSN(nil) }}
 		}},
-		{name: "the table is populated anew meanwhile, with the same LSN", verdict: mirror.VerdictIdentical, do: func(f *follower) store.Source {
-			f.remove(f.store, 4) // as a cycle that is not through yet would show it
-			return &tracker{Customer: f.customer, before: func(n int) {
+		{name: "the table is populated anew meanwhile, with the same LSN", verdict: mirror.VerdictIdentical, do: func(f *mirrortest.Follower) store.Source {
+			f.Remove(f.Store, 4) // as a cycle that is not through yet would show it
+			return &tracker{Customer: f.Customer, before: func(n int) {
 				if n == 1 {
-					f.insert(f.store, store.Row{4, "Company 4"})
+					f.Insert(f.Store, store.Row{4, "Company 4"})
 				}
 			}}
 		}},
-		{name: "the table is populated anew all the time", verdict: mirror.VerdictFailed, do: func(f *follower) store.Source {
-			f.remove(f.store, 4)
-			return &tracker{Customer: f.customer,
-				before: func(int) { f.insert(f.store, store.Row{4, "Company 4"}) },
+		{name: "the table is populated anew all the time", verdict: mirror.VerdictFailed, do: func(f *mirrortest.Follower) store.Source {
+			f.Remove(f.Store, 4)
+			return &tracker{Customer: f.Customer,
+				before: func(int) { f.Insert(f.Store, store.Row{4, "Company 4"}) },
 				after:  func(int) {},
 			}
 		}},
-		{name: "the changes were forgotten", verdict: mirror.VerdictDifferent, differing: 1, state: mirror.LSNExpired, stale: true, do: func(f *follower) store.Source {
-			f.touch(f.customer, "contact", 2, "renamed")
-			f.forget()
+		{name: "the changes were forgotten", verdict: mirror.VerdictDifferent, differing: 1, state: mirror.LSNExpired, stale: true, do: func(f *mirrortest.Follower) store.Source {
+			f.Touch(f.Customer, "contact", 2, "renamed")
+			f.Forget()
 			return nil
 		}},
-		{name: "the changes are forgotten meanwhile", verdict: mirror.VerdictDifferent, differing: 2, state: mirror.LSNExpired, stale: true, do: func(f *follower) store.Source {
-			f.touch(f.customer, "contact", 2, "renamed")
-			f.touch(f.store, "contact", 3, "tampered")
-			return &tracker{Customer: f.customer, before: func(int) { f.forget() }}
+		{name: "the changes are forgotten meanwhile", verdict: mirror.VerdictDifferent, differing: 2, state: mirror.LSNExpired, stale: true, do: func(f *mirrortest.Follower) store.Source {
+			f.Touch(f.Customer, "contact", 2, "renamed")
+			f.Touch(f.Store, "contact", 3, "tampered")
+			return &tracker{Customer: f.Customer, before: func(int) { f.Forget() }}
 		}},
-		{name: "an expired LSN and equal rows", verdict: mirror.VerdictIdentical, state: mirror.LSNExpired, do: func(f *follower) store.Source {
-			f.touch(f.customer, "person", 1, "renamed")
-			f.forget()
+		{name: "an expired LSN and equal rows", verdict: mirror.VerdictIdentical, state: mirror.LSNExpired, do: func(f *mirrortest.Follower) store.Source {
+			f.Touch(f.Customer, "person", 1, "renamed")
+			f.Forget()
 			return nil
 		}},
-		{name: "the source was restored", verdict: mirror.VerdictDifferent, differing: 1, state: mirror.LSNAhead, stale: true, do: func(f *follower) store.Source {
-			f.touch(f.customer, "contact", 2, "renamed")
-			f.cycle()
-			v, err := f.customer.Version(f.t.Context())
-			require.NoError(f.t, err)
-			f.customer.Restore(int64(v) - 1)
-			f.touch(f.store, "contact", 2, "lost by it")
+		{name: "the source was restored", verdict: mirror.VerdictDifferent, differing: 1, state: mirror.LSNAhead, stale: true, do: func(f *mirrortest.Follower) store.Source {
+			f.Touch(f.Customer, "contact", 2, "renamed")
+			f.Cycle()
+			v, err := f.Customer.Version(f.T.Context())
+			require.NoError(f.T, err)
+			f.Customer.Restore(int64(v) - 1)
+			f.Touch(f.Store, "contact", 2, "lost by it")
 			return nil
 		}},
-		{name: "the source was restored, and the rows are equal", verdict: mirror.VerdictIdentical, state: mirror.LSNAhead, stale: true, do: func(f *follower) store.Source {
-			f.lsn(int64(1000))
+		{name: "the source was restored, and the rows are equal", verdict: mirror.VerdictIdentical, state: mirror.LSNAhead, stale: true, do: func(f *mirrortest.Follower) store.Source {
+			f.SetLSN(int64(1000))
 			return nil
 		}},
-		{name: "a reset was requested", verdict: mirror.VerdictPending, differing: 1, pending: 1, do: func(f *follower) store.Source {
-			f.touch(f.store, "contact", 3, "tampered")
-			f.lsn(int64(-1))
+		{name: "a reset was requested", verdict: mirror.VerdictPending, differing: 1, pending: 1, do: func(f *mirrortest.Follower) store.Source {
+			f.Touch(f.Store, "contact", 3, "tampered")
+			f.SetLSN(int64(-1))
 			return nil
 		}},
-		{name: "a reset is requested meanwhile", verdict: mirror.VerdictPending, differing: 1, pending: 1, do: func(f *follower) store.Source {
-			f.touch(f.store, "contact", 2, "tampered")
-			return &tracker{Customer: f.customer, after: func(int) { f.lsn(int64(-1)) }}
+		{name: "a reset is requested meanwhile", verdict: mirror.VerdictPending, differing: 1, pending: 1, do: func(f *mirrortest.Follower) store.Source {
+			f.Touch(f.Store, "contact", 2, "tampered")
+			return &tracker{Customer: f.Customer, after: func(int) { f.SetLSN(int64(-1)) }}
 		}},
-		{name: "no metadata row", verdict: mirror.VerdictDifferent, differing: 1, do: func(f *follower) store.Source {
-			f.touch(f.customer, "contact", 3, "renamed")
-			f.lsn(nil)
+		{name: "no metadata row", verdict: mirror.VerdictDifferent, differing: 1, do: func(f *mirrortest.Follower) store.Source {
+			f.Touch(f.Customer, "contact", 3, "renamed")
+			f.SetLSN(nil)
 			return nil
 		}},
-		{name: "the changes cannot be read", verdict: mirror.VerdictDifferent, differing: 1, unknown: true, warning: "boom", do: func(f *follower) store.Source {
-			f.touch(f.customer, "contact", 3, "renamed")
-			return &tracker{Customer: f.customer, err: errBoom}
+		{name: "the changes cannot be read", verdict: mirror.VerdictDifferent, differing: 1, unknown: true, warning: "boom", do: func(f *mirrortest.Follower) store.Source {
+			f.Touch(f.Customer, "contact", 3, "renamed")
+			return &tracker{Customer: f.Customer, err: errBoom}
 		}},
 	} {
 		for _, step := range []int{0, 1} {
 			t.Run(fmt.Sprintf("%s, in steps of %d", c.name, step), func(t *testing.T) {
 				defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
-				f := follow(t)
+				f := mirrortest.Follow(t)
 				source := c.do(f)
 				if source == nil {
-					source = f.customer
+					source = f.Customer
 				}
-				m := newMirror(t, f.store, nil)
+				m := newMirror(t, f.Store, nil)
 				if step > 0 {
 					m.SmallSteps(step)
 				}
 				if strings.HasSuffix(c.name, "all the time") {
 					// Each reading meets the gap that the next question closes.
-					m = newMirror(t, gap{f.store, f}, nil)
+					m = newMirror(t, gap{f.Store, f}, nil)
 				}
 				report, err := m.Compare(t.Context(), source, nil)
 				require.NoError(t, err)
@@ -326,47 +243,39 @@ func stepOf(p *mirror.Plan, table string) mirror.Step {
 	return ""
 }
 
-// forget ends the retention of all changes; the LSN of contact is then too old.
-func (f *follower) forget() {
-	f.touch(f.customer, "contact", 9, "Company 9")
-	v, err := f.customer.Version(f.t.Context())
-	require.NoError(f.t, err)
-	f.customer.Forget(int64(v))
-}
-
 // tampering is a mirror in which a row never becomes what a cycle wrote.
 type tampering struct {
 	*memory.Store
-	f *follower
+	f *mirrortest.Follower
 }
 
 func (s tampering) Update(ctx context.Context, fn func(store.Tx) error) error {
 	err := s.Store.Update(ctx, fn)
-	s.f.touch(s.Store, "contact", 2, "tampered")
+	s.f.Touch(s.Store, "contact", 2, "tampered")
 	return err
 }
 
 // gap is a mirror that lacks a row whenever the whole of contact is read.
 type gap struct {
 	*memory.Store
-	f *follower
+	f *mirrortest.Follower
 }
 
 func (s gap) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, error] {
 	if q.Table.Name == "contact" && q.From == nil {
-		s.f.remove(s.Store, 4)
+		s.f.Remove(s.Store, 4)
 	}
 	return s.Store.Rows(ctx, q)
 }
 
 func TestPendingDuplicates(t *testing.T) {
-	f := follow(t)
-	require.NoError(t, f.store.Seed(memory.Table{
+	f := mirrortest.Follow(t)
+	require.NoError(t, f.Store.Seed(memory.Table{
 		Name: "contact", Columns: []string{"contact_id int not null", "name nvarchar(20) not null"},
 		Rows: []store.Row{{1, "Company 1"}, {1, "Company 1"}},
 	}))
-	f.touch(f.customer, "contact", 1, "Company 1")
-	report, err := newMirror(t, f.store, nil).Compare(t.Context(), f.customer, nil)
+	f.Touch(f.Customer, "contact", 1, "Company 1")
+	report, err := newMirror(t, f.Store, nil).Compare(t.Context(), f.Customer, nil)
 	require.NoError(t, err)
 	tr := report.Table("contact")
 	require.EqualValues(t, 1, tr.Duplicate)
@@ -375,25 +284,21 @@ func TestPendingDuplicates(t *testing.T) {
 }
 
 func TestPendingWithoutTracking(t *testing.T) {
-	f := follow(t)
-	f.touch(f.customer, "contact", 3, "renamed")
-	report, err := newMirror(t, f.store, nil).Compare(t.Context(), noTracking{f.customer}, nil)
+	f := mirrortest.Follow(t)
+	f.Touch(f.Customer, "contact", 3, "renamed")
+	report, err := newMirror(t, f.Store, nil).Compare(t.Context(), mirrortest.NoTracking{Customer: f.Customer}, nil)
 	require.NoError(t, err)
 	require.Empty(t, report.Warnings)
 	tr := report.Table("contact")
 	require.Equal(t, mirror.VerdictDifferent, tr.Verdict)
 	require.Zero(t, tr.Pending+tr.Diverged)
 
-	report, err = newMirror(t, f.store, nil).Compare(t.Context(), deniedTracking{f.customer}, nil)
+	report, err = newMirror(t, f.Store, nil).Compare(t.Context(), deniedTracking{f.Customer}, nil)
 	require.NoError(t, err)
 	require.Len(t, report.Warnings, 1)
 	require.Contains(t, report.Warnings[0], "no VIEW CHANGE TRACKING")
 	require.Equal(t, mirror.VerdictDifferent, report.Table("contact").Verdict)
 }
-
-type noTracking struct{ *cycle.Customer }
-
-func (noTracking) Version(context.Context) (store.LSN, error) { return 0, errors.ErrUnsupported }
 
 // still is a source that tracks changes, and in which none came after any LSN:
 // what differs has diverged.
@@ -424,71 +329,71 @@ func TestRecheck(t *testing.T) {
 	clock := func() time.Time { return noon }
 	for _, c := range []struct {
 		name    string
-		do      func(f *follower, again func() *mirror.Report)
+		do      func(f *mirrortest.Follower, again func() *mirror.Report)
 		opts    *mirror.RecheckOptions
 		want    string
 		verdict mirror.Verdict
 	}{
-		{name: "no cycle ends", do: func(*follower, func() *mirror.Report) {}, want: "2 , 3 ", verdict: mirror.VerdictDifferent},
-		{name: "one cycle ends, which may have begun before", do: func(f *follower, _ func() *mirror.Report) {
-			f.cycle()
+		{name: "no cycle ends", do: func(*mirrortest.Follower, func() *mirror.Report) {}, want: "2 , 3 ", verdict: mirror.VerdictDifferent},
+		{name: "one cycle ends, which may have begun before", do: func(f *mirrortest.Follower, _ func() *mirror.Report) {
+			f.Cycle()
 		}, want: "2 arrived, 3 ", verdict: mirror.VerdictDifferent},
-		{name: "one cycle ends, and that is enough", opts: &mirror.RecheckOptions{Cycles: 1}, do: func(f *follower, _ func() *mirror.Report) {
-			f.cycle()
+		{name: "one cycle ends, and that is enough", opts: &mirror.RecheckOptions{Cycles: 1}, do: func(f *mirrortest.Follower, _ func() *mirror.Report) {
+			f.Cycle()
 		}, want: "2 arrived, 3 diverged", verdict: mirror.VerdictDifferent},
-		{name: "two cycles end", do: func(f *follower, again func() *mirror.Report) {
-			f.cycle()
+		{name: "two cycles end", do: func(f *mirrortest.Follower, again func() *mirror.Report) {
+			f.Cycle()
 			again()
-			f.touch(f.customer, "contact", 7, "moves the LSN")
-			f.cycle()
+			f.Touch(f.Customer, "contact", 7, "moves the LSN")
+			f.Cycle()
 		}, want: "2 arrived, 3 diverged", verdict: mirror.VerdictDifferent},
-		{name: "another table is sent three times", do: func(f *follower, again func() *mirror.Report) {
-			f.cycle()
+		{name: "another table is sent three times", do: func(f *mirrortest.Follower, again func() *mirror.Report) {
+			f.Cycle()
 			again()
 			for i := range 3 {
-				f.touch(f.customer, "person", 1, fmt.Sprint("moves the LSN ", i))
-				f.cycle()
+				f.Touch(f.Customer, "person", 1, fmt.Sprint("moves the LSN ", i))
+				f.Cycle()
 				again()
 			}
 		}, want: "2 arrived, 3 diverged", verdict: mirror.VerdictDifferent},
-		{name: "another table is sent twice", do: func(f *follower, again func() *mirror.Report) {
+		{name: "another table is sent twice", do: func(f *mirrortest.Follower, again func() *mirror.Report) {
 			for i := range 2 {
-				f.touch(f.customer, "person", 1, fmt.Sprint("moves the LSN ", i))
-				(&cycle.Task{Customer: f.customer, Mirror: f.store, SkipTables: []string{"contact"}}).Run(f.t.Context()) //nolint:errcheck // checked by what follows
+				f.Touch(f.Customer, "person", 1, fmt.Sprint("moves the LSN ", i))
+				(&cycle.Task{Customer: f.Customer, Mirror: f.Store, SkipTables: []string{"contact"}}).Run(f.T.Context()) //nolint:errcheck // checked by what follows
 				again()
 			}
 		}, want: "2 , 3 ", verdict: mirror.VerdictDifferent},
-		{name: "time passes", opts: &mirror.RecheckOptions{After: time.Hour}, do: func(*follower, func() *mirror.Report) {
+		{name: "time passes", opts: &mirror.RecheckOptions{After: time.Hour}, do: func(*mirrortest.Follower, func() *mirror.Report) {
 			clock = func() time.Time { return noon.Add(time.Hour) }
 		}, want: "2 diverged, 3 diverged", verdict: mirror.VerdictDifferent},
-		{name: "less time passes", opts: &mirror.RecheckOptions{After: time.Hour}, do: func(*follower, func() *mirror.Report) {
+		{name: "less time passes", opts: &mirror.RecheckOptions{After: time.Hour}, do: func(*mirrortest.Follower, func() *mirror.Report) {
 			clock = func() time.Time { return noon.Add(time.Hour - 1) }
 		}, want: "2 , 3 ", verdict: mirror.VerdictDifferent},
-		{name: "the difference is another one by now", opts: &mirror.RecheckOptions{Cycles: 1}, do: func(f *follower, _ func() *mirror.Report) {
-			f.cycle()
-			f.touch(f.store, "contact", 3, "tampered again")
+		{name: "the difference is another one by now", opts: &mirror.RecheckOptions{Cycles: 1}, do: func(f *mirrortest.Follower, _ func() *mirror.Report) {
+			f.Cycle()
+			f.Touch(f.Store, "contact", 3, "tampered again")
 		}, want: "2 arrived, 3 ", verdict: mirror.VerdictDifferent},
-		{name: "all are equal by now", do: func(f *follower, _ func() *mirror.Report) {
-			f.cycle()
-			f.touch(f.store, "contact", 3, "Company 3")
+		{name: "all are equal by now", do: func(f *mirrortest.Follower, _ func() *mirror.Report) {
+			f.Cycle()
+			f.Touch(f.Store, "contact", 3, "Company 3")
 		}, want: "2 arrived, 3 arrived", verdict: mirror.VerdictPending},
-		{name: "a reset is requested", do: func(f *follower, _ func() *mirror.Report) {
-			f.lsn(int64(-1))
+		{name: "a reset is requested", do: func(f *mirrortest.Follower, _ func() *mirror.Report) {
+			f.SetLSN(int64(-1))
 		}, want: "2 pending, 3 pending", verdict: mirror.VerdictPending},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 			clock = func() time.Time { return noon }
-			f := follow(t)
-			f.touch(f.customer, "contact", 2, "renamed")
-			f.touch(f.store, "contact", 3, "tampered")
-			m := newMirror(t, f.store, &mirror.Options{Clock: mirrortest.Clock{Time: func() time.Time { return clock() }}})
-			first, err := m.Compare(t.Context(), noTracking{f.customer}, nil)
+			f := mirrortest.Follow(t)
+			f.Touch(f.Customer, "contact", 2, "renamed")
+			f.Touch(f.Store, "contact", 3, "tampered")
+			m := newMirror(t, f.Store, &mirror.Options{Clock: mirrortest.Clock{Time: func() time.Time { return clock() }}})
+			first, err := m.Compare(t.Context(), mirrortest.NoTracking{Customer: f.Customer}, nil)
 			require.NoError(t, err)
 			require.Equal(t, "2 , 3 ", states(first))
 			report := viaJSON(t, first)
 			again := func() *mirror.Report {
-				report, err = m.Recheck(t.Context(), noTracking{f.customer}, report, c.opts)
+				report, err = m.Recheck(t.Context(), mirrortest.NoTracking{Customer: f.Customer}, report, c.opts)
 				require.NoError(t, err)
 				report = viaJSON(t, report)
 				return report
@@ -522,13 +427,13 @@ func viaJSON(t *testing.T, r *mirror.Report) *mirror.Report {
 
 // With change tracking the unknown keys are asked for at once.
 func TestRecheckWithTracking(t *testing.T) {
-	f := follow(t)
-	f.touch(f.customer, "contact", 2, "renamed")
-	f.touch(f.store, "contact", 3, "tampered")
-	m := newMirror(t, f.store, nil)
-	report, err := m.Compare(t.Context(), noTracking{f.customer}, nil)
+	f := mirrortest.Follow(t)
+	f.Touch(f.Customer, "contact", 2, "renamed")
+	f.Touch(f.Store, "contact", 3, "tampered")
+	m := newMirror(t, f.Store, nil)
+	report, err := m.Compare(t.Context(), mirrortest.NoTracking{Customer: f.Customer}, nil)
 	require.NoError(t, err)
-	report, err = m.Recheck(t.Context(), f.customer, report, nil)
+	report, err = m.Recheck(t.Context(), f.Customer, report, nil)
 	require.NoError(t, err)
 	tr := report.Table("contact")
 	require.Equal(t, []int64{1, 1}, []int64{tr.Pending, tr.Diverged}, "%s", report)
@@ -537,9 +442,9 @@ func TestRecheckWithTracking(t *testing.T) {
 }
 
 func TestRecheckRefuses(t *testing.T) {
-	f := follow(t)
-	m := newMirror(t, f.store, nil)
-	report, err := m.Compare(t.Context(), f.customer, nil)
+	f := mirrortest.Follow(t)
+	m := newMirror(t, f.Store, nil)
+	report, err := m.Compare(t.Context(), f.Customer, nil)
 	require.NoError(t, err)
 	for name, c := range map[string]struct {
 		source store.Source
@@ -548,10 +453,10 @@ func TestRecheckRefuses(t *testing.T) {
 		want   string
 	}{
 		"no source":        {nil, report, nil, "nil"},
-		"no report":        {f.customer, nil, nil, "nil"},
-		"another customer": {f.customer, &mirror.Report{Version: 1, ContextID: "Cust2"}, nil, `"Cust2"`},
-		"another version":  {f.customer, &mirror.Report{Version: 2, ContextID: customer}, nil, "version 2"},
-		"negative":         {f.customer, report, &mirror.RecheckOptions{Cycles: -1}, "negative"},
+		"no report":        {f.Customer, nil, nil, "nil"},
+		"another customer": {f.Customer, &mirror.Report{Version: 1, ContextID: "Cust2"}, nil, `"Cust2"`},
+		"another version":  {f.Customer, &mirror.Report{Version: 2, ContextID: customer}, nil, "version 2"},
+		"negative":         {f.Customer, report, &mirror.RecheckOptions{Cycles: -1}, "negative"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := m.Recheck(t.Context(), c.source, c.report, c.opts)
@@ -564,16 +469,16 @@ func TestRecheckRefuses(t *testing.T) {
 // A reset and the cycle after it populate the table while it is compared, and the
 // source's version moves on.
 func TestPopulatedAnewWhileTheVersionMoves(t *testing.T) {
-	f := follow(t)
-	f.remove(f.store, 4) // as it is seen in the middle of that
-	source := &tracker{Customer: f.customer, before: func(n int) {
+	f := mirrortest.Follow(t)
+	f.Remove(f.Store, 4) // as it is seen in the middle of that
+	source := &tracker{Customer: f.Customer, before: func(n int) {
 		if n == 1 {
-			f.touch(f.customer, "contact", 7, "renamed")
-			f.lsn(int64(-1))
-			f.cycle()
+			f.Touch(f.Customer, "contact", 7, "renamed")
+			f.SetLSN(int64(-1))
+			f.Cycle()
 		}
 	}}
-	report, err := newMirror(t, f.store, nil).Compare(t.Context(), source, nil)
+	report, err := newMirror(t, f.Store, nil).Compare(t.Context(), source, nil)
 	require.NoError(t, err)
 	require.Equal(t, mirror.VerdictIdentical, report.Table("contact").Verdict)
 	require.Empty(t, report.Table("contact").LSNState, "the LSN is not ahead of the version of now")
@@ -583,24 +488,24 @@ func TestPopulatedAnewWhileTheVersionMoves(t *testing.T) {
 // A reset is requested while Compare asks, and a cycle has wiped the table and
 // sent a part of it. It is through before Compare is.
 func TestWipedWhileItIsClassified(t *testing.T) {
-	f := follow(t)
-	f.task.BatchSize = 1
-	f.touch(f.store, "contact", 5, "tampered")
+	f := mirrortest.Follow(t)
+	f.Task.BatchSize = 1
+	f.Touch(f.Store, "contact", 5, "tampered")
 	began := false
-	source := &tracker{Customer: f.customer, before: func(n int) {
+	source := &tracker{Customer: f.Customer, before: func(n int) {
 		if n == 1 {
-			f.lsn(int64(-1))
-			broken := *f.task
+			f.SetLSN(int64(-1))
+			broken := *f.Task
 			broken.FailAfterBatches = 1
 			_, err := broken.Run(t.Context())
 			require.ErrorIs(t, err, cycle.ErrInterrupted)
 			began = true
 		}
 	}}
-	m := newMirror(t, f.store, &mirror.Options{Progress: func(p mirror.Progress) {
+	m := newMirror(t, f.Store, &mirror.Options{Progress: func(p mirror.Progress) {
 		if began && p.TablesDone == 1 {
 			began = false
-			f.cycle()
+			f.Cycle()
 		}
 	}})
 	m.SmallSteps(1)
@@ -614,25 +519,25 @@ func TestWipedWhileItIsClassified(t *testing.T) {
 // A table that is reset and populated after it was compared is not the one that
 // the plan is for.
 func TestPlanOfATableThatWasPopulatedSince(t *testing.T) {
-	f := follow(t)
-	f.touch(f.store, "contact", 4, "tampered")
+	f := mirrortest.Follow(t)
+	f.Touch(f.Store, "contact", 4, "tampered")
 	done := false
-	m := newMirror(t, f.store, &mirror.Options{Progress: func(p mirror.Progress) {
+	m := newMirror(t, f.Store, &mirror.Options{Progress: func(p mirror.Progress) {
 		if p.TablesDone == 1 && !done {
 			done = true
-			f.lsn(int64(-1))
-			f.touch(f.customer, "contact", 9, "renamed")
-			f.cycle()
+			f.SetLSN(int64(-1))
+			f.Touch(f.Customer, "contact", 9, "renamed")
+			f.Cycle()
 		}
 	}})
-	report, err := m.Compare(t.Context(), noTracking{f.customer}, &mirror.CompareOptions{Concurrency: 1})
+	report, err := m.Compare(t.Context(), mirrortest.NoTracking{Customer: f.Customer}, &mirror.CompareOptions{Concurrency: 1})
 	require.NoError(t, err)
 	_, err = m.Apply(t.Context(), report.Plan(), &mirror.ApplyOptions{Unknown: true})
 	require.ErrorIs(t, err, mirror.ErrMoved)
 }
 
 func TestStaleWithASchemaInTheMetadata(t *testing.T) {
-	contact := five(store.Row{1, "a"})
+	contact := mirrortest.Companies(store.Row{1, "a"})
 	source := memory.New(contact)
 	contact.Rows, contact.Schema = []store.Row{{1, "b"}}, "dbo"
 	store := memory.New(contact, memory.Metadata(customer, map[string]store.LSN{"dbo.contact": 812}))
@@ -645,11 +550,11 @@ func TestStaleWithASchemaInTheMetadata(t *testing.T) {
 }
 
 func TestExpiredMeanwhileAndTruncated(t *testing.T) {
-	f := follow(t)
-	f.touch(f.customer, "contact", 2, "renamed")
-	f.touch(f.store, "contact", 3, "tampered")
-	source := &tracker{Customer: f.customer, before: func(int) { f.forget() }}
-	report, err := newMirror(t, f.store, nil).Compare(t.Context(), source, &mirror.CompareOptions{MaxDifferences: 1})
+	f := mirrortest.Follow(t)
+	f.Touch(f.Customer, "contact", 2, "renamed")
+	f.Touch(f.Store, "contact", 3, "tampered")
+	source := &tracker{Customer: f.Customer, before: func(int) { f.Forget() }}
+	report, err := newMirror(t, f.Store, nil).Compare(t.Context(), source, &mirror.CompareOptions{MaxDifferences: 1})
 	require.NoError(t, err)
 	require.Equal(t, mirror.VerdictDifferent, report.Table("contact").Verdict)
 	require.Equal(t, mirror.LSNExpired, report.Table("contact").LSNState)
@@ -658,25 +563,25 @@ func TestExpiredMeanwhileAndTruncated(t *testing.T) {
 
 // Resets and undos move LSNs, and are no cycles.
 func TestRecheckCountsNoResets(t *testing.T) {
-	f := follow(t)
-	f.touch(f.store, "contact", 3, "tampered")
-	m := newMirror(t, f.store, nil)
-	report, err := m.Compare(t.Context(), noTracking{f.customer}, nil)
+	f := mirrortest.Follow(t)
+	f.Touch(f.Store, "contact", 3, "tampered")
+	m := newMirror(t, f.Store, nil)
+	report, err := m.Compare(t.Context(), mirrortest.NoTracking{Customer: f.Customer}, nil)
 	require.NoError(t, err)
 	for range 3 {
 		receipt, err := m.ResetTables(t.Context(), []string{"person"}, nil)
 		require.NoError(t, err)
-		report, err = m.Recheck(t.Context(), noTracking{f.customer}, report, nil)
+		report, err = m.Recheck(t.Context(), mirrortest.NoTracking{Customer: f.Customer}, report, nil)
 		require.NoError(t, err)
 		require.NoError(t, m.Undo(t.Context(), receipt))
-		report, err = m.Recheck(t.Context(), noTracking{f.customer}, report, nil)
+		report, err = m.Recheck(t.Context(), mirrortest.NoTracking{Customer: f.Customer}, report, nil)
 		require.NoError(t, err)
 	}
 	require.EqualValues(t, 1, report.Unknown(), "%s", report)
 }
 
 func TestRecheckAKeyThatRepeats(t *testing.T) {
-	source := memory.New(five(store.Row{1, "a"}))
+	source := memory.New(mirrortest.Companies(store.Row{1, "a"}))
 	store := memory.New(memory.Table{Name: "contact", Columns: []string{"contact_id int not null", "name nvarchar(20) not null"},
 		Rows: []store.Row{{1, "b"}, {1, "c"}}}, memory.Metadata(customer, map[string]store.LSN{"contact": 812}))
 	m := newMirror(t, store, nil)
@@ -690,15 +595,15 @@ func TestRecheckAKeyThatRepeats(t *testing.T) {
 
 // One table that is populated meanwhile does not take the others' results away.
 func TestRecheckOfATableThatIsPopulated(t *testing.T) {
-	f := follow(t)
-	f.remove(f.store, 4)
-	f.touch(f.store, "person", 1, "tampered")
-	m := newMirror(t, f.store, nil)
-	report, err := m.Compare(t.Context(), noTracking{f.customer}, nil)
+	f := mirrortest.Follow(t)
+	f.Remove(f.Store, 4)
+	f.Touch(f.Store, "person", 1, "tampered")
+	m := newMirror(t, f.Store, nil)
+	report, err := m.Compare(t.Context(), mirrortest.NoTracking{Customer: f.Customer}, nil)
 	require.NoError(t, err)
-	source := &tracker{Customer: f.customer, before: func(n int) {
+	source := &tracker{Customer: f.Customer, before: func(n int) {
 		if n == 1 {
-			f.insert(f.store, store.Row{4, "Company 4"})
+			f.Insert(f.Store, store.Row{4, "Company 4"})
 		}
 	}}
 	report, err = m.Recheck(t.Context(), source, report, nil)
@@ -710,37 +615,24 @@ func TestRecheckOfATableThatIsPopulated(t *testing.T) {
 // A table that is about to be sent, or was taken in hand while its keys were
 // read, has the same difference and has not diverged.
 func TestRecheckOfATableInSomebodysHands(t *testing.T) {
-	for name, do := range map[string]func(f *follower, m *mirror.Mirror) store.Source{
-		"its metadata row is gone": func(f *follower, _ *mirror.Mirror) store.Source {
-			f.lsn(nil)
-			return noTracking{f.customer}
+	for name, do := range map[string]func(f *mirrortest.Follower, m *mirror.Mirror) store.Source{
+		"its metadata row is gone": func(f *mirrortest.Follower, _ *mirror.Mirror) store.Source {
+			f.SetLSN(nil)
+			return mirrortest.NoTracking{Customer: f.Customer}
 		},
-		"it is reset while its keys are read": func(f *follower, _ *mirror.Mirror) store.Source {
-			return reading{noTracking{f.customer}, func() { f.lsn(int64(-1)) }}
+		"it is reset while its keys are read": func(f *mirrortest.Follower, _ *mirror.Mirror) store.Source {
+			return mirrortest.Reading{NoTracking: mirrortest.NoTracking{Customer: f.Customer}, Do: func() { f.SetLSN(int64(-1)) }}
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := follow(t)
-			f.remove(f.store, 3)
-			m := newMirror(t, f.store, nil)
-			report, err := m.Compare(t.Context(), noTracking{f.customer}, nil)
+			f := mirrortest.Follow(t)
+			f.Remove(f.Store, 3)
+			m := newMirror(t, f.Store, nil)
+			report, err := m.Compare(t.Context(), mirrortest.NoTracking{Customer: f.Customer}, nil)
 			require.NoError(t, err)
 			report, err = m.Recheck(t.Context(), do(f, m), report, &mirror.RecheckOptions{After: 1})
 			require.NoError(t, err)
 			require.Zero(t, report.Table("contact").Diverged, "%s", report)
 		})
 	}
-}
-
-// reading is a source during whose reading of contact something happens.
-type reading struct {
-	noTracking
-	do func()
-}
-
-func (s reading) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, error] {
-	if q.Table.Name == "contact" {
-		s.do()
-	}
-	return s.noTracking.Rows(ctx, q)
 }

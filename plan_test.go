@@ -1,6 +1,8 @@
 package mirror_test
 
 import (
+	"github.com/so-mirror/mirror/internal/mirrortest"
+
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -113,7 +115,7 @@ func TestApply(t *testing.T) {
 	require.NoError(t, json.Unmarshal(data, &plan))
 	require.Equal(t, report.Plan().String(), plan.String())
 
-	before := dump(t, st)
+	before := mirrortest.Dump(t, st)
 	_, err = m.Apply(t.Context(), plan, &mirror.ApplyOptions{Confirm: "Cust2"})
 	require.ErrorIs(t, err, mirror.ErrNotConfirmed, "it has hard resets")
 	_, err = m.Apply(t.Context(), plan, &mirror.ApplyOptions{Tables: []string{"twice"}})
@@ -121,7 +123,7 @@ func TestApply(t *testing.T) {
 	dry, err := m.Apply(t.Context(), plan, &mirror.ApplyOptions{DryRun: true})
 	require.NoError(t, err)
 	require.True(t, dry.DryRun)
-	require.Equal(t, before, dump(t, st))
+	require.Equal(t, before, mirrortest.Dump(t, st))
 
 	// The hard reset that nobody confirmed does not stop the rest.
 	partly, err := m.Apply(t.Context(), plan, nil)
@@ -132,7 +134,7 @@ func TestApply(t *testing.T) {
 	require.Len(t, partly.Tables, 3)
 	require.Equal(t, []mirror.Action{mirror.ActionResetLSN}, partly.Tables[0].Actions)
 	require.NoError(t, m.Undo(t.Context(), partly))
-	require.Equal(t, before, dump(t, st))
+	require.Equal(t, before, mirrortest.Dump(t, st))
 
 	receipt, err := m.Apply(t.Context(), plan, &mirror.ApplyOptions{Confirm: customer, HardReset: true, MaxTableShare: 1})
 	require.NoError(t, err)
@@ -163,17 +165,17 @@ func TestApplyOnlyWhatThePlanSaw(t *testing.T) {
 			st, m, report := planned(t)
 			plan := report.Plan()
 			require.NoError(t, st.Update(t.Context(), func(tx store.Tx) error {
-				_, err := tx.Set(t.Context(), definition(t, tx, mirror.MetadataTableName(customer)),
+				_, err := tx.Set(t.Context(), mirrortest.Definition(t, tx, mirror.MetadataTableName(customer)),
 					[]store.Cell{{Column: "tablename", Value: move[0]}}, []store.Cell{{Column: "LSN", Value: move[1]}})
 				return err
 			}))
-			before := dump(t, st)
+			before := mirrortest.Dump(t, st)
 			tables := []string{"different", "missing"}
 			_, err := m.Apply(t.Context(), plan, &mirror.ApplyOptions{Tables: tables})
 			require.ErrorIs(t, err, mirror.ErrMoved)
 			require.ErrorContains(t, err, `"different"`)
 			require.NotContains(t, err.Error(), `"missing"`)
-			require.Equal(t, before, dump(t, st), "nothing else is changed either")
+			require.Equal(t, before, mirrortest.Dump(t, st), "nothing else is changed either")
 
 			receipt, err := m.Apply(t.Context(), plan, &mirror.ApplyOptions{Tables: tables, SkipMoved: true})
 			require.NoError(t, err)
@@ -181,7 +183,7 @@ func TestApplyOnlyWhatThePlanSaw(t *testing.T) {
 			require.Contains(t, receipt.Tables[0].Note, "left alone")
 			require.Equal(t, []mirror.Action{mirror.ActionResetLSN}, receipt.Tables[1].Actions)
 			require.NoError(t, m.Undo(t.Context(), receipt))
-			require.Equal(t, before, dump(t, st))
+			require.Equal(t, before, mirrortest.Dump(t, st))
 
 			_, err = m.Apply(t.Context(), plan, &mirror.ApplyOptions{Tables: tables[:1], SkipMoved: true})
 			require.ErrorIs(t, err, mirror.ErrMoved, "nothing is left to do")
@@ -192,11 +194,11 @@ func TestApplyOnlyWhatThePlanSaw(t *testing.T) {
 func TestApplyForce(t *testing.T) {
 	st, m, report := planned(t)
 	plan := report.Plan()
-	before := dump(t, st)
+	before := mirrortest.Dump(t, st)
 	_, err := m.Apply(t.Context(), plan, &mirror.ApplyOptions{Tables: []string{"same", "untracked"}})
 	require.ErrorIs(t, err, mirror.ErrNotPlanned)
 	require.ErrorContains(t, err, "Force")
-	require.Equal(t, before, dump(t, st))
+	require.Equal(t, before, mirrortest.Dump(t, st))
 
 	_, err = m.Apply(t.Context(), plan, &mirror.ApplyOptions{Tables: []string{"SAME"}, Force: true})
 	require.NoError(t, err)
@@ -226,11 +228,11 @@ func TestApplyRefusesPlans(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			plan := report.Plan()
 			c.alter(plan)
-			before := dump(t, store)
+			before := mirrortest.Dump(t, store)
 			_, err := m.Apply(t.Context(), plan, &mirror.ApplyOptions{Confirm: customer})
 			require.ErrorIs(t, err, mirror.ErrInvalidDocument)
 			require.ErrorContains(t, err, c.want)
-			require.Equal(t, before, dump(t, store))
+			require.Equal(t, before, mirrortest.Dump(t, store))
 		})
 	}
 	_, err := m.Apply(t.Context(), nil, nil)
@@ -262,9 +264,9 @@ func FuzzPlan(f *testing.F) {
 			return
 		}
 		store := world()
-		before := dump(t, store)
+		before := mirrortest.Dump(t, store)
 		if _, err := newMirror(t, store, nil).Apply(t.Context(), &plan, &mirror.ApplyOptions{Confirm: customer}); err != nil {
-			require.Equal(t, before, dump(t, store))
+			require.Equal(t, before, mirrortest.Dump(t, store))
 		}
 		_ = plan.String()
 	})

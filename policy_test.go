@@ -1,6 +1,8 @@
 package mirror_test
 
 import (
+	"github.com/so-mirror/mirror/internal/mirrortest"
+
 	"encoding/json"
 	"errors"
 	"testing"
@@ -27,7 +29,7 @@ func TestReceiptOfAnUnknownOutcome(t *testing.T) {
 			journal := &notes{}
 			st := world()
 			m := newMirror(t, st, &mirror.Options{Journal: journal})
-			before := dump(t, st)
+			before := mirrortest.Dump(t, st)
 			c.fail(st)
 			receipt, err := m.ResetTables(t.Context(), []string{"contact"}, nil)
 			require.ErrorIs(t, err, store.ErrOutcomeUnknown)
@@ -51,7 +53,7 @@ func TestReceiptOfAnUnknownOutcome(t *testing.T) {
 			} else {
 				require.ErrorIs(t, err, mirror.ErrCannotUndo)
 			}
-			require.Equal(t, before, dump(t, st))
+			require.Equal(t, before, mirrortest.Dump(t, st))
 
 			kept.Outcome = "perhaps"
 			require.ErrorIs(t, m.Undo(t.Context(), &kept), mirror.ErrInvalidDocument)
@@ -66,14 +68,14 @@ func TestReceiptOfAnUnknownOutcome(t *testing.T) {
 // A -1 promises that all rows come. When a running cycle writes its LSN over it,
 // the promise is gone.
 func TestRecheckOfAResetThatWasOverwritten(t *testing.T) {
-	for name, source := range map[string]func(f *follower) store.Source{
-		"with change tracking":    func(f *follower) store.Source { return f.customer },
-		"without change tracking": func(f *follower) store.Source { return noTracking{f.customer} },
+	for name, source := range map[string]func(f *mirrortest.Follower) store.Source{
+		"with change tracking":    func(f *mirrortest.Follower) store.Source { return f.Customer },
+		"without change tracking": func(f *mirrortest.Follower) store.Source { return mirrortest.NoTracking{Customer: f.Customer} },
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := follow(t)
-			f.touch(f.store, "contact", 3, "tampered")
-			m := newMirror(t, f.store, nil)
+			f := mirrortest.Follow(t)
+			f.Touch(f.Store, "contact", 3, "tampered")
+			m := newMirror(t, f.Store, nil)
 			report, err := m.Compare(t.Context(), source(f), nil)
 			require.NoError(t, err)
 			look := func() *mirror.TableReport {
@@ -82,11 +84,11 @@ func TestRecheckOfAResetThatWasOverwritten(t *testing.T) {
 				require.NoError(t, err)
 				return report.Table("contact")
 			}
-			f.lsn(int64(-1))
+			f.SetLSN(int64(-1))
 			look()
 			require.NotContains(t, report.Stale(), "contact")
 			require.False(t, report.Identical())
-			f.lsn(int64(1))
+			f.SetLSN(int64(1))
 			tr := look()
 			require.Equal(t, mirror.VerdictDifferent, tr.Verdict, "%s", report)
 			require.Zero(t, tr.Pending)
@@ -98,26 +100,26 @@ func TestRecheckOfAResetThatWasOverwritten(t *testing.T) {
 
 // What is not known yet is applied only when it is asked for.
 func TestApplyUnknown(t *testing.T) {
-	f := follow(t)
-	f.touch(f.store, "contact", 3, "tampered")
-	m := newMirror(t, f.store, nil)
-	report, err := m.Compare(t.Context(), noTracking{f.customer}, nil)
+	f := mirrortest.Follow(t)
+	f.Touch(f.Store, "contact", 3, "tampered")
+	m := newMirror(t, f.Store, nil)
+	report, err := m.Compare(t.Context(), mirrortest.NoTracking{Customer: f.Customer}, nil)
 	require.NoError(t, err)
 	plan := report.Plan()
 	require.True(t, plan.Empty())
 	require.Empty(t, report.Stale())
 	require.Contains(t, plan.String(), "Nothing to do yet.")
-	before := dump(t, f.store)
+	before := mirrortest.Dump(t, f.Store)
 	_, err = m.Apply(t.Context(), plan, nil)
 	require.ErrorIs(t, err, mirror.ErrNothingToDo)
 	require.ErrorContains(t, err, "Recheck")
 	_, err = m.Apply(t.Context(), plan, &mirror.ApplyOptions{Tables: []string{"contact"}})
 	require.ErrorIs(t, err, mirror.ErrNotPlanned)
 	require.ErrorContains(t, err, "set Unknown")
-	require.Equal(t, before, dump(t, f.store))
+	require.Equal(t, before, mirrortest.Dump(t, f.Store))
 	_, err = m.Apply(t.Context(), plan, &mirror.ApplyOptions{Unknown: true})
 	require.NoError(t, err)
-	lsn, _ := f.store.LSN(customer, "contact")
+	lsn, _ := f.Store.LSN(customer, "contact")
 	require.Equal(t, store.ResendAll, lsn)
 }
 
@@ -146,26 +148,26 @@ func TestApplyBesideADoubt(t *testing.T) {
 // table pending, arrived or diverged; rows that are equal do, and a cycle that
 // moves the LSN.
 func TestRecheckOfAnExpiredLSN(t *testing.T) {
-	f := follow(t)
-	f.touch(f.store, "contact", 3, "tampered")
-	f.touch(f.store, "contact", 4, "tampered")
-	f.forget()
-	m := newMirror(t, f.store, nil)
-	report, err := m.Compare(t.Context(), f.customer, nil)
+	f := mirrortest.Follow(t)
+	f.Touch(f.Store, "contact", 3, "tampered")
+	f.Touch(f.Store, "contact", 4, "tampered")
+	f.Forget()
+	m := newMirror(t, f.Store, nil)
+	report, err := m.Compare(t.Context(), f.Customer, nil)
 	require.NoError(t, err)
 	look := func() *mirror.TableReport {
 		t.Helper()
-		report, err = m.Recheck(t.Context(), f.customer, report, &mirror.RecheckOptions{After: 1})
+		report, err = m.Recheck(t.Context(), f.Customer, report, &mirror.RecheckOptions{After: 1})
 		require.NoError(t, err)
 		return report.Table("contact")
 	}
-	f.touch(f.store, "contact", 4, "Company 4")
+	f.Touch(f.Store, "contact", 4, "Company 4")
 	tr := look()
 	require.Equal(t, []int64{1, 0}, []int64{tr.Pending, tr.Diverged}, "%s", report)
 	require.Equal(t, []string{"contact"}, report.Stale())
-	version, err := f.customer.Version(t.Context())
+	version, err := f.Customer.Version(t.Context())
 	require.NoError(t, err)
-	f.lsn(int64(version)) // a cycle that did not send it after all
+	f.SetLSN(int64(version)) // a cycle that did not send it after all
 	tr = look()
 	require.Equal(t, []int64{1, 1}, []int64{tr.Pending, tr.Diverged}, "%s", report)
 }

@@ -1,6 +1,8 @@
 package mirror_test
 
 import (
+	"github.com/so-mirror/mirror/internal/mirrortest"
+
 	"bytes"
 	"context"
 	"encoding/json"
@@ -47,7 +49,7 @@ func TestUndoReadsWhatJSONKept(t *testing.T) {
 		var receipt mirror.Receipt
 		require.NoError(t, json.Unmarshal(text, &receipt))
 		require.NoError(t, newMirror(t, store, nil).Undo(t.Context(), &receipt))
-		require.Equal(t, dump(t, receiptWorld("")), dump(t, store), "operation %d", n)
+		require.Equal(t, mirrortest.Dump(t, receiptWorld("")), mirrortest.Dump(t, store), "operation %d", n)
 	}
 }
 
@@ -88,9 +90,9 @@ func FuzzReceipt(f *testing.F) {
 			t.Skip("no receipt")
 		}
 		st, _ := afterOperation(t, int(state)%len(undoable()))
-		before := dump(t, st)
+		before := mirrortest.Dump(t, st)
 		err := newMirror(t, st, nil).Undo(t.Context(), &receipt)
-		after := dump(t, st)
+		after := mirrortest.Dump(t, st)
 		if err != nil {
 			require.Equal(t, before, after, "refused with %v", err)
 			return
@@ -125,4 +127,16 @@ func FuzzReceipt(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What was not done, or undone already, is said to be so.
+func TestUndoOfWhatIsNotThere(t *testing.T) {
+	store := world()
+	m := newMirror(t, store, nil)
+	receipt, err := m.ResetTables(t.Context(), []string{"contact"}, nil)
+	require.NoError(t, err)
+	require.NoError(t, m.Undo(t.Context(), receipt))
+	err = m.Undo(t.Context(), receipt)
+	require.ErrorIs(t, err, mirror.ErrCannotUndo)
+	require.ErrorContains(t, err, "nothing to undo")
 }

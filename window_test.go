@@ -1,6 +1,8 @@
 package mirror_test
 
 import (
+	"github.com/so-mirror/mirror/internal/mirrortest"
+
 	"context"
 	"testing"
 
@@ -24,14 +26,10 @@ func (w window) Update(ctx context.Context, fn func(store.Tx) error) error {
 	return w.Store.Update(ctx, fn)
 }
 
-func five(rows ...store.Row) memory.Table {
-	return memory.Table{Name: "contact", Columns: []string{"contact_id int", "name nvarchar(20)"}, Key: []string{"contact_id"}, Rows: rows}
-}
-
 // A cycle begins to wipe the table between Undo's call and its transaction.
 func TestUndoSeesACycleThatJustBegan(t *testing.T) {
 	st := memory.New()
-	customer := cycle.NewCustomer("C1", memory.New(five(store.Row{1, "a"}, store.Row{2, "b"}, store.Row{3, "c"})))
+	customer := cycle.NewCustomer("C1", memory.New(mirrortest.Companies(store.Row{1, "a"}, store.Row{2, "b"}, store.Row{3, "c"})))
 	task := &cycle.Task{Customer: customer, Mirror: st, BatchSize: 1}
 	_, err := task.Run(t.Context())
 	require.NoError(t, err)
@@ -66,9 +64,9 @@ func TestUndoSeesACycleThatJustBegan(t *testing.T) {
 
 // A cycle fills an empty table between the counting and the truncation.
 func TestUndoNeverTakesBackATruncation(t *testing.T) {
-	st := memory.New(five(), memory.Metadata("C1", map[string]store.LSN{"contact": 5}))
+	st := memory.New(mirrortest.Companies(), memory.Metadata("C1", map[string]store.LSN{"contact": 5}))
 	racing, err := mirror.New("C1", window{st, func() {
-		require.NoError(t, st.Seed(five(store.Row{1, "a"})))
+		require.NoError(t, st.Seed(mirrortest.Companies(store.Row{1, "a"})))
 	}}, nil)
 	require.NoError(t, err)
 	receipt, err := racing.ResetTables(t.Context(), []string{"contact"}, &mirror.ResetOptions{Truncate: true})
@@ -83,7 +81,7 @@ func TestUndoNeverTakesBackATruncation(t *testing.T) {
 
 // The LSN moves between the reading and the writing of a reset.
 func TestResetSeesAnLSNThatMoved(t *testing.T) {
-	st := memory.New(five(), memory.Metadata("C1", map[string]store.LSN{"contact": 5}))
+	st := memory.New(mirrortest.Companies(), memory.Metadata("C1", map[string]store.LSN{"contact": 5}))
 	moved := false
 	m, err := mirror.New("C1", window{st, func() {
 		if !moved {
@@ -99,7 +97,7 @@ func TestResetSeesAnLSNThatMoved(t *testing.T) {
 
 func TestTablesOfOneNameInTwoSchemas(t *testing.T) {
 	inSchema := func(schema string) memory.Table {
-		tb := five(store.Row{1, schema})
+		tb := mirrortest.Companies(store.Row{1, schema})
 		tb.Schema = schema
 		return tb
 	}
@@ -125,7 +123,7 @@ func TestTablesOfOneNameInTwoSchemas(t *testing.T) {
 
 // A metadata row may name the schema, too.
 func TestMetadataRowWithSchema(t *testing.T) {
-	tb := five(store.Row{1, "a"})
+	tb := mirrortest.Companies(store.Row{1, "a"})
 	tb.Schema = "dbo"
 	st := memory.New(tb, memory.Metadata("C1", map[string]store.LSN{"dbo.contact": 5}))
 	m, err := mirror.New("C1", st, nil)
@@ -144,7 +142,7 @@ func TestMetadataRowWithSchema(t *testing.T) {
 // LSN is read: the receipt has the rows of its LSN.
 func TestUndoOfAnOldCount(t *testing.T) {
 	st := memory.New()
-	source := cycle.NewCustomer("C1", memory.New(five(store.Row{1, "a"}, store.Row{2, "b"})))
+	source := cycle.NewCustomer("C1", memory.New(mirrortest.Companies(store.Row{1, "a"}, store.Row{2, "b"})))
 	task := &cycle.Task{Customer: source, Mirror: st}
 	run := func() {
 		_, err := task.Run(t.Context())

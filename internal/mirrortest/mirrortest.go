@@ -4,6 +4,8 @@ package mirrortest
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -184,7 +186,13 @@ func (t *env) source(tables ...table) store.Store {
 
 func (t *env) mirror(opts *mirror.Options) *mirror.Mirror {
 	t.Helper()
-	m, err := mirror.New(ContextID, t.store, opts)
+	return NewMirror(t, t.store, opts)
+}
+
+// NewMirror returns the mirror of the customer in a store.
+func NewMirror(t testing.TB, st store.Store, opts *mirror.Options) *mirror.Mirror {
+	t.Helper()
+	m, err := mirror.New(ContextID, st, opts)
 	require.NoError(t, err)
 	return m
 }
@@ -246,4 +254,26 @@ func canceled(t *env) context.Context {
 func lsn(n int64) *store.LSN {
 	l := store.LSN(n)
 	return &l
+}
+
+// Dump returns all that a store holds, by table.
+// dump is everything in a store as text, by table: its definition and its rows.
+func Dump(t testing.TB, st store.Store) map[string][]string {
+	t.Helper()
+	ctx := context.Background()
+	all := map[string][]string{}
+	defs, err := st.Tables(ctx)
+	require.NoError(t, err)
+	for _, def := range defs {
+		var rows []string
+		for batch, err := range st.Rows(ctx, store.Query{Table: def}) {
+			require.NoError(t, err)
+			for _, row := range batch {
+				rows = append(rows, fmt.Sprintf("%#v", []any{row}))
+			}
+		}
+		slices.Sort(rows)
+		all[def.String()] = append([]string{fmt.Sprintf("%+v", def)}, rows...)
+	}
+	return all
 }
