@@ -65,39 +65,6 @@ func TestReceiptOfAnUnknownOutcome(t *testing.T) {
 	require.Contains(t, receipt.String(), ": done, ")
 }
 
-// A -1 promises that all rows come. When a running cycle writes its LSN over it,
-// the promise is gone.
-func TestRecheckOfAResetThatWasOverwritten(t *testing.T) {
-	for name, source := range map[string]func(f *mirrortest.Follower) store.Source{
-		"with change tracking":    func(f *mirrortest.Follower) store.Source { return f.Customer },
-		"without change tracking": func(f *mirrortest.Follower) store.Source { return mirrortest.NoTracking{Customer: f.Customer} },
-	} {
-		t.Run(name, func(t *testing.T) {
-			f := mirrortest.Follow(t)
-			f.Touch(f.Store, "contact", 3, "tampered")
-			m := newMirror(t, f.Store, nil)
-			report, err := m.Compare(t.Context(), source(f), nil)
-			require.NoError(t, err)
-			look := func() *mirror.TableReport {
-				t.Helper()
-				report, err = m.Recheck(t.Context(), source(f), viaJSON(t, report), nil)
-				require.NoError(t, err)
-				return report.Table("contact")
-			}
-			f.SetLSN(int64(-1))
-			look()
-			require.NotContains(t, report.Stale(), "contact")
-			require.False(t, report.Identical())
-			f.SetLSN(int64(1))
-			tr := look()
-			require.Equal(t, mirror.VerdictDifferent, tr.Verdict, "%s", report)
-			require.Zero(t, tr.Pending)
-			require.Zero(t, tr.Populated, "it has the LSN that it had")
-			require.NotEmpty(t, stepOf(report.Plan(), "contact"))
-		})
-	}
-}
-
 // What is not known yet is applied only when it is asked for.
 func TestApplyUnknown(t *testing.T) {
 	f := mirrortest.Follow(t)
@@ -142,34 +109,6 @@ func TestApplyBesideADoubt(t *testing.T) {
 	_, err = m.Apply(t.Context(), plan, &mirror.ApplyOptions{Tables: []string{"person"}, Unknown: true})
 	require.ErrorIs(t, err, mirror.ErrNotPlanned)
 	require.ErrorContains(t, err, "two rows may be its own")
-}
-
-// An expired LSN is no proof: neither Recheck nor time makes what differs in its
-// table pending, arrived or diverged; rows that are equal do, and a cycle that
-// moves the LSN.
-func TestRecheckOfAnExpiredLSN(t *testing.T) {
-	f := mirrortest.Follow(t)
-	f.Touch(f.Store, "contact", 3, "tampered")
-	f.Touch(f.Store, "contact", 4, "tampered")
-	f.Forget()
-	m := newMirror(t, f.Store, nil)
-	report, err := m.Compare(t.Context(), f.Customer, nil)
-	require.NoError(t, err)
-	look := func() *mirror.TableReport {
-		t.Helper()
-		report, err = m.Recheck(t.Context(), f.Customer, report, &mirror.RecheckOptions{After: 1})
-		require.NoError(t, err)
-		return report.Table("contact")
-	}
-	f.Touch(f.Store, "contact", 4, "Company 4")
-	tr := look()
-	require.Equal(t, []int64{1, 0}, []int64{tr.Pending, tr.Diverged}, "%s", report)
-	require.Equal(t, []string{"contact"}, report.Stale())
-	version, err := f.Customer.Version(t.Context())
-	require.NoError(t, err)
-	f.SetLSN(int64(version)) // a cycle that did not send it after all
-	tr = look()
-	require.Equal(t, []int64{1, 1}, []int64{tr.Pending, tr.Diverged}, "%s", report)
 }
 
 // A refusal names the option that allows what was refused, and reaches the caller
