@@ -203,7 +203,7 @@ func (m *Mirror) Compare(ctx context.Context, source store.Source, opts *Compare
 	caller := ctx
 	if o.MaxDuration > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, o.MaxDuration, fmt.Errorf("%w after %s", ErrTimeBudget, Duration(o.MaxDuration)))
+		ctx, cancel = context.WithTimeoutCause(ctx, o.MaxDuration, fmt.Errorf("%w after %s", ErrTimeBudget, text.Duration(o.MaxDuration)))
 		defer cancel()
 	}
 	slots := make(chan struct{}, min(o.Concurrency, limit))
@@ -335,7 +335,7 @@ func (c *comparison) lastLSNs(ctx context.Context, report *Report, pairs []pair)
 		t := &report.Tables[i]
 		last := pairs[i]
 		last.describe(md)
-		t.LastLSN = last.lsn
+		t.trace.LastLSN = last.lsn
 		if t.Verdict == VerdictDifferent && t.ResetRequested() {
 			t.decide()
 		}

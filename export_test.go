@@ -20,3 +20,14 @@ func (c *Checkpoint) Tables() []TableCheckpoint { return c.tables }
 
 // SetTables replaces it.
 func (c *Checkpoint) SetTables(tables []TableCheckpoint) { c.tables = tables }
+
+// The tests make reports with what a TableReport keeps to itself.
+
+// ForgetLastLSN leaves out when the LSN was last looked at.
+func (t *TableReport) ForgetLastLSN() { t.trace.LastLSN = nil }
+
+// SetMetadataSum says that the metadata rows are those with that fingerprint.
+func (t *TableReport) SetMetadataSum(sum string) { t.trace.MetadataSum = sum }
+
+// SetRead says how many rows of the mirror were compared.
+func (t *TableReport) SetRead(rows int64) { t.trace.Read = rows }

@@ -12,7 +12,7 @@ import (
 // compareTable decides one table. It never fails: a failure is a verdict.
 func (c *comparison) compareTable(ctx context.Context, p pair) TableReport {
 	started := c.m.clock.Now()
-	tr := TableReport{Table: p.name, LSN: p.lsn, HasMetadata: p.hasMetadata, MetadataRows: p.metadataRows, MetadataSum: p.metadataSum, MetadataDoubt: p.metadataDoubt}
+	tr := TableReport{Table: p.name, LSN: p.lsn, HasMetadata: p.hasMetadata, MetadataRows: p.metadataRows, MetadataDoubt: p.metadataDoubt, trace: trace{MetadataSum: p.metadataSum}}
 	if p.mirror != nil {
 		tr.Table, tr.MirrorName = p.mirror.Name, p.mirror.String()
 	}
@@ -32,7 +32,7 @@ func (c *comparison) compareTable(ctx context.Context, p pair) TableReport {
 			tr.fail(ctx, c.count(ctx, p, &tr))
 		}
 	}
-	tr.Elapsed = Duration(c.m.clock.Now().Sub(started))
+	tr.Elapsed = c.m.clock.Now().Sub(started)
 	c.mu.Lock()
 	c.done++
 	c.mu.Unlock()
@@ -64,7 +64,7 @@ func (c *comparison) compareBoth(ctx context.Context, p pair, blank TableReport)
 			// A plan is for the metadata row as it is now that the rows were read.
 			after := p
 			if err = c.describeNow(ctx, &after); err == nil {
-				tr.HasMetadata, tr.MetadataRows, tr.MetadataSum, tr.MetadataDoubt = after.hasMetadata, after.metadataRows, after.metadataSum, after.metadataDoubt
+				tr.HasMetadata, tr.MetadataRows, tr.trace.MetadataSum, tr.MetadataDoubt = after.hasMetadata, after.metadataRows, after.metadataSum, after.metadataDoubt
 			}
 		}
 		tr.fail(ctx, err)
@@ -76,7 +76,7 @@ func (c *comparison) compareBoth(ctx context.Context, p pair, blank TableReport)
 			tr.fail(ctx, err)
 			return tr
 		}
-		blank.LSN, blank.HasMetadata, blank.MetadataRows, blank.MetadataSum, blank.MetadataDoubt = p.lsn, p.hasMetadata, p.metadataRows, p.metadataSum, p.metadataDoubt
+		blank.LSN, blank.HasMetadata, blank.MetadataRows, blank.trace.MetadataSum, blank.MetadataDoubt = p.lsn, p.hasMetadata, p.metadataRows, p.metadataSum, p.metadataDoubt
 	}
 	return tr
 }
@@ -158,7 +158,7 @@ func (c *comparison) compareRows(ctx context.Context, p pair, plan tablePlan, tr
 	strategy, reason := r.run.Strategy()
 	tr.Strategy, tr.StrategyReason = Strategy(strategy), reason
 	if errors.Is(err, diff.ErrEnough) {
-		tr.Truncated, tr.Read = true, found.MirrorRows
+		tr.Truncated, tr.trace.Read = true, found.MirrorRows
 		err = c.count(ctx, p, tr)
 	}
 	if err == nil && r.tracking != nil {
@@ -253,6 +253,6 @@ func (t *TableReport) fail(ctx context.Context, err error) {
 func (t *TableReport) forgetRows() {
 	t.SourceRows, t.MirrorRows = 0, 0
 	t.Missing, t.Extra, t.Changed, t.Duplicate = 0, 0, 0, 0
-	t.Pending, t.Diverged, t.Truncated, t.Read = 0, 0, false, 0
+	t.Pending, t.Diverged, t.Truncated, t.trace.Read = 0, 0, false, 0
 	t.ChangedColumns, t.Samples, t.Differences = nil, nil, nil
 }

@@ -59,10 +59,10 @@ func (p *Plan) measure(t *TableReport, counted bool) {
 	// Rows that were not read are taken to differ as those that were: the limit at
 	// which reading stopped must not hide how many there are.
 	of := func(n int64) int64 {
-		if !t.Truncated || t.Read == 0 || t.Read >= t.MirrorRows {
+		if !t.Truncated || t.trace.Read == 0 || t.trace.Read >= t.MirrorRows {
 			return n
 		}
-		return int64(math.Round(float64(n) * float64(t.MirrorRows) / float64(t.Read)))
+		return int64(math.Round(float64(n) * float64(t.MirrorRows) / float64(t.trace.Read)))
 	}
 	p.ComparedRows += t.MirrorRows
 	p.DifferingRows += of(t.Extra + t.Changed + t.Duplicate)

@@ -32,7 +32,8 @@ func measured(tables ...mirror.TableReport) *mirror.Report {
 	r := &mirror.Report{Version: 1, ContextID: customer, Depth: mirror.DepthRows, Tables: tables, Finished: noon}
 	for i := range r.Tables {
 		t := &r.Tables[i]
-		t.Table, t.HasMetadata, t.LSN, t.MetadataSum = fmt.Sprint("t", i), true, &lsn, "sha256:00"
+		t.Table, t.HasMetadata, t.LSN = fmt.Sprint("t", i), true, &lsn
+		t.SetMetadataSum("sha256:00")
 	}
 	return r
 }
@@ -51,7 +52,8 @@ func TestLimits(t *testing.T) {
 		return tr
 	}
 	truncated := func(tr mirror.TableReport, read int64) mirror.TableReport {
-		tr.Truncated, tr.Read = true, read
+		tr.Truncated = true
+		tr.SetRead(read)
 		return tr
 	}
 	counted := func(source, mir int64) mirror.TableReport {

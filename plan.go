@@ -111,7 +111,7 @@ func (r *Report) Plan() *Plan {
 		if step == "" {
 			continue
 		}
-		pt := PlanTable{Table: t.Table, Step: step, Reason: reason, LSN: t.lastLSN(), Metadata: t.MetadataSum}
+		pt := PlanTable{Table: t.Table, Step: step, Reason: reason, LSN: t.lastLSN(), Metadata: t.trace.MetadataSum}
 		pt.Schema = step != StepNone && t.Verdict == VerdictSchemaDiffers
 		pt.Drop = step == StepHardReset && pt.Schema
 		if step != StepNone {

@@ -99,7 +99,7 @@ func (m *Mirror) Recheck(ctx context.Context, source store.Source, report *Repor
 		t := &out.Tables[i]
 		p, _ := c.pairOf(pairs, t)
 		t.look(p.lsn)
-		t.LSN, t.HasMetadata, t.MetadataRows, t.MetadataSum, t.MetadataDoubt = p.lsn, p.hasMetadata, p.metadataRows, p.metadataSum, p.metadataDoubt
+		t.LSN, t.HasMetadata, t.MetadataRows, t.trace.MetadataSum, t.MetadataDoubt = p.lsn, p.hasMetadata, p.metadataRows, p.metadataSum, p.metadataDoubt
 	}
 	late := o.After > 0 && m.clock.Now().Sub(report.Finished) >= o.After
 	for i := range out.Tables {
@@ -255,19 +255,19 @@ func (r *Report) clone() *Report {
 // came by itself. What the -1 promised is unknown again when it is gone: a cycle
 // may have populated the table, or written its own LSN over it.
 func (t *TableReport) look(now *store.LSN) {
-	was := t.LastLSN
-	t.LastLSN = now
+	was := t.trace.LastLSN
+	t.trace.LastLSN = now
 	switch {
 	case was == nil || now == nil:
 	case *was >= 0 && *now > *was:
-		t.Moves++
+		t.trace.Moves++
 	case *was >= 0 && *now == store.ResendAll:
-		t.ResetFrom = was
+		t.trace.ResetFrom = was
 	case *was == store.ResendAll && *now >= 0:
-		if t.ResetFrom != nil && *now > *t.ResetFrom { // not by an Undo
+		if t.trace.ResetFrom != nil && *now > *t.trace.ResetFrom { // not by an Undo
 			t.Populated++
 		}
-		t.ResetFrom = nil
+		t.trace.ResetFrom = nil
 		switch t.Verdict {
 		case VerdictDifferent, VerdictPending, VerdictSchemaDiffers:
 			t.forgetStates()
@@ -297,10 +297,10 @@ func (c *comparison) recheckSchema(p pair, t *TableReport, stays bool) {
 // cycles returns how many cycles have certainly sent table i since the
 // comparison, the one that may have begun before it included.
 func (r *Report) cycles(i int) int {
-	n := r.Tables[i].Moves
+	n := r.Tables[i].trace.Moves
 	for j, t := range r.Tables {
 		if j != i {
-			n = max(n, t.Moves-1)
+			n = max(n, t.trace.Moves-1)
 		}
 	}
 	return n

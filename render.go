@@ -24,7 +24,7 @@ func (r *Report) WriteJSON(w io.Writer) error { return text.WriteJSON(w, r) }
 func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Comparison of %s by %s, %s, took %s\n",
-		text.Printable(r.ContextID), r.means(), r.Started.Format(time.DateTime+" MST"), Duration(r.Finished.Sub(r.Started)))
+		text.Printable(r.ContextID), r.means(), r.Started.Format(time.DateTime+" MST"), text.Duration(r.Finished.Sub(r.Started)))
 	fmt.Fprintf(&b, "Source: %s\nMirror: %s\n", r.Source.text(), r.Mirror.text())
 	for _, mistake := range r.Mistakes {
 		fmt.Fprintf(&b, "Wrong database: %s\n", text.Printable(mistake))
@@ -70,7 +70,7 @@ func (r *Report) WriteText(w io.Writer) error {
 			source = "-"
 		}
 		g.Row(t.Table, string(t.Verdict), source, mirror,
-			text.Dash(t.Missing), text.Dash(t.Extra), text.Dash(t.Changed), text.Dash(t.Duplicate), t.Elapsed.String(), strings.Join(t.notes(r.Strategy), "; "))
+			text.Dash(t.Missing), text.Dash(t.Extra), text.Dash(t.Changed), text.Dash(t.Duplicate), text.Duration(t.Elapsed), strings.Join(t.notes(r.Strategy), "; "))
 	}
 	const align = "lrrrrrrr"
 	dropped := g.Drop(4, 8, "-") // kinds of differences that no table has

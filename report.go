@@ -104,26 +104,17 @@ type TableReport struct {
 	LSN      *store.LSN `json:"lsn,omitempty"`
 	LSNState LSNState   `json:"lsnState,omitempty"`
 
-	// LastLSN is the LSN when it was last looked at, and Moves how often it was seen
-	// to change since the rows were compared (see Recheck).
-	LastLSN *store.LSN `json:"lastLsn,omitempty"`
-	Moves   int        `json:"moves,omitempty"`
-
 	// Stayed says that the columns or the key still differ after so many cycles that
 	// one must have tried to mend them, Populated how often a cycle was seen to
-	// populate the table after its LSN was -1 (see Recheck and package heal), and
-	// ResetFrom is the LSN before it was last seen to be -1.
-	Stayed    bool       `json:"stayed,omitempty"`
-	Populated int        `json:"populated,omitempty"`
-	ResetFrom *store.LSN `json:"resetFrom,omitempty"`
+	// populate the table after its LSN was -1 (see Recheck and package heal).
+	Stayed    bool `json:"stayed,omitempty"`
+	Populated int  `json:"populated,omitempty"`
 
 	// MetadataRows is how many rows the metadata table has for the table, normally
-	// one, and MetadataSum identifies them, when they were last looked at.
-	// MetadataDoubt says why it is not known which are its own, or what they hold: the
-	// other fields and LSN then mean nothing, and nothing resets the table.
+	// one. MetadataDoubt says why it is not known which are its own, or what they hold:
+	// the other fields and LSN then mean nothing, and nothing resets the table.
 	HasMetadata   bool   `json:"hasMetadata"`
 	MetadataRows  int    `json:"metadataRows,omitempty"`
-	MetadataSum   string `json:"metadataSum,omitempty"`
 	MetadataDoubt string `json:"metadataDoubt,omitempty"`
 
 	// RowBytes is about how many bytes of values a row of the source has, from the
@@ -153,11 +144,9 @@ type TableReport struct {
 	Pending  int64 `json:"pending,omitempty"`
 	Diverged int64 `json:"diverged,omitempty"`
 
-	// Truncated says that MaxDifferences ended the comparison after Read rows of the
-	// mirror: there are at least so many differences. SourceRows and MirrorRows are
-	// exact all the same.
-	Truncated bool  `json:"truncated,omitempty"`
-	Read      int64 `json:"read,omitempty"`
+	// Truncated says that MaxDifferences ended the comparison: there are at least so
+	// many differences. SourceRows and MirrorRows are exact all the same.
+	Truncated bool `json:"truncated,omitempty"`
 
 	// Strategy is how the rows were compared, StrategyReason why, where that was not
 	// simply asked for.
@@ -173,7 +162,49 @@ type TableReport struct {
 	Samples     []Difference `json:"samples,omitempty"`
 	Differences []Difference `json:"differences,omitempty"`
 
-	Elapsed Duration `json:"elapsed"`
+	Elapsed time.Duration `json:"-"` // seconds in JSON
+
+	trace trace
+}
+
+// trace is what a later call of the library needs of a table, and nobody else.
+type trace struct {
+	LastLSN     *store.LSN `json:"lastLsn,omitempty"`     // when it was last looked at
+	Moves       int        `json:"moves,omitempty"`       // of the LSN that were seen since the rows were compared
+	ResetFrom   *store.LSN `json:"resetFrom,omitempty"`   // the LSN before it was last seen to be -1
+	MetadataSum string     `json:"metadataSum,omitempty"` // identifies the metadata rows when they were last looked at
+	Read        int64      `json:"read,omitempty"`        // rows of the mirror that were compared, where Truncated
+}
+
+// seconds is the JSON form of a time.
+type seconds struct {
+	Elapsed float64 `json:"elapsed"`
+}
+
+// MarshalJSON has what a later call of the library needs beside the fields.
+func (t TableReport) MarshalJSON() ([]byte, error) {
+	type fields TableReport
+	return json.Marshal(struct {
+		fields
+		trace
+		seconds
+	}{fields(t), t.trace, seconds{t.Elapsed.Seconds()}})
+}
+
+// UnmarshalJSON parses what MarshalJSON returns.
+func (t *TableReport) UnmarshalJSON(data []byte) error {
+	type fields TableReport
+	var j struct {
+		fields
+		trace
+		seconds
+	}
+	if err := json.Unmarshal(data, &j); err != nil {
+		return err
+	}
+	*t = TableReport(j.fields)
+	t.trace, t.Elapsed = j.trace, time.Duration(math.Round(j.seconds.Elapsed*float64(time.Second)))
+	return nil
 }
 
 // warn adds a sentence to the warning.
@@ -225,37 +256,6 @@ type ChangedColumn struct {
 	Mirror store.Cell `json:"mirror"`
 }
 
-// Duration is a time.Duration whose JSON form is seconds.
-type Duration time.Duration
-
-// String returns the duration in a unit that suits its size: "1.24s".
-func (d Duration) String() string {
-	t := time.Duration(d)
-	switch {
-	case t >= time.Minute:
-		return t.Round(time.Second).String()
-	case t >= time.Second:
-		return t.Round(10 * time.Millisecond).String()
-	case t >= time.Millisecond:
-		return t.Round(100 * time.Microsecond).String()
-	default:
-		return t.Round(time.Microsecond).String()
-	}
-}
-
-// MarshalJSON returns the duration in seconds.
-func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(d).Seconds()) }
-
-// UnmarshalJSON parses seconds.
-func (d *Duration) UnmarshalJSON(data []byte) error {
-	var s float64
-	if err := json.Unmarshal(data, &s); err != nil {
-		return err
-	}
-	*d = Duration(math.Round(s * float64(time.Second)))
-	return nil
-}
-
 // Stale returns the tables that the [Plan] resets without being asked for more,
 // ready for ResetTables. Tables of which it is not known yet whether they need
 // it are not among them, nor those that need a hard reset. Look at Err first.
@@ -277,8 +277,8 @@ func (t *TableReport) ResetRequested() bool {
 
 // lastLSN is the LSN as far as it is known.
 func (t *TableReport) lastLSN() *store.LSN {
-	if t.LastLSN != nil {
-		return t.LastLSN
+	if t.trace.LastLSN != nil {
+		return t.trace.LastLSN
 	}
 	return t.LSN
 }

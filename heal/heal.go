@@ -264,7 +264,7 @@ func (h *Report) WriteJSON(w io.Writer) error { return text.WriteJSON(w, h) }
 // WriteText writes the report for people.
 func (h *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Healing of %s, took %s\n", text.Printable(h.ContextID), mirror.Duration(h.Finished.Sub(h.Started)))
+	fmt.Fprintf(&b, "Healing of %s, took %s\n", text.Printable(h.ContextID), text.Duration(h.Finished.Sub(h.Started)))
 	for i, r := range h.Rounds {
 		fmt.Fprintf(&b, "\nRound %d\n", i+1)
 		parts := []fmt.Stringer{r.Report}

@@ -206,7 +206,7 @@ func (w *waiting) verdict() error {
 			}
 			if !w.m.Clock().Now().Before(limit) {
 				overdue.Tables = append(overdue.Tables, mirror.TableError{Table: t.Table,
-					Reason: "is still " + string(t.State) + ", and nothing moved for " + mirror.Duration(w.m.Clock().Now().Sub(w.last)).String() + ": is the Mirroring Task running?"})
+					Reason: "is still " + string(t.State) + ", and nothing moved for " + text.Duration(w.m.Clock().Now().Sub(w.last)) + ": is the Mirroring Task running?"})
 			}
 		}
 	}
@@ -332,7 +332,7 @@ func (w *waiting) lookAt(ctx context.Context, t *waited, now mirror.TableStatus)
 	}
 	t.Rows, t.LSN = rows, now.LSN
 	if elapsed := w.m.Clock().Now().Sub(t.filling); t.State == WaitFilling && rows > t.fillStart && t.Expected > rows {
-		t.Remaining = mirror.Duration(float64(elapsed) * float64(t.Expected-rows) / float64(rows-t.fillStart))
+		t.Remaining = time.Duration(float64(elapsed) * float64(t.Expected-rows) / float64(rows-t.fillStart))
 	}
 	if now.State == mirror.TableAbsent || t.LSN == nil || *t.LSN < 0 {
 		return nil

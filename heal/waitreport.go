@@ -1,8 +1,10 @@
 package heal
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -54,7 +56,7 @@ type WaitTable struct {
 	Expected int64 `json:"expected"`
 
 	// Remaining estimates how long the filling takes, from the rows so far.
-	Remaining mirror.Duration `json:"remaining,omitempty"`
+	Remaining time.Duration `json:"-"` // seconds in JSON
 
 	// Proof says how it is known that the table was populated, or that its
 	// reset was lost; "" when only its LSN says so.
@@ -62,6 +64,30 @@ type WaitTable struct {
 
 	// Resets is how often the reset was repeated.
 	Resets int `json:"resets,omitempty"`
+}
+
+// waitTable is the JSON form of a WaitTable.
+type waitTable struct {
+	waitFields
+	Remaining float64 `json:"remaining,omitempty"`
+}
+
+type waitFields WaitTable
+
+// MarshalJSON returns the fields, and the remaining time in seconds.
+func (t WaitTable) MarshalJSON() ([]byte, error) {
+	return json.Marshal(waitTable{waitFields(t), t.Remaining.Seconds()})
+}
+
+// UnmarshalJSON parses what MarshalJSON returns.
+func (t *WaitTable) UnmarshalJSON(data []byte) error {
+	var j waitTable
+	if err := json.Unmarshal(data, &j); err != nil {
+		return err
+	}
+	*t = WaitTable(j.waitFields)
+	t.Remaining = time.Duration(math.Round(j.Remaining * float64(time.Second)))
+	return nil
 }
 
 // String returns the text that WriteText writes.
@@ -73,13 +99,13 @@ func (r *WaitReport) WriteJSON(w io.Writer) error { return text.WriteJSON(w, r) 
 // WriteText writes the report for people.
 func (r *WaitReport) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Waiting for %s since %s, %s\n", text.Printable(r.ContextID), r.Started.Format(time.DateTime+" MST"), mirror.Duration(r.Time.Sub(r.Started)))
+	fmt.Fprintf(&b, "Waiting for %s since %s, %s\n", text.Printable(r.ContextID), r.Started.Format(time.DateTime+" MST"), text.Duration(r.Time.Sub(r.Started)))
 	var g text.Grid
 	g.Row("TABLE", "STATE", "ROWS", "EXPECTED", "LSN", "")
 	for _, t := range r.Tables {
 		note := t.Proof
 		if t.Remaining > 0 {
-			note = "about " + t.Remaining.String() + " left"
+			note = "about " + text.Duration(t.Remaining) + " left"
 		}
 		if t.Resets > 0 {
 			note = strings.TrimPrefix(note+fmt.Sprintf("; reset again: %d", t.Resets), "; ")

@@ -252,4 +252,4 @@ func (d *demo) expectIdentical(ctx context.Context) error {
 	return err
 }
 
-func since(t time.Time) mirror.Duration { return mirror.Duration(time.Since(t)) }
+func since(t time.Time) time.Duration { return time.Since(t).Round(time.Millisecond) }
