@@ -151,7 +151,7 @@ func (m *Mirror) choose(plan *Plan, o ApplyOptions) (map[string]PlanTable, error
 		folded := store.FoldName(name)
 		t, ok := steps[folded]
 		switch {
-		case store.FoldName(name) == store.FoldName(m.names.table):
+		case m.names.IsTable(name):
 			refused.Tables = append(refused.Tables, TableError{Table: name, Reason: "is the metadata table: HardReset without Tables takes it away"})
 		case ok:
 		case !o.Force && unknown[folded] != "":

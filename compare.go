@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/so-mirror/mirror/internal/diff"
+	"github.com/so-mirror/mirror/internal/metadata"
 	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/store"
 )
@@ -343,7 +344,7 @@ func (c *comparison) lastLSNs(ctx context.Context, report *Report, pairs []pair)
 }
 
 // metadataNow reads the metadata table again, nil when there is none.
-func (c *comparison) metadataNow(ctx context.Context) (*metadata, error) {
+func (c *comparison) metadataNow(ctx context.Context) (*metadata.Table, error) {
 	if c.metadata == nil {
 		return nil, nil
 	}
@@ -355,7 +356,7 @@ func (c *comparison) metadataNow(ctx context.Context) (*metadata, error) {
 // lsnOf reads a table's LSN; nil when it has none.
 func (c *comparison) lsnOf(ctx context.Context, p pair) (*store.LSN, error) {
 	md, err := c.metadataNow(ctx)
-	return md.lsnOf(p.inMirror()), err
+	return md.LSN(p.inMirror()), err
 }
 
 func (o *CompareOptions) fill() error {

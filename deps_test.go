@@ -28,14 +28,15 @@ const module = "github.com/so-mirror/mirror"
 // Imports go down: the packages of stores know the contract and not the library,
 // and what runs over many mirrors or several cycles knows the library alone.
 func TestImports(t *testing.T) {
-	const text, facts, contract, engine, sums = "/internal/text", "/internal/superoffice", "/store", "/internal/diff", "/internal/sum"
-	root := []string{text, contract, facts, engine, sums}
+	const text, facts, contract, sums = "/internal/text", "/internal/superoffice", "/store", "/internal/sum"
+	root := []string{text, contract, facts, sums, "/internal/diff", "/internal/metadata"}
 	above := append([]string{""}, root...)
 	for pkg, allowed := range map[string][]string{
 		"/internal/text":        nil,
 		"/internal/superoffice": nil,
 		"/internal/sum":         nil,
 		"/internal/diff":        {text, contract, sums},
+		"/internal/metadata":    {text, contract, facts, sums},
 		"/store":                {text},
 		"/store/sqlstore":       {text, contract},
 		"/store/sqlite":         {text, contract, "/store/sqlstore"},

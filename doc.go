@@ -109,9 +109,9 @@
 // found, report.go holds it, render.go shows it.
 //
 // A table's name on its way through ResetTables: resync.go counts its rows, and in
-// one store.Tx reads the metadata table (metadata.go, match.go), refuses what the
-// name cannot mean, writes the LSN and reads it back (write.go). The Receipt says
-// what was there before, goes to the Journal right before the commit, and is what
-// Undo needs (undo.go). HardReset goes the same way and has keep.go rename the table
-// that it takes away.
+// one store.Tx has internal/metadata read the metadata table and match its rows with
+// tables (match.go), refuses what the name cannot mean, has the LSN written and reads
+// it back (write.go). The Receipt says what was there before, goes to the Journal
+// right before the commit, and is what Undo needs (undo.go). HardReset goes the same
+// way and has keep.go rename the table that it takes away.
 package mirror

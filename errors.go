@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/so-mirror/mirror/internal/metadata"
 	"github.com/so-mirror/mirror/internal/text"
 )
 
@@ -25,7 +26,7 @@ var (
 	ErrReplica = errors.New("this is a replica of the newer client")
 	// ErrMetadata: the metadata table is not what this library may write to: a column
 	// is missing, or a table has several rows.
-	ErrMetadata = errors.New("unexpected metadata table")
+	ErrMetadata = metadata.ErrUnexpected
 	// ErrNoTables: the list of tables is empty. ResetOptions.All means all of them.
 	ErrNoTables = errors.New("no tables named")
 	// ErrNothingToDo: a plan has no step to do.
@@ -120,6 +121,19 @@ func (e *Error) Error() string {
 
 func (t TableError) sharesReason(o TableError) bool {
 	return t.Reason != "" && t.Reason == o.Reason && t.Closest+o.Closest == ""
+}
+
+// refuse adds a table that stands in the way.
+func (e *Error) refuse(table, reason string) {
+	e.Tables = append(e.Tables, TableError{Table: table, Reason: reason})
+}
+
+// orNil returns e when tables stand in the way.
+func (e *Error) orNil() error {
+	if len(e.Tables) == 0 {
+		return nil
+	}
+	return e
 }
 
 // Unwrap returns e.Err.

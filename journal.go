@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/so-mirror/mirror/internal/metadata"
 	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/store"
 )
@@ -223,7 +224,7 @@ func (m *Mirror) outcomeBy(r Reconciled, later []Reconciled) Outcome {
 		if l.Undo {
 			continue
 		}
-		md := &metadata{byTable: map[string][]int{}}
+		md := &metadata.Table{}
 		saw := *r.Receipt
 		saw.Tables = nil
 		for _, rt := range r.Receipt.Tables {
@@ -232,15 +233,7 @@ func (m *Mirror) outcomeBy(r Reconciled, later []Reconciled) Outcome {
 				continue
 			}
 			saw.Tables = append(saw.Tables, rt)
-			for _, row := range l.Receipt.Tables[i].Metadata {
-				var values store.Row
-				md.columns = nil
-				for _, c := range row {
-					md.columns, values = append(md.columns, store.Column{Name: c.Column}), append(values, c.Value)
-				}
-				md.byTable[store.FoldName(rt.Table)] = append(md.byTable[store.FoldName(rt.Table)], len(md.rows))
-				md.rows = append(md.rows, metadataRow{table: rt.Table, values: values})
-			}
+			md.Add(rt.Table, l.Receipt.Tables[i].Metadata)
 		}
 		if len(saw.Tables) > 0 {
 			return m.outcome(md, &saw, r.Undo)
@@ -251,7 +244,7 @@ func (m *Mirror) outcomeBy(r Reconciled, later []Reconciled) Outcome {
 
 // outcome tells from the metadata table whether a receipt was carried out, or,
 // with undo, taken back.
-func (m *Mirror) outcome(md *metadata, receipt *Receipt, undo bool) Outcome {
+func (m *Mirror) outcome(md *metadata.Table, receipt *Receipt, undo bool) Outcome {
 	before, after := m.evidence(md, receipt)
 	if undo {
 		before, after = after, before
@@ -268,30 +261,27 @@ func (m *Mirror) outcome(md *metadata, receipt *Receipt, undo bool) Outcome {
 
 // evidence reports whether some metadata rows are as they were before the
 // receipt was carried out, and whether some are as they are after it.
-func (m *Mirror) evidence(md *metadata, receipt *Receipt) (before, after bool) {
+func (m *Mirror) evidence(md *metadata.Table, receipt *Receipt) (before, after bool) {
 	if receipt.Metadata != nil {
 		if md == nil {
 			return false, true
 		}
-		var was, is [][]store.Cell
+		var was [][]store.Cell
 		for _, rt := range receipt.Tables {
 			was = append(was, rt.Metadata...)
 		}
-		for i := range md.rows {
-			is = append(is, md.cells(&md.rows[i]))
-		}
-		return m.sameRows(was, is), false
+		return m.names.SameRows(was, md.AllCells()), false
 	}
 	silent := false
 	for _, rt := range receipt.Tables {
 		if len(rt.Actions) == 0 {
 			continue
 		}
-		is := md.cellsOf(rt.Table)
-		asBefore := m.sameRows(rt.Metadata, is)
+		is := md.Cells(rt.Table)
+		asBefore := m.names.SameRows(rt.Metadata, is)
 		asAfter := len(is) == 0 && md != nil
 		if slices.Contains(rt.Actions, ActionResetLSN) {
-			asAfter = m.sameRows(m.reset(rt.Metadata), is)
+			asAfter = m.names.SameRows(m.names.Reset(rt.Metadata), is)
 			if asAfter && asBefore { // its LSN was -1 already, so it tells nothing
 				silent = silent || !slices.Contains(rt.Actions, ActionTruncate)
 				continue
@@ -303,59 +293,4 @@ func (m *Mirror) evidence(md *metadata, receipt *Receipt) (before, after bool) {
 		return false, true
 	}
 	return before, after
-}
-
-// reset returns metadata rows with an LSN of -1.
-func (m *Mirror) reset(rows [][]store.Cell) [][]store.Cell {
-	var out [][]store.Cell
-	for _, row := range rows {
-		row = slices.Clone(row)
-		for i, c := range row {
-			if store.FoldName(c.Column) == store.FoldName(m.names.lsnColumn) {
-				row[i].Value = int64(store.ResendAll)
-			}
-		}
-		out = append(out, row)
-	}
-	return out
-}
-
-// plainLSN returns a metadata row with its LSN as a number, however the column
-// holds it.
-func (m *Mirror) plainLSN(row []store.Cell) []store.Cell {
-	row = slices.Clone(row)
-	for i, c := range row {
-		if store.FoldName(c.Column) != store.FoldName(m.names.lsnColumn) {
-			continue
-		}
-		if lsn, _ := readLSN(c.Value); lsn != nil {
-			row[i].Value = int64(*lsn)
-		}
-	}
-	return row
-}
-
-// cellsOf returns the metadata rows of a table.
-func (md *metadata) cellsOf(name string) [][]store.Cell {
-	var rows [][]store.Cell
-	for _, i := range md.rowsOf(store.Table{Name: name}) {
-		rows = append(rows, md.cells(&md.rows[i]))
-	}
-	return rows
-}
-
-// sameRows compares metadata rows in any order.
-func (m *Mirror) sameRows(a, b [][]store.Cell) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	b = slices.Clone(b)
-	for _, row := range a {
-		i := slices.IndexFunc(b, func(other []store.Cell) bool { return sameCells(m.plainLSN(row), m.plainLSN(other)) })
-		if i < 0 {
-			return false
-		}
-		b = slices.Delete(b, i, i+1)
-	}
-	return true
 }

@@ -2,45 +2,15 @@ package mirror
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/so-mirror/mirror/internal/metadata"
 	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/store"
 )
-
-// keptPrefix begins the name of what a hard reset made of the metadata table.
-// Such a name does not end as that of a metadata table does, whoever looks for
-// one.
-const keptPrefix = "before_hard_reset_"
-
-// isKept reports whether a table is a metadata table that a hard reset kept.
-func isKept(table string) bool { return strings.HasPrefix(store.FoldName(table), keptPrefix) }
-
-// keptName is the name that a hard reset gives to the metadata table.
-func (m *Mirror) keptName() string {
-	name := keptPrefix + m.contextID
-	if len(name) > text.MaxName {
-		sum := sha256.Sum256([]byte(store.FoldName(m.contextID)))
-		end := "_" + hex.EncodeToString(sum[:8])
-		name = name[:text.MaxName-len(end)] + end
-	}
-	return name
-}
-
-// kept finds what a hard reset of this mirror kept.
-func (m *Mirror) kept(tables []store.Table) (store.Table, bool) {
-	folded := store.FoldName(m.keptName())
-	i := slices.IndexFunc(tables, func(t store.Table) bool { return store.FoldName(t.Name) == folded })
-	if i < 0 {
-		return store.Table{}, false
-	}
-	return tables[i], true
-}
 
 // takeAway renames the metadata table, or drops it. What an earlier hard reset
 // kept makes room. Deleting its rows instead would leave a table that a cycle does
@@ -56,7 +26,7 @@ func (m *Mirror) takeAway(ctx context.Context, r *resync, tx store.Tx, t store.T
 	if !ok {
 		return errNoRename
 	}
-	if old, ok := m.kept(r.tables); ok {
+	if old, ok := m.names.FindKept(r.tables); ok {
 		if err := tx.Drop(ctx, old); err != nil {
 			return err
 		}
@@ -75,8 +45,8 @@ func (m *Mirror) tryCreate(ctx context.Context, r *resync) (reason string, err e
 	if err != nil {
 		return "", err
 	}
-	t.Name = m.keptName()
-	if _, taken := m.kept(r.tables); taken {
+	t.Name = m.names.Kept()
+	if _, taken := m.names.FindKept(r.tables); taken {
 		t.Name += "_"
 	}
 	created := false
@@ -98,7 +68,7 @@ func (m *Mirror) tryCreate(ctx context.Context, r *resync) (reason string, err e
 
 // losses writes down what Undo will not bring back, and refuses what it could
 // not take back at all.
-func (m *Mirror) losses(r *resync, md *metadata, receipt *Receipt) error {
+func (m *Mirror) losses(r *resync, md *metadata.Table, receipt *Receipt) error {
 	var truncated, dropped, rows int64
 	deleted := false
 	for _, rt := range receipt.Tables {
@@ -123,9 +93,9 @@ func (m *Mirror) losses(r *resync, md *metadata, receipt *Receipt) error {
 	}
 	whole := receipt.Metadata != nil
 	if whole && !r.drop {
-		receipt.Kept = m.keptName()
-		if old, ok := m.kept(r.tables); ok {
-			if _, _, err := m.metadataColumns(old); err != nil {
+		receipt.Kept = m.names.Kept()
+		if old, ok := m.names.FindKept(r.tables); ok {
+			if _, err := m.names.Define(old); err != nil {
 				return m.cannotUndo(string(r.op), old.Name,
 					"is in the way: the metadata table would get that name, and what has it is no metadata table: give it another one")
 			}
@@ -136,14 +106,14 @@ func (m *Mirror) losses(r *resync, md *metadata, receipt *Receipt) error {
 	if !deleted && !whole {
 		return nil
 	}
-	receipt.Lost = md.lost
+	receipt.Lost = md.Lost
 	var never []string
-	for _, c := range md.table.Columns {
+	for _, c := range md.Table.Columns {
 		name := text.Name(c.Name)
 		switch {
 		case c.Type.Name == "rowversion" && !whole:
 			say("the value of column %s of the metadata rows, which the database makes anew", name)
-		case slices.Contains(md.lost, c.Name):
+		case slices.Contains(md.Lost, c.Name):
 			never = append(never, fmt.Sprintf("column %s is %s, whose values are not read", name, text.Name(c.Type.String())))
 		case whole && (c.Generated || c.Type.Kind() == store.KindOther):
 			never = append(never, fmt.Sprintf("column %s is made by the database, and how is not known", name))
@@ -176,27 +146,24 @@ func (m *Mirror) bringBack(ctx context.Context, tx store.Tx, tables []store.Tabl
 	if _, err := m.findMetadata(tables); err == nil {
 		return refuse("exists again: it was undone already, or a cycle has begun")
 	}
-	t, ok := m.kept(tables)
+	t, ok := m.names.FindKept(tables)
 	if !ok {
-		return refuse(fmt.Sprintf("is gone: the table %s that it was kept as was dropped", m.keptName()))
+		return refuse(fmt.Sprintf("is gone: the table %s that it was kept as was dropped", m.names.Kept()))
 	}
 	md, err := m.readMetadataFrom(ctx, tx, t, tables)
 	if err != nil {
 		return err
 	}
-	var was, is [][]store.Cell
+	var was [][]store.Cell
 	for _, rt := range receipt.Tables {
 		was = append(was, rt.Metadata...)
 	}
-	for i := range md.rows {
-		is = append(is, md.cells(&md.rows[i]))
-	}
-	if !m.sameRows(was, is) {
-		return refuse(fmt.Sprintf("has other rows now, as %s: that is of another hard reset, or was written to", m.keptName()))
+	if !m.names.SameRows(was, md.AllCells()) {
+		return refuse(fmt.Sprintf("has other rows now, as %s: that is of another hard reset, or was written to", m.names.Kept()))
 	}
 	renamer, ok := tx.(store.Renamer)
 	if !ok {
-		return refuse("cannot be renamed with this store: rename " + m.keptName() + " by hand")
+		return refuse("cannot be renamed with this store: rename " + m.names.Kept() + " by hand")
 	}
 	if err := renamer.Rename(ctx, t, receipt.MetadataTable); err != nil {
 		return err
@@ -220,7 +187,7 @@ func (m *Mirror) recreateMetadata(ctx context.Context, tx store.Tx, tables []sto
 	}
 	for _, rt := range receipt.Tables {
 		for _, row := range rt.Metadata {
-			if err := insertCells(ctx, tx, *receipt.Metadata, row); err != nil {
+			if err := metadata.Insert(ctx, tx, *receipt.Metadata, row); err != nil {
 				return fmt.Errorf("%s: %w", text.Name(rt.Table), err)
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/so-mirror/mirror/internal/diff"
+	"github.com/so-mirror/mirror/internal/metadata"
 	"github.com/so-mirror/mirror/internal/superoffice"
 	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/store"
@@ -71,7 +72,7 @@ type Mirror struct {
 	progress  func(Progress)
 	journal   Journal
 	clock     Clock
-	names     metadataNames
+	names     metadata.Names
 	steps     diff.Steps
 }
 
@@ -100,22 +101,13 @@ func New(contextID string, store store.Store, opts *Options) (*Mirror, error) {
 		log:       o.Logger,
 		progress:  o.Progress,
 		journal:   o.Journal,
-		names:     metadataNames{table: o.MetadataTable, tableColumn: o.TableColumn, lsnColumn: o.LSNColumn},
+		names:     metadata.Names{ContextID: contextID, Table: o.MetadataTable, TableColumn: o.TableColumn, LSNColumn: o.LSNColumn}.WithDefaults(),
 	}
 	if m.log == nil {
 		m.log = slog.New(slog.DiscardHandler)
 	}
 	if m.clock = o.Clock; m.clock == nil {
 		m.clock = systemClock{}
-	}
-	if m.names.table == "" {
-		m.names.table = MetadataTableName(contextID)
-	}
-	if m.names.tableColumn == "" {
-		m.names.tableColumn = "tablename"
-	}
-	if m.names.lsnColumn == "" {
-		m.names.lsnColumn = "LSN"
 	}
 	return m, nil
 }

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/so-mirror/mirror/internal/diff"
+	"github.com/so-mirror/mirror/internal/metadata"
 	"github.com/so-mirror/mirror/internal/superoffice"
 	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/store"
@@ -52,9 +53,9 @@ func (c *comparison) pairs(ctx context.Context, report *Report) ([]pair, error) 
 	if mirrorErr != nil {
 		return nil, fmt.Errorf("mirror: %w", mirrorErr)
 	}
-	src, mir := c.m.contentsOf(sourceTables, c.trimPrefix), c.m.contentsOf(mirrorTables, c.trimPrefix)
-	src.describe(&report.Source, c.m.contextID)
-	mir.describe(&report.Mirror, c.m.contextID)
+	src, mir := c.m.names.Contents(sourceTables, c.trimPrefix), c.m.names.Contents(mirrorTables, c.trimPrefix)
+	report.Source.describe(src, c.m.contextID)
+	report.Mirror.describe(mir, c.m.contextID)
 	if report.Source.ID+report.Mirror.ID == "" && samePool(c.source, c.m.store, sourceTables, mirrorTables) {
 		return nil, errSameDatabase(report.Mirror)
 	}
@@ -74,7 +75,7 @@ func (c *comparison) pairs(ctx context.Context, report *Report) ([]pair, error) 
 
 	c.catalogue = mirrorTables
 	if md != nil {
-		c.metadata = &md.table
+		c.metadata = &md.Table
 	}
 
 	byName := c.match(sourceTables, mirrorTables)
@@ -100,7 +101,7 @@ func (c *comparison) pairs(ctx context.Context, report *Report) ([]pair, error) 
 		p.describe(md)
 		if p.metadataRows > 1 {
 			t := p.inMirror()
-			_, err := md.row(t)
+			_, err := md.Row(t)
 			report.Warnings = append(report.Warnings, t.Name+" "+err.Error())
 		}
 	}
@@ -114,7 +115,7 @@ func (c *comparison) match(sourceTables, mirrorTables []store.Table) map[string]
 		for i, t := range tables {
 			name := c.trimPrefix(t.Name)
 			folded := store.FoldName(name)
-			if folded == store.FoldName(c.m.names.table) || folded == store.FoldName(replicaState) || isKept(name) {
+			if c.m.names.IsTable(name) || folded == store.FoldName(superoffice.ReplicaState) || metadata.IsKept(name) {
 				continue
 			}
 			p := byName[folded]
@@ -230,17 +231,17 @@ func (p *pair) inMirror() store.Table {
 }
 
 // describe notes what the metadata table has for a table.
-func (p *pair) describe(md *metadata) {
+func (p *pair) describe(md *metadata.Table) {
 	t := p.inMirror()
-	p.lsn, p.metadataSum, p.metadataDoubt = md.lsnOf(t), "", ""
-	if doubt := md.doubt(t); doubt != "" {
+	p.lsn, p.metadataSum, p.metadataDoubt = md.LSN(t), "", ""
+	if doubt := md.Doubt(t); doubt != "" {
 		p.lsn, p.metadataDoubt = nil, "it "+doubt
 	} else if p.unread != "" {
 		p.metadataDoubt = "its metadata row cannot be read: " + p.unread
 	}
-	p.metadataRows = len(md.rowsOf(t))
+	p.metadataRows = len(md.Of(t))
 	if p.hasMetadata = p.metadataRows > 0; p.hasMetadata && p.metadataDoubt == "" {
-		p.metadataSum = md.fingerprint(t)
+		p.metadataSum = md.Sum(t)
 	}
 }
 

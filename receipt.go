@@ -188,9 +188,9 @@ func (m *Mirror) CheckReceipt(r *Receipt) error {
 		return fmt.Errorf("%w: unknown outcome %q", errInvalidReceipt, text.Clip(string(r.Outcome), text.MaxName))
 	case r.Operation != OperationReset && r.Operation != OperationHardReset && r.Operation != OperationApply:
 		return fmt.Errorf("%w: unknown operation %q", errInvalidReceipt, text.Clip(string(r.Operation), text.MaxName))
-	case r.Metadata != nil && store.FoldName(r.Metadata.Name) != store.FoldName(m.names.table):
-		return fmt.Errorf("%w: its metadata table is %q, not %q", errInvalidReceipt, text.Clip(r.Metadata.Name, text.MaxName), text.Name(m.names.table))
-	case r.Kept != "" && (r.Metadata == nil || store.FoldName(r.Kept) != store.FoldName(m.keptName()) || store.FoldName(r.MetadataTable) != store.FoldName(m.names.table)):
+	case r.Metadata != nil && !m.names.IsTable(r.Metadata.Name):
+		return fmt.Errorf("%w: its metadata table is %q, not %q", errInvalidReceipt, text.Clip(r.Metadata.Name, text.MaxName), text.Name(m.names.Table))
+	case r.Kept != "" && (r.Metadata == nil || store.FoldName(r.Kept) != store.FoldName(m.names.Kept()) || !m.names.IsTable(r.MetadataTable)):
 		return fmt.Errorf("%w: it kept %q as %q, which no hard reset does", errInvalidReceipt, text.Name(r.MetadataTable), text.Name(r.Kept))
 	}
 	for _, t := range r.Tables {
@@ -203,32 +203,13 @@ func (m *Mirror) CheckReceipt(r *Receipt) error {
 			}
 		}
 		for _, row := range t.Metadata {
-			if err := m.checkMetadataRow(t, row); err != nil {
-				return err
+			if !m.names.Fits(row, t.Table, t.LSN, len(t.Metadata) > 1) {
+				return fmt.Errorf("%w: the metadata row of %q does not fit it", errInvalidReceipt, text.Clip(t.Table, text.MaxName))
 			}
 		}
 	}
 	if r.ID != r.fingerprint() {
 		return fmt.Errorf("%w: its ID is not that of what it records: it was changed or damaged", errInvalidReceipt)
-	}
-	return nil
-}
-
-// checkMetadataRow refuses a metadata row that is not of the receipt's table.
-func (m *Mirror) checkMetadataRow(t ReceiptTable, row []store.Cell) error {
-	var name, lsn bool
-	for _, c := range row {
-		switch store.FoldName(c.Column) {
-		case store.FoldName(m.names.tableColumn):
-			s, unread := readName(c.Value)
-			name = s == t.Table || !unread && sameTable(s, t.Table)
-		case store.FoldName(m.names.lsnColumn):
-			n, _ := readLSN(c.Value)
-			lsn = t.LSN == nil && (n == nil || len(t.Metadata) > 1) || n != nil && t.LSN != nil && *n == *t.LSN
-		}
-	}
-	if !name || !lsn {
-		return fmt.Errorf("%w: the metadata row of %q does not fit it", errInvalidReceipt, text.Clip(t.Table, text.MaxName))
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/so-mirror/mirror/internal/superoffice"
 	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/store"
 )
@@ -286,7 +287,7 @@ func (r *Report) replicaCommand() string {
 	if r.State != MirrorReplica || names == nil {
 		return ""
 	}
-	return resyncCommand(text.Printable(r.ContextID), names)
+	return superoffice.ResyncCommand(text.Printable(r.ContextID), names)
 }
 
 // Summary returns one line: how many tables have which verdict.

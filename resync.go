@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/so-mirror/mirror/internal/metadata"
 	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/store"
 )
@@ -164,10 +165,6 @@ type resync struct {
 // whole reports whether the metadata table itself is taken away.
 func (r *resync) whole() bool { return r.names == nil && !r.all }
 
-// errMoved means that a cycle changed a metadata row between our reading and
-// our writing it.
-var errMoved = errors.New("the LSN moved while it was being reset")
-
 var (
 	// errDryRun rolls back what was only tried.
 	errDryRun = errors.New("only tried")
@@ -176,7 +173,7 @@ var (
 	errNoRename = errors.New("the metadata table cannot be renamed")
 )
 
-// attempts bounds how often an operation starts over after errMoved.
+// attempts bounds how often an operation starts over after metadata.ErrLSNMoved.
 const attempts = 3
 
 // resync plans and carries out an operation. Rows are counted before the
@@ -190,7 +187,7 @@ func (m *Mirror) resync(ctx context.Context, r *resync) (*Receipt, error) {
 			receipt, err = m.resyncOnce(ctx, r)
 		}
 	}
-	for n := 1; errors.Is(err, errMoved) && n < attempts; n++ {
+	for n := 1; errors.Is(err, metadata.ErrLSNMoved) && n < attempts; n++ {
 		receipt, err = m.resyncOnce(ctx, r)
 	}
 	var refusal *Error
@@ -251,115 +248,139 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src store.Source) (*Receip
 	if err != nil {
 		return nil, err
 	}
-	receipt := &Receipt{
-		Version: receiptVersion, ContextID: m.contextID, Operation: r.op, DryRun: r.dryRun,
-		Time: m.clock.Now().UTC(), MetadataTable: md.table.Name,
+	d := &draft{
+		resync: r, m: m, src: src, md: md,
+		receipt: &Receipt{
+			Version: receiptVersion, ContextID: m.contextID, Operation: r.op, DryRun: r.dryRun,
+			Time: m.clock.Now().UTC(), MetadataTable: md.Table.Name,
+		},
+		moved:   &Error{Op: string(r.op), ContextID: m.contextID, Err: ErrMoved},
+		refused: &Error{Op: string(r.op), ContextID: m.contextID, Err: ErrMetadata},
 	}
 	if r.whole() {
-		receipt.Metadata = &md.table
-		for i := range md.rows {
-			row := &md.rows[i]
-			rt := ReceiptTable{Table: row.table, LSN: row.lsn, Metadata: [][]store.Cell{md.cells(row)}, Actions: []Action{ActionDeleteMetadata}, Note: row.problem}
-			if row.means.Name != "" && store.FoldName(row.means.Name) != store.FoldName(row.table) {
-				rt.Table = row.means.Name
-			}
-			if err := describeTable(ctx, r, src, md, rt.Table, &rt); err != nil {
-				return nil, err
-			}
-			receipt.Tables = append(receipt.Tables, rt)
-		}
-		return receipt, m.losses(r, md, receipt)
-	}
-	moved := &Error{Op: string(r.op), ContextID: m.contextID, Err: ErrMoved}
-	targets, err := m.resolve(r, md)
-	var unknown *Error
-	if errors.As(err, &unknown) && r.markGone(unknown) {
-		targets, err = m.resolve(r, md)
+		err = d.addAll(ctx)
+	} else {
+		err = d.addNamed(ctx)
 	}
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range r.names {
-		if r.gone[name] {
-			moved.Tables = append(moved.Tables, TableError{Table: name, Reason: "is gone since the plan was made: compare again"})
-			receipt.Tables = append(receipt.Tables, ReceiptTable{Table: name, Note: "left alone: it is gone"})
+	return d.receipt, m.losses(r, md, d.receipt)
+}
+
+// draft is a receipt in the making.
+type draft struct {
+	*resync
+	m       *Mirror
+	src     store.Source
+	md      *metadata.Table
+	receipt *Receipt
+
+	moved   *Error // tables that are not what a plan saw
+	refused *Error // and those with another reason against them
+	todo    int    // tables that are neither moved nor left alone on purpose
+}
+
+// addAll adds the metadata table, and the table of each of its rows.
+func (d *draft) addAll(ctx context.Context) error {
+	d.receipt.Metadata = &d.md.Table
+	for _, row := range d.md.Rows {
+		rt := ReceiptTable{Table: row.Name, LSN: row.LSN, Metadata: [][]store.Cell{row.Cells}, Actions: []Action{ActionDeleteMetadata}, Note: row.Problem}
+		if row.Means.Name != "" && store.FoldName(row.Means.Name) != store.FoldName(row.Name) {
+			rt.Table = row.Means.Name
+		}
+		if err := d.describe(ctx, &rt); err != nil {
+			return err
+		}
+		d.receipt.Tables = append(d.receipt.Tables, rt)
+	}
+	return nil
+}
+
+// addNamed adds the tables that the caller named, or all that have a metadata row.
+func (d *draft) addNamed(ctx context.Context) error {
+	targets, err := d.m.resolve(d.resync, d.md)
+	var unknown *Error
+	if errors.As(err, &unknown) && d.markGone(unknown) {
+		targets, err = d.m.resolve(d.resync, d.md)
+	}
+	if err != nil {
+		return err
+	}
+	for _, name := range d.names {
+		if d.gone[name] {
+			d.moved.refuse(name, "is gone since the plan was made: compare again")
+			d.receipt.Tables = append(d.receipt.Tables, ReceiptTable{Table: name, Note: "left alone: it is gone"})
 		}
 	}
-	receipt.Tables = append(receipt.Tables, r.twins...)
-	refused := &Error{Op: string(r.op), ContextID: m.contextID, Err: ErrMetadata}
-	if r.all {
-		for i := range md.rows {
-			if row := &md.rows[i]; row.table != "" && row.means.Name == "" {
-				refused.Tables = append(refused.Tables, TableError{Table: row.table, Reason: md.lone(i)})
-			}
+	d.receipt.Tables = append(d.receipt.Tables, d.twins...)
+	for _, row := range d.md.Rows {
+		if d.all && row.Name != "" && row.Means.Name == "" {
+			d.refused.refuse(row.Name, d.md.Stray(row))
 		}
 	}
-	left := 0
 	for _, target := range targets {
-		rt := ReceiptTable{Table: target.Name}
-		if doubt := md.doubt(target); doubt != "" {
-			refused.Tables = append(refused.Tables, TableError{Table: target.Name, Reason: doubt})
-			continue
+		if err := d.add(ctx, target); err != nil {
+			return err
 		}
-		actions := r.actions
-		if r.steps != nil {
-			step := r.stepOf(target)
-			rt.Note = r.left[store.FoldName(step.Table)]
-			if actions = step.Step.actions(step.Drop); rt.Note == "" && step.Metadata != "" && step.Metadata != md.fingerprint(target) {
-				moved.Tables = append(moved.Tables, TableError{Table: target.Name, Reason: "has another metadata row than the plan saw: compare again"})
-				rt.Note = "left alone: its metadata row is not the one that the plan saw"
-				rt.LSN = md.lsnOf(target)
-				for _, i := range md.rowsOf(target) {
-					rt.Metadata = append(rt.Metadata, md.cells(&md.rows[i]))
-				}
-				receipt.Tables = append(receipt.Tables, rt)
-				continue
-			}
-			if rt.Note != "" {
-				actions = nil
-				left--
-			}
-		}
-		left++
-		if err := describeTable(ctx, r, src, md, target.Name, &rt); err != nil {
-			return nil, err
-		}
-		rows := md.rowsOf(target)
-		if len(rows) == 1 {
-			rt.LSN, rt.Note = md.rows[rows[0]].lsn, cmp.Or(rt.Note, md.rows[rows[0]].problem)
-		}
-		if len(rows) > 1 && rt.Note == "" && !slices.Contains(actions, ActionDeleteMetadata) {
-			_, err := md.row(target)
-			refused.Tables = append(refused.Tables, TableError{Table: target.Name, Reason: err.Error()})
-			continue
-		}
-		for _, i := range rows {
-			rt.Metadata = append(rt.Metadata, md.cells(&md.rows[i]))
-		}
-		if _, err := store.Normalize(md.lsn.Type, int64(store.ResendAll)); err != nil && len(rows) > 0 && slices.Contains(actions, ActionResetLSN) {
-			refused.Tables = append(refused.Tables, TableError{Table: target.Name, Reason: fmt.Sprintf(
-				"cannot get LSN -1, because column %q is %s: HardReset of that table deletes its metadata row instead", text.Name(md.lsn.Name), md.lsn.Type)})
-			continue
-		}
-		for _, a := range actions {
-			onData := a == ActionTruncate || a == ActionDrop
-			if len(rt.Metadata) > 0 && (rt.Present || !onData) {
-				rt.Actions = append(rt.Actions, a)
-			}
-		}
-		if len(rt.Metadata) == 0 {
-			rt.Note = "left alone: it has no metadata row, so the next cycle sends all of its rows anyway"
-		}
-		receipt.Tables = append(receipt.Tables, rt)
 	}
-	switch {
-	case len(moved.Tables) > 0 && (!r.skipMoved || left == 0):
-		return nil, moved
-	case len(refused.Tables) > 0:
-		return nil, refused
-	default:
-		return receipt, m.losses(r, md, receipt)
+	if len(d.moved.Tables) > 0 && (!d.skipMoved || d.todo == 0) {
+		return d.moved
 	}
+	return d.refused.orNil()
+}
+
+// add adds one table, or what stands in its way.
+func (d *draft) add(ctx context.Context, target store.Table) error {
+	if doubt := d.md.Doubt(target); doubt != "" {
+		d.refused.refuse(target.Name, doubt)
+		return nil
+	}
+	rt := ReceiptTable{Table: target.Name, Metadata: d.md.Cells(target.Name)}
+	actions := d.actions
+	if d.steps != nil {
+		step := d.stepOf(target)
+		actions, rt.Note = step.Step.actions(step.Drop), d.left[store.FoldName(step.Table)]
+		if rt.Note != "" {
+			actions = nil
+		} else if step.Metadata != "" && step.Metadata != d.md.Sum(target) {
+			d.moved.refuse(target.Name, "has another metadata row than the plan saw: compare again")
+			rt.LSN, rt.Note = d.md.LSN(target), "left alone: its metadata row is not the one that the plan saw"
+			d.receipt.Tables = append(d.receipt.Tables, rt)
+			return nil
+		}
+	}
+	if rt.Note == "" {
+		d.todo++
+	}
+	if err := d.describe(ctx, &rt); err != nil {
+		return err
+	}
+	row, err := d.md.Row(target)
+	if row != nil {
+		rt.LSN, rt.Note = row.LSN, cmp.Or(rt.Note, row.Problem)
+	}
+	if err != nil && rt.Note == "" && !slices.Contains(actions, ActionDeleteMetadata) {
+		d.refused.refuse(target.Name, err.Error())
+		return nil
+	}
+	hasRow := len(rt.Metadata) > 0
+	if _, err := store.Normalize(d.md.LSNColumn.Type, int64(store.ResendAll)); err != nil && hasRow && slices.Contains(actions, ActionResetLSN) {
+		d.refused.refuse(target.Name, fmt.Sprintf(
+			"cannot get LSN -1, because column %q is %s: HardReset of that table deletes its metadata row instead", text.Name(d.md.LSNColumn.Name), d.md.LSNColumn.Type))
+		return nil
+	}
+	for _, a := range actions {
+		onData := a == ActionTruncate || a == ActionDrop
+		if hasRow && (rt.Present || !onData) {
+			rt.Actions = append(rt.Actions, a)
+		}
+	}
+	if !hasRow {
+		rt.Note = "left alone: it has no metadata row, so the next cycle sends all of its rows anyway"
+	}
+	d.receipt.Tables = append(d.receipt.Tables, rt)
+	return nil
 }
 
 // markGone notes tables that a plan saw, and that neither the mirror nor its
@@ -384,25 +405,25 @@ func (r *resync) stepOf(t store.Table) PlanTable {
 	return r.steps[store.FoldName(t.String())]
 }
 
-// describeTable notes what the table is before the operation.
-func describeTable(ctx context.Context, r *resync, src store.Source, md *metadata, name string, rt *ReceiptTable) error {
-	t, ok, err := findTable(r.tables, name)
-	if err != nil && r.whole() { // the whole metadata table goes, whichever of the two it is
+// describe notes what the table is before the operation.
+func (d *draft) describe(ctx context.Context, rt *ReceiptTable) error {
+	t, ok, err := findTable(d.tables, rt.Table)
+	if err != nil && d.whole() { // the whole metadata table goes, whichever of the two it is
 		rt.Note, err = cmp.Or(rt.Note, "it "+err.Error()), nil
 	}
 	if err != nil || !ok {
 		return err
 	}
 	folded := store.FoldName(t.Name)
-	rows, counted := r.counts[folded]
+	rows, counted := d.counts[folded]
 	// A number of rows from before a cycle or a reset would let Undo put an LSN
 	// back whose rows are gone.
-	if sum := md.fingerprint(t); !counted || r.seen[folded] != sum {
-		r.seen[folded] = sum
-		if rows, err = src.Count(ctx, t); err != nil && !unreadable(t) {
+	if sum := d.md.Sum(t); !counted || d.seen[folded] != sum {
+		d.seen[folded] = sum
+		if rows, err = d.src.Count(ctx, t); err != nil && !unreadable(t) {
 			return err
 		}
-		r.counts[folded] = rows
+		d.counts[folded] = rows
 	}
 	rt.Present, rt.Rows, rt.Schema = true, rows, fingerprint(t)
 	return nil
@@ -431,16 +452,16 @@ func findTable(tables []store.Table, name string) (store.Table, bool, error) {
 
 // resolve turns the caller's names into tables, each once. One that does not
 // exist but has a metadata row has nothing but its name.
-func (m *Mirror) resolve(r *resync, md *metadata) ([]store.Table, error) {
+func (m *Mirror) resolve(r *resync, md *metadata.Table) ([]store.Table, error) {
 	var known []string
 	for _, t := range r.tables {
-		if store.FoldName(t.Name) != store.FoldName(md.table.Name) && !isKept(t.Name) {
+		if store.FoldName(t.Name) != store.FoldName(md.Table.Name) && !metadata.IsKept(t.Name) {
 			known = append(known, t.Name)
 		}
 	}
-	for _, row := range md.rows {
-		if row.means.Name != "" && row.means.Columns == nil {
-			known = append(known, row.means.Name)
+	for _, row := range md.Rows {
+		if row.IsAbsent() {
+			known = append(known, row.Means.Name)
 		}
 	}
 	var targets []store.Table
@@ -454,18 +475,18 @@ func (m *Mirror) resolve(r *resync, md *metadata) ([]store.Table, error) {
 			return
 		}
 		if err != nil {
-			refused.Tables = append(refused.Tables, TableError{Table: name, Reason: err.Error()})
+			refused.refuse(name, err.Error())
 			return
 		}
-		if !ok || isKept(t.Name) {
-			if t, ok = md.meant(name); !ok {
+		if !ok || metadata.IsKept(t.Name) {
+			if t, ok = md.Meant(name); !ok {
 				refused.Tables = append(refused.Tables, m.unknownTable(name, known, "HardReset without Tables takes it away", "name the prefix in CompareOptions.SchemaPrefixes where only the source has it"))
 				return
 			}
 		}
 		folded := store.FoldName(t.Name)
-		if folded == store.FoldName(md.table.Name) {
-			refused.Tables = append(refused.Tables, TableError{Table: name, Reason: "is the metadata table: HardReset without Tables takes it away"})
+		if folded == store.FoldName(md.Table.Name) {
+			refused.refuse(name, "is the metadata table: HardReset without Tables takes it away")
 			return
 		}
 		if !seen[folded] {
@@ -479,13 +500,10 @@ func (m *Mirror) resolve(r *resync, md *metadata) ([]store.Table, error) {
 		}
 		add(name, true)
 	}
-	for _, row := range md.rows {
-		if r.all && row.means.Name != "" && store.FoldName(row.means.Name) != store.FoldName(md.table.Name) { // a row about itself
-			add(row.means.Name, false)
+	for _, row := range md.Rows {
+		if r.all && row.Means.Name != "" && store.FoldName(row.Means.Name) != store.FoldName(md.Table.Name) { // a row about itself
+			add(row.Means.Name, false)
 		}
 	}
-	if len(refused.Tables) > 0 {
-		return nil, refused
-	}
-	return targets, nil
+	return targets, refused.orNil()
 }

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/so-mirror/mirror/internal/metadata"
 	"github.com/so-mirror/mirror/internal/superoffice"
 	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/store"
@@ -59,73 +60,73 @@ func wrong(mistakes []string) error {
 	return wrongDatabase("%s", strings.Join(mistakes, "; "))
 }
 
-// isMetadata reports whether a table is a metadata table, and whose: the
-// mirror's own by its name, any other one by its name and its columns.
-func (m *Mirror) isMetadata(t store.Table) (contextID string, own, ok bool) {
-	name := store.FoldName(t.Name)
-	if name == store.FoldName(m.names.table) || name == store.FoldName(MetadataTableName(m.contextID)) {
-		return m.contextID, true, true
-	}
-	_, hasName := t.Column(m.names.tableColumn)
-	_, hasLSN := t.Column(m.names.lsnColumn)
-	if !strings.HasSuffix(name, superoffice.MetadataSuffix) || !hasName || !hasLSN {
-		return "", false, false
-	}
-	id := strings.TrimRight(t.Name, " ")
-	return id[:len(id)-len(superoffice.MetadataSuffix)], false, true
-}
-
-// contents is what the names of a database's tables tell about it.
-type contents struct {
-	own     *store.Table // the metadata table of this mirror
-	others  []string     // the metadata tables of other customers, and
-	ids     []string     // their context identifiers
-	kept    string       // a metadata table that a hard reset kept
-	replica bool         // it has _ReplicationState
-	never   []string     // tables that are never mirrored
-	tables  int          // without all of these that a cycle does not send
-}
-
-func (m *Mirror) contentsOf(tables []store.Table, trim func(string) string) contents {
-	var c contents
-	for i, t := range tables {
-		t.Name = trim(t.Name)
-		id, own, ok := m.isMetadata(t)
-		folded := store.FoldName(t.Name)
-		_, never := superoffice.BlockedReason(folded)
-		switch {
-		case own:
-			c.own = &tables[i]
-		case ok:
-			c.others, c.ids = append(c.others, text.Name(tables[i].Name)), append(c.ids, id)
-		case isKept(t.Name):
-			c.kept = text.Name(tables[i].Name)
-		case folded == store.FoldName(replicaState):
-			c.replica = true
-		default:
-			c.tables++
-			if never {
-				c.never = append(c.never, text.Name(tables[i].Name))
-			}
-		}
-	}
-	return c
-}
-
-// describe says what a side with these tables is.
-func (c *contents) describe(s *Side, contextID string) {
+// describe says what a side with these contents is.
+func (s *Side) describe(c metadata.Contents, contextID string) {
 	switch {
-	case c.own != nil:
+	case c.Own != nil:
 		s.Role, s.ContextID = roleMirror, contextID
-	case c.replica:
+	case c.Replica:
 		s.Role = roleReplica
-	case len(c.others) > 0:
-		s.Role, s.ContextID = roleMirror, c.ids[0]
-	case len(c.never) > 0:
+	case len(c.Others) > 0:
+		s.Role, s.ContextID = roleMirror, c.ContextIDs[0]
+	case len(c.Never) > 0:
 		s.Role = roleCustomer
 	default:
 		s.Role = roleUnknown
 	}
+}
+
+// findMetadata returns the metadata table among tables, or why there is none.
+func (m *Mirror) findMetadata(tables []store.Table) (store.Table, error) {
+	if t, ok := m.names.Find(tables); ok {
+		return t, nil
+	}
+	there := m.names.Contents(tables, nil)
+	mistake := wrong(m.names.Mistakes(there))
+	switch name := text.Name(m.names.Table); {
+	case there.Replica:
+		return store.Table{}, fmt.Errorf("%w: it has no LSN to set; use its own program: %s", ErrReplica, superoffice.ResyncCommand(m.contextID, nil))
+	case len(tables) == 0:
+		return store.Table{}, fmt.Errorf("%w %q: %s", ErrNoMetadata, name, noTables)
+	case mistake != nil:
+		return store.Table{}, fmt.Errorf("%w %q: %w", ErrNoMetadata, name, mistake)
+	default:
+		return store.Table{}, fmt.Errorf("%w %q: the next cycle of the Mirroring Task creates it and populates every table", ErrNoMetadata, name)
+	}
+}
+
+// noTables is said of a mirror in which nothing is to be seen.
+const noTables = "there are no tables at all: unless the mirror is new, check the database, the schema and the login's permissions"
+
+// readMetadata reads the whole metadata table through src, which is the store
+// or a transaction of it. Its rows are matched with tables, the catalogue.
+func (m *Mirror) readMetadata(ctx context.Context, src store.Source, tables []store.Table) (*metadata.Table, error) {
+	t, err := m.findMetadata(tables)
+	if err != nil {
+		return nil, err
+	}
+	return m.readMetadataFrom(ctx, src, t, tables)
+}
+
+func (m *Mirror) readMetadataFrom(ctx context.Context, src store.Source, t store.Table, tables []store.Table) (*metadata.Table, error) {
+	md, err := m.names.Read(ctx, src, t, tables)
+	if errors.Is(err, store.ErrTableNotFound) { // dropped since the catalogue was read
+		_, err = m.findMetadata(nil)
+		err = store.WrapError(ctx, err, "read metadata")
+	}
+	return md, err
+}
+
+// otherCustomers warns of metadata tables of other customers, which suggest
+// that the context identifier is wrong.
+func otherCustomers(tables []store.Table) []string {
+	var warnings []string
+	for _, t := range tables {
+		if strings.HasSuffix(store.FoldName(t.Name), superoffice.MetadataSuffix) {
+			warnings = append(warnings, fmt.Sprintf("there is a table %s: is the context identifier right?", t.Name))
+		}
+	}
+	return warnings
 }
 
 // samePool reports whether two Sources that cannot tell which database they serve
@@ -169,7 +170,7 @@ func (m *Mirror) CheckSource(ctx context.Context, source store.Source, report *R
 		return nil, err
 	}
 	trim := func(name string) string { return store.TrimPrefix(name, prefixes) }
-	if err := m.checkSource(m.contentsOf(tables, trim), m.contentsOf(inMirror, trim), isCopy); err != nil {
+	if err := m.checkSource(m.names.Contents(tables, trim), m.names.Contents(inMirror, trim), isCopy); err != nil {
 		return nil, err
 	}
 	return tables, nil
@@ -177,24 +178,24 @@ func (m *Mirror) CheckSource(ctx context.Context, source store.Source, report *R
 
 // checkSource refuses a source that a mirror is not compared with: a copy that
 // nobody called one, or one of another customer.
-func (m *Mirror) checkSource(src, mir contents, isCopy bool) error {
+func (m *Mirror) checkSource(src, mir metadata.Contents, isCopy bool) error {
 	what := ""
 	switch {
-	case src.own != nil:
-		what = "the metadata table " + text.Name(src.own.Name)
-	case len(src.others) > 0:
-		return wrongDatabase("the source has the metadata table %s, so it is the mirror of another customer than %s", src.others[0], m.contextID)
-	case src.kept != "":
-		what = "a metadata table that a hard reset kept, " + src.kept
-	case src.replica:
-		what = "a table " + replicaState
-	case src.tables == 0:
+	case src.Own != nil:
+		what = "the metadata table " + text.Name(src.Own.Name)
+	case len(src.Others) > 0:
+		return wrongDatabase("the source has the metadata table %s, so it is the mirror of another customer than %s", src.Others[0], m.contextID)
+	case src.Kept != "":
+		what = "a metadata table that a hard reset kept, " + src.Kept
+	case src.Replica:
+		what = "a table " + superoffice.ReplicaState
+	case src.Tables == 0:
 		return wrongDatabase("the source has no tables: check the database, the schema and the login's permissions")
 	}
 	switch {
 	case what == "" || isCopy:
 		return nil
-	case mir.own == nil && mir.kept == "" && !mir.replica && mir.tables > 0:
+	case mir.Own == nil && mir.Kept == "" && !mir.Replica && mir.Tables > 0:
 		return wrongDatabase("the two sides are swapped: the source has %s and the mirror has none: pass the customer's database as the source", what)
 	default:
 		return wrongDatabase("the source has %s, so it is a copy and not the customer's database: set CompareOptions.SourceIsCopy if it is meant", what)
@@ -225,27 +226,10 @@ func lacking(side string, listed int, lacks []string) string {
 		side, len(lacks), listed, strings.Join(some, ", "))
 }
 
-// mirrorMistakes are sentences that say why the mirror is hardly the one that is
-// meant.
-func (m *Mirror) mirrorMistakes(mir contents) []string {
-	switch {
-	case mir.own != nil:
-		return nil
-	case len(mir.others) > 0:
-		return []string{fmt.Sprintf("the mirror has no metadata table %s, but %s: is the context identifier right?",
-			text.Name(m.names.table), strings.Join(mir.others, ", "))}
-	case len(mir.never) > 0 && !mir.replica && mir.kept == "":
-		return []string{fmt.Sprintf("the mirror has no metadata table, but tables that are never mirrored, such as %s: is it the customer's own database?",
-			strings.Join(mir.never[:min(len(mir.never), 3)], ", "))}
-	default:
-		return nil
-	}
-}
-
 // mistakes are sentences that say why the two sides are hardly those that are
 // meant: Compare goes on with them, and Report.Err is ErrWrongDatabase.
-func (c *comparison) mistakes(md *metadata, mir contents, byName map[string]*pair, selected []pair) []string {
-	all := c.m.mirrorMistakes(mir)
+func (c *comparison) mistakes(md *metadata.Table, mir metadata.Contents, byName map[string]*pair, selected []pair) []string {
+	all := c.m.names.Mistakes(mir)
 	if md == nil {
 		return all
 	}
@@ -259,7 +243,7 @@ func (c *comparison) mistakes(md *metadata, mir contents, byName map[string]*pai
 	listed := 0
 	var noSource, noMirror []string
 	for folded, p := range byName {
-		if !chosen[folded] || len(md.rowsOf(p.inMirror())) == 0 {
+		if !chosen[folded] || len(md.Of(p.inMirror())) == 0 {
 			continue
 		}
 		listed++
@@ -303,8 +287,8 @@ func byString(byName map[string]*pair, name string) *pair {
 
 // inCommon refuses sides that have no table in common: nothing can be compared.
 // A mirror without tables waits for its first cycle, or lacks all of them.
-func (c *comparison) inCommon(byName map[string]*pair, mir contents) error {
-	if mir.tables == 0 {
+func (c *comparison) inCommon(byName map[string]*pair, mir metadata.Contents) error {
+	if mir.Tables == 0 {
 		return nil
 	}
 	bare := map[string]int{} // which sides have a name that is left when a prefix is taken off
@@ -399,10 +383,30 @@ func (m *Mirror) unknownTable(name string, known []string, loses, prefixed strin
 	e := TableError{Table: name, Closest: closestName(name, known)}
 	_, bare, _ := cutPrefix(name)
 	switch i := slices.IndexFunc(known, func(k string) bool { return store.FoldName(k) == store.FoldName(bare) }); {
-	case store.FoldName(name) == store.FoldName(m.names.table), store.FoldName(bare) == store.FoldName(m.names.table):
+	case m.meansMetadata(name):
 		e.Closest, e.Reason = "", "is the metadata table: "+loses
 	case i >= 0 && bare != name:
 		e.Closest, e.Reason = known[i], "has a schema or a prefix: leave it out, or "+prefixed
 	}
 	return e
+}
+
+// meansMetadata reports whether a caller's name can only be that of the metadata
+// table, with a prefix or without.
+func (m *Mirror) meansMetadata(name string) bool {
+	_, bare, _ := cutPrefix(name)
+	return m.names.IsTable(name) || m.names.IsTable(bare)
+}
+
+// closestName returns the known name that is most like name, or "" when none is
+// close enough to be meant.
+func closestName(name string, known []string) string {
+	folded := []rune(store.FoldName(text.Clip(name, text.MaxName)))
+	best, bestDistance := "", len(folded)/3+2
+	for _, k := range known {
+		if d := text.EditDistance(folded, []rune(store.FoldName(k))); d < bestDistance || d == bestDistance && best != "" && k < best {
+			best, bestDistance = k, d
+		}
+	}
+	return best
 }

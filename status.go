@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/so-mirror/mirror/internal/metadata"
+	"github.com/so-mirror/mirror/internal/superoffice"
 	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/store"
 )
@@ -91,37 +93,52 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 	if err != nil {
 		return nil, store.WrapError(ctx, err, "status of "+m.contextID)
 	}
-	st := &Status{ContextID: m.contextID, Time: m.clock.Now().UTC(), State: MirrorHasMetadata, MetadataTable: m.names.table}
+	st := &Status{ContextID: m.contextID, Time: m.clock.Now().UTC(), State: MirrorHasMetadata, MetadataTable: m.names.Table}
 	md, err := m.readMetadata(ctx, m.store, tables)
 	if st.State, err = stateWithout(err); err != nil {
 		return nil, store.WrapError(ctx, err, "status of "+m.contextID)
 	}
-	seen := map[string]bool{store.FoldName(m.names.table): true}
-	switch st.State {
-	case MirrorReplica:
-		seen[store.FoldName(replicaState)] = true
-	case MirrorAwaitingFirstCycle:
-		if len(tables) == 0 {
-			st.Warnings = append(st.Warnings, noTables)
-		}
+	if st.State == MirrorAwaitingFirstCycle && len(tables) == 0 {
+		st.Warnings = append(st.Warnings, noTables)
 	}
+	if err := m.statusOfCatalogue(ctx, st, md, tables); err != nil {
+		return nil, store.WrapError(ctx, err, "status of "+m.contextID)
+	}
+	if md != nil {
+		st.addAbsent(md)
+	}
+	st.Mistakes = m.names.Mistakes(m.names.Contents(tables, nil))
+	if st.State == MirrorAwaitingFirstCycle && st.Mistakes == nil {
+		st.Warnings = append(st.Warnings, otherCustomers(tables)...)
+	}
+	if s := st.lacking(); s != "" {
+		st.Mistakes = append(st.Mistakes, s)
+	}
+	slices.SortFunc(st.Tables, func(a, b TableStatus) int { return strings.Compare(store.FoldName(a.Table), store.FoldName(b.Table)) })
+	return st, nil
+}
+
+// statusOfCatalogue adds the tables that are there, but those of the mirroring
+// itself.
+func (m *Mirror) statusOfCatalogue(ctx context.Context, st *Status, md *metadata.Table, tables []store.Table) error {
 	for _, t := range tables {
-		if seen[store.FoldName(t.Name)] {
+		isState := st.State == MirrorReplica && store.FoldName(t.Name) == store.FoldName(superoffice.ReplicaState)
+		if m.names.IsTable(t.Name) || isState {
 			continue
 		}
-		if isKept(t.Name) {
+		if metadata.IsKept(t.Name) {
 			st.Warnings = append(st.Warnings, fmt.Sprintf("%s is a metadata table that a hard reset kept for Undo: it can be dropped once a cycle has run", text.Name(t.Name)))
 			continue
 		}
 		rows, err := m.store.Count(ctx, t)
 		if err != nil && !unreadable(t) {
-			return nil, store.WrapError(ctx, err, "status of "+m.contextID)
+			return err
 		}
 		ts := tableStatus(md, t, rows)
 		if err != nil {
 			ts.State, ts.Reason = TableInvalid, t.Omit
 		}
-		if doubt := md.doubt(t); doubt != "" {
+		if doubt := md.Doubt(t); doubt != "" {
 			ts.State, ts.Reason = TableInvalid, doubt
 		}
 		if _, _, err := findTable(tables, t.Name); err != nil {
@@ -129,36 +146,41 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 		}
 		st.Tables = append(st.Tables, ts)
 	}
-	if md != nil {
-		for i := range md.rows {
-			r := &md.rows[i]
-			name, folded := r.means.Name, store.FoldName(r.means.Name)
-			switch {
-			case name == "" && r.table == "" || r.means.Columns != nil:
-				continue
-			case name == "":
-				name, folded = r.table, "\x00"+r.table // it may have the name of a table
-			}
-			if seen[folded] {
-				continue
-			}
-			seen[folded] = true
-			ts := TableStatus{Table: name, State: TableInvalid, LSN: r.lsn}
-			if r.means.Name == "" {
-				ts.Reason = md.lone(i)
-			} else if ts = tableStatus(md, r.means, 0); ts.State != TableInvalid {
+	return nil
+}
+
+// addAbsent adds what metadata rows name that is not there, and the rows of which
+// it is not known what they mean. Each name counts once.
+func (s *Status) addAbsent(md *metadata.Table) {
+	seen := map[string]bool{store.FoldName(s.MetadataTable): true} // a row about itself
+	for _, r := range md.Rows {
+		var ts TableStatus
+		var id string
+		switch {
+		case r.IsAbsent():
+			id = store.FoldName(r.Means.Name)
+			if ts = tableStatus(md, r.Means, 0); ts.State != TableInvalid {
 				ts.State = TableAbsent
 			}
-			st.Tables = append(st.Tables, ts)
+		case r.Means.Name == "" && r.Name != "":
+			id = "\x00" + r.Name // it may have the name of a table
+			ts = TableStatus{Table: r.Name, State: TableInvalid, LSN: r.LSN, Reason: md.Stray(r)}
+		default:
+			continue
+		}
+		if !seen[id] {
+			seen[id] = true
+			s.Tables = append(s.Tables, ts)
 		}
 	}
-	st.Mistakes = m.mirrorMistakes(m.contentsOf(tables, func(name string) string { return name }))
-	if st.State == MirrorAwaitingFirstCycle && st.Mistakes == nil {
-		st.Warnings = append(st.Warnings, otherCustomers(tables)...)
-	}
+}
+
+// lacking returns what is to be said when many of the tables with a metadata row
+// are not there, "" for nothing.
+func (s *Status) lacking() string {
 	var absent []string
 	listed := 0
-	for _, t := range st.Tables {
+	for _, t := range s.Tables {
 		switch t.State {
 		case TableAbsent:
 			absent = append(absent, t.Table)
@@ -168,11 +190,7 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 			listed++
 		}
 	}
-	if s := lacking("mirror", listed, absent); s != "" {
-		st.Mistakes = append(st.Mistakes, s)
-	}
-	slices.SortFunc(st.Tables, func(a, b TableStatus) int { return strings.Compare(store.FoldName(a.Table), store.FoldName(b.Table)) })
-	return st, nil
+	return lacking("mirror", listed, absent)
 }
 
 // StatusOf returns the states of some tables, in their order, and counts the rows of
@@ -190,7 +208,7 @@ func (m *Mirror) StatusOf(ctx context.Context, tables []string) (*Status, error)
 	if err != nil {
 		return nil, store.WrapError(ctx, err, doing)
 	}
-	st := &Status{ContextID: m.contextID, Time: m.clock.Now().UTC(), MetadataTable: m.names.table}
+	st := &Status{ContextID: m.contextID, Time: m.clock.Now().UTC(), MetadataTable: m.names.Table}
 	md, err := m.readMetadata(ctx, m.store, all)
 	if errors.Is(err, ErrWrongDatabase) {
 		return nil, store.WrapError(ctx, err, doing)
@@ -212,7 +230,7 @@ func (m *Mirror) StatusOf(ctx context.Context, tables []string) (*Status, error)
 	return st, failed
 }
 
-func (m *Mirror) statusOf(ctx context.Context, md *metadata, all []store.Table, name string) (TableStatus, error) {
+func (m *Mirror) statusOf(ctx context.Context, md *metadata.Table, all []store.Table, name string) (TableStatus, error) {
 	t, ok, err := findTable(all, name)
 	if err != nil {
 		return TableStatus{}, err
@@ -222,7 +240,7 @@ func (m *Mirror) statusOf(ctx context.Context, md *metadata, all []store.Table, 
 		if err == nil {
 			ts := tableStatus(md, t, rows)
 			ts.Table = name
-			if doubt := md.doubt(t); doubt != "" {
+			if doubt := md.Doubt(t); doubt != "" {
 				ts.State, ts.Reason = TableInvalid, doubt
 			}
 			return ts, nil
@@ -242,20 +260,17 @@ func (m *Mirror) statusOf(ctx context.Context, md *metadata, all []store.Table, 
 func (m *Mirror) CheckNames(op string, tables []string) error {
 	refused := &Error{Op: op, ContextID: m.contextID, Err: store.ErrTableNotFound}
 	for _, name := range tables {
-		if _, bare, _ := cutPrefix(name); store.FoldName(name) == store.FoldName(m.names.table) || store.FoldName(bare) == store.FoldName(m.names.table) {
+		if m.meansMetadata(name) {
 			refused.Tables = append(refused.Tables, m.unknownTable(name, nil, "no cycle populates it", ""))
 		}
 	}
-	if len(refused.Tables) > 0 {
-		return refused
-	}
-	return nil
+	return refused.orNil()
 }
 
 // tableStatus decides the state of a table that exists.
-func tableStatus(md *metadata, t store.Table, rows int64) TableStatus {
+func tableStatus(md *metadata.Table, t store.Table, rows int64) TableStatus {
 	ts := TableStatus{Table: t.Name, Rows: rows}
-	r, err := md.row(t)
+	r, err := md.Row(t)
 	switch {
 	case err != nil:
 		ts.State, ts.Reason = TableInvalid, err.Error()
@@ -264,15 +279,15 @@ func tableStatus(md *metadata, t store.Table, rows int64) TableStatus {
 		ts.State = TableNoMetadata
 		return ts
 	}
-	ts.LSN = r.lsn
+	ts.LSN = r.LSN
 	switch {
-	case r.problem != "":
-		ts.State, ts.Reason = TableInvalid, r.problem+": reset it"
-	case r.lsn == nil:
+	case r.Problem != "":
+		ts.State, ts.Reason = TableInvalid, r.Problem+": reset it"
+	case r.LSN == nil:
 		ts.State, ts.Reason = TableInvalid, "its LSN is NULL: reset it"
-	case *r.lsn < store.ResendAll:
+	case *r.LSN < store.ResendAll:
 		ts.State, ts.Reason = TableInvalid, "its LSN is neither -1 nor a version: reset it"
-	case *r.lsn != store.ResendAll:
+	case *r.LSN != store.ResendAll:
 		ts.State = TableSynced
 	default:
 		ts.State = TableResetRequested

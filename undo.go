@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 	"strings"
 
+	"github.com/so-mirror/mirror/internal/metadata"
 	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/store"
 )
@@ -59,7 +59,7 @@ func (m *Mirror) undo(ctx context.Context, tx store.Tx, receipt *Receipt) error 
 			reason = "had values that cannot be put back in " + text.Name(strings.Join(receipt.Lost, ", "))
 		}
 		if reason != "" {
-			refused.Tables = append(refused.Tables, TableError{Table: rt.Table, Reason: reason})
+			refused.refuse(rt.Table, reason)
 		}
 	}
 	if len(refused.Tables) > 0 {
@@ -114,15 +114,6 @@ func checkData(ctx context.Context, tx store.Tx, tables []store.Table, rt Receip
 	return "", nil
 }
 
-func insertCells(ctx context.Context, tx store.Tx, t store.Table, cells []store.Cell) error {
-	columns := make([]string, len(cells))
-	values := make(store.Row, len(cells))
-	for i, c := range cells {
-		columns[i], values[i] = c.Column, c.Value
-	}
-	return tx.Insert(ctx, t, columns, []store.Row{values})
-}
-
 // restoreRows puts LSNs and metadata rows back.
 func (m *Mirror) restoreRows(ctx context.Context, tx store.Tx, tables []store.Table, receipt *Receipt) error {
 	md, err := m.readMetadata(ctx, tx, tables)
@@ -131,9 +122,6 @@ func (m *Mirror) restoreRows(ctx context.Context, tx store.Tx, tables []store.Ta
 	}
 	refused := &Error{Op: "undo", ContextID: m.contextID, Err: ErrCannotUndo}
 	for _, rt := range receipt.Tables {
-		refuse := func(reason string) {
-			refused.Tables = append(refused.Tables, TableError{Table: rt.Table, Reason: reason})
-		}
 		t, ok, err := findTable(tables, rt.Table)
 		if err != nil {
 			return err
@@ -141,46 +129,24 @@ func (m *Mirror) restoreRows(ctx context.Context, tx store.Tx, tables []store.Ta
 		if !ok {
 			t = store.Table{Name: rt.Table}
 		}
-		current := md.rowsOf(t)
+		reason := ""
 		switch {
 		case slices.Contains(rt.Actions, ActionResetLSN):
-			if len(current) != 1 {
-				refuse(fmt.Sprintf("has %d metadata rows now", len(current)))
-				continue
-			}
-			row := &md.rows[current[0]]
-			if sameCells(rt.Metadata[0], md.cells(row)) && (row.lsn == nil || *row.lsn != store.ResendAll) {
-				refuse(fmt.Sprintf("has its previous LSN %s: there is nothing to undo", store.FormatLSN(row.lsn)))
-				continue
-			}
-			if row.lsn == nil || *row.lsn != store.ResendAll {
-				refuse(fmt.Sprintf("has LSN %s now: a cycle has run, or it was written otherwise", store.FormatLSN(row.lsn)))
-				continue
-			}
-			var was store.Cell
-			previous := slices.Clone(rt.Metadata[0])
-			for i, c := range previous {
-				if c.Column == md.lsn.Name {
-					was, previous[i].Value = c, int64(store.ResendAll)
-				}
-			}
-			if !sameCells(m.plainLSN(previous), m.plainLSN(md.cells(row))) {
-				refuse("has another metadata row now")
-				continue
-			}
-			if err := changeOne(tx.Set(ctx, md.table, keyCells(md.cells(row), md.name, md.lsn), []store.Cell{was})); err != nil {
-				return fmt.Errorf("%s: %w", text.Name(rt.Table), err)
-			}
+			reason, err = m.restoreLSN(ctx, tx, md, md.Of(t), rt.Metadata[0])
+		case slices.Contains(rt.Actions, ActionDeleteMetadata) && len(md.Of(t)) > 0:
+			reason = "has a metadata row again: it was undone already, or a cycle has begun"
 		case slices.Contains(rt.Actions, ActionDeleteMetadata):
-			if len(current) > 0 {
-				refuse("has a metadata row again: it was undone already, or a cycle has begun")
-				continue
-			}
 			for _, row := range rt.Metadata {
-				if err := insertCells(ctx, tx, md.table, row); err != nil {
-					return fmt.Errorf("%s: %w", text.Name(rt.Table), err)
+				if err = metadata.Insert(ctx, tx, md.Table, row); err != nil {
+					break
 				}
 			}
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", text.Name(rt.Table), err)
+		}
+		if reason != "" {
+			refused.refuse(rt.Table, reason)
 		}
 	}
 	if len(refused.Tables) > 0 {
@@ -193,19 +159,35 @@ func (m *Mirror) restoreRows(ctx context.Context, tx store.Tx, tables []store.Ta
 		if len(rt.Actions) == 0 {
 			continue
 		}
-		if reason := md.notWritten(rt.Table, rt.Metadata); reason != "" {
-			refused.Tables = append(refused.Tables, TableError{Table: rt.Table, Reason: reason})
+		if reason := md.NotWritten(rt.Table, rt.Metadata); reason != "" {
+			refused.refuse(rt.Table, reason)
 		}
 	}
-	if len(refused.Tables) > 0 {
-		return refused
-	}
-	return nil
+	return refused.orNil()
 }
 
-// sameCells compares two metadata rows by column.
-func sameCells(a, b []store.Cell) bool {
-	return slices.EqualFunc(a, b, func(x, y store.Cell) bool {
-		return strings.EqualFold(x.Column, y.Column) && (store.SameValue(x.Value, y.Value) || reflect.DeepEqual(x.Value, y.Value))
-	})
+// restoreLSN puts the LSN of the metadata row back that was there before, or says
+// why not. Rows are those that the table has now.
+func (m *Mirror) restoreLSN(ctx context.Context, tx store.Tx, md *metadata.Table, rows []*metadata.Row, before []store.Cell) (reason string, err error) {
+	if len(rows) != 1 {
+		return fmt.Sprintf("has %d metadata rows now", len(rows)), nil
+	}
+	row := rows[0]
+	if row.LSN == nil || *row.LSN != store.ResendAll {
+		if metadata.SameCells(before, row.Cells) {
+			return fmt.Sprintf("has its previous LSN %s: there is nothing to undo", store.FormatLSN(row.LSN)), nil
+		}
+		return fmt.Sprintf("has LSN %s now: a cycle has run, or it was written otherwise", store.FormatLSN(row.LSN)), nil
+	}
+	var was store.Cell
+	reset := slices.Clone(before)
+	for i, c := range reset {
+		if c.Column == md.LSNColumn.Name {
+			was, reset[i].Value = c, int64(store.ResendAll)
+		}
+	}
+	if !m.names.SameRow(reset, row.Cells) {
+		return "has another metadata row now", nil
+	}
+	return "", md.Set(ctx, tx, row.Cells, was)
 }

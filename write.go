@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"github.com/so-mirror/mirror/internal/text"
@@ -19,7 +20,7 @@ func (m *Mirror) apply(ctx context.Context, r *resync, tx store.Tx, receipt *Rec
 	if receipt.Metadata != nil {
 		return m.takeAway(ctx, r, tx, t, receipt)
 	}
-	name, lsn, err := m.metadataColumns(t)
+	md, err := m.names.Define(t)
 	if err != nil {
 		return err
 	}
@@ -30,10 +31,10 @@ func (m *Mirror) apply(ctx context.Context, r *resync, tx store.Tx, receipt *Rec
 			refused := ""
 			switch a {
 			case ActionResetLSN:
-				err = changeOne(tx.Set(ctx, t, keyCells(rt.Metadata[0], name, lsn), []store.Cell{{Column: lsn.Name, Value: int64(store.ResendAll)}}))
+				err = md.RequestAll(ctx, tx, rt.Metadata[0])
 				refused = "cannot get LSN -1: %v: HardReset of that table deletes its metadata row instead, and the next cycle sends all of it"
 			case ActionDeleteMetadata:
-				err = m.deleteRows(ctx, tx, t, rt.Metadata, name, lsn)
+				err = md.Delete(ctx, tx, rt.Metadata)
 				refused = "cannot lose its metadata row: %v: HardReset of the whole mirror takes the metadata table away instead"
 			}
 			if errors.Is(err, store.ErrConstraint) {
@@ -87,85 +88,57 @@ func (m *Mirror) checkWritten(ctx context.Context, r *resync, tx store.Tx, recei
 		reason := ""
 		switch {
 		case slices.Contains(rt.Actions, ActionResetLSN):
-			reason = md.notWritten(rt.Table, m.reset(rt.Metadata))
+			reason = md.NotWritten(rt.Table, m.names.Reset(rt.Metadata))
 		case slices.Contains(rt.Actions, ActionDeleteMetadata):
-			reason = md.notWritten(rt.Table, nil)
+			reason = md.NotWritten(rt.Table, nil)
 		}
 		if reason != "" {
-			refused.Tables = append(refused.Tables, TableError{Table: rt.Table, Reason: reason})
+			refused.refuse(rt.Table, reason)
 		}
 	}
-	if len(refused.Tables) > 0 {
-		return refused
-	}
-	return nil
+	return refused.orNil()
 }
 
-// notWritten says that a table does not have the number of metadata rows, or a
-// single one not the LSN, that was just written, "" when it has.
-func (md *metadata) notWritten(table string, written [][]store.Cell) string {
-	is := md.cellsOf(table)
-	if len(is) != len(written) {
-		return fmt.Sprintf("has %d metadata rows after a write that leaves %d: a trigger of the metadata table changes that", len(is), len(written))
+// logChange writes the record of an attempt to change the mirror: done, refused
+// before anything was touched, failed and rolled back, or unknown. A dry run is
+// no attempt. Names and errors are what the caller gets anyway; values of rows
+// and connection strings are in neither.
+func (m *Mirror) logChange(ctx context.Context, operation string, dryRun bool, receipt *Receipt, err error) {
+	if dryRun {
+		return
 	}
-	if len(is) != 1 {
-		return ""
+	level, outcome := slog.LevelInfo, "done"
+	switch {
+	case err == nil:
+	case errors.Is(err, store.ErrOutcomeUnknown):
+		level, outcome = slog.LevelError, "unknown"
+	case errors.Is(err, errUnrecorded):
+		level = slog.LevelWarn
+	case refused(err):
+		level, outcome = slog.LevelWarn, "refused"
+	default:
+		level, outcome = slog.LevelError, "failed"
 	}
-	lsn := func(row []store.Cell) store.Cell {
-		i := slices.IndexFunc(row, func(c store.Cell) bool { return store.FoldName(c.Column) == store.FoldName(md.lsn.Name) })
-		if i < 0 {
-			return store.Cell{}
-		}
-		n, problem := readLSN(row[i].Value)
-		if n == nil {
-			return store.Cell{Value: row[i].Value, Column: problem}
-		}
-		return store.Cell{Value: int64(*n)}
+	attrs := []slog.Attr{slog.String("context_id", m.contextID), slog.String("outcome", outcome)}
+	if receipt != nil {
+		attrs = append(attrs, slog.String("receipt", text.Clip(receipt.ID, text.MaxName)), slog.Int("tables", len(receipt.Tables)), slog.Bool("metadata_dropped", receipt.Metadata != nil))
 	}
-	now, want := lsn(is[0]), lsn(written[0])
-	if sameCells([]store.Cell{now}, []store.Cell{want}) {
-		return ""
+	if err != nil {
+		attrs = append(attrs, slog.String("error", text.Err(err).Error()))
 	}
-	return fmt.Sprintf("has LSN %s after it was set to %s: a trigger of the metadata table changes it", now.Text(), want.Text())
+	m.log.LogAttrs(context.WithoutCancel(ctx), level, operation, attrs...)
 }
 
-// deleteRows deletes all metadata rows of one table.
-func (m *Mirror) deleteRows(ctx context.Context, tx store.Tx, t store.Table, rows [][]store.Cell, name, lsn store.Column) error {
-	var deleted int64
-	for i, row := range rows {
-		where := keyCells(row, name, lsn)
-		twin := func(other []store.Cell) bool { return sameCells(where, keyCells(other, name, lsn)) }
-		if slices.ContainsFunc(rows[:i], twin) {
-			continue // deleted together with its twin
-		}
-		n, err := tx.Delete(ctx, t, where)
-		if err != nil {
-			return err
-		}
-		deleted += n
+// refused reports whether an operation was not begun.
+func refused(err error) bool {
+	var refusal *Error
+	if errors.As(err, &refusal) {
+		return true
 	}
-	if deleted != int64(len(rows)) {
-		return errMoved
-	}
-	return nil
-}
-
-// keyCells returns the cells of a metadata row that find it as long as its LSN
-// has not moved.
-func keyCells(row []store.Cell, name, lsn store.Column) []store.Cell {
-	var cells []store.Cell
-	for _, c := range row {
-		if c.Column == name.Name || c.Column == lsn.Name {
-			cells = append(cells, c)
+	for _, sentinel := range []error{ErrTooMuch, ErrNotConfirmed, ErrNoTables, ErrNothingToDo, errInvalidPlan, errInvalidReceipt, ErrNoMetadata, ErrReplica, ErrMetadata} {
+		if errors.Is(err, sentinel) {
+			return true
 		}
 	}
-	return cells
-}
-
-// changeOne makes it an error when a write did not meet exactly one row.
-func changeOne(n int64, err error) error {
-	if err == nil && n != 1 {
-		return errMoved
-	}
-	return err
+	return false
 }

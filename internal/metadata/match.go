@@ -1,4 +1,4 @@
-package mirror
+package metadata
 
 import (
 	"fmt"
@@ -16,77 +16,63 @@ import (
 // before it is the source's, which is not mirrored. That holds when there is one
 // such table, and no row of another spelling for it; otherwise nobody knows which
 // row the Mirroring Task goes by.
-func (md *metadata) match(tables []store.Table) {
-	md.byTable, md.doubts = map[string][]int{}, map[string][]int{}
+func (md *Table) match(tables []store.Table) {
+	md.byTable, md.doubts = map[string][]*Row{}, map[string][]*Row{}
 	byBare := map[string][]store.Table{}
 	for _, t := range tables {
-		if isKept(t.Name) {
+		if IsKept(t.Name) {
 			continue
 		}
 		md.byTable[store.FoldName(t.Name)] = nil
 		bare := store.FoldName(bareName(t.Name))
 		byBare[bare] = append(byBare[bare], t)
 	}
-	loose := map[string][]int{} // by the table's folded name
-	for i := range md.rows {
-		row := &md.rows[i]
-		if row.table == "" || row.unread {
+	loose := map[string][]*Row{} // by the table's folded name
+	for _, row := range md.Rows {
+		if row.Name == "" || row.unread {
 			continue
 		}
-		parts := nameParts(row.table)
-		bare := store.FoldName(bareName(row.table))
+		parts := nameParts(row.Name)
+		bare := store.FoldName(bareName(row.Name))
 		candidates := byBare[bare]
-		own := slices.IndexFunc(candidates, func(t store.Table) bool { return isNamed(t, row.table, parts) })
+		own := slices.IndexFunc(candidates, func(t store.Table) bool { return isNamed(t, row.Name, parts) })
 		switch {
 		case own >= 0:
-			md.bind(i, candidates[own])
+			md.bind(row, candidates[own])
 		case len(candidates) == 1:
 			folded := store.FoldName(candidates[0].Name)
-			row.means = candidates[0]
-			loose[folded] = append(loose[folded], i)
-		case len(candidates) == 0 && store.FoldName(row.table) == bare:
-			md.bind(i, store.Table{Name: row.table})
+			row.Means = candidates[0]
+			loose[folded] = append(loose[folded], row)
+		case len(candidates) == 0 && store.FoldName(row.Name) == bare:
+			md.bind(row, store.Table{Name: row.Name})
 		case len(candidates) == 0:
-			row.means = store.Table{Name: bareName(row.table)}
-			loose[bare] = append(loose[bare], i)
+			row.Means = store.Table{Name: bareName(row.Name)}
+			loose[bare] = append(loose[bare], row)
 		default:
 			for _, t := range candidates {
-				md.doubts[store.FoldName(t.Name)] = append(md.doubts[store.FoldName(t.Name)], i)
+				md.doubts[store.FoldName(t.Name)] = append(md.doubts[store.FoldName(t.Name)], row)
 			}
 		}
 	}
 	for folded, rows := range loose {
-		first := store.FoldName(md.rows[rows[0]].table)
+		first := store.FoldName(rows[0].Name)
 		alone := len(md.byTable[folded]) == 0 && len(md.doubts[folded]) == 0 &&
-			!slices.ContainsFunc(rows, func(i int) bool { return store.FoldName(md.rows[i].table) != first })
-		for _, i := range rows {
+			!slices.ContainsFunc(rows, func(r *Row) bool { return store.FoldName(r.Name) != first })
+		for _, row := range rows {
 			if alone {
-				md.bind(i, md.rows[i].means)
+				md.bind(row, row.Means)
 			} else {
-				md.rows[i].means = store.Table{}
-				md.doubts[folded] = append(md.doubts[folded], i)
+				row.Means = store.Table{}
+				md.doubts[folded] = append(md.doubts[folded], row)
 			}
 		}
 	}
 }
 
-// meant finds the table that a metadata row of exactly that name means, or one
-// that is absent.
-func (md *metadata) meant(name string) (store.Table, bool) {
-	folded := store.FoldName(name)
-	i := slices.IndexFunc(md.rows, func(r metadataRow) bool {
-		return r.means.Name != "" && (store.FoldName(r.table) == folded || r.means.Columns == nil && store.FoldName(r.means.Name) == folded)
-	})
-	if i < 0 {
-		return store.Table{}, false
-	}
-	return md.rows[i].means, true
-}
-
-func (md *metadata) bind(i int, t store.Table) {
-	md.rows[i].means = t
+func (md *Table) bind(row *Row, t store.Table) {
+	row.Means = t
 	folded := store.FoldName(t.Name)
-	md.byTable[folded] = append(md.byTable[folded], i)
+	md.byTable[folded] = append(md.byTable[folded], row)
 }
 
 // isNamed reports whether a name is the table's own, with its schema or without.
@@ -100,17 +86,69 @@ func isNamed(t store.Table, name string, parts []string) bool {
 	return n > 1 && t.Schema != "" && store.FoldName(parts[n-1]) == store.FoldName(t.Name) && store.FoldName(parts[n-2]) == store.FoldName(t.Schema)
 }
 
-// doubt says why it is not known which metadata rows are a table's, "" when it
+// Meant finds the table that a metadata row of exactly that name means, or one
+// that is absent.
+func (md *Table) Meant(name string) (store.Table, bool) {
+	folded := store.FoldName(name)
+	i := slices.IndexFunc(md.Rows, func(r *Row) bool {
+		return r.Means.Name != "" && (store.FoldName(r.Name) == folded || r.IsAbsent() && store.FoldName(r.Means.Name) == folded)
+	})
+	if i < 0 {
+		return store.Table{}, false
+	}
+	return md.Rows[i].Means, true
+}
+
+// Of returns the rows of a table.
+func (md *Table) Of(t store.Table) []*Row {
+	if md == nil {
+		return nil
+	}
+	return md.byTable[md.key(t)]
+}
+
+// key is the folded name of a table in byTable: its own, or for one that the
+// catalogue does not have the bare one.
+func (md *Table) key(t store.Table) string {
+	folded := store.FoldName(t.Name)
+	if _, known := md.byTable[folded]; known {
+		return folded
+	}
+	return store.FoldName(bareName(t.Name))
+}
+
+// Row returns the row of a table, nil when it has none. Several rows are an error,
+// because which one the Mirroring Task reads is not known.
+func (md *Table) Row(t store.Table) (*Row, error) {
+	switch rows := md.Of(t); len(rows) {
+	case 0:
+		return nil, nil
+	case 1:
+		return rows[0], nil
+	default:
+		return nil, fmt.Errorf("has %d rows in the metadata table: HardReset of that table deletes them all", len(rows))
+	}
+}
+
+// LSN returns the LSN of a table, nil when it has none or several.
+func (md *Table) LSN(t store.Table) *store.LSN {
+	if rows := md.Of(t); len(rows) == 1 {
+		return rows[0].LSN
+	}
+	return nil
+}
+
+// Doubt says why it is not known which metadata rows are a table's, "" when it
 // is known.
-func (md *metadata) doubt(t store.Table) string {
+func (md *Table) Doubt(t store.Table) string {
 	if md == nil {
 		return ""
 	}
 	rows := md.doubts[md.key(t)]
-	if len(rows) == 0 && len(md.rowsOf(t)) == 0 {
-		for i := range md.rows {
-			if r := &md.rows[i]; r.unread || r.means.Columns == nil && looksLike(r.table, t.Name) {
-				rows = append(rows, i)
+	if len(rows) == 0 && len(md.Of(t)) == 0 {
+		for _, r := range md.Rows {
+			if r.unread || r.Means.Columns == nil && looksLike(r.Name, t.Name) {
+				rows = append(rows, r)
 			}
 		}
 	}
@@ -118,8 +156,8 @@ func (md *metadata) doubt(t store.Table) string {
 		return ""
 	}
 	var names []string
-	for _, i := range rows {
-		if name := md.rows[i].shown(); !slices.Contains(names, name) {
+	for _, r := range rows {
+		if name := r.shown(); !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
@@ -132,21 +170,21 @@ func (md *metadata) doubt(t store.Table) string {
 }
 
 // shown returns the name of a row as a message may show it.
-func (r *metadataRow) shown() string {
+func (r *Row) shown() string {
 	if r.unread {
-		return r.table
+		return r.Name
 	}
-	return fmt.Sprintf("%q", text.Name(r.table))
+	return fmt.Sprintf("%q", text.Name(r.Name))
 }
 
-// lone says what is wrong with a row that is no table's.
-func (md *metadata) lone(i int) string {
-	if md.rows[i].unread {
+// Stray says what is wrong with a row that is no table's.
+func (md *Table) Stray(r *Row) string {
+	if r.unread {
 		return "is a metadata row whose name is no text: write the name of its table there"
 	}
 	var names []string
 	for folded, rows := range md.doubts {
-		if slices.Contains(rows, i) {
+		if slices.Contains(rows, r) {
 			names = append(names, text.Name(folded))
 		}
 	}
@@ -232,17 +270,4 @@ func looksLike(row, table string) bool {
 	}
 	have, want := words(row), words(table)
 	return len(want) > 0 && len(have) >= len(want) && slices.Equal(have[len(have)-len(want):], want)
-}
-
-// closestName returns the known name that is most like name, or "" when none is
-// close enough to be meant.
-func closestName(name string, known []string) string {
-	folded := []rune(store.FoldName(text.Clip(name, text.MaxName)))
-	best, bestDistance := "", len(folded)/3+2
-	for _, k := range known {
-		if d := text.EditDistance(folded, []rune(store.FoldName(k))); d < bestDistance || d == bestDistance && best != "" && k < best {
-			best, bestDistance = k, d
-		}
-	}
-	return best
 }
