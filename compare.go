@@ -20,14 +20,9 @@ type Depth string
 
 // The depths.
 const (
-	// DepthSchema compares which tables exist and their columns and keys.
-	DepthSchema Depth = "schema"
-
-	// DepthCount also compares numbers of rows.
-	DepthCount Depth = "count"
-
-	// DepthRows also compares every row by value. It is the default.
-	DepthRows Depth = "rows"
+	DepthSchema Depth = "schema" // which tables exist, and their columns and keys
+	DepthCount  Depth = "count"  // also numbers of rows
+	DepthRows   Depth = "rows"   // also every row by value: the default
 )
 
 // Strategy says how the rows of a table are compared.
@@ -35,18 +30,16 @@ type Strategy string
 
 // The strategies.
 const (
-	// StrategyStream fetches all rows from both sides and compares them by
-	// value. It is exact, and the default.
+	// StrategyStream fetches all rows from both sides and compares them by value. It
+	// is exact, and the default.
 	StrategyStream Strategy = "stream"
-
-	// StrategyDigest has both sides summarise ranges of rows where they are
-	// stored and fetches only ranges that differ (see [store.Digester]). Differences
-	// are found on rows, so they are exact; that a range is equal holds but for
-	// a probability of 2^-64. Tables that cannot be digested are streamed.
+	// StrategyDigest has both sides summarise ranges of rows where they are stored and
+	// fetches only ranges that differ (see [store.Digester]). Differences are found on
+	// rows, so they are exact; that a range is equal holds but for a probability of
+	// 2^-64. Tables that cannot be digested are streamed.
 	StrategyDigest Strategy = "digest"
-
-	// StrategyAuto streams the first two seconds of a table, digests a part
-	// of what follows, and goes on with what is faster.
+	// StrategyAuto streams the first two seconds of a table, digests a part of what
+	// follows, and goes on with what is faster.
 	StrategyAuto Strategy = "auto"
 )
 
@@ -55,89 +48,75 @@ const (
 type CompareOptions struct {
 	// Tables are the tables to compare. A name that neither side has is
 	// store.ErrTableNotFound, and an empty list that is not nil is ErrNoTables.
-	// Default: all tables of both sides, less
-	// those that are never mirrored (see BlockedTables).
+	// Default: all of both sides, less those that are never mirrored (BlockedTables).
 	Tables []string
 
-	// SkipTables are tables that the customer excludes from mirroring: the
-	// preference SkipTable in the section Mirroring. Default: none.
+	// SkipTables are tables that the customer excludes from mirroring: the preference
+	// SkipTable in the section Mirroring. Default: none.
 	SkipTables []string
 
 	// IgnoreColumns are columns to leave out, as "column" for every table or
 	// "table.column" for one. Default: none.
 	IgnoreColumns []string
 
-	// SchemaPrefixes are prefixes of table names that do not count when the
-	// tables of the two sides are matched, such as "crm7." and "dbo.".
-	// Default: none.
+	// SchemaPrefixes are prefixes of table names that do not count when the tables of
+	// the two sides are matched, such as "crm7." and "dbo.". Default: none.
 	SchemaPrefixes []string
 
-	// SourceIsCopy says that the source is another copy of the customer's
-	// database, a mirror or a replica. Default: a source that has a metadata
-	// table or _ReplicationState is ErrWrongDatabase.
+	// SourceIsCopy says that the source is another copy of the customer's database, a
+	// mirror or a replica. Default: a source that has a metadata table or
+	// _ReplicationState is ErrWrongDatabase.
 	SourceIsCopy bool
 
-	// LooseTypes allows columns of the two sides to differ in type, length
-	// and nullability as long as their values are of one Kind, as they do
-	// between an old mirror and a replica. Default: such a difference is
-	// VerdictSchemaDiffers.
+	// LooseTypes allows columns to differ in type, length and nullability as long as
+	// their values are of one Kind, as they do between an old mirror and a replica.
+	// Default: such a difference is VerdictSchemaDiffers.
 	LooseTypes bool
 
-	// Depth says how far to go. Default: DepthRows.
-	Depth Depth
+	Depth    Depth    // Default: DepthRows.
+	Strategy Strategy // Default: StrategyStream.
 
-	// Strategy says how rows are compared. Default: StrategyStream.
-	Strategy Strategy
-
-	// DigestRows is how many rows one digest covers at first; a range that
-	// differs is looked at in pieces of a 32nd of that. Default: 16,384.
+	// DigestRows is how many rows one digest covers at first; a range that differs is
+	// looked at in pieces of a 32nd of that. Default: 16,384.
 	DigestRows int64
 
-	// MaxDifferences stops the comparison of a table's rows after so many
-	// that differ and are not Pending. The table's counts of differences are
-	// then lower bounds (see TableReport.Truncated); its numbers of rows
-	// stay exact. Default: no limit.
+	// MaxDifferences stops the comparison of a table's rows after so many that differ
+	// and are not Pending: see TableReport.Truncated. Default: no limit.
 	MaxDifferences int64
 
-	// MaxKeys is how many differing keys of a table the report keeps, for
-	// Recheck; a negative number means none. Default: 1000.
-	MaxKeys int
-
-	// MaxSamples bounds the sample of differing rows of each table; a
-	// negative number means no sample. Counts are always exact. Default: 10.
-	MaxSamples int
+	// MaxKeys is how many differing keys of a table the report keeps, for Recheck, and
+	// MaxSamples how many differing rows; a negative number means none. Counts are
+	// exact all the same. Default: 1000 keys and 10 samples.
+	MaxKeys, MaxSamples int
 
 	// Concurrency is how many tables are read at the same time, each with one
 	// connection to either side. Default: 2.
 	Concurrency int
 
-	// SplitRows cuts a table into key ranges of so many rows, which are
-	// compared at the same time as far as Concurrency leaves room. It pays
-	// where both servers have cores to spare, and costs one more scan of the
-	// source's keys. The source must be a [store.Digester]. Default: no splitting.
+	// SplitRows cuts a table into key ranges of so many rows, which are compared at
+	// the same time as far as Concurrency leaves room. It pays where both servers have
+	// cores to spare, and costs one more scan of the source's keys. The source must be
+	// a [store.Digester]. Default: no splitting.
 	SplitRows int64
 
-	// MaxRowsPerSecond bounds how many rows a second are read from each side,
-	// all tables together. Default: no limit.
+	// MaxRowsPerSecond bounds how many rows a second are read from each side, all
+	// tables together. Default: no limit.
 	MaxRowsPerSecond int64
 
-	// MaxDuration is how long the comparison may take. Tables that are not
-	// compared by then are VerdictUnfinished, and the report's Checkpoint says
-	// how to go on; up to CheckpointEvery of the work is done again. It is no
-	// error of Compare, but one of [Report.Err], which wraps ErrTimeBudget.
-	// Default: no limit.
+	// MaxDuration is how long the comparison may take. Tables that are not compared by
+	// then are VerdictUnfinished, and the report's Checkpoint says how to go on. It is
+	// no error of Compare, but of [Report.Err]: ErrTimeBudget. Default: no limit.
 	MaxDuration time.Duration
 
-	// Resume continues a comparison that was stopped, from its Checkpoint. A
-	// table whose LSN fell since then, or whose columns changed, starts anew.
+	// Resume continues a comparison that was stopped, from its Checkpoint. A table
+	// whose LSN fell since then, or whose columns changed, starts anew.
 	// Default: everything is compared.
 	Resume *Checkpoint
 
-	// OnCheckpoint is called about every CheckpointEvery with what a later
-	// call can resume from, from one goroutine at a time. Default: not at all.
-	OnCheckpoint func(*Checkpoint)
-
-	// CheckpointEvery is the time between two checkpoints. Default: 10 s.
+	// OnCheckpoint is called about every CheckpointEvery with what a later call can
+	// resume from, from one goroutine at a time. Up to so much of the work is done
+	// again. Default: not at all, and 10 s.
+	OnCheckpoint    func(*Checkpoint)
 	CheckpointEvery time.Duration
 }
 
@@ -161,20 +140,19 @@ const (
 //
 // A mirror lags by design: a row that differs may be waiting for the next cycle.
 // When source is a [store.ChangeTracker], Compare tells such rows from those that no
-// cycle repairs (see DiffState), also while a cycle runs. Without change tracking
-// it cannot: see [Mirror.Recheck].
+// cycle repairs (see DiffState), also while a cycle runs; otherwise [Mirror.Recheck]
+// does.
 //
 // Memory does not grow with the tables. Each of the Concurrency readings holds
 // at most four batches of either side, which are 128 rows or 1 MiB and a row in
 // the stores of this module, and 4 MiB of keys to be classified. The report holds
 // at most 16 MiB of values of differing rows; further ones are only counted.
 //
-// A nil error does not mean that every table could be compared: see
-// [Report.Err] and [Report.Identical]. When ctx is done Compare returns
-// ctx.Err() together with a report of what is known; unless all was compared it
-// is Incomplete, and the rest of the tables are VerdictUnfinished. A table of
-// opts.Tables that neither side has is an *Error with store.ErrTableNotFound, an empty
-// list ErrNoTables.
+// A nil error does not mean that every table could be compared: see [Report.Err]
+// and [Report.Identical]. When ctx is done Compare returns ctx.Err() together with
+// a report of what is known, which is Incomplete unless all was compared. A table of
+// opts.Tables that neither side has is an *Error with store.ErrTableNotFound, an
+// empty list ErrNoTables.
 //
 // Nothing is compared, and the error is ErrWrongDatabase, when both sides are the
 // same database (see [store.Identifier]), the source is a mirror or a replica and

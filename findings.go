@@ -16,17 +16,14 @@ type DiffState string
 const (
 	// DiffUnknown: nothing is known yet. Recheck can find out.
 	DiffUnknown DiffState = ""
-
-	// DiffPending: the row was changed after the mirror's LSN, or the next
-	// cycle sends the whole table, so the difference goes away by itself.
+	// DiffPending: it goes away by itself, because the row was changed after the
+	// mirror's LSN, or the next cycle sends the whole table.
 	DiffPending DiffState = "pending"
-
-	// DiffArrived: Recheck found both sides equal, so the difference was
-	// pending. It counts as pending.
+	// DiffArrived: it was pending, and Recheck found both sides equal. It counts as
+	// pending.
 	DiffArrived DiffState = "arrived"
-
-	// DiffDiverged: no cycle will send the row, so the difference stays until
-	// the row is changed again or its table is reset.
+	// DiffDiverged: no cycle will send the row, so the difference stays until the row
+	// is changed again or its table is reset.
 	DiffDiverged DiffState = "diverged"
 )
 
@@ -35,18 +32,13 @@ type Difference struct {
 	Kind  DiffKind  `json:"kind"`
 	State DiffState `json:"state,omitempty"`
 
-	// Key is the whole key, in the order of TableReport.Key. In a sample long
-	// values of it are cut.
-	Key []store.Cell `json:"key"`
-
-	// Rows is how many rows differ, more than 1 only where a key repeats.
-	Rows int64 `json:"rows"`
-
-	// Columns are, in a sample, the columns that differ in a changed row.
+	// Key is the whole key, in the order of TableReport.Key. In a sample long values
+	// of it are cut, and Columns are those that differ in a changed row.
+	Key     []store.Cell    `json:"key"`
+	Rows    int64           `json:"rows"` // that differ, more than 1 only where a key repeats
 	Columns []ChangedColumn `json:"columns,omitempty"`
 
-	// Sum identifies the values of both sides, so that Recheck can tell
-	// whether it is the same difference. It is "" without a key.
+	// Sum identifies the values of both sides, for Recheck; "" without a key.
 	Sum string `json:"sum,omitempty"`
 }
 

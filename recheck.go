@@ -15,15 +15,14 @@ import (
 // RecheckOptions configure [Mirror.Recheck]. The zero value of each field is its
 // default.
 type RecheckOptions struct {
-	// Cycles is how many cycles must be seen to end after the comparison
-	// before a difference that is still the same has diverged. Default: 2. The
-	// first one may have begun before the rows were read.
+	// Cycles is how many cycles must be seen to end after the comparison before a
+	// difference that is still the same has diverged. Default: 2. The first one may
+	// have begun before the rows were read.
 	Cycles int
 
-	// After is the time since the comparison after which a difference that is
-	// still the same has diverged, whether cycles were seen or not. Default:
-	// no such time, because the Mirroring Task rests at night and during
-	// maintenance.
+	// After is the time since the comparison after which a difference that is still
+	// the same has diverged, whether cycles were seen or not. Default: no such time,
+	// because the Mirroring Task rests at night and during maintenance.
 	After time.Duration
 }
 
@@ -31,26 +30,26 @@ const defaultCycles = 2
 
 // Recheck reads the keys that differed in report once more and returns a report
 // with what is known by now; report itself stays as it is. It is for sources
-// without change tracking, where Compare cannot tell what is pending. Call it
-// after each cycle until [Report.Unknown] is 0.
+// without change tracking, where Compare cannot tell what is pending; where the
+// source tracks changes they are asked for at once. Call it after each cycle until
+// [Report.Unknown] is 0.
 //
-// A key whose rows are equal by now was pending. One with the same difference
-// has diverged when enough cycles ended since the comparison, or enough time
-// passed (see RecheckOptions); in a table whose LSN has expired it stays unknown,
-// until a cycle moved that. Columns or a key that differ as before have stayed
-// then (see TableReport.Stayed). Cycles are seen by the LSNs: the table's own must
-// be seen to move as often as Cycles says, or that of one other table once more
-// often, because a cycle sends one table after the other. The rest, and the keys
-// beyond CompareOptions.MaxKeys, stay unknown. When the source tracks changes
-// they are asked for at once.
+// A key whose rows are equal by now was pending. One with the same difference has
+// diverged when enough cycles ended since the comparison, or enough time passed (see
+// RecheckOptions); in a table whose LSN has expired it stays unknown, until a cycle
+// moved that. Columns or a key that differ as before have stayed then (see
+// TableReport.Stayed). Cycles are seen by the LSNs: the table's own must be seen to
+// move as often as Cycles says, or that of one other table once more often, because a
+// cycle sends one table after the other. Keys beyond CompareOptions.MaxKeys stay
+// unknown, and what was pending because the LSN was -1 is unknown again as soon as
+// the LSN is another, whoever wrote that.
 //
-// The counts and samples of differing rows stay those of the comparison; their
-// states, Pending, Diverged and the verdicts follow what was found out. A table
-// that is there by now, or has other columns, is VerdictUnfinished: compare it
-// again. What was pending because the LSN was -1 is unknown again as soon as the
-// LSN is another, whoever wrote that. A report of another customer is an error.
-// Source must be the one that the report is about; another one, as far as it is
-// a [store.Identifier], is ErrWrongDatabase, and so is what Compare refuses.
+// Counts and samples of differing rows stay those of the comparison; their states,
+// Pending, Diverged and the verdicts follow what was found out. A table that is there
+// by now, or has other columns, is VerdictUnfinished: compare it again. A report of
+// another customer, or one that was damaged, is ErrInvalidDocument; a source that the
+// report is not about, as far as it is a [store.Identifier], is ErrWrongDatabase, and
+// so is what Compare refuses.
 func (m *Mirror) Recheck(ctx context.Context, source store.Source, report *Report, opts *RecheckOptions) (*Report, error) {
 	if source == nil || report == nil {
 		return nil, errors.New("recheck: source or report is nil: pass those of the comparison")

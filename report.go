@@ -257,8 +257,8 @@ type ChangedColumn struct {
 }
 
 // Stale returns the tables that the [Plan] resets without being asked for more,
-// ready for ResetTables. Tables of which it is not known yet whether they need
-// it are not among them, nor those that need a hard reset. Look at Err first.
+// ready for ResetTables: none of which it is not known yet whether they need it, and
+// none that need a hard reset. Look at Err first.
 func (r *Report) Stale() []string {
 	var stale []string
 	for _, t := range r.Plan().Tables {
@@ -286,7 +286,7 @@ func (t *TableReport) lastLSN() *store.LSN {
 // Unknown is how many rows differ of which a Recheck after the next cycles can
 // find out whether one brings them. Others have to be compared again: those of
 // tables without a key, those beyond CompareOptions.MaxKeys, and what was only
-// counted. It is 0 as well for rows of tables that are reset whatever they are.
+// counted. Rows of tables that are reset whatever they are do not count.
 func (r *Report) Unknown() int64 {
 	var n int64
 	for i := range r.Tables {

@@ -101,14 +101,14 @@ func (r *Report) verdictsIdentical() bool {
 }
 
 // Err returns an error that names every mistake about the databases (see
-// Mistakes), which is ErrWrongDatabase, and every table that could not be
-// compared, or how many there are that one reason kept from it; nil when there is none. It is a [LimitError] as well when so much
-// differs that the source may be the wrong database. It wraps the errors of tables
-// that failed. Stale says nothing about such tables.
+// Mistakes), which is ErrWrongDatabase, and every table that could not be compared,
+// wrapping its error, or how many there are that one reason kept from it; nil when
+// there is none. It is a [LimitError] as well when so much differs that the source may
+// be the wrong database. Stale says nothing about such tables.
 //
 // A side that lacks at least a quarter of the tables that the metadata table lists
-// and the other side has, and at least 3, is such a mistake. Tables that are
-// left out by Tables or SkipTables do not count.
+// and the other side has, and at least 3, is such a mistake. Tables that are left out
+// by Tables or SkipTables do not count.
 func (r *Report) Err() error { return r.ErrWith(r.Plan().suspicion()) }
 
 // Wrong returns the part of Err that is ErrWrongDatabase, nil for none.
