@@ -18,7 +18,6 @@ import (
 // Depth says how far a comparison goes.
 type Depth string
 
-// The depths.
 const (
 	DepthSchema Depth = "schema" // which tables exist, and their columns and keys
 	DepthCount  Depth = "count"  // also numbers of rows
@@ -28,7 +27,6 @@ const (
 // Strategy says how the rows of a table are compared.
 type Strategy string
 
-// The strategies.
 const (
 	// StrategyStream fetches all rows from both sides and compares them by value. It
 	// is exact, and the default.

@@ -14,36 +14,19 @@ import (
 // The sentinels. Errors wrap them, so test with errors.Is. Errors of a done
 // context are passed through untouched.
 var (
-	// ErrInvalidContextID: the context identifier breaks the rule of [New].
-	ErrInvalidContextID = errors.New("invalid context identifier")
-	// ErrNoMetadata: the mirror has no metadata table. The next cycle creates it and
-	// populates every table, so there is nothing to reset.
-	ErrNoMetadata = errors.New("no metadata table")
 	// ErrWrongDatabase: a database is not the one that the operation needs, such as
 	// the same one on both sides, the two sides swapped, or the mirror of another
 	// customer. The message says which, and what to do. Nothing was changed.
 	ErrWrongDatabase = errors.New("wrong database")
-	// ErrReplica: the database is a replica of the newer client, which has no LSN. Its
-	// own program re-synchronizes tables.
-	ErrReplica = errors.New("this is a replica of the newer client")
+	// ErrNoMetadata: the mirror has no metadata table. The next cycle creates it and
+	// populates every table, so there is nothing to reset.
+	ErrNoMetadata = errors.New("no metadata table")
 	// ErrMetadata: the metadata table is not what this library may write to: a column
 	// is missing, or a table has several rows.
 	ErrMetadata = metadata.ErrUnexpected
-	// ErrNoTables: the list of tables is empty. ResetOptions.All means all of them.
-	ErrNoTables = errors.New("no tables named")
-	// ErrNothingToDo: a plan has no step to do.
-	ErrNothingToDo = errors.New("nothing to do")
-	// ErrNotConfirmed: Confirm of the options is not the context identifier.
-	ErrNotConfirmed = errors.New("not confirmed")
-	// ErrCannotUndo: what a receipt records can no longer be undone.
-	ErrCannotUndo = errors.New("cannot undo")
-	// ErrInvalidDocument: a receipt, plan, report, checkpoint or journal is of another
-	// customer or another version, or was damaged.
-	ErrInvalidDocument = errors.New("invalid document")
-	// ErrMoved: the metadata row of a table is no longer what a plan saw.
-	ErrMoved = errors.New("metadata row moved since the plan was made")
-	// ErrNotPlanned: a table was asked for that the plan has no step for.
-	ErrNotPlanned = errors.New("not in the plan")
+	// ErrReplica: the database is a replica of the newer client, which has no LSN. Its
+	// own program re-synchronizes tables.
+	ErrReplica = errors.New("this is a replica of the newer client")
 	// ErrTooMuch: more would be reset than a real incident damages, so the source may
 	// be the wrong database. Nothing was changed. It comes as a [LimitError].
 	ErrTooMuch = errors.New("too much would be reset")
@@ -51,13 +34,18 @@ var (
 	// message says that it was done: then the journal alone lacks that it was, and the
 	// Receipt comes along.
 	ErrJournal = errors.New("journal not written")
-	// ErrLostReset: a cycle that was running while tables were reset wrote its own LSN
-	// over the -1, so they were not populated. Reset them again.
-	ErrLostReset = errors.New("reset was overwritten by a running cycle")
-	// ErrOverdue: no cycle came in the time in which one should have.
-	ErrOverdue = errors.New("no cycle came")
-	// ErrTimeBudget: CompareOptions.MaxDuration is used up.
-	ErrTimeBudget = errors.New("time budget used up")
+	// ErrInvalidDocument: a receipt, plan, report, checkpoint or journal is of another
+	// customer or another version, or was damaged.
+	ErrInvalidDocument = errors.New("invalid document")
+
+	ErrInvalidContextID = errors.New("invalid context identifier")                 // it breaks the rule of New
+	ErrNoTables         = errors.New("no tables named")                            // ResetOptions.All means all of them
+	ErrNothingToDo      = errors.New("nothing to do")                              // a plan has no step to do
+	ErrNotPlanned       = errors.New("not in the plan")                            // a table was asked for that the plan has no step for
+	ErrNotConfirmed     = errors.New("not confirmed")                              // Confirm is not the context identifier
+	ErrMoved            = errors.New("metadata row moved since the plan was made") // it is no longer what the plan saw
+	ErrCannotUndo       = errors.New("cannot undo")                                // what a receipt records can no longer be undone
+	ErrTimeBudget       = errors.New("time budget used up")                        // that is CompareOptions.MaxDuration
 )
 
 // The documents that come back from outside. Their errors are ErrInvalidDocument.

@@ -12,19 +12,11 @@ import (
 // DiffState says whether a difference goes away by itself.
 type DiffState string
 
-// The states of a difference.
 const (
-	// DiffUnknown: nothing is known yet. Recheck can find out.
-	DiffUnknown DiffState = ""
-	// DiffPending: it goes away by itself, because the row was changed after the
-	// mirror's LSN, or the next cycle sends the whole table.
-	DiffPending DiffState = "pending"
-	// DiffArrived: it was pending, and Recheck found both sides equal. It counts as
-	// pending.
-	DiffArrived DiffState = "arrived"
-	// DiffDiverged: no cycle will send the row, so the difference stays until the row
-	// is changed again or its table is reset.
-	DiffDiverged DiffState = "diverged"
+	DiffUnknown  DiffState = ""         // nothing is known yet; Recheck can find out
+	DiffPending  DiffState = "pending"  // the next cycle sends the row, which was changed after the LSN, or the whole table
+	DiffArrived  DiffState = "arrived"  // it was pending, and counts so: Recheck found both sides equal
+	DiffDiverged DiffState = "diverged" // no cycle sends the row, unless it is changed again or its table is reset
 )
 
 // Difference is a key whose rows differ.

@@ -51,17 +51,10 @@ type Clock interface {
 
 // Progress is one observation of a running comparison.
 type Progress struct {
-	// Table is the table being compared, as the mirror names it. Rows of its source
-	// rows were compared so far; Expected were counted before reading began.
-	Table          string
-	Rows, Expected int64
-
-	// Remaining estimates how long the rest of the table takes, from the rows so far;
-	// 0 when there is nothing to go by.
-	Remaining time.Duration
-
-	// TablesDone of Tables are finished.
-	TablesDone, Tables int
+	Table              string        // that is being compared, as the mirror names it
+	Rows, Expected     int64         // of the source: compared so far, and counted before reading began
+	Remaining          time.Duration // about what the rest of the table takes; 0 when there is nothing to go by
+	TablesDone, Tables int           // how many are finished, and how many there are
 }
 
 // Mirror is one customer's mirror. It is safe for concurrent use.

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/heal"
 	"github.com/so-mirror/mirror/internal/mirrortest"
 	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/memory"
@@ -218,7 +219,7 @@ func TestSentinels(t *testing.T) {
 		{mirror.ErrJournal, "journal not written"},
 		{mirror.ErrTimeBudget, "time budget used up"},
 		{mirror.ErrMoved, "metadata row moved since the plan was made"},
-		{mirror.ErrLostReset, "reset was overwritten by a running cycle"},
+		{heal.ErrLostReset, "reset was overwritten by a running cycle"},
 	} {
 		require.EqualError(t, c.err, c.want)
 	}

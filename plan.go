@@ -15,10 +15,9 @@ import (
 
 const planVersion = 1
 
-// Step is what a [Plan] does to a table.
+// Step is what a [Plan] does to a table, here from the mildest to the most thorough.
 type Step string
 
-// The steps, from the mildest to the most thorough.
 const (
 	StepNone      Step = "none"           // nothing can or need be done; the Reason says why
 	StepUnknown   Step = "not-known-yet"  // a cycle may mend it; the Reason says how to find out

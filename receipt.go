@@ -19,17 +19,15 @@ import (
 // Operation is what a [Receipt] records.
 type Operation string
 
-// The operations.
 const (
 	OperationReset     Operation = "reset tables"
 	OperationHardReset Operation = "hard reset"
 	OperationApply     Operation = "apply plan"
 )
 
-// Action is one thing done to a table.
+// Action is one thing done to a table, here in the order in which they are done.
 type Action string
 
-// The actions, in the order in which they are done.
 const (
 	ActionResetLSN       Action = "reset-lsn"       // the LSN was set to -1
 	ActionTruncate       Action = "truncate"        // the rows were deleted
@@ -40,17 +38,11 @@ const (
 // Outcome is what became of an operation.
 type Outcome string
 
-// The outcomes.
 const (
-	// OutcomeDone: the change is in the database, or was.
-	OutcomeDone Outcome = "done"
-	// OutcomeNotDone: nothing was changed.
-	OutcomeNotDone Outcome = "not-done"
-	// OutcomeOvertaken: a cycle, or another operation, has written the same metadata
-	// rows since then, so the database no longer tells.
-	OutcomeOvertaken Outcome = "overtaken"
-	// OutcomeUnknown: the connection was lost during the commit. Reconcile finds out.
-	OutcomeUnknown Outcome = "unknown"
+	OutcomeDone      Outcome = "done"      // the change is in the database, or was
+	OutcomeNotDone   Outcome = "not-done"  // nothing was changed
+	OutcomeOvertaken Outcome = "overtaken" // the metadata rows were written since, so the database no longer tells
+	OutcomeUnknown   Outcome = "unknown"   // the connection was lost during the commit; Reconcile finds out
 )
 
 const receiptVersion = 1

@@ -57,26 +57,19 @@ type Report struct {
 
 // Scope says what a comparison looked at.
 type Scope struct {
-	// Tables is how many tables the two sides have together, without the metadata
-	// table. Compared of them were compared to the end, as far as Depth goes; at
-	// DepthRows LeftOut of their columns were not, although nobody asked for it: see
-	// TableReport.NotCompared.
-	Tables   int `json:"tables"`
-	Compared int `json:"compared"`
-	LeftOut  int `json:"leftOut,omitempty"`
-
-	// OnlyTables and SkipTables are CompareOptions.Tables and SkipTables.
-	OnlyTables []string `json:"onlyTables,omitempty"`
-	SkipTables []string `json:"skipTables,omitempty"`
+	Tables     int      `json:"tables"`               // of both sides together, without the metadata table
+	Compared   int      `json:"compared"`             // of them to the end, as far as Depth goes
+	LeftOut    int      `json:"leftOut,omitempty"`    // columns at DepthRows that nobody asked for: see TableReport.NotCompared
+	OnlyTables []string `json:"onlyTables,omitempty"` // CompareOptions.Tables
+	SkipTables []string `json:"skipTables,omitempty"` // CompareOptions.SkipTables
 }
 
-// Side is one side of a comparison.
+// Side is one side of a comparison. By its tables it was found to have the Role of a
+// "customer", a "mirror" (then of ContextID), a "replica" of the newer client, or
+// "unknown".
 type Side struct {
 	store.Identity
 
-	// Role is what the side was found to be by its tables: "customer" for a customer's
-	// database, "mirror" for the mirror of ContextID, "replica" for a replica of the
-	// newer client, or "unknown".
 	Role      string `json:"role,omitempty"`
 	ContextID string `json:"contextId,omitempty"`
 }
@@ -225,9 +218,7 @@ type ColumnCount struct {
 type SchemaDifference struct {
 	Column string `json:"column,omitempty"` // "" for the primary key
 	What   string `json:"what"`             // "missing column", "extra column", "type", "nullability" or "primary key"
-
-	// Source and Mirror are the two definitions.
-	Source string `json:"source,omitempty"`
+	Source string `json:"source,omitempty"` // the definition there
 	Mirror string `json:"mirror,omitempty"`
 }
 
@@ -241,7 +232,6 @@ type Omission struct {
 // DiffKind is how a row differs.
 type DiffKind string
 
-// The kinds of differences.
 const (
 	DiffMissing   DiffKind = "missing"
 	DiffExtra     DiffKind = "extra"

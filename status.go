@@ -18,16 +18,14 @@ import (
 // MirrorState is the state of a mirror as a whole.
 type MirrorState string
 
-// The states of a mirror.
 const (
 	// MirrorHasMetadata: the metadata table exists.
 	MirrorHasMetadata MirrorState = "has-metadata"
-	// MirrorAwaitingFirstCycle: there is no metadata table; the next cycle creates it
-	// and populates every table. So it is after a HardReset, too.
+	// MirrorAwaitingFirstCycle: it does not, as after a HardReset; the next cycle
+	// creates it and populates every table.
 	MirrorAwaitingFirstCycle MirrorState = "awaiting-first-cycle"
-	// MirrorReplica: there is no metadata table but one named _ReplicationState, so
-	// the newer client feeds this database. It has no LSN; Compare works, resets are
-	// ErrReplica.
+	// MirrorReplica: a table _ReplicationState stands in its place, so the newer client
+	// feeds this database. It has no LSN; Compare works, resets are ErrReplica.
 	MirrorReplica MirrorState = "replica"
 )
 
@@ -47,21 +45,12 @@ func stateWithout(err error) (MirrorState, error) {
 // TableState is the state of one table, as far as the mirror's database can tell.
 type TableState string
 
-// The states of a table.
 const (
-	// TableSynced: the table has an LSN and receives changes.
-	TableSynced TableState = "synced"
-	// TableResetRequested: the LSN is -1, so the next cycle populates the table. Its
-	// rows are the old ones until that cycle wipes them, then those sent so far: only
-	// the last batch of a table brings its LSN.
-	TableResetRequested TableState = "reset-requested"
-	// TableAbsent: a metadata row without a table.
-	TableAbsent TableState = "absent"
-	// TableNoMetadata: a table without a metadata row; the next cycle populates it if
-	// the source has it, and drops it if not.
-	TableNoMetadata TableState = "no-metadata-row"
-	// TableInvalid: the metadata row cannot be right; see the Reason.
-	TableInvalid TableState = "invalid"
+	TableSynced         TableState = "synced"          // it has an LSN and receives changes
+	TableResetRequested TableState = "reset-requested" // its LSN is -1, so the next cycle populates it
+	TableAbsent         TableState = "absent"          // a metadata row without a table
+	TableNoMetadata     TableState = "no-metadata-row" // the next cycle populates it, or drops it if the source lacks it
+	TableInvalid        TableState = "invalid"         // the metadata row cannot be right; see the Reason
 )
 
 // Status is what a mirror's database says about itself.
@@ -75,7 +64,9 @@ type Status struct {
 	Tables        []TableStatus `json:"tables"`             // by name
 }
 
-// TableStatus is one table of a [Status].
+// TableStatus is one table of a [Status]. The Rows of a table whose reset is requested
+// are the old ones until a cycle wipes them, then those sent so far: only the last
+// batch of a table brings its LSN.
 type TableStatus struct {
 	Table  string     `json:"table"`
 	State  TableState `json:"state"`

@@ -8,7 +8,6 @@ import (
 // Verdict is what Compare found about one table.
 type Verdict string
 
-// The verdicts.
 const (
 	VerdictIdentical     Verdict = "identical"      // both sides are the same, as far as Depth goes
 	VerdictPending       Verdict = "pending"        // rows differ, and the next cycle sends them or the whole table

@@ -146,7 +146,7 @@ func run(ctx context.Context, m *mirror.Mirror, source store.Source, o Options, 
 		if len(mild) == 0 && len(asked) > 0 && n < o.Rounds {
 			wait.Tables, wait.Source, wait.Report = asked, source, round.Report
 			round.Wait, err = Wait(ctx, m, nil, &wait)
-			if err != nil && !errors.Is(err, mirror.ErrLostReset) {
+			if err != nil && !errors.Is(err, ErrLostReset) {
 				return err
 			}
 			continue
@@ -171,7 +171,7 @@ func run(ctx context.Context, m *mirror.Mirror, source store.Source, o Options, 
 		}
 		wait.Tables, wait.Source, wait.Report = nil, source, round.Report
 		round.Wait, err = Wait(ctx, m, round.Receipt, &wait)
-		if err != nil && !errors.Is(err, mirror.ErrLostReset) {
+		if err != nil && !errors.Is(err, ErrLostReset) {
 			return err // a lost reset is for the next round
 		}
 		for _, t := range round.Wait.Tables {

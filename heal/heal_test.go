@@ -86,7 +86,7 @@ func TestHeal(t *testing.T) {
 		{name: "the LSN has expired, and no cycle comes", damage: func(f *mirrortest.Follower, _ *mirrortest.Clockwork) {
 			f.Touch(f.Store, "contact", 3, "tampered")
 			f.Forget()
-		}, rounds: 1, resets: 1, err: mirror.ErrOverdue},
+		}, rounds: 1, resets: 1, err: heal.ErrOverdue},
 		{name: "somebody reset it, and a cycle populates it", damage: func(f *mirrortest.Follower, c *mirrortest.Clockwork) {
 			f.Touch(f.Store, "contact", 3, "tampered")
 			f.SetLSN(int64(-1))
@@ -112,7 +112,7 @@ func TestHeal(t *testing.T) {
 		{name: "somebody reset it, and no cycle comes", damage: func(f *mirrortest.Follower, _ *mirrortest.Clockwork) {
 			f.Touch(f.Store, "contact", 3, "tampered")
 			f.SetLSN(int64(-1))
-		}, rounds: 1, err: mirror.ErrOverdue},
+		}, rounds: 1, err: heal.ErrOverdue},
 		{name: "a table that the source lacks", damage: func(f *mirrortest.Follower, _ *mirrortest.Clockwork) {
 			require.NoError(f.T, f.Store.Seed(memory.Table{Name: "more", Columns: []string{"id int"}}, memory.Metadata(mirrortest.ContextID, map[string]store.LSN{"contact": 1, "person": 1, "more": 1})))
 		}, rounds: 1, inspect: func(t *testing.T, _ *mirrortest.Follower, h *heal.Report) {
@@ -129,7 +129,7 @@ func TestHeal(t *testing.T) {
 		}, healed: true, rounds: 2, resets: 1},
 		{name: "no cycle comes", damage: func(f *mirrortest.Follower, _ *mirrortest.Clockwork) {
 			f.Touch(f.Store, "contact", 3, "tampered")
-		}, rounds: 1, resets: 1, err: mirror.ErrOverdue},
+		}, rounds: 1, resets: 1, err: heal.ErrOverdue},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			defer goleak.VerifyNone(t, goleak.IgnoreCurrent())

@@ -13,6 +13,15 @@ import (
 	"github.com/so-mirror/mirror/store"
 )
 
+// The errors of waiting, as the Err of a mirror.Error with the tables.
+var (
+	// ErrLostReset: a cycle that was running while tables were reset wrote its own LSN
+	// over the -1, so they were not populated. Reset them again.
+	ErrLostReset = errors.New("reset was overwritten by a running cycle")
+	// ErrOverdue: no cycle came in the time in which one should have.
+	ErrOverdue = errors.New("no cycle came")
+)
+
 // WaitOptions configure [Wait]. The zero value of each field is its
 // default.
 type WaitOptions struct {
@@ -109,7 +118,7 @@ func Wait(ctx context.Context, m *mirror.Mirror, receipt *mirror.Receipt, opts *
 			return w.report, store.WrapError(ctx, err, doing)
 		}
 		if verdict := w.verdict(); verdict != nil || w.done() {
-			if errors.Is(verdict, mirror.ErrOverdue) && err != nil {
+			if errors.Is(verdict, ErrOverdue) && err != nil {
 				verdict = errors.Join(verdict, err) // perhaps nobody could look
 			}
 			return w.report, verdict
@@ -193,8 +202,8 @@ func (w *waiting) done() bool {
 
 // verdict returns an error when waiting longer is of no use.
 func (w *waiting) verdict() error {
-	overdue := &mirror.Error{Op: "wait", ContextID: w.m.ContextID(), Err: mirror.ErrOverdue}
-	lost := &mirror.Error{Op: "wait", ContextID: w.m.ContextID(), Err: mirror.ErrLostReset}
+	overdue := &mirror.Error{Op: "wait", ContextID: w.m.ContextID(), Err: ErrOverdue}
+	lost := &mirror.Error{Op: "wait", ContextID: w.m.ContextID(), Err: ErrLostReset}
 	for _, t := range w.tables {
 		switch t.State {
 		case WaitLost:

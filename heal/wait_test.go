@@ -57,10 +57,10 @@ func TestWait(t *testing.T) {
 		}, want: "populated 10 it was emptied and is full again", after: 10 * time.Minute},
 		{name: "a cycle that was running writes its LSN", truncate: true, do: func(f *mirrortest.Follower, c *mirrortest.Clockwork) {
 			c.After(time.Minute, func() { f.Insert(f.Store, store.Row{3, "c"}); f.SetLSN(int64(850)) })
-		}, want: "lost 1 it was emptied and has 1 row of 10", err: mirror.ErrLostReset, after: time.Minute},
+		}, want: "lost 1 it was emptied and has 1 row of 10", err: heal.ErrLostReset, after: time.Minute},
 		{name: "a cycle that was running writes its LSN, and nothing was emptied", do: func(f *mirrortest.Follower, c *mirrortest.Clockwork) {
 			c.After(time.Minute, func() { f.SetLSN(int64(850)) })
-		}, want: "lost 10 1 of 1 row that differed as before", err: mirror.ErrLostReset, after: time.Minute, opts: func(f *mirrortest.Follower) *heal.WaitOptions {
+		}, want: "lost 10 1 of 1 row that differed as before", err: heal.ErrLostReset, after: time.Minute, opts: func(f *mirrortest.Follower) *heal.WaitOptions {
 			return &heal.WaitOptions{Source: f.Customer, Report: compare(f)}
 		}},
 		{name: "a lost reset is repeated", do: func(f *mirrortest.Follower, c *mirrortest.Clockwork) {
@@ -73,7 +73,7 @@ func TestWait(t *testing.T) {
 			c.After(time.Minute, func() { f.SetLSN(int64(850)) })
 			c.After(2*time.Minute, func() { f.SetLSN(int64(851)) })
 			c.After(3*time.Minute, func() { f.SetLSN(int64(852)) })
-		}, want: "lost 10 1 of 1 row that differed as before", err: mirror.ErrLostReset, after: 3 * time.Minute, opts: func(f *mirrortest.Follower) *heal.WaitOptions {
+		}, want: "lost 10 1 of 1 row that differed as before", err: heal.ErrLostReset, after: 3 * time.Minute, opts: func(f *mirrortest.Follower) *heal.WaitOptions {
 			return &heal.WaitOptions{Source: f.Customer, Report: compare(f), ResetAgain: 2}
 		}},
 		{name: "changes delete rows before a lost reset shows", do: func(f *mirrortest.Follower, c *mirrortest.Clockwork) {
@@ -103,12 +103,12 @@ func TestWait(t *testing.T) {
 		}, want: "populated 10 ", after: 10 * time.Minute, opts: func(*mirrortest.Follower) *heal.WaitOptions {
 			return &heal.WaitOptions{MaxCycles: math.MaxInt}
 		}},
-		{name: "no cycle comes", do: func(*mirrortest.Follower, *mirrortest.Clockwork) {}, want: "requested 10 ", err: mirror.ErrOverdue, after: 80 * time.Minute,
+		{name: "no cycle comes", do: func(*mirrortest.Follower, *mirrortest.Clockwork) {}, want: "requested 10 ", err: heal.ErrOverdue, after: 80 * time.Minute,
 			opts: func(*mirrortest.Follower) *heal.WaitOptions { return &heal.WaitOptions{MaxCycles: 1} }},
-		{name: "no cycle comes, three times", do: func(*mirrortest.Follower, *mirrortest.Clockwork) {}, want: "requested 10 ", err: mirror.ErrOverdue, after: 240 * time.Minute},
+		{name: "no cycle comes, three times", do: func(*mirrortest.Follower, *mirrortest.Clockwork) {}, want: "requested 10 ", err: heal.ErrOverdue, after: 240 * time.Minute},
 		{name: "a cycle begins and does not go on", do: func(f *mirrortest.Follower, c *mirrortest.Clockwork) {
 			c.After(10*time.Minute, func() { require.NoError(f.T, f.Store.Seed(mirrortest.Companies())) })
-		}, want: "filling 0 ", err: mirror.ErrOverdue, after: 90 * time.Minute,
+		}, want: "filling 0 ", err: heal.ErrOverdue, after: 90 * time.Minute,
 			opts: func(*mirrortest.Follower) *heal.WaitOptions { return &heal.WaitOptions{MaxCycles: 1} }},
 		{name: "the connection is lost for a while", do: func(f *mirrortest.Follower, c *mirrortest.Clockwork) {
 			c.After(time.Minute, func() {
@@ -283,7 +283,7 @@ func TestWaitAsksWhatHasDiverged(t *testing.T) {
 	require.NoError(t, err)
 	clock.After(time.Minute, func() { f.SetLSN(int64(850)) })
 	waited, err := heal.Wait(t.Context(), m, receipt, &heal.WaitOptions{Source: f.Customer, Report: report})
-	require.ErrorIs(t, err, mirror.ErrLostReset, "%s", waited)
+	require.ErrorIs(t, err, heal.ErrLostReset, "%s", waited)
 }
 
 // The connection is down from the first look on: that is why nothing moved.
@@ -295,6 +295,6 @@ func TestWaitSaysWhyItCouldNotLook(t *testing.T) {
 	require.NoError(t, err)
 	f.Store.FailTable(memory.Count, "contact", store.ErrConnection)
 	_, err = heal.Wait(t.Context(), m, receipt, &heal.WaitOptions{MaxCycles: 1})
-	require.ErrorIs(t, err, mirror.ErrOverdue)
+	require.ErrorIs(t, err, heal.ErrOverdue)
 	require.ErrorIs(t, err, store.ErrConnection)
 }

@@ -165,8 +165,8 @@ func (s *soak) wait(r *rand.Rand, m *mirror.Mirror, receipt *mirror.Receipt) {
 	report, err := heal.Wait(ctx, m, receipt, o)
 	var lost *mirror.Error
 	switch {
-	case errors.Is(err, mirror.ErrLostReset) && errors.As(err, &lost):
-		s.count("wait: " + mirror.ErrLostReset.Error())
+	case errors.Is(err, heal.ErrLostReset) && errors.As(err, &lost):
+		s.count("wait: " + heal.ErrLostReset.Error())
 		for _, t := range lost.Tables {
 			s.claim(from, fmt.Sprintf("wait says that the reset of %s is lost: %s", t.Table, t.Reason), func(w *world) bool {
 				return w.tables[store.FoldName(t.Table)].spoiled()

@@ -153,7 +153,7 @@ func TestSpellingsOfKeys(t *testing.T) {
 				_, err = targetDB.Exec("UPDATE C1_mirroring SET LSN = 6")
 				require.NoError(t, err)
 				waited, err := heal.Wait(t.Context(), m, nil, &heal.WaitOptions{Tables: []string{"t"}, Source: source, Report: again})
-				require.ErrorIs(t, err, mirror.ErrLostReset, "%s", waited)
+				require.ErrorIs(t, err, heal.ErrLostReset, "%s", waited)
 
 				// Healing takes them for no less than they are, and a cycle that sends
 				// every row for all there is to do.
