@@ -38,38 +38,9 @@ func Normalize(t Type, v any) (driver.Value, error) {
 		}
 		return wrong("want a bool")
 	case KindInt:
-		var n int64
-		switch {
-		case rv.CanInt():
-			n = rv.Int()
-		case rv.CanUint() && rv.Uint() <= math.MaxInt64:
-			n = int64(rv.Uint())
-		default:
-			return wrong("want an integer")
-		}
-		if lo, hi := intRange(t.Name); n < lo || n > hi {
-			return wrong(fmt.Sprintf("want a number from %d to %d", lo, hi))
-		}
-		return n, nil
+		return normalizeInt(t, rv, wrong)
 	case KindFloat:
-		var f float64
-		switch {
-		case rv.CanFloat():
-			f = rv.Float()
-		case rv.CanInt():
-			f = float64(rv.Int())
-		case rv.CanUint():
-			f = float64(rv.Uint())
-		default:
-			return wrong("want a float")
-		}
-		if t.Name == "real" {
-			f = float64(float32(f))
-		}
-		if math.IsNaN(f) || math.IsInf(f, 0) {
-			return wrong("SQL Server has no NaN and no infinity")
-		}
-		return f, nil
+		return normalizeFloat(t, rv, wrong)
 	case KindDecimal:
 		return normalizeDecimal(t, v, wrong)
 	case KindString:
@@ -94,28 +65,7 @@ func Normalize(t Type, v any) (driver.Value, error) {
 		}
 		return append(make([]byte, 0, len(b)), b...), nil
 	case KindTime, KindTimeOfDay, KindTimeOffset:
-		x, ok := v.(time.Time)
-		if !ok {
-			return wrong("want a time.Time")
-		}
-		x = x.Round(0) // drops the monotonic clock reading
-		if t.Kind() != KindTimeOffset {
-			x = x.UTC()
-		}
-		x = roundTime(x, TimeStep(t))
-		if first := firstYear(t.Name); t.Kind() != KindTimeOfDay && (x.UTC().Year() < first || x.UTC().Year() > 9999) {
-			return wrong(fmt.Sprintf("want a year from %d to 9999", first))
-		}
-		if t.Name == "smalldatetime" && x.After(lastSmallDatetime) {
-			return wrong("want a date up to 2079-06-06")
-		}
-		if _, offset := x.Zone(); offset%60 != 0 || max(offset, -offset) > maxOffset {
-			return wrong("want an offset of whole minutes, at most 14 hours")
-		}
-		if t.Kind() == KindTimeOfDay {
-			x = time.Date(1, 1, 1, x.Hour(), x.Minute(), x.Second(), x.Nanosecond(), time.UTC)
-		}
-		return x, nil
+		return normalizeTime(t, v, wrong)
 	case KindGUID:
 		switch x := v.(type) {
 		case []byte:
@@ -184,6 +134,68 @@ func StoredValue(t Type, v any) (driver.Value, error) {
 		}
 	}
 	return n, err
+}
+
+func normalizeInt(t Type, rv reflect.Value, wrong func(string) (driver.Value, error)) (driver.Value, error) {
+	var n int64
+	switch {
+	case rv.CanInt():
+		n = rv.Int()
+	case rv.CanUint() && rv.Uint() <= math.MaxInt64:
+		n = int64(rv.Uint())
+	default:
+		return wrong("want an integer")
+	}
+	if lo, hi := intRange(t.Name); n < lo || n > hi {
+		return wrong(fmt.Sprintf("want a number from %d to %d", lo, hi))
+	}
+	return n, nil
+}
+
+func normalizeFloat(t Type, rv reflect.Value, wrong func(string) (driver.Value, error)) (driver.Value, error) {
+	var f float64
+	switch {
+	case rv.CanFloat():
+		f = rv.Float()
+	case rv.CanInt():
+		f = float64(rv.Int())
+	case rv.CanUint():
+		f = float64(rv.Uint())
+	default:
+		return wrong("want a float")
+	}
+	if t.Name == "real" {
+		f = float64(float32(f))
+	}
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return wrong("SQL Server has no NaN and no infinity")
+	}
+	return f, nil
+}
+
+func normalizeTime(t Type, v any, wrong func(string) (driver.Value, error)) (driver.Value, error) {
+	x, ok := v.(time.Time)
+	if !ok {
+		return wrong("want a time.Time")
+	}
+	x = x.Round(0) // drops the monotonic clock reading
+	if t.Kind() != KindTimeOffset {
+		x = x.UTC()
+	}
+	x = roundTime(x, TimeStep(t))
+	if first := firstYear(t.Name); t.Kind() != KindTimeOfDay && (x.UTC().Year() < first || x.UTC().Year() > 9999) {
+		return wrong(fmt.Sprintf("want a year from %d to 9999", first))
+	}
+	if t.Name == "smalldatetime" && x.After(lastSmallDatetime) {
+		return wrong("want a date up to 2079-06-06")
+	}
+	if _, offset := x.Zone(); offset%60 != 0 || max(offset, -offset) > maxOffset {
+		return wrong("want an offset of whole minutes, at most 14 hours")
+	}
+	if t.Kind() == KindTimeOfDay {
+		x = time.Date(1, 1, 1, x.Hour(), x.Minute(), x.Second(), x.Nanosecond(), time.UTC)
+	}
+	return x, nil
 }
 
 func normalizeDecimal(t Type, v any, wrong func(string) (driver.Value, error)) (driver.Value, error) {

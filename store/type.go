@@ -168,14 +168,23 @@ func ParseType(s string) (Type, error) {
 	case def.params != withDec && len(nums) > 1:
 		return bad("this type has one number as its size")
 	}
-	switch def.params {
+	if rule := t.setSize(def.params, nums); rule != "" {
+		return bad(rule)
+	}
+	return t, nil
+}
+
+// setSize sets what a type's numbers mean, or T-SQL's default. It returns the rule
+// that they break, "" for none.
+func (t *Type) setSize(params typeParams, nums []int) string {
+	switch params {
 	case withLen, withMax:
 		t.Length = 1
 		if len(nums) > 0 {
 			t.Length = nums[0]
 		}
 		if t.Length == 0 {
-			return bad("a length of 0 is not possible")
+			return "a length of 0 is not possible"
 		}
 	case withDec:
 		t.Precision = 18
@@ -186,7 +195,7 @@ func ParseType(s string) (Type, error) {
 			t.Scale = nums[1]
 		}
 		if len(nums) > 2 || t.Precision < 1 || t.Precision > 38 || t.Scale > t.Precision {
-			return bad("decimal has a precision of 1 to 38 digits and a scale within it")
+			return "decimal has a precision of 1 to 38 digits and a scale within it"
 		}
 	case withScale:
 		t.Scale = 7
@@ -194,17 +203,17 @@ func ParseType(s string) (Type, error) {
 			t.Scale = nums[0]
 		}
 		if t.Scale > 7 {
-			return bad("a second has at most 7 fractional digits")
+			return "a second has at most 7 fractional digits"
 		}
 	case withBits:
 		if len(nums) > 0 && (nums[0] < 1 || nums[0] > 53) {
-			return bad("float has 1 to 53 bits")
+			return "float has 1 to 53 bits"
 		}
 		if len(nums) > 0 && nums[0] <= 24 {
 			t.Name = "real"
 		}
 	}
-	return t, nil
+	return ""
 }
 
 // MustType is ParseType for constant text; it panics when s is not a type.

@@ -224,13 +224,26 @@ func (r *run) alter(ctx context.Context, source []store.Table) ([]TableResult, e
 			return nil, store.WrapError(ctx, err, "create "+t.Name+" in the mirror")
 		}
 	}
+	dropped, err := r.dropGone(ctx, rows, seen)
+	if err != nil {
+		return nil, err
+	}
+	if altered || dropped {
+		return results, r.listMirror(ctx)
+	}
+	return results, nil
+}
+
+// dropGone drops the tables that have a metadata row and that the customer, who
+// has those of seen, no longer has. It reports whether there were any.
+func (r *run) dropGone(ctx context.Context, rows map[string]metaRow, seen map[string]bool) (dropped bool, _ error) {
 	for _, folded := range sortedKeys(rows) {
 		if seen[folded] || r.unsent[folded] {
 			continue
 		}
 		row := rows[folded]
 		old, exists := r.tables[folded]
-		altered = true
+		dropped = true
 		err := r.task.Mirror.Update(ctx, func(tx store.Tx) error {
 			if exists {
 				if err := tx.Drop(ctx, old); err != nil {
@@ -241,17 +254,14 @@ func (r *run) alter(ctx context.Context, source []store.Table) ([]TableResult, e
 			return err
 		})
 		if err != nil {
-			return nil, store.WrapError(ctx, err, "drop "+row.name+" from the mirror")
+			return dropped, store.WrapError(ctx, err, "drop "+row.name+" from the mirror")
 		}
 		r.result.Tables = append(r.result.Tables, TableResult{
 			Table: row.name, Action: Dropped, Reason: "the customer no longer has it",
 			Before: row.value(), After: store.ResendAll,
 		})
 	}
-	if altered {
-		return results, r.listMirror(ctx)
-	}
-	return results, nil
+	return dropped, nil
 }
 
 // hasKey reports whether a table that exists has the columns of the key.
