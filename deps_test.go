@@ -1,7 +1,11 @@
 package mirror_test
 
 import (
+	"encoding/json"
+	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -72,4 +76,65 @@ func TestDependencies(t *testing.T) {
 			require.NotContains(t, all, "database/sql")
 		})
 	}
+}
+
+// Whoever imports the library and the fake, builds and tests with them, has one
+// line in go.mod for it, and go.sum is not even written. This is not said of go mod
+// tidy: it adds the checksums of what the tests of the imported packages import,
+// among that a driver, though nothing of it is built.
+func TestImporter(t *testing.T) {
+	library, err := os.Getwd()
+	require.NoError(t, err)
+	dir := t.TempDir()
+	run := func(args ...string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), "go", args...)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOPROXY=off", "GOWORK=off")
+		var stderr strings.Builder
+		cmd.Stderr = &stderr
+		out, err := cmd.Output()
+		require.NoError(t, err, "go %s: %s", args, stderr.String())
+		return string(out)
+	}
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip("needs the go command: ", err)
+	}
+	version := goList(t, "{{with .Module}}{{.GoVersion}}{{end}}", "./store")[0]
+	for name, text := range map[string]string{
+		"go.mod": fmt.Sprintf("module example.com/service\n\ngo %s\n\nreplace %s => %q\n", version, module, library),
+		"service.go": `package service
+
+import (
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store/memory"
+)
+
+func New() (*mirror.Mirror, error) { return mirror.New("Cust1", memory.New(), nil) }
+`,
+		"service_test.go": `package service
+
+import "testing"
+
+func TestNew(t *testing.T) {
+	if _, err := New(); err != nil {
+		t.Fatal(err)
+	}
+}
+`,
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	run("build", "./...")
+	run("vet", "./...")
+	run("test", "./...")
+
+	var file struct{ Require []struct{ Path string } }
+	require.NoError(t, json.Unmarshal([]byte(run("mod", "edit", "-json")), &file))
+	require.Len(t, file.Require, 1)
+	require.Equal(t, module, file.Require[0].Path)
+	require.NoFileExists(t, filepath.Join(dir, "go.sum"))
+	built := strings.Fields(run("list", "-deps", "-test", "-f", "{{with .Module}}{{.Path}}{{end}}", "./..."))
+	require.Subset(t, []string{module, "example.com/service"}, built)
+	require.Contains(t, built, module, "the list is real")
 }
