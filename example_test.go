@@ -8,10 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/so-mirror/mirror/fleet"
-
 	"github.com/so-mirror/mirror"
-	"github.com/so-mirror/mirror/heal"
 	"github.com/so-mirror/mirror/journal"
 	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/cycle"
@@ -40,15 +37,12 @@ func tracked(database store.Store) *cycle.Customer {
 	return customer
 }
 
-// exampleClock keeps the output of the examples as it is. A task comes while it sleeps.
-type exampleClock struct{ task *cycle.Task }
+// exampleClock keeps the output of the examples as it is.
+type exampleClock struct{}
 
 func (exampleClock) Now() time.Time { return time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC) }
 
-func (c exampleClock) Sleep(ctx context.Context, _ time.Duration) error {
-	_, err := c.task.Run(ctx)
-	return err
-}
+func (exampleClock) Sleep(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 
 // The main job: find what no cycle will repair, and have it sent again.
 func Example() {
@@ -158,45 +152,6 @@ func ExampleMirror_Apply() {
 	// true
 }
 
-// Compare, reset what has diverged, wait for the cycle, and compare again.
-func Example_heal() {
-	ctx := context.Background()
-	database, _ := exampleDatabases()
-	source := cycle.NewCustomer("Cust10195", database)
-	st := memory.New()
-	task := &cycle.Task{Customer: source, Mirror: st}
-	if _, err := task.Run(ctx); err != nil {
-		fmt.Println(err)
-		return
-	}
-	err := st.Update(ctx, func(tx store.Tx) error {
-		contact, _, _ := st.Table("contact")
-		_, err := tx.Delete(ctx, contact, []store.Cell{{Column: "contact_id", Value: 2}})
-		return err
-	})
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-
-	// In earnest cycles come by themselves. Here one comes while Heal sleeps.
-	m, _ := mirror.New("Cust10195", st, &mirror.Options{Clock: exampleClock{task: task}})
-	healing, err := heal.Run(ctx, m, source, nil)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
-	for _, round := range healing.Rounds {
-		fmt.Println(round.Report.Summary())
-	}
-	fmt.Println("healed:", healing.Healed)
-
-	// Output:
-	// 1 identical, 1 different.
-	// 2 identical.
-	// healed: true
-}
-
 // What a process that died was about to do is known from its journal.
 func ExampleMirror_Reconcile() {
 	ctx := context.Background()
@@ -232,29 +187,6 @@ func ExampleMirror_Reconcile() {
 	// true
 	// reset tables done
 	// undone: true
-}
-
-// One summary over the mirrors of many customers.
-func ExampleFleet() {
-	open := func(id string) fleet.Member {
-		return fleet.Member{ContextID: id, Open: func(context.Context) (*fleet.Connection, error) {
-			database, store := exampleDatabases()
-			m, err := mirror.New("Cust10195", store, nil)
-			return &fleet.Connection{Mirror: m, Source: tracked(database)}, err
-		}}
-	}
-	all := &fleet.Fleet{Members: []fleet.Member{open("Cust10195"), open("Cust10196")}}
-	var summary fleet.Summary
-	for result := range all.Compare(context.Background(), nil) {
-		summary.Add(result)
-	}
-	fmt.Print(&summary)
-
-	// Unordered output:
-	// Members: 2, failed: 1, to reset: 1
-	// Tables: 1 identical, 1 different.
-	//   Cust10195: to reset: contact
-	//   Cust10196: open: it returned the mirror of "Cust10195"
 }
 
 // Without change tracking, what differs is read again after each cycle.
