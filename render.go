@@ -24,25 +24,38 @@ func (r *Report) WriteJSON(w io.Writer) error { return text.WriteJSON(w, r) }
 // differs in detail.
 func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Comparison of %s by %s, %s, took %s\n",
-		text.Printable(r.ContextID), r.means(), r.Started.Format(time.DateTime+" MST"), text.Duration(r.Finished.Sub(r.Started)))
-	fmt.Fprintf(&b, "Source: %s\nMirror: %s\n", r.Source.text(), r.Mirror.text())
-	for _, mistake := range r.Mistakes {
-		fmt.Fprintf(&b, "Wrong database: %s\n", text.Printable(mistake))
+	r.writeHead(&b)
+	r.writeVerdicts(&b)
+	r.writeOmissions(&b)
+	for i := range r.Tables {
+		r.Tables[i].writeDetail(&b)
 	}
-	fmt.Fprintf(&b, "Scope: %s\n", r.scope())
+	r.writeFoot(&b)
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// writeHead writes what was compared, and what to know before reading on.
+func (r *Report) writeHead(b *strings.Builder) {
+	fmt.Fprintf(b, "Comparison of %s by %s, %s, took %s\n",
+		text.Printable(r.ContextID), r.means(), r.Started.Format(time.DateTime+" MST"), text.Duration(r.Finished.Sub(r.Started)))
+	fmt.Fprintf(b, "Source: %s\nMirror: %s\n", r.Source.text(), r.Mirror.text())
+	for _, mistake := range r.Mistakes {
+		fmt.Fprintf(b, "Wrong database: %s\n", text.Printable(mistake))
+	}
+	fmt.Fprintf(b, "Scope: %s\n", r.scope())
 	if r.SourceIsolation+r.MirrorIsolation != "" {
-		fmt.Fprintf(&b, "Read under: source %s, mirror %s\n",
+		fmt.Fprintf(b, "Read under: source %s, mirror %s\n",
 			text.Printable(cmp.Or(r.SourceIsolation, "unknown")), text.Printable(cmp.Or(r.MirrorIsolation, "unknown")))
 	}
 	if !r.Rechecked.IsZero() {
-		fmt.Fprintf(&b, "Keys that differed were read again %s\n", r.Rechecked.Format(time.DateTime+" MST"))
+		fmt.Fprintf(b, "Keys that differed were read again %s\n", r.Rechecked.Format(time.DateTime+" MST"))
 	}
 	if r.State == MirrorAwaitingFirstCycle && r.Mistakes == nil {
 		b.WriteString("There is no metadata table: the next cycle populates everything.\n")
 	}
 	for _, warning := range r.Warnings {
-		fmt.Fprintf(&b, "Warning: %s\n", text.Printable(warning))
+		fmt.Fprintf(b, "Warning: %s\n", text.Printable(warning))
 	}
 	if r.Incomplete {
 		b.WriteString("Incomplete: it was stopped before every table was compared.")
@@ -51,6 +64,11 @@ func (r *Report) WriteText(w io.Writer) error {
 		}
 		b.WriteString("\n")
 	}
+}
+
+// writeVerdicts writes a line for each table, and one for each reason why tables
+// are not mirrored.
+func (r *Report) writeVerdicts(b *strings.Builder) {
 	var g text.Grid
 	g.Row("TABLE", "VERDICT", "SOURCE", "MIRROR", "MISSING", "EXTRA", "CHANGED", "DUPLICATE", "TIME", "")
 	var hidden groups
@@ -79,29 +97,27 @@ func (r *Report) WriteText(w io.Writer) error {
 		b.WriteString(g.Text("  ", align[:len(align)-dropped]))
 	}
 	for _, h := range hidden {
-		fmt.Fprintf(&b, "  %s: %s\n", text.Printable(h.name), text.Printable(strings.Join(h.members, ", ")))
+		fmt.Fprintf(b, "  %s: %s\n", text.Printable(h.name), text.Printable(strings.Join(h.members, ", ")))
 	}
-	r.writeOmissions(&b)
-	for i := range r.Tables {
-		r.Tables[i].writeDetail(&b)
-	}
+}
+
+// writeFoot writes the summary, and what it does not say.
+func (r *Report) writeFoot(b *strings.Builder) {
 	if r.detailed() {
 		b.WriteString("\n")
 	}
 	if len(r.Tables) > 0 || !r.Incomplete {
-		fmt.Fprintf(&b, "%s\n", r.Summary())
+		fmt.Fprintf(b, "%s\n", r.Summary())
 	}
 	if n := r.leftOut(); n > 0 && r.verdictsIdentical() {
-		fmt.Fprintf(&b, "That is not all: %s left out that nobody asked to leave out (see IgnoreColumns).\n", plural(n, "column was", "columns were"))
+		fmt.Fprintf(b, "That is not all: %s left out that nobody asked to leave out (see IgnoreColumns).\n", plural(n, "column was", "columns were"))
 	}
 	if n := r.Unknown(); n > 0 {
-		fmt.Fprintf(&b, "Whether %s that differ wait for the next cycle is not known: see Recheck.\n", text.Rows(n))
+		fmt.Fprintf(b, "Whether %s that differ wait for the next cycle is not known: see Recheck.\n", text.Rows(n))
 	}
 	if command := r.replicaCommand(); command != "" {
-		fmt.Fprintf(&b, "The newer client repairs its replica by itself: %s\n", command)
+		fmt.Fprintf(b, "The newer client repairs its replica by itself: %s\n", command)
 	}
-	_, err := io.WriteString(w, b.String())
-	return err
 }
 
 // groups are names in the order in which they were first seen, with what belongs
