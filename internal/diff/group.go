@@ -22,9 +22,10 @@ type variant struct {
 	source, mirror int64
 }
 
-// group matches the rows of both sides that share the current key. Rows of the
-// mirror beyond the bounds that equal none of the source's are only counted.
-func (m *merge) group(source, mirror *cursor) error {
+// group matches the rows of both sides that share the mirror's current key, if
+// both have it. Rows of the mirror beyond the bounds that equal none of the
+// source's are only counted.
+func (m *merge) group(source, mirror *cursor, both bool) error {
 	var variants []variant
 	size, last := 0, 0
 	find := func(row store.Row) *variant {
@@ -59,7 +60,7 @@ func (m *merge) group(source, mirror *cursor) error {
 		}
 		return nil
 	}
-	err := take(source, "source", func(row store.Row) error {
+	ofSource := func(row store.Row) error {
 		v := find(row)
 		if v == nil {
 			return unsupported(fmt.Sprintf("too many different rows of the source share the key %s: more than %s, or %d MiB",
@@ -67,7 +68,11 @@ func (m *merge) group(source, mirror *cursor) error {
 		}
 		v.source++
 		return nil
-	})
+	}
+	var err error
+	if both {
+		err = take(source, "source", ofSource)
+	}
 	if err == nil {
 		err = take(mirror, "mirror", func(row store.Row) error {
 			if v := find(row); v != nil {
@@ -79,7 +84,11 @@ func (m *merge) group(source, mirror *cursor) error {
 		})
 	}
 	if err == nil {
-		m.match(variants, &more)
+		surplus := Duplicate
+		if !both || m.table.Keyless {
+			surplus = Extra
+		}
+		m.match(variants, &more, surplus)
 	}
 	return err
 }
@@ -114,8 +123,9 @@ func (u unsupported) Is(target error) bool { return target == errors.ErrUnsuppor
 
 // match counts what is left of a group when equal rows are taken away. With a
 // key, a row left on either side is a changed row; without one, two rows that
-// differ have nothing to do with each other.
-func (m *merge) match(variants []variant, more *rest) {
+// differ have nothing to do with each other. Surplus is what rows of the mirror
+// are then.
+func (m *merge) match(variants []variant, more *rest, surplus Kind) {
 	var left, right []variant
 	for _, v := range variants {
 		switch n := v.source - v.mirror; {
@@ -145,21 +155,13 @@ func (m *merge) match(variants []variant, more *rest) {
 		}
 	}
 	for _, v := range right {
-		kind := Duplicate
-		if m.table.Keyless {
-			kind = Extra
-		}
-		m.differ(kind, nil, v.row, v.mirror)
+		m.differ(surplus, nil, v.row, v.mirror)
 	}
 	if more.rows == 0 {
 		return
 	}
 	kept := len(m.found.Keys)
-	kind := Duplicate
-	if m.table.Keyless {
-		kind = Extra
-	}
-	m.differ(kind, nil, more.row, more.rows)
+	m.differ(surplus, nil, more.row, more.rows)
 	if len(m.found.Keys) > kept {
 		m.found.Keys[kept].Sum = hex.EncodeToString(more.sum[:])
 	}
