@@ -13,8 +13,7 @@ import (
 // Check refuses options that Apply would refuse.
 func (o *ApplyOptions) Check() error { return checkShares(o.MaxRowShare, o.MaxTableShare) }
 
-// ApplyOptions configure [Mirror.Apply]. The zero value of each field is its
-// default.
+// ApplyOptions configure [Mirror.Apply]. Zero values are defaults.
 type ApplyOptions struct {
 	// Tables are the tables to take from the plan. One that the plan has no step for
 	// is ErrNotPlanned, unless Force is set.
@@ -25,8 +24,7 @@ type ApplyOptions struct {
 	// which it is not known which metadata rows are their own.
 	Unknown bool
 
-	// Force resets tables of Tables that the plan has no step for: because they are
-	// identical or pending, for instance.
+	// Force resets tables of Tables that the plan has no step for, such as pending ones.
 	Force bool
 
 	// HardReset makes a hard reset, with drop, of every chosen table whose columns or
@@ -43,7 +41,6 @@ type ApplyOptions struct {
 
 	// MaxRowShare and MaxTableShare keep a mirror from being reset because the source
 	// is the wrong database: with more, Apply changes nothing and returns a [LimitError].
-	//
 	// MaxRowShare is of the mirror's compared rows those that are extra, changed or
 	// duplicate, pending ones included, whichever tables are chosen. Missing rows do
 	// not count: a table that was emptied is a real incident. The rest of a table that
@@ -51,7 +48,6 @@ type ApplyOptions struct {
 	// the rows count that the mirror has more than the source. MaxTableShare is of the
 	// compared tables that have rows those that would really be reset. Fewer than 10
 	// differing rows, missing ones included, and fewer than 6 tables never count.
-	//
 	// 1 or more allows everything. Default: 0.5, that is more than half, each.
 	MaxRowShare, MaxTableShare float64
 
@@ -62,13 +58,12 @@ type ApplyOptions struct {
 // Apply carries out a plan, in one transaction, and returns its Receipt. What is
 // not known yet, and hard resets without Confirm, are left alone.
 //
-// Otherwise nothing is changed and the error is ErrMoved, which names every table
-// whose metadata row is no longer what the plan saw, because it was sent, reset or
-// created anew since then (see ApplyOptions.SkipMoved); ErrInvalidDocument for a plan
-// of another customer or version, or one that was damaged; ErrWrongDatabase for one
-// made with a mistake about the databases; a [LimitError] when it resets too much;
-// ErrNotConfirmed for hard resets alone without the right Confirm; ErrNothingToDo for
-// a plan without a step to do.
+// A plan is refused, and nothing changed, with ErrMoved, which names every table that
+// was sent, reset or created anew since the comparison (see ApplyOptions.SkipMoved);
+// ErrInvalidDocument when it is of another customer or version, or was damaged;
+// ErrWrongDatabase when it was made with a mistake about the databases; a [LimitError]
+// when it resets too much; ErrNotConfirmed for hard resets alone without the right
+// Confirm; ErrNothingToDo without a step to do.
 func (m *Mirror) Apply(ctx context.Context, plan *Plan, opts *ApplyOptions) (*Receipt, error) {
 	var o ApplyOptions
 	if opts != nil {

@@ -18,9 +18,8 @@ import (
 
 const checkpointVersion = 1
 
-// Checkpoint is a comparison that was stopped: its JSON form can be kept and given
-// to a later Compare as CompareOptions.Resume. How far it has come is for Compare
-// alone to read.
+// Checkpoint is how far a comparison has come, for CompareOptions.Resume. Its JSON
+// form can be kept.
 type Checkpoint struct {
 	Version   int
 	ContextID string

@@ -31,18 +31,16 @@ const (
 	// StrategyStream fetches all rows from both sides and compares them by value. It
 	// is exact, and the default.
 	StrategyStream Strategy = "stream"
-	// StrategyDigest has both sides summarise ranges of rows where they are stored and
-	// fetches only ranges that differ (see [store.Digester]). Differences are found on
-	// rows, so they are exact; that a range is equal holds but for a probability of
-	// 2^-64. Tables that cannot be digested are streamed.
+	// StrategyDigest has both sides summarise ranges of rows (see [store.Digester]) and
+	// fetches only those that differ. Differences are exact; that a range is equal holds
+	// but for a probability of 2^-64. Tables that cannot be digested are streamed.
 	StrategyDigest Strategy = "digest"
 	// StrategyAuto streams the first two seconds of a table, digests a part of what
 	// follows, and goes on with what is faster.
 	StrategyAuto Strategy = "auto"
 )
 
-// CompareOptions configure [Mirror.Compare]. The zero value of each field is
-// its default.
+// CompareOptions configure [Mirror.Compare]. Zero values are defaults.
 type CompareOptions struct {
 	// Tables are the tables to compare. A name that neither side has is
 	// store.ErrTableNotFound, and an empty list that is not nil is ErrNoTables.
@@ -92,9 +90,8 @@ type CompareOptions struct {
 	Concurrency int
 
 	// SplitRows cuts a table into key ranges of so many rows, which are compared at
-	// the same time as far as Concurrency leaves room. It pays where both servers have
-	// cores to spare, and costs one more scan of the source's keys. The source must be
-	// a [store.Digester]. Default: no splitting.
+	// the same time as far as Concurrency leaves room, and costs one more scan of the
+	// source's keys. The source must be a [store.Digester]. Default: no splitting.
 	SplitRows int64
 
 	// MaxRowsPerSecond bounds how many rows a second are read from each side, all
@@ -131,15 +128,13 @@ const (
 // Compare compares the mirror with source, which is the customer's database or
 // another copy of it, and writes to neither.
 //
-// Rows are compared by value, in key order, while both sides stream (see
-// Strategy for another way). A table without a primary key is compared as a
-// multiset: each row and how often it occurs. One table's failure is its verdict
-// and does not stop the others.
+// Rows are compared by value, in key order, while both sides stream. A table without
+// a primary key is compared as a multiset: each row and how often it occurs. One
+// table's failure is its verdict and does not stop the others.
 //
-// A mirror lags by design: a row that differs may be waiting for the next cycle.
-// When source is a [store.ChangeTracker], Compare tells such rows from those that no
-// cycle repairs (see DiffState), also while a cycle runs; otherwise [Mirror.Recheck]
-// does.
+// A row that differs may be waiting for the next cycle. When source is a
+// [store.ChangeTracker], Compare tells such rows from those that no cycle repairs (see
+// DiffState), also while a cycle runs; otherwise [Mirror.Recheck] does.
 //
 // Memory does not grow with the tables. Each of the Concurrency readings holds
 // at most four batches of either side, which are 128 rows or 1 MiB and a row in

@@ -10,8 +10,7 @@
 //   - [Mirror.Compare] compares the mirror with the customer's database, or
 //     with any other copy, row by row and by value, and tells rows that the
 //     next cycle sends anyway from those that no cycle repairs.
-//   - [Mirror.Recheck] finds that out over time, where the source does not
-//     track changes.
+//   - [Mirror.Recheck] finds that out over time, where the source tracks no changes.
 //   - [Report.Plan] is the smallest set of resets that repairs what was found,
 //     and [Mirror.Apply] carries it out if nothing has moved since.
 //   - [Mirror.ResetTables] makes the next cycle wipe and repopulate tables.
@@ -71,30 +70,27 @@
 //     second is [store.ErrBusy].
 //   - Whatever fails, the mirror is as it was before. The exceptions are
 //     [store.ErrOutcomeUnknown], when the connection broke during the commit, and an
-//     ErrJournal that comes with a Receipt.
-//   - With a Journal, what a process that died was about to do is known.
+//     ErrJournal that comes with a Receipt. With a [Journal], Mirror.Reconcile finds
+//     out what happened, also when the process died.
 //   - What is not known about a metadata row is kept and put back untouched.
-//   - A table is never judged by a sample, and every column that was not compared is
-//     named in the Report.
-//   - A mirror lags by design. A difference is called pending only with proof that a
-//     cycle sends it, diverged only with proof that none does, and otherwise neither.
+//   - A table is never judged by a sample, and columns that were not compared are named.
+//   - A difference is called pending only with proof that a cycle sends it, diverged
+//     only with proof that none does, and otherwise neither.
 //
 // # Stores
 //
-// A [store.Source] is a database that can be read, a [store.Store] one that can
-// also be written to. Package store/mssql is SQL Server, store/sqlite keeps mirrors
-// in files, store/memory is a fake for unit tests, and store/sqlstore makes a Store
-// of any database/sql driver and one Dialect. All of them deliver the same values
-// in the same order, which the suite in store/storetest holds them to. Package
-// store/cycle plays the vendor's Mirroring Task.
+// A [store.Source] can be read, a [store.Store] also written to. Package store/mssql
+// is SQL Server, store/sqlite keeps mirrors in files, store/memory is a fake for unit
+// tests, and store/sqlstore makes a Store of any database/sql driver and one Dialect.
+// All deliver the same values in the same order, which the suite in store/storetest
+// holds them to. Package store/cycle plays the vendor's Mirroring Task.
 //
 // # Where the rules come from
 //
-// The rules are SuperOffice's documentation of database mirroring, and SQL Server's
-// of its types; comments name the rule where one is applied. RULES.md in the
-// repository has them in one place, with what is assumed of the Mirroring Task
-// because it is not documented, and what is done about it. Nothing is called
-// repaired by an assumption.
+// The rules are those of SuperOffice's documentation of database mirroring and of SQL
+// Server's of its types. RULES.md in the repository has them, with what is assumed of
+// the Mirroring Task because it is not documented, and what is done about it. Nothing
+// is called repaired by an assumption.
 //
 // # The way through the packages
 //

@@ -24,8 +24,7 @@ var (
 	// ErrMetadata: the metadata table is not what this library may write to: a column
 	// is missing, or a table has several rows.
 	ErrMetadata = metadata.ErrUnexpected
-	// ErrReplica: the database is a replica of the newer client, which has no LSN. Its
-	// own program re-synchronizes tables.
+	// ErrReplica: a replica has no LSN. Its own program re-synchronizes tables.
 	ErrReplica = errors.New("this is a replica of the newer client")
 	// ErrTooMuch: more would be reset than a real incident damages, so the source may
 	// be the wrong database. Nothing was changed. It comes as a [LimitError].

@@ -29,9 +29,7 @@ type Difference struct {
 	Key     []store.Cell    `json:"key"`
 	Rows    int64           `json:"rows"` // that differ, more than 1 only where a key repeats
 	Columns []ChangedColumn `json:"columns,omitempty"`
-
-	// Sum identifies the values of both sides, for Recheck; "" without a key.
-	Sum string `json:"sum,omitempty"`
+	Sum     string          `json:"sum,omitempty"` // identifies the values of both sides, for Recheck
 }
 
 // check refuses a table's report that no comparison can have made.

@@ -18,20 +18,17 @@ const journalVersion = 1
 // Journal keeps what operations are about to change, for the time after a crash
 // of the process. Package journal has one in a file, and one for tests.
 type Journal interface {
-	// Append writes an entry down. When it returns nil the entry survives a
-	// crash. It is called inside of transactions, so it must be quick, and
-	// not use the mirror's database.
+	// Append writes an entry down, which survives a crash when it returns nil. It is
+	// called inside of transactions: be quick, and do not use the mirror's database.
 	Append(ctx context.Context, e JournalEntry) error
 }
 
-// JournalEvent is what a [JournalEntry] tells.
+// JournalEvent is what a [JournalEntry] tells. After an intent alone the process
+// ended, or the answer of the commit was lost: see [Mirror.Reconcile].
 type JournalEvent string
 
-// The events of one operation. The first is always an intent: all is done but the
-// commit. If nothing follows, the process ended, or the answer of the commit was
-// lost: see [Mirror.Reconcile].
 const (
-	JournalIntent JournalEvent = "intent"
+	JournalIntent JournalEvent = "intent" // all is done but the commit; every operation begins with it
 	JournalDone   JournalEvent = "done"   // the transaction was committed
 	JournalFailed JournalEvent = "failed" // the transaction was rolled back
 )

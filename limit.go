@@ -13,11 +13,8 @@ import (
 type LimitError struct {
 	Op        string // "compare", "apply plan" or "heal"
 	ContextID string
-	What      string // "rows" or "tables"
-
-	// Count of Of are concerned: rows of the mirror that the source does not have, or
-	// has otherwise, or tables that would be reset.
-	Count, Of int64
+	What      string  // "rows" of the mirror that are not so at the source, or "tables" to reset
+	Count, Of int64   // so many of so many
 	Limit     float64 // the largest share of Of that is allowed
 }
 

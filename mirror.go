@@ -36,15 +36,12 @@ type Options struct {
 	// operation with ErrJournal. Default: no journal.
 	Journal Journal
 
-	// Clock tells the time and waits. Default: the system's.
-	Clock Clock
+	Clock Clock // Default: the system's.
 }
 
 // Clock tells the time and waits. It is called from several goroutines.
 type Clock interface {
-	// Now returns the time.
 	Now() time.Time
-
 	// Sleep waits for d and returns nil, or ctx.Err() as soon as ctx is done.
 	Sleep(ctx context.Context, d time.Duration) error
 }
@@ -70,13 +67,12 @@ type Mirror struct {
 }
 
 // New returns the mirror of the customer with that context identifier, such as
-// "Cust10195", that lives in store. It touches nothing: whether the metadata
-// table exists is for [Mirror.Status] to say. The caller keeps ownership of
-// store and of the database below it.
+// "Cust10195", that lives in store, which stays the caller's to close. It touches
+// nothing: whether the metadata table exists is for [Mirror.Status] to say.
 //
-// A context identifier is letters, digits, '_' and '-', starts with a letter,
-// and fits into 128 characters together with "_mirroring" (128 is SQL Server's
-// limit for a table's name); anything else is ErrInvalidContextID.
+// A context identifier is letters, digits, '_' and '-', starts with a letter, and
+// fits into 128 characters together with "_mirroring" (SQL Server's limit for a
+// table's name); anything else is ErrInvalidContextID.
 func New(contextID string, store store.Store, opts *Options) (*Mirror, error) {
 	if err := checkContextID(contextID); err != nil {
 		return nil, err
@@ -130,8 +126,7 @@ func (m *Mirror) Clock() Clock { return m.clock }
 // ContextID returns the customer's context identifier.
 func (m *Mirror) ContextID() string { return m.contextID }
 
-// MetadataTableName returns the default name of a customer's metadata table:
-// "Cust10195_mirroring" for "Cust10195".
+// MetadataTableName returns "Cust10195_mirroring" for "Cust10195": the default.
 func MetadataTableName(contextID string) string { return superoffice.MetadataTable(contextID) }
 
 // BlockedTables returns the tables that are never mirrored, each with the

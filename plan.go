@@ -15,15 +15,15 @@ import (
 
 const planVersion = 1
 
-// Step is what a [Plan] does to a table, here from the mildest to the most thorough.
+// Step is what a [Plan] does to a table, from mild to thorough.
 type Step string
 
 const (
 	StepNone      Step = "none"           // nothing can or need be done; the Reason says why
 	StepUnknown   Step = "not-known-yet"  // a cycle may mend it; the Reason says how to find out
 	StepReset     Step = "reset"          // the LSN is set to -1
-	StepTruncate  Step = "reset-truncate" // and the rows are deleted, which spares a cycle the wipe of a large table
-	StepHardReset Step = "hard-reset"     // the metadata row is deleted, and the table if its columns differ
+	StepTruncate  Step = "reset-truncate" // also, the rows are deleted: a large table takes long to wipe
+	StepHardReset Step = "hard-reset"     // the metadata row is deleted, and with Drop the table
 )
 
 // actions returns what a step does.
@@ -61,9 +61,7 @@ type Plan struct {
 	ComparedTables int64  `json:"comparedTables"`
 	FiguresSum     string `json:"figuresSum"`
 
-	// Tables are sorted by name, without those that are identical, pending or never
-	// mirrored.
-	Tables []PlanTable `json:"tables"`
+	Tables []PlanTable `json:"tables"` // by name, without identical, pending and never mirrored ones
 }
 
 // PlanTable is what a [Plan] does to one table. Whoever reviews a plan may change
@@ -81,9 +79,8 @@ type PlanTable struct {
 	LSN      *store.LSN `json:"lsn"`
 	Metadata string     `json:"metadata,omitempty"`
 
-	// The next cycle sends about so many Rows and Bytes, in Batches of 1,000,000 bytes
-	// (the Mirroring Task's default). All of them come in Cycles cycles, the first of
-	// which is the next one that begins.
+	// The next Cycles cycles that begin send about so many Rows and Bytes, in Batches of
+	// 1,000,000 bytes (the Mirroring Task's default).
 	Rows    int64 `json:"rows"`
 	Bytes   int64 `json:"bytes"`
 	Batches int64 `json:"batches"`
@@ -219,8 +216,7 @@ func (t *TableReport) reset() Step {
 	return StepReset
 }
 
-// Acts reports whether Apply does the step without being asked for more than
-// Confirm.
+// Acts reports whether Apply does the step, with Confirm if it needs that.
 func (s Step) Acts() bool { return s == StepReset || s == StepTruncate || s == StepHardReset }
 
 // Empty reports whether there is nothing to do, as far as it is known.

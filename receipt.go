@@ -25,7 +25,7 @@ const (
 	OperationApply     Operation = "apply plan"
 )
 
-// Action is one thing done to a table, here in the order in which they are done.
+// Action is one thing done to a table, in this order.
 type Action string
 
 const (
@@ -61,8 +61,7 @@ type Receipt struct {
 	// and in a Reconciled what was found out. Otherwise it is "", and done.
 	Outcome Outcome `json:"outcome,omitempty"`
 
-	// Time is when the transaction was about to be committed, in UTC.
-	Time time.Time `json:"time"`
+	Time time.Time `json:"time"` // right before the commit, in UTC
 
 	// Metadata is the definition of the metadata table when the whole of it was taken
 	// away, otherwise nil. Kept is the name that it has since then, "" when it was
@@ -165,7 +164,7 @@ func (r *Receipt) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// CheckReceipt refuses a receipt that this mirror did not write: ErrInvalidDocument.
+// CheckReceipt returns ErrInvalidDocument unless this mirror wrote the receipt.
 func (m *Mirror) CheckReceipt(r *Receipt) error {
 	switch {
 	case r == nil:

@@ -12,12 +12,12 @@ import (
 	"github.com/so-mirror/mirror/store"
 )
 
-// RecheckOptions configure [Mirror.Recheck]. The zero value of each field is its
-// default.
+// RecheckOptions configure [Mirror.Recheck]. Zero values are defaults.
 type RecheckOptions struct {
 	// Cycles is how many cycles must be seen to end after the comparison before a
-	// difference that is still the same has diverged. Default: 2. The first one may
-	// have begun before the rows were read.
+	// difference that is still the same has diverged: by the table's own LSN, or by one
+	// other's that moved once more often, because a cycle sends one table after the
+	// other. Default: 2, as the first may have begun before the rows were read.
 	Cycles int
 
 	// After is the time since the comparison after which a difference that is still
@@ -35,14 +35,11 @@ const defaultCycles = 2
 // [Report.Unknown] is 0.
 //
 // A key whose rows are equal by now was pending. One with the same difference has
-// diverged when enough cycles ended since the comparison, or enough time passed (see
-// RecheckOptions); in a table whose LSN has expired it stays unknown, until a cycle
-// moved that. Columns or a key that differ as before have stayed then (see
-// TableReport.Stayed). Cycles are seen by the LSNs: the table's own must be seen to
-// move as often as Cycles says, or that of one other table once more often, because a
-// cycle sends one table after the other. Keys beyond CompareOptions.MaxKeys stay
-// unknown, and what was pending because the LSN was -1 is unknown again as soon as
-// the LSN is another, whoever wrote that.
+// diverged when enough cycles or time passed since the comparison (see RecheckOptions);
+// in a table whose LSN has expired it stays unknown, until a cycle moved that. Columns
+// or a key that differ as before have stayed then (see TableReport.Stayed). Keys beyond
+// CompareOptions.MaxKeys stay unknown, and what was pending because the LSN was -1 is
+// unknown again as soon as the LSN is another, whoever wrote that.
 //
 // Counts and samples of differing rows stay those of the comparison; their states,
 // Pending, Diverged and the verdicts follow what was found out. A table that is there
@@ -315,8 +312,7 @@ func (t *TableReport) open() bool {
 	}
 }
 
-// Waits reports whether a Recheck after the next cycle may find out what the
-// table needs.
+// Waits reports whether a Recheck may find out what the table needs.
 func (t *TableReport) Waits() bool {
 	if !t.HasMetadata || t.MetadataRows > 1 || t.ResetRequested() {
 		return false

@@ -20,8 +20,7 @@ func (r *Report) String() string { return text.Of(r) }
 // WriteJSON writes the report as indented JSON.
 func (r *Report) WriteJSON(w io.Writer) error { return text.WriteJSON(w, r) }
 
-// WriteText writes the report for people: a line for each table, then what
-// differs in detail.
+// WriteText writes the report for people: a line for each table, then details.
 func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
 	r.writeHead(&b)

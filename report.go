@@ -21,14 +21,12 @@ type Report struct {
 	Finished  time.Time   `json:"finished"`
 	State     MirrorState `json:"state"`
 
-	// Source and Mirror are the two sides as Compare found them.
 	Source Side `json:"source,omitzero"`
 	Mirror Side `json:"mirror,omitzero"`
 
-	// SourceIsolation and MirrorIsolation say how reads were isolated from the writes
-	// of others, such as "snapshot" or "read committed"; "" when the side cannot tell.
-	// Under read committed, rows that move while they are read can look different
-	// although they never were.
+	// Isolation is from the writes of others: "snapshot" or "read committed", under
+	// which rows that move while they are read can look different although they never
+	// were; "" when the side cannot tell.
 	SourceIsolation string `json:"sourceIsolation,omitempty"`
 	MirrorIsolation string `json:"mirrorIsolation,omitempty"`
 
@@ -38,14 +36,11 @@ type Report struct {
 	// table was compared. A later Compare can then go on from Checkpoint.
 	Incomplete bool        `json:"incomplete,omitempty"`
 	Checkpoint *Checkpoint `json:"checkpoint,omitempty"`
+	Scope      Scope       `json:"scope"`
 
-	Scope Scope `json:"scope"`
+	Mistakes []string `json:"mistakes,omitempty"` // why a database is hardly the one that is meant; see Err
 
-	// Mistakes are sentences that say why one of the databases is hardly the one that
-	// is meant; see Err.
-	Mistakes []string `json:"mistakes,omitempty"`
-
-	// These are the options of the comparison.
+	// The options of the comparison.
 	IgnoreColumns  []string `json:"ignoreColumns,omitempty"`
 	SchemaPrefixes []string `json:"schemaPrefixes,omitempty"`
 	LooseTypes     bool     `json:"looseTypes,omitempty"`
@@ -59,7 +54,7 @@ type Report struct {
 type Scope struct {
 	Tables     int      `json:"tables"`               // of both sides together, without the metadata table
 	Compared   int      `json:"compared"`             // of them to the end, as far as Depth goes
-	LeftOut    int      `json:"leftOut,omitempty"`    // columns at DepthRows that nobody asked for: see TableReport.NotCompared
+	LeftOut    int      `json:"leftOut,omitempty"`    // columns not compared at DepthRows, unasked
 	OnlyTables []string `json:"onlyTables,omitempty"` // CompareOptions.Tables
 	SkipTables []string `json:"skipTables,omitempty"` // CompareOptions.SkipTables
 }
@@ -81,21 +76,17 @@ type Side struct {
 //	MirrorRows = equal + Changed + Extra + Duplicate
 type TableReport struct {
 	// Table is the mirror's name of the table, or the source's without its prefix when
-	// the mirror does not have it. MirrorName has the mirror's schema, too.
+	// the mirror does not have it. MirrorName has the mirror's schema, too, or is "".
 	Table      string  `json:"table"`
 	Verdict    Verdict `json:"verdict"`
 	MirrorName string  `json:"mirrorName,omitempty"`
 
-	// Reason explains not-mirrored, incomparable, failed and unfinished, Warning what
-	// else is to be known, such as why it could not be told what is pending.
-	Reason  string `json:"reason,omitempty"`
-	Warning string `json:"warning,omitempty"`
-	Err     error  `json:"-"` // behind VerdictFailed and VerdictUnfinished
+	Reason  string `json:"reason,omitempty"`  // of not-mirrored, incomparable, failed and unfinished
+	Warning string `json:"warning,omitempty"` // what else is to be known, such as why nothing is known to be pending
+	Err     error  `json:"-"`                 // behind VerdictFailed and VerdictUnfinished
 
-	// LSN is the table's LSN before its rows were last read; nil when it has none.
-	// LSNState says what the source's change tracking makes of it.
-	LSN      *store.LSN `json:"lsn,omitempty"`
-	LSNState LSNState   `json:"lsnState,omitempty"`
+	LSN      *store.LSN `json:"lsn,omitempty"`      // before its rows were last read; nil when it has none
+	LSNState LSNState   `json:"lsnState,omitempty"` // what the source's change tracking makes of it
 
 	// Stayed says that the columns or the key still differ after so many cycles that
 	// one must have tried to mend them, Populated how often a cycle was seen to
@@ -105,19 +96,15 @@ type TableReport struct {
 
 	// MetadataRows is how many rows the metadata table has for the table, normally
 	// one. MetadataDoubt says why it is not known which are its own, or what they hold:
-	// the other fields and LSN then mean nothing, and nothing resets the table.
+	// HasMetadata, MetadataRows and LSN then mean nothing, and nothing resets the table.
 	HasMetadata   bool   `json:"hasMetadata"`
 	MetadataRows  int    `json:"metadataRows,omitempty"`
 	MetadataDoubt string `json:"metadataDoubt,omitempty"`
 
-	// RowBytes is about how many bytes of values a row of the source has, from the
-	// first rows of each range that was read; 0 when none was.
-	RowBytes int64 `json:"rowBytes,omitempty"`
+	RowBytes int64 `json:"rowBytes,omitempty"` // about how many bytes of values a source row has; 0 when none was read
 
-	// Key are the columns that identify a row. Keyless says that the table has no
-	// primary key and that they are all compared columns.
-	Key     []string `json:"key,omitempty"`
-	Keyless bool     `json:"keyless,omitempty"`
+	Key     []string `json:"key,omitempty"`     // the columns that identify a row
+	Keyless bool     `json:"keyless,omitempty"` // there is no primary key, and Key is all compared columns
 
 	// SourceRows and MirrorRows are 0 where they were not counted: for not-mirrored
 	// and failed tables, and at DepthSchema.
@@ -132,19 +119,15 @@ type TableReport struct {
 	Changed   int64 `json:"changed"`
 	Duplicate int64 `json:"duplicate"`
 
-	// Pending of these differences are known to go away by themselves, Diverged are
-	// known to stay (see DiffState). Of the rest nothing is known.
-	Pending  int64 `json:"pending,omitempty"`
-	Diverged int64 `json:"diverged,omitempty"`
+	Pending  int64 `json:"pending,omitempty"`  // of these differences are known to go away by themselves
+	Diverged int64 `json:"diverged,omitempty"` // are known to stay; of the rest nothing is known
 
 	// Truncated says that MaxDifferences ended the comparison: there are at least so
 	// many differences. SourceRows and MirrorRows are exact all the same.
 	Truncated bool `json:"truncated,omitempty"`
 
-	// Strategy is how the rows were compared, StrategyReason why, where that was not
-	// simply asked for.
-	Strategy       Strategy `json:"strategy,omitempty"`
-	StrategyReason string   `json:"strategyReason,omitempty"`
+	Strategy       Strategy `json:"strategy,omitempty"`       // by which the rows were compared
+	StrategyReason string   `json:"strategyReason,omitempty"` // why, where that was not simply asked for
 
 	ChangedColumns []ColumnCount      `json:"changedColumns,omitempty"` // in how many of the Changed rows each differs
 	Schema         []SchemaDifference `json:"schema,omitempty"`         // the order of columns and their defaults do not count

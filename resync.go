@@ -11,8 +11,7 @@ import (
 	"github.com/so-mirror/mirror/store"
 )
 
-// ResetOptions configure [Mirror.ResetTables]. The zero value of each field is
-// its default.
+// ResetOptions configure [Mirror.ResetTables]. Zero values are defaults.
 type ResetOptions struct {
 	// All resets every table that the metadata table has a row for. The list of
 	// tables is then empty. Default: the tables of the list.
@@ -38,12 +37,11 @@ type ResetOptions struct {
 // the next cycle sends everything anyway; it is left alone, and the Receipt says so.
 //
 // A name that neither the mirror nor its metadata table knows is an *Error with
-// store.ErrTableNotFound that names every such table and the closest known one. An
-// empty list without All is ErrNoTables, a mirror without a metadata table
-// ErrNoMetadata. A table with several metadata rows, one that another row may mean,
-// too, one whose LSN a constraint does not let be -1, and one where a trigger changes
-// what was written are ErrMetadata. With store.ErrOutcomeUnknown the Receipt of what
-// was done, if it was done, comes along.
+// store.ErrTableNotFound, which has the closest known one. An empty list without All
+// is ErrNoTables, a mirror without a metadata table ErrNoMetadata. A table with several
+// metadata rows, one that another row may mean, too, one whose LSN a constraint does
+// not let be -1, and one where a trigger changes what was written are ErrMetadata. With
+// store.ErrOutcomeUnknown the Receipt of what was done, if it was done, comes along.
 //
 // The rule is the vendor's: SuperOffice documentation, "Database mirroring",
 // restarting synchronization.
@@ -66,15 +64,13 @@ func (m *Mirror) ResetTables(ctx context.Context, tables []string, opts *ResetOp
 	return m.resync(ctx, &resync{op: OperationReset, names: tables, all: o.All, actions: actions, dryRun: o.DryRun})
 }
 
-// HardResetOptions configure [Mirror.HardReset]. The zero value of each field
-// is its default, but Confirm is required.
+// HardResetOptions configure [Mirror.HardReset]. Zero values are defaults, but
+// Confirm is required.
 type HardResetOptions struct {
-	// Confirm must be the context identifier.
-	Confirm string
+	Confirm string // must be the context identifier
 
-	// Tables are the tables whose metadata rows are deleted; All is every table that
-	// has one. The metadata table then stays.
-	// Default: the whole metadata table is taken away.
+	// Tables are the tables whose metadata rows are deleted, or All that have one. The
+	// metadata table stays then. Default: it is taken away as a whole.
 	Tables []string
 	All    bool
 

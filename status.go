@@ -19,14 +19,9 @@ import (
 type MirrorState string
 
 const (
-	// MirrorHasMetadata: the metadata table exists.
-	MirrorHasMetadata MirrorState = "has-metadata"
-	// MirrorAwaitingFirstCycle: it does not, as after a HardReset; the next cycle
-	// creates it and populates every table.
-	MirrorAwaitingFirstCycle MirrorState = "awaiting-first-cycle"
-	// MirrorReplica: a table _ReplicationState stands in its place, so the newer client
-	// feeds this database. It has no LSN; Compare works, resets are ErrReplica.
-	MirrorReplica MirrorState = "replica"
+	MirrorHasMetadata        MirrorState = "has-metadata"         // the metadata table exists
+	MirrorAwaitingFirstCycle MirrorState = "awaiting-first-cycle" // it does not; the next cycle creates it and populates all
+	MirrorReplica            MirrorState = "replica"              // its table _ReplicationState does: Compare works, resets are ErrReplica
 )
 
 // stateWithout returns the state that a missing metadata table stands for. The
@@ -42,7 +37,7 @@ func stateWithout(err error) (MirrorState, error) {
 	}
 }
 
-// TableState is the state of one table, as far as the mirror's database can tell.
+// TableState is the state of a table, as far as the mirror's database tells.
 type TableState string
 
 const (
@@ -76,9 +71,8 @@ type TableStatus struct {
 }
 
 // Status reads the metadata table and counts the rows of every table. That the
-// metadata table is missing is a state, not an error. A metadata table of an
-// unexpected shape is ErrMetadata. A nil error does not mean that it is the right
-// database: see [Status.Err].
+// metadata table is missing is a state; one of an unexpected shape is ErrMetadata. A
+// nil error does not mean that it is the right database: see [Status.Err].
 func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 	tables, err := m.store.Tables(ctx)
 	if err != nil {
@@ -186,10 +180,10 @@ func (s *Status) lacking() string {
 
 // StatusOf returns the states of some tables, in their order, and counts the rows of
 // these alone; it looks for no mistakes and warns of nothing. A table that is not
-// there is TableAbsent, with the LSN of its metadata row if it has one. The metadata
-// table itself is an *Error with store.ErrTableNotFound, and a database with the
-// metadata table of another customer is ErrWrongDatabase. When rows cannot be
-// counted, or a name stands for two tables, the error comes with the other states.
+// there is TableAbsent, with the LSN of its metadata row. The metadata table itself is
+// an *Error with store.ErrTableNotFound, and a database with that of another customer
+// ErrWrongDatabase. When rows cannot be counted, or a name stands for two tables, the
+// error comes with the other states.
 func (m *Mirror) StatusOf(ctx context.Context, tables []string) (*Status, error) {
 	doing := "status of " + m.contextID
 	if err := m.CheckNames("status", tables); err != nil {
@@ -245,9 +239,8 @@ func (m *Mirror) statusOf(ctx context.Context, md *metadata.Table, all []store.T
 	return ts, nil
 }
 
-// CheckNames refuses names of tables that no cycle populates, without looking at the
-// database: those that can only mean the metadata table. The error is an *Error
-// with store.ErrTableNotFound, of the operation op.
+// CheckNames refuses, without looking at the database, names that can only mean the
+// metadata table: an *Error with store.ErrTableNotFound, of the operation op.
 func (m *Mirror) CheckNames(op string, tables []string) error {
 	refused := &Error{Op: op, ContextID: m.contextID, Err: store.ErrTableNotFound}
 	for _, name := range tables {

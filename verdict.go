@@ -26,9 +26,8 @@ type LSNState string
 
 // The states of an LSN; "" is a valid one, or one that nothing is known about.
 const (
-	// LSNExpired: the changes since the LSN are no longer known, and that the next
-	// cycle then sends the whole table is not documented. What differs is unknown
-	// until a cycle was seen to populate the table; only a reset makes sure of it.
+	// LSNExpired: the changes since the LSN are no longer known. What differs is unknown
+	// until a cycle was seen to populate the table, which only a reset makes sure of.
 	LSNExpired LSNState = "expired"
 	// LSNAhead: the source has not got that far, so it was restored from an older
 	// backup. The table needs a reset: once the source has passed the LSN, the
@@ -43,7 +42,7 @@ var verdicts = []Verdict{VerdictIdentical, VerdictPending, VerdictDifferent, Ver
 // and found identical, as far as Depth goes. It is false when no table was
 // compared, with Mistakes, and when at DepthRows a column was left out that
 // IgnoreColumns does not name: of a type that cannot be compared, computed by the
-// database, or a rowversion. What was not looked at is not known to be the same.
+// database, or a rowversion.
 func (r *Report) Identical() bool {
 	return r.verdictsIdentical() && r.leftOut() == 0
 }
