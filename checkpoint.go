@@ -173,7 +173,7 @@ func (c *comparison) checkpoint() {
 	c.saving.Lock()
 	defer c.saving.Unlock()
 	now := c.m.clock.Now()
-	if now.Sub(c.saved) < c.opts.CheckpointEvery {
+	if now.Sub(c.saved) < c.opts.Tuning.CheckpointEvery {
 		return
 	}
 	c.saved = now

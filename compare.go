@@ -72,10 +72,6 @@ type CompareOptions struct {
 	Depth    Depth    // Default: DepthRows.
 	Strategy Strategy // Default: StrategyStream.
 
-	// DigestRows is how many rows one digest covers at first; a range that differs is
-	// looked at in pieces of a 32nd of that. Default: 16,384.
-	DigestRows int64
-
 	// MaxDifferences stops the comparison of a table's rows after so many that differ
 	// and are not Pending: see TableReport.Truncated. Default: no limit.
 	MaxDifferences int64
@@ -85,6 +81,27 @@ type CompareOptions struct {
 	// exact all the same. Default: 1000 keys and 10 samples.
 	MaxKeys, MaxSamples int
 
+	// MaxDuration is how long the comparison may take. Tables that are not compared by
+	// then are VerdictUnfinished, and the report's Checkpoint says how to go on. It is
+	// no error of Compare, but of [Report.Err]: ErrTimeBudget. Default: no limit.
+	MaxDuration time.Duration
+
+	// Resume continues a comparison that was stopped, from its Checkpoint. A table
+	// whose LSN fell since then, or whose columns changed, starts anew.
+	// Default: everything is compared.
+	Resume *Checkpoint
+
+	// OnCheckpoint is called about every Tuning.CheckpointEvery with what a later call
+	// can resume from, from one goroutine at a time. Default: not at all.
+	OnCheckpoint func(*Checkpoint)
+
+	// Tuning changes how fast a comparison is and what it costs, and nothing of what
+	// it finds.
+	Tuning Tuning
+}
+
+// Tuning is how Compare reads. The zero value of each field is its default.
+type Tuning struct {
 	// Concurrency is how many tables are read at the same time, each with one
 	// connection to either side. Default: 2.
 	Concurrency int
@@ -98,20 +115,12 @@ type CompareOptions struct {
 	// tables together. Default: no limit.
 	MaxRowsPerSecond int64
 
-	// MaxDuration is how long the comparison may take. Tables that are not compared by
-	// then are VerdictUnfinished, and the report's Checkpoint says how to go on. It is
-	// no error of Compare, but of [Report.Err]: ErrTimeBudget. Default: no limit.
-	MaxDuration time.Duration
+	// DigestRows is how many rows one digest covers at first; a range that differs is
+	// looked at in pieces of a 32nd of that. Default: 16,384.
+	DigestRows int64
 
-	// Resume continues a comparison that was stopped, from its Checkpoint. A table
-	// whose LSN fell since then, or whose columns changed, starts anew.
-	// Default: everything is compared.
-	Resume *Checkpoint
-
-	// OnCheckpoint is called about every CheckpointEvery with what a later call can
-	// resume from, from one goroutine at a time. Up to so much of the work is done
-	// again. Default: not at all, and 10 s.
-	OnCheckpoint    func(*Checkpoint)
+	// CheckpointEvery is the time between two checkpoints. Up to so much of the work
+	// is done again by who resumes. Default: 10 s.
 	CheckpointEvery time.Duration
 }
 
@@ -178,7 +187,7 @@ func (m *Mirror) Compare(ctx context.Context, source store.Source, opts *Compare
 		ctx, cancel = context.WithTimeoutCause(ctx, o.MaxDuration, fmt.Errorf("%w after %s", ErrTimeBudget, text.Duration(o.MaxDuration)))
 		defer cancel()
 	}
-	slots := make(chan struct{}, min(o.Concurrency, limit))
+	slots := make(chan struct{}, min(o.Tuning.Concurrency, limit))
 	c := m.newComparison(source, o, slots)
 	report := &Report{
 		Version: reportVersion, ContextID: m.contextID, Depth: o.Depth, Strategy: o.Strategy, Started: m.clock.Now().UTC(), State: MirrorHasMetadata,
@@ -243,9 +252,9 @@ func (m *Mirror) Compare(ctx context.Context, source store.Source, opts *Compare
 func (m *Mirror) newComparison(source store.Source, o CompareOptions, slots chan struct{}) *comparison {
 	c := &comparison{m: m, source: source, opts: o, saved: m.clock.Now(), runs: map[string]*running{}}
 	c.engine = diff.New(diff.Options{
-		Source: source, Mirror: m.store, Strategy: diff.Strategy(o.Strategy), DigestRows: o.DigestRows, SplitRows: o.SplitRows,
-		MaxKeys: o.MaxKeys, MaxSamples: o.MaxSamples, RowsPerSecond: o.MaxRowsPerSecond,
-		Slots: slots, Save: c.checkpoint, SaveEvery: o.CheckpointEvery, Clock: m.clock, Steps: m.steps,
+		Source: source, Mirror: m.store, Strategy: diff.Strategy(o.Strategy), DigestRows: o.Tuning.DigestRows, SplitRows: o.Tuning.SplitRows,
+		MaxKeys: o.MaxKeys, MaxSamples: o.MaxSamples, RowsPerSecond: o.Tuning.MaxRowsPerSecond,
+		Slots: slots, Save: c.checkpoint, SaveEvery: o.Tuning.CheckpointEvery, Clock: m.clock, Steps: m.steps,
 	})
 	return c
 }
@@ -333,11 +342,11 @@ func (c *comparison) lsnOf(ctx context.Context, p pair) (*store.LSN, error) {
 func (o *CompareOptions) fill() error {
 	o.Depth = cmp.Or(o.Depth, DepthRows)
 	o.MaxSamples = max(0, cmp.Or(o.MaxSamples, defaultMaxSamples))
-	o.Concurrency = cmp.Or(o.Concurrency, defaultConcurrency)
+	o.Tuning.Concurrency = cmp.Or(o.Tuning.Concurrency, defaultConcurrency)
 	o.Strategy = cmp.Or(o.Strategy, StrategyStream)
-	o.DigestRows = min(cmp.Or(o.DigestRows, defaultDigestRows), maxDigestRows)
+	o.Tuning.DigestRows = min(cmp.Or(o.Tuning.DigestRows, defaultDigestRows), maxDigestRows)
 	o.MaxKeys = max(0, cmp.Or(o.MaxKeys, defaultMaxKeys))
-	o.CheckpointEvery = cmp.Or(o.CheckpointEvery, defaultCheckpointEvery)
+	o.Tuning.CheckpointEvery = cmp.Or(o.Tuning.CheckpointEvery, defaultCheckpointEvery)
 	if !slices.Contains([]Strategy{StrategyStream, StrategyDigest, StrategyAuto}, o.Strategy) {
 		return fmt.Errorf("compare: unknown strategy %q: want %q, %q or %q", text.Name(string(o.Strategy)), StrategyStream, StrategyDigest, StrategyAuto)
 	}
@@ -345,8 +354,8 @@ func (o *CompareOptions) fill() error {
 		name  string
 		value int64
 	}{
-		{"DigestRows", o.DigestRows}, {"MaxDifferences", o.MaxDifferences}, {"SplitRows", o.SplitRows}, {"MaxRowsPerSecond", o.MaxRowsPerSecond},
-		{"MaxDuration", int64(o.MaxDuration)}, {"CheckpointEvery", int64(o.CheckpointEvery)},
+		{"DigestRows", o.Tuning.DigestRows}, {"MaxDifferences", o.MaxDifferences}, {"SplitRows", o.Tuning.SplitRows}, {"MaxRowsPerSecond", o.Tuning.MaxRowsPerSecond},
+		{"MaxDuration", int64(o.MaxDuration)}, {"CheckpointEvery", int64(o.Tuning.CheckpointEvery)},
 	} {
 		if limit.value < 0 {
 			return fmt.Errorf("compare: %s is negative: leave it 0 for its default", limit.name)
@@ -358,8 +367,8 @@ func (o *CompareOptions) fill() error {
 	if o.Tables != nil && len(o.Tables) == 0 {
 		return fmt.Errorf("compare: %w: name them, or leave Tables nil for all", ErrNoTables)
 	}
-	if o.Concurrency < 0 {
-		return fmt.Errorf("compare: concurrency is %d: want at least 1", o.Concurrency)
+	if o.Tuning.Concurrency < 0 {
+		return fmt.Errorf("compare: concurrency is %d: want at least 1", o.Tuning.Concurrency)
 	}
 	return nil
 }

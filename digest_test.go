@@ -60,8 +60,8 @@ func TestDigestsThatCannotBe(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 			source, store := twins(100, every(50))
-			for _, opts := range []mirror.CompareOptions{{Strategy: mirror.StrategyDigest, DigestRows: 10}, {SplitRows: 10}} {
-				if c.at != nil && opts.SplitRows > 0 {
+			for _, opts := range []mirror.CompareOptions{{Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{DigestRows: 10}}, {Tuning: mirror.Tuning{SplitRows: 10}}} {
+				if c.at != nil && opts.Tuning.SplitRows > 0 {
 					continue
 				}
 				report, err := newMirror(t, digester{store, nil, c.at}, nil).Compare(t.Context(), digester{source, c.every, nil}, &opts)
@@ -116,7 +116,7 @@ func TestDigestRowsWithoutBounds(t *testing.T) {
 	source, st := twins(100, every(200))
 	require.NoError(t, st.Seed(mirrortest.Companies(store.Row{0, "Company 0"})))
 	for _, n := range []int64{1, 1 << 40, 1 << 59, 1<<63 - 1} {
-		report, err := newMirror(t, st, nil).Compare(t.Context(), source, &mirror.CompareOptions{Strategy: mirror.StrategyDigest, DigestRows: n})
+		report, err := newMirror(t, st, nil).Compare(t.Context(), source, &mirror.CompareOptions{Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{DigestRows: n}})
 		require.NoError(t, err)
 		require.EqualValues(t, 99, report.Table("contact").Missing, "%d", n)
 	}
@@ -125,7 +125,7 @@ func TestDigestRowsWithoutBounds(t *testing.T) {
 // Digests fetch only what differs.
 func TestDigestReadsLittle(t *testing.T) {
 	source, store := twins(1000, func(i int) bool { return i == 500 })
-	report, err := newMirror(t, store, nil).Compare(t.Context(), source, &mirror.CompareOptions{Strategy: mirror.StrategyDigest, DigestRows: 320})
+	report, err := newMirror(t, store, nil).Compare(t.Context(), source, &mirror.CompareOptions{Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{DigestRows: 320}})
 	require.NoError(t, err)
 	tr := report.Table("contact")
 	require.Equal(t, []int64{1, 1000, 1000}, []int64{tr.Changed, tr.SourceRows, tr.MirrorRows})
@@ -162,7 +162,7 @@ func TestAuto(t *testing.T) {
 			})
 			m.SmallSteps(20)
 			slow := digester{Store: source, every: func(d []store.Digest) []store.Digest { passed.Add(int64(c.digest)); return d }}
-			report, err := m.Compare(t.Context(), slow, &mirror.CompareOptions{Strategy: mirror.StrategyAuto, DigestRows: 10, Concurrency: 1})
+			report, err := m.Compare(t.Context(), slow, &mirror.CompareOptions{Strategy: mirror.StrategyAuto, Tuning: mirror.Tuning{DigestRows: 10, Concurrency: 1}})
 			require.NoError(t, err)
 			tr := report.Table("contact")
 			require.Equal(t, c.want, tr.Strategy)
@@ -209,7 +209,7 @@ func TestDigestsCutWithinAKey(t *testing.T) {
 			}
 			return d
 		}, nil}, n}
-		report, err := newMirror(t, st, nil).Compare(t.Context(), cut, &mirror.CompareOptions{Strategy: mirror.StrategyDigest, DigestRows: n})
+		report, err := newMirror(t, st, nil).Compare(t.Context(), cut, &mirror.CompareOptions{Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{DigestRows: n}})
 		require.NoError(t, err)
 		tr := report.Table("contact")
 		require.False(t, first)

@@ -133,9 +133,9 @@ func operations() []operation {
 		}}
 	}})
 	for name, opts := range map[string]mirror.CompareOptions{
-		"compare":         {Concurrency: 1},
-		"compare at once": {Concurrency: 4, MaxSamples: -1},
-		"compare counts":  {Concurrency: 1, Depth: mirror.DepthCount},
+		"compare":         {Tuning: mirror.Tuning{Concurrency: 1}},
+		"compare at once": {Tuning: mirror.Tuning{Concurrency: 4}, MaxSamples: -1},
+		"compare counts":  {Tuning: mirror.Tuning{Concurrency: 1}, Depth: mirror.DepthCount},
 	} {
 		list = append(list, operation{name: name, prepare: func(testing.TB) *stage {
 			s := &stage{store: world(), source: customerDatabase(), opts: &mirror.Options{Progress: func(mirror.Progress) {}}}
@@ -407,7 +407,7 @@ func TestReaderThatIgnoresItsContext(t *testing.T) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	store := world()
 	store.FailAt(memory.Rows, 2, errBoom) // the metadata table is read first
-	report, err := newMirror(t, store, nil).Compare(t.Context(), stubborn{customerDatabase()}, &mirror.CompareOptions{Concurrency: 1})
+	report, err := newMirror(t, store, nil).Compare(t.Context(), stubborn{customerDatabase()}, &mirror.CompareOptions{Tuning: mirror.Tuning{Concurrency: 1}})
 	require.NoError(t, err)
 	require.ErrorIs(t, report.Table("contact").Err, errBoom)
 	require.Equal(t, mirror.VerdictDifferent, report.Table("log").Verdict)

@@ -201,7 +201,7 @@ func checkpointOf(t testing.TB, store store.Store) *mirror.Checkpoint {
 	m.SmallSteps(3)
 	all := map[string]mirror.TableCheckpoint{}
 	cp := mirror.Checkpoint{}
-	_, err := m.Compare(t.Context(), customerDatabase(), &mirror.CompareOptions{CheckpointEvery: 1, Concurrency: 1, OnCheckpoint: func(now *mirror.Checkpoint) {
+	_, err := m.Compare(t.Context(), customerDatabase(), &mirror.CompareOptions{Tuning: mirror.Tuning{CheckpointEvery: 1, Concurrency: 1}, OnCheckpoint: func(now *mirror.Checkpoint) {
 		cp = *now
 		for _, tc := range now.Tables() {
 			if tc.Done != nil && tc.Table != "contact" || len(tc.Ranges) > 0 && tc.Ranges[0].Next != nil {

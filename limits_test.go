@@ -86,7 +86,7 @@ func TestMaxRowsPerSecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, store := twins(1000, every(100))
 		began := time.Now()
-		report, err := newMirror(t, store, nil).Compare(t.Context(), source, &mirror.CompareOptions{MaxRowsPerSecond: 100})
+		report, err := newMirror(t, store, nil).Compare(t.Context(), source, &mirror.CompareOptions{Tuning: mirror.Tuning{MaxRowsPerSecond: 100}})
 		require.NoError(t, err)
 		require.EqualValues(t, 10, report.Table("contact").Changed)
 		// The last batch of 16 rows is not waited for.
@@ -100,7 +100,7 @@ func TestCancelWhileItWaitsForTheRate(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		began := time.Now()
 		time.AfterFunc(90*time.Second, cancel)
-		report, err := newMirror(t, store, nil).Compare(ctx, source, &mirror.CompareOptions{MaxRowsPerSecond: 1})
+		report, err := newMirror(t, store, nil).Compare(ctx, source, &mirror.CompareOptions{Tuning: mirror.Tuning{MaxRowsPerSecond: 1}})
 		require.Equal(t, context.Canceled, err)
 		require.True(t, report.Incomplete)
 		require.Equal(t, 90*time.Second, time.Since(began))
@@ -110,7 +110,7 @@ func TestCancelWhileItWaitsForTheRate(t *testing.T) {
 func TestMaxDuration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, store := twins(1000, every(100))
-		opts := &mirror.CompareOptions{MaxRowsPerSecond: 100, MaxDuration: 3 * time.Second}
+		opts := &mirror.CompareOptions{Tuning: mirror.Tuning{MaxRowsPerSecond: 100}, MaxDuration: 3 * time.Second}
 		m := newMirror(t, store, nil)
 		m.SmallSteps(1)
 		began := time.Now()
@@ -144,9 +144,9 @@ func TestResumeAnywhere(t *testing.T) {
 	source, store := twins(40, every(3))
 	for _, opts := range []mirror.CompareOptions{
 		{},
-		{SplitRows: 9},
-		{SplitRows: 9, Concurrency: 4},
-		{Strategy: mirror.StrategyDigest, DigestRows: 8},
+		{Tuning: mirror.Tuning{SplitRows: 9}},
+		{Tuning: mirror.Tuning{SplitRows: 9, Concurrency: 4}},
+		{Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{DigestRows: 8}},
 		{MaxSamples: 3, MaxKeys: 5},
 	} {
 		clean := compareTwins(t.Context(), t, source, store, opts, nil)
@@ -302,7 +302,7 @@ func TestResumeKeepsWhatIsDone(t *testing.T) {
 	m := newMirror(t, store, nil)
 	m.SmallSteps(1)
 	clean, err := m.Compare(t.Context(), source, &mirror.CompareOptions{
-		Concurrency: 1, CheckpointEvery: time.Nanosecond, OnCheckpoint: func(c *mirror.Checkpoint) {
+		Tuning: mirror.Tuning{Concurrency: 1, CheckpointEvery: time.Nanosecond}, OnCheckpoint: func(c *mirror.Checkpoint) {
 			if last == nil && len(c.Tables()) > 1 && c.Tables()[0].Done != nil {
 				last = c
 			}
@@ -312,7 +312,7 @@ func TestResumeKeepsWhatIsDone(t *testing.T) {
 	require.NotNil(t, last)
 	store.ResetCalls()
 	source.ResetCalls()
-	report, err := m.Compare(t.Context(), source, &mirror.CompareOptions{Concurrency: 1, Resume: last})
+	report, err := m.Compare(t.Context(), source, &mirror.CompareOptions{Tuning: mirror.Tuning{Concurrency: 1}, Resume: last})
 	require.NoError(t, err)
 	for i := range clean.Tables {
 		clean.Tables[i].Elapsed, report.Tables[i].Elapsed = 0, 0
@@ -331,12 +331,12 @@ func TestResumeKeepsWhatIsDone(t *testing.T) {
 func TestCompareRefusesOptions(t *testing.T) {
 	source, store := twins(1, every(1))
 	for want, opts := range map[string]mirror.CompareOptions{
-		"SplitRows":        {SplitRows: -1},
+		"SplitRows":        {Tuning: mirror.Tuning{SplitRows: -1}},
 		"MaxDifferences":   {MaxDifferences: -1},
-		"MaxRowsPerSecond": {MaxRowsPerSecond: -1},
+		"MaxRowsPerSecond": {Tuning: mirror.Tuning{MaxRowsPerSecond: -1}},
 		"MaxDuration":      {MaxDuration: -1},
-		"CheckpointEvery":  {CheckpointEvery: -1},
-		"DigestRows":       {DigestRows: -1},
+		"CheckpointEvery":  {Tuning: mirror.Tuning{CheckpointEvery: -1}},
+		"DigestRows":       {Tuning: mirror.Tuning{DigestRows: -1}},
 		`strategy "fast"`:  {Strategy: "fast"},
 	} {
 		t.Run(want, func(t *testing.T) {
@@ -380,7 +380,7 @@ func TestCheckpointWithDifferencesThatWait(t *testing.T) {
 	m := newMirror(t, f.Store, nil)
 	m.SmallSteps(4) // rows of both sides; fewer differences than end a stream
 	_, err := m.Compare(t.Context(), f.Customer, &mirror.CompareOptions{
-		CheckpointEvery: time.Nanosecond,
+		Tuning: mirror.Tuning{CheckpointEvery: time.Nanosecond},
 		OnCheckpoint: func(c *mirror.Checkpoint) {
 			for _, table := range c.Tables() {
 				if table.Table == "contact" && table.Done == nil {
@@ -428,7 +428,7 @@ func (s cutThenCancel) DigestEvery(ctx context.Context, q store.Query, n int64) 
 func TestCancelBetweenParts(t *testing.T) {
 	source, store := twins(100, every(1))
 	ctx, cancel := context.WithCancel(t.Context())
-	report, err := newMirror(t, store, nil).Compare(ctx, cutThenCancel{source, cancel}, &mirror.CompareOptions{SplitRows: 10, Concurrency: 1})
+	report, err := newMirror(t, store, nil).Compare(ctx, cutThenCancel{source, cancel}, &mirror.CompareOptions{Tuning: mirror.Tuning{SplitRows: 10, Concurrency: 1}})
 	require.Equal(t, context.Canceled, err)
 	require.Equal(t, mirror.VerdictUnfinished, report.Table("contact").Verdict)
 	report, err = newMirror(t, store, nil).Compare(t.Context(), source, &mirror.CompareOptions{Resume: report.Checkpoint})
@@ -461,12 +461,12 @@ func TestResumeOfWhatIsDone(t *testing.T) {
 	source, st := twins(40, every(3))
 	run := func(opts mirror.CompareOptions) (*mirror.Report, *mirror.Checkpoint) {
 		var last *mirror.Checkpoint
-		opts.CheckpointEvery, opts.OnCheckpoint = 1, func(c *mirror.Checkpoint) {
+		opts.Tuning.CheckpointEvery, opts.OnCheckpoint = 1, func(c *mirror.Checkpoint) {
 			if c.Tables()[0].Done != nil {
 				last = c
 			}
 		}
-		opts.Concurrency = 1
+		opts.Tuning.Concurrency = 1
 		require.NoError(t, st.Seed(memory.Table{Name: "zz", Columns: []string{"id int"}, Key: []string{"id"}, Rows: []store.Row{{1}}}))
 		require.NoError(t, source.Seed(memory.Table{Name: "zz", Columns: []string{"id int"}, Key: []string{"id"}, Rows: []store.Row{{1}}}))
 		m := newMirror(t, st, nil)

@@ -185,7 +185,7 @@ func TestNew(t *testing.T) {
 	t.Run("progress comes from one goroutine at a time and reaches the end", func(t *testing.T) {
 		var seen []mirror.Progress // the race detector watches it
 		m := newMirror(t, world(), &mirror.Options{Progress: func(p mirror.Progress) { seen = append(seen, p) }})
-		report, err := m.Compare(t.Context(), customerDatabase(), &mirror.CompareOptions{Concurrency: 4})
+		report, err := m.Compare(t.Context(), customerDatabase(), &mirror.CompareOptions{Tuning: mirror.Tuning{Concurrency: 4}})
 		require.NoError(t, err)
 		require.NotEmpty(t, seen)
 		last := map[string]mirror.Progress{}

@@ -359,7 +359,7 @@ func TestWipedWhileItIsClassified(t *testing.T) {
 		}
 	}})
 	m.SmallSteps(1)
-	report, err := m.Compare(t.Context(), source, &mirror.CompareOptions{Concurrency: 1})
+	report, err := m.Compare(t.Context(), source, &mirror.CompareOptions{Tuning: mirror.Tuning{Concurrency: 1}})
 	require.NoError(t, err)
 	tr := report.Table("contact")
 	require.Zero(t, tr.Diverged, "%s", report)
@@ -380,7 +380,7 @@ func TestPlanOfATableThatWasPopulatedSince(t *testing.T) {
 			f.Cycle()
 		}
 	}})
-	report, err := m.Compare(t.Context(), mirrortest.NoTracking{Customer: f.Customer}, &mirror.CompareOptions{Concurrency: 1})
+	report, err := m.Compare(t.Context(), mirrortest.NoTracking{Customer: f.Customer}, &mirror.CompareOptions{Tuning: mirror.Tuning{Concurrency: 1}})
 	require.NoError(t, err)
 	_, err = m.Apply(t.Context(), report.Plan(), &mirror.ApplyOptions{Unknown: true})
 	require.ErrorIs(t, err, mirror.ErrMoved)

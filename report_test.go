@@ -115,7 +115,7 @@ func fullReport(t *testing.T, mark string) *mirror.Report {
 			"log" + mark: 7, "LOG" + mark: 8, "person" + mark: 9}))
 	source.FailAt(memory.Rows, 2, errors.New("disk on fire"+mark))
 	report, err := newMirror(t, store, &mirror.Options{Clock: mirrortest.Clock{Time: ticking(130 * time.Millisecond)}}).Compare(t.Context(), source,
-		&mirror.CompareOptions{Concurrency: 1, MaxSamples: 4, SkipTables: []string{"EMAIL" + mark}, IgnoreColumns: []string{"person" + mark + ".secret" + mark}})
+		&mirror.CompareOptions{Tuning: mirror.Tuning{Concurrency: 1}, MaxSamples: 4, SkipTables: []string{"EMAIL" + mark}, IgnoreColumns: []string{"person" + mark + ".secret" + mark}})
 	require.NoError(t, err)
 	report.Incomplete = true
 	report.Source.ID, report.Mirror.ID = "the source"+mark, "the mirror"+mark // each store has one of its own

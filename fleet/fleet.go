@@ -25,7 +25,7 @@ type Fleet struct {
 	Members []Member
 
 	// Concurrency is how many members are open at the same time. Each
-	// comparison takes up to CompareOptions.Concurrency connections to either
+	// comparison takes up to Tuning.Concurrency connections to either
 	// side, so their product bounds the connections. Default: 4.
 	Concurrency int
 

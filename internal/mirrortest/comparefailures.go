@@ -58,7 +58,7 @@ func compareFailureScenarios() []scenario {
 					cancel()
 				}
 			}})
-			r, err := m.Compare(ctx, src, &mirror.CompareOptions{Concurrency: 1})
+			r, err := m.Compare(ctx, src, &mirror.CompareOptions{Tuning: mirror.Tuning{Concurrency: 1}})
 			require.Equal(t, context.Canceled, err)
 			require.True(t, r.Incomplete)
 			require.Equal(t, mirror.VerdictUnfinished, r.Table("contact").Verdict)
@@ -73,7 +73,7 @@ func compareFailureScenarios() []scenario {
 			t.load(t.store, contact(store.Row{1, "a", nil}), person())
 			var last mirror.Progress
 			m := t.mirror(&mirror.Options{Progress: func(p mirror.Progress) { last = p }})
-			_, err := m.Compare(t.Context(), t.source(contact(store.Row{1, "a", nil}), person()), &mirror.CompareOptions{Concurrency: 1})
+			_, err := m.Compare(t.Context(), t.source(contact(store.Row{1, "a", nil}), person()), &mirror.CompareOptions{Tuning: mirror.Tuning{Concurrency: 1}})
 			require.NoError(t, err)
 			require.Equal(t, 2, last.TablesDone)
 			require.Equal(t, 2, last.Tables)

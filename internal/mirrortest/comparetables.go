@@ -60,7 +60,7 @@ func compareTableScenarios() []scenario {
 				tables = append(tables, tb)
 			}
 			t.load(t.store, tables...)
-			r := t.compare(t.source(tables...), &mirror.CompareOptions{Concurrency: 5})
+			r := t.compare(t.source(tables...), &mirror.CompareOptions{Tuning: mirror.Tuning{Concurrency: 5}})
 			require.True(t, r.Identical(), "%s", r)
 			require.Len(t, r.Tables, 12)
 		}},

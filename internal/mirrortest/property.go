@@ -201,11 +201,9 @@ func PropertyRespelled(t *testing.T, open Open, seeds int, respell Respell, tune
 			s := randomSides(r, limits)
 			s.respell = respell
 			opts := &mirror.CompareOptions{
-				MaxSamples:  []int{-1, 0, 1, 3, 1 << 20}[r.IntN(5)],
-				Concurrency: r.IntN(4),
-				Strategy:    []mirror.Strategy{mirror.StrategyStream, mirror.StrategyDigest, mirror.StrategyAuto}[r.IntN(3)],
-				DigestRows:  1 + r.Int64N(40),
-				SplitRows:   max(0, r.Int64N(40)-10),
+				MaxSamples: []int{-1, 0, 1, 3, 1 << 20}[r.IntN(5)],
+				Tuning:     mirror.Tuning{Concurrency: r.IntN(4), DigestRows: 1 + r.Int64N(40), SplitRows: max(0, r.Int64N(40)-10)},
+				Strategy:   []mirror.Strategy{mirror.StrategyStream, mirror.StrategyDigest, mirror.StrategyAuto}[r.IntN(3)],
 			}
 			source, store := s.load(t, open, r)
 			m, err := mirror.New(ContextID, store, nil)

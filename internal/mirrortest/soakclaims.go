@@ -19,12 +19,12 @@ import (
 func (s *soak) comparer(r *rand.Rand, m *mirror.Mirror) { s.compare(r, m, s.customer, "tracked") }
 
 func (s *soak) compare(r *rand.Rand, m *mirror.Mirror, source store.Source, how string) *mirror.Report {
-	o := &mirror.CompareOptions{Strategy: mirror.StrategyStream, Concurrency: 1 + r.IntN(3), DigestRows: 64}
+	o := &mirror.CompareOptions{Strategy: mirror.StrategyStream, Tuning: mirror.Tuning{Concurrency: 1 + r.IntN(3), DigestRows: 64}}
 	if r.IntN(2) == 0 {
 		o.Strategy = mirror.StrategyDigest
 	}
 	if r.IntN(3) == 0 {
-		o.SplitRows = 100
+		o.Tuning.SplitRows = 100
 	}
 	from := s.log.now()
 	report, err := m.Compare(s.T.Context(), source, o)

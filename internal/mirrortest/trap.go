@@ -140,7 +140,7 @@ func (tr trap) check(t *env, strategy mirror.Strategy, source, target store.Stor
 	m, err := mirror.New(ContextID, target, nil)
 	require.NoError(t, err)
 	r, err := m.Compare(t.Context(), source, &mirror.CompareOptions{
-		Strategy: strategy, LooseTypes: tr.loose, MaxSamples: 1000, Concurrency: 1,
+		Strategy: strategy, LooseTypes: tr.loose, MaxSamples: 1000, Tuning: mirror.Tuning{Concurrency: 1},
 	})
 	require.NoError(t, err)
 	require.Len(t, r.Tables, len(tr.pairs))
@@ -373,7 +373,7 @@ func changingScenarios() []scenario {
 		})
 	}
 	options := func(s mirror.Strategy) *mirror.CompareOptions {
-		return &mirror.CompareOptions{Strategy: s, MaxSamples: 1000, Concurrency: 1}
+		return &mirror.CompareOptions{Strategy: s, MaxSamples: 1000, Tuning: mirror.Tuning{Concurrency: 1}}
 	}
 	var list []scenario
 	for _, side := range []string{"source", "mirror"} {

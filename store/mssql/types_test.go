@@ -213,7 +213,7 @@ func TestUndefinedBytes(t *testing.T) {
 			st := newStore(t, db, nil)
 			requireChanged(t, st, nil)
 			if typ != "text" { // which has no digest as a key, and cannot be in a condition that seeks
-				requireChanged(t, st, &mirror.CompareOptions{Strategy: mirror.StrategyDigest, DigestRows: 1})
+				requireChanged(t, st, &mirror.CompareOptions{Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{DigestRows: 1}})
 			}
 			tab := tableOf(t, st, "b")
 			got := rowsOf(t, st, store.Query{Table: tab, Key: []string{"id"}})
@@ -239,7 +239,7 @@ func TestUndefinedBytes(t *testing.T) {
 		st := newStore(t, db, nil)
 		m, err := mirror.New("Cust10195", named{st, "b", "a"}, nil)
 		require.NoError(t, err)
-		for _, opts := range []mirror.CompareOptions{{}, {Strategy: mirror.StrategyDigest, DigestRows: 1}} {
+		for _, opts := range []mirror.CompareOptions{{}, {Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{DigestRows: 1}}} {
 			r, err := m.Compare(t.Context(), named{st, "a", "a"}, &opts)
 			require.NoError(t, err)
 			tr := r.Table("a")
@@ -263,7 +263,7 @@ func TestHalfPairs(t *testing.T) {
 			}
 			st := newStore(t, db, nil)
 			requireChanged(t, st, nil)
-			requireChanged(t, st, &mirror.CompareOptions{Strategy: mirror.StrategyDigest, DigestRows: 1})
+			requireChanged(t, st, &mirror.CompareOptions{Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{DigestRows: 1}})
 		})
 	}
 }
@@ -279,7 +279,7 @@ func TestBytesKeysByDigests(t *testing.T) {
 	st := newStore(t, db, nil)
 	m, err := mirror.New("Cust10195", named{st, "b", "a"}, nil)
 	require.NoError(t, err)
-	for _, opts := range []mirror.CompareOptions{{Strategy: mirror.StrategyDigest, DigestRows: 1}, {Strategy: mirror.StrategyDigest, DigestRows: 2}, {SplitRows: 1}} {
+	for _, opts := range []mirror.CompareOptions{{Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{DigestRows: 1}}, {Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{DigestRows: 2}}, {Tuning: mirror.Tuning{SplitRows: 1}}} {
 		r, err := m.Compare(t.Context(), named{st, "a", "a"}, &opts)
 		require.NoError(t, err)
 		tr := r.Table("a")

@@ -40,8 +40,8 @@ func compareOne(t *testing.T, source, target string) *mirror.TableReport {
 // everyWay are the ways of comparing rows.
 func everyWay() []*mirror.CompareOptions {
 	return []*mirror.CompareOptions{
-		{Strategy: mirror.StrategyStream}, {Strategy: mirror.StrategyDigest}, {Strategy: mirror.StrategyAuto}, {Strategy: mirror.StrategyDigest, DigestRows: 1},
-		{SplitRows: 1}, {Strategy: mirror.StrategyDigest, SplitRows: 7, DigestRows: 3},
+		{Strategy: mirror.StrategyStream}, {Strategy: mirror.StrategyDigest}, {Strategy: mirror.StrategyAuto}, {Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{DigestRows: 1}},
+		{Tuning: mirror.Tuning{SplitRows: 1}}, {Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{SplitRows: 7, DigestRows: 3}},
 	}
 }
 

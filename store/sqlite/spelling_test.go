@@ -142,7 +142,7 @@ func TestSpellingsOfKeys(t *testing.T) {
 					require.Equal(t, []int64{1, 0, 1, rows, rows - 1},
 						[]int64{tr.Missing, tr.Extra, tr.Changed, tr.SourceRows, tr.MirrorRows}, "%+v: %s", *opts, report)
 				}
-				report := compare(&mirror.CompareOptions{Strategy: mirror.StrategyDigest, DigestRows: 50})
+				report := compare(&mirror.CompareOptions{Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{DigestRows: 50}})
 				report = reportOf(t, report)
 				again, err := m.Recheck(t.Context(), source, report, &mirror.RecheckOptions{After: 1})
 				require.NoError(t, err)
@@ -190,8 +190,8 @@ func none(int) bool { return false }
 
 func someWays() []*mirror.CompareOptions {
 	return []*mirror.CompareOptions{
-		{Strategy: mirror.StrategyStream}, {Strategy: mirror.StrategyDigest, DigestRows: 64}, {Strategy: mirror.StrategyAuto},
-		{SplitRows: 50}, {Strategy: mirror.StrategyDigest, SplitRows: 200, DigestRows: 10},
+		{Strategy: mirror.StrategyStream}, {Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{DigestRows: 64}}, {Strategy: mirror.StrategyAuto},
+		{Tuning: mirror.Tuning{SplitRows: 50}}, {Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{SplitRows: 200, DigestRows: 10}},
 	}
 }
 
@@ -219,8 +219,8 @@ func TestSpellingsAndResume(t *testing.T) {
 			require.NoError(t, err)
 			var saved []*mirror.Checkpoint
 			_, err = m.Compare(t.Context(), source, &mirror.CompareOptions{
-				Strategy: mirror.StrategyDigest, DigestRows: 4, Concurrency: 1, SplitRows: 100,
-				OnCheckpoint: func(c *mirror.Checkpoint) { saved = append(saved, c) }, CheckpointEvery: 1,
+				Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{DigestRows: 4, Concurrency: 1, SplitRows: 100, CheckpointEvery: 1},
+				OnCheckpoint: func(c *mirror.Checkpoint) { saved = append(saved, c) },
 			})
 			require.NoError(t, err)
 			require.Greater(t, len(saved), 4)
@@ -307,7 +307,7 @@ func TestKeyInTwoSpellings(t *testing.T) {
 			_, st := database(t, script)
 			target := newMirror(t, st)
 			for rows := int64(1); rows < 7; rows++ {
-				for _, o := range []mirror.CompareOptions{{Strategy: mirror.StrategyDigest, DigestRows: rows}, {SplitRows: rows}} {
+				for _, o := range []mirror.CompareOptions{{Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{DigestRows: rows}}, {Tuning: mirror.Tuning{SplitRows: rows}}} {
 					report, err := target.Compare(t.Context(), source, &o)
 					require.NoError(t, err)
 					tr := report.Table("t")
@@ -367,7 +367,7 @@ func TestBoundsAreTheKeys(t *testing.T) {
 
 			left, store := database(t, script+"DELETE FROM t WHERE v % 3 = 0")
 			require.NoError(t, left.Get(&n, "SELECT ? - COUNT(*) FROM t", n))
-			for _, opts := range []mirror.CompareOptions{{Strategy: mirror.StrategyDigest, DigestRows: 1}, {SplitRows: 1}} {
+			for _, opts := range []mirror.CompareOptions{{Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{DigestRows: 1}}, {Tuning: mirror.Tuning{SplitRows: 1}}} {
 				report, err := newMirror(t, store).Compare(t.Context(), source, &opts)
 				require.NoError(t, err)
 				require.Equal(t, n, report.Table("t").Missing, "%+v: %s", opts, report)

@@ -36,7 +36,7 @@ var hostileUnits = [][]uint16{
 
 // Text that is no UTF-16 is itself, as value and as key, in a column of any type.
 func TestHalfPairsInUTF16(t *testing.T) {
-	ways := append(everyWay(), &mirror.CompareOptions{Strategy: mirror.StrategyAuto, SplitRows: 2})
+	ways := append(everyWay(), &mirror.CompareOptions{Strategy: mirror.StrategyAuto, Tuning: mirror.Tuning{SplitRows: 2}})
 	for _, encoding := range []string{"UTF-16le", "UTF-16be"} {
 		types := []string{"nvarchar(9)", "any_blob", "int", "datetime", "decimal_text(9,2)", "uniqueidentifier", "varbinary(9)", "bit", "float_blob"}
 		if encoding == "UTF-16be" {
