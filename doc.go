@@ -57,9 +57,9 @@
 //     heal.Options is set: rows that differ where the source tracks no changes, and
 //     columns or a key that differ. Recheck after the next cycles finds out.
 //   - Columns or a key that still differ after cycles that must have seen them are
-//     reset, and hard reset when a reset did not mend them either. So is a table
-//     with several metadata rows. Hard resets need ApplyOptions.Confirm; without it
-//     the rest of a plan is applied all the same.
+//     reset, and hard reset when a reset did not mend them either. A table with
+//     several metadata rows is hard reset, too. Hard resets need
+//     ApplyOptions.Confirm; without it the rest of a plan is applied all the same.
 //   - Nothing is reset when so much differs that the source may be the wrong
 //     database: see ApplyOptions.MaxRowShare.
 //

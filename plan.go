@@ -74,7 +74,7 @@ type PlanTable struct {
 	Schema    bool   `json:"schema,omitempty"`    // columns or the key differ: see ApplyOptions.HardReset
 	Meanwhile string `json:"meanwhile,omitempty"` // what the table looks like until a cycle has populated it
 
-	// LSN is for people. Metadata is a fingerprint of the metadata rows that the
+	// LSN is for people to see. Metadata is a fingerprint of the metadata rows that the
 	// comparison saw, LSN included: Apply leaves a table alone that has others now.
 	LSN      *store.LSN `json:"lsn"`
 	Metadata string     `json:"metadata,omitempty"`

@@ -20,8 +20,8 @@ type MirrorState string
 
 const (
 	MirrorHasMetadata        MirrorState = "has-metadata"         // the metadata table exists
-	MirrorAwaitingFirstCycle MirrorState = "awaiting-first-cycle" // it does not; the next cycle creates it and populates all
-	MirrorReplica            MirrorState = "replica"              // its table _ReplicationState does: Compare works, resets are ErrReplica
+	MirrorAwaitingFirstCycle MirrorState = "awaiting-first-cycle" // there is none; the next cycle creates it and populates all
+	MirrorReplica            MirrorState = "replica"              // fed by the newer client: Compare works, resets are ErrReplica
 )
 
 // stateWithout returns the state that a missing metadata table stands for. The
