@@ -2,6 +2,7 @@ package heal_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -297,4 +298,23 @@ func TestWaitSaysWhyItCouldNotLook(t *testing.T) {
 	_, err = heal.Wait(t.Context(), m, receipt, &heal.WaitOptions{MaxCycles: 1})
 	require.ErrorIs(t, err, heal.ErrOverdue)
 	require.ErrorIs(t, err, store.ErrConnection)
+}
+
+func TestWaitTableJSON(t *testing.T) {
+	for name, c := range map[string]struct {
+		table heal.WaitTable
+		want  string
+	}{
+		"filling":   {heal.WaitTable{Table: "contact", State: heal.WaitFilling, Rows: 5, Expected: 10, Remaining: 1500 * time.Millisecond}, `{"table":"contact","state":"filling","lsn":null,"rows":5,"expected":10,"remaining":1.5}`},
+		"requested": {heal.WaitTable{Table: "contact", State: heal.WaitRequested}, `{"table":"contact","state":"requested","lsn":null,"rows":0,"expected":0}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text, err := json.Marshal(c.table)
+			require.NoError(t, err)
+			require.JSONEq(t, c.want, string(text))
+			var back heal.WaitTable
+			require.NoError(t, json.Unmarshal(text, &back))
+			require.Equal(t, c.table, back)
+		})
+	}
 }
