@@ -189,14 +189,7 @@ func (m *Mirror) Compare(ctx context.Context, source store.Source, opts *Compare
 	}
 	slots := make(chan struct{}, min(o.Tuning.Concurrency, limit))
 	c := m.newComparison(source, o, slots)
-	report := &Report{
-		Version: reportVersion, ContextID: m.contextID, Depth: o.Depth, Strategy: o.Strategy, Started: m.clock.Now().UTC(), State: MirrorHasMetadata,
-		IgnoreColumns: o.IgnoreColumns, SchemaPrefixes: o.SchemaPrefixes, LooseTypes: o.LooseTypes, SourceIsCopy: o.SourceIsCopy,
-		Scope: Scope{SkipTables: o.SkipTables},
-	}
-	if o.named() {
-		report.Scope.OnlyTables = o.Tables
-	}
+	report := c.newReport()
 	pairs, err := c.pairs(ctx, report)
 	if err == nil {
 		err = c.readIsolation(ctx, report)
@@ -215,23 +208,7 @@ func (m *Mirror) Compare(ctx context.Context, source store.Source, opts *Compare
 		}
 		return nil, store.WrapError(ctx, err, "compare "+m.contextID)
 	}
-	report.Tables = make([]TableReport, len(pairs))
-	c.tables = len(pairs)
-	var wg sync.WaitGroup
-	for i, p := range pairs {
-		slots <- struct{}{}
-		wg.Go(func() {
-			defer func() { <-slots }()
-			if err := diff.Guard(func() error {
-				report.Tables[i] = c.compareTable(ctx, p)
-				return nil
-			}); err != nil {
-				report.Tables[i] = TableReport{Table: p.name, LSN: p.lsn, HasMetadata: p.hasMetadata}
-				report.Tables[i].fail(ctx, err)
-			}
-		})
-	}
-	wg.Wait()
+	c.compareTables(ctx, pairs, report, slots)
 	if ctx.Err() != nil {
 		report.Incomplete, report.Checkpoint = true, c.snapshot()
 	} else {
@@ -257,6 +234,40 @@ func (m *Mirror) newComparison(source store.Source, o CompareOptions, slots chan
 		Slots: slots, Save: c.checkpoint, SaveEvery: o.Tuning.CheckpointEvery, Clock: m.clock, Steps: m.steps,
 	})
 	return c
+}
+
+// newReport begins the report of the comparison.
+func (c *comparison) newReport() *Report {
+	report := &Report{
+		Version: reportVersion, ContextID: c.m.contextID, Depth: c.opts.Depth, Strategy: c.opts.Strategy, Started: c.m.clock.Now().UTC(), State: MirrorHasMetadata,
+		IgnoreColumns: c.opts.IgnoreColumns, SchemaPrefixes: c.opts.SchemaPrefixes, LooseTypes: c.opts.LooseTypes, SourceIsCopy: c.opts.SourceIsCopy,
+		Scope: Scope{SkipTables: c.opts.SkipTables},
+	}
+	if c.opts.named() {
+		report.Scope.OnlyTables = c.opts.Tables
+	}
+	return report
+}
+
+// compareTables compares the tables, each in a slot.
+func (c *comparison) compareTables(ctx context.Context, pairs []pair, report *Report, slots chan struct{}) {
+	report.Tables = make([]TableReport, len(pairs))
+	c.tables = len(pairs)
+	var wg sync.WaitGroup
+	for i, p := range pairs {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			if err := diff.Guard(func() error {
+				report.Tables[i] = c.compareTable(ctx, p)
+				return nil
+			}); err != nil {
+				report.Tables[i] = TableReport{Table: p.name, LSN: p.lsn, HasMetadata: p.hasMetadata}
+				report.Tables[i].fail(ctx, err)
+			}
+		})
+	}
+	wg.Wait()
 }
 
 // readIsolation notes how both sides are read.

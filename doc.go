@@ -109,5 +109,5 @@
 // tables (match.go), refuses what the name cannot mean, has the LSN written and reads
 // it back (write.go). The Receipt says what was there before, goes to the Journal
 // right before the commit, and is what Undo needs (undo.go). HardReset goes the same
-// way and has keep.go rename the table that it takes away.
+// way and renames the table that it takes away.
 package mirror

@@ -191,3 +191,196 @@ func (m *Mirror) restoreLSN(ctx context.Context, tx store.Tx, md *metadata.Table
 	}
 	return "", md.Set(ctx, tx, row.Cells, was)
 }
+
+// takeAway renames the metadata table, or drops it. What an earlier hard reset
+// kept makes room. Deleting its rows instead would leave a table that a cycle does
+// not create, and so one that it may take for valid.
+func (m *Mirror) takeAway(ctx context.Context, r *resync, tx store.Tx, t store.Table, receipt *Receipt) error {
+	if r.drop {
+		if r.dryRun {
+			return nil
+		}
+		return tx.Drop(ctx, t)
+	}
+	renamer, ok := tx.(store.Renamer)
+	if !ok {
+		return errNoRename
+	}
+	if old, ok := m.names.FindKept(r.tables); ok {
+		if err := tx.Drop(ctx, old); err != nil {
+			return err
+		}
+	}
+	err := renamer.Rename(ctx, t, receipt.Kept)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return fmt.Errorf("%w: %w", errNoRename, err)
+	}
+	return err
+}
+
+// tryCreate finds out whether Undo could create the metadata table, in a
+// transaction that is rolled back.
+func (m *Mirror) tryCreate(ctx context.Context, r *resync) (reason string, err error) {
+	t, err := m.findMetadata(r.tables)
+	if err != nil {
+		return "", err
+	}
+	t.Name = m.names.Kept()
+	if _, taken := m.names.FindKept(r.tables); taken {
+		t.Name += "_"
+	}
+	created := false
+	err = m.store.Update(ctx, func(tx store.Tx) error {
+		created = false
+		err := tx.Create(ctx, t)
+		created = err == nil
+		return errors.Join(err, errDryRun)
+	})
+	switch {
+	case created && errors.Is(err, errDryRun):
+		return "", nil
+	case err == nil || ctx.Err() != nil || store.IsTransient(err):
+		return "", err
+	default:
+		return text.Err(err).Error(), nil
+	}
+}
+
+// losses writes down what Undo will not bring back, and refuses what it could
+// not take back at all.
+func (m *Mirror) losses(r *resync, md *metadata.Table, receipt *Receipt) error {
+	var truncated, dropped, rows int64
+	deleted := false
+	for _, rt := range receipt.Tables {
+		switch {
+		case slices.Contains(rt.Actions, ActionDrop):
+			dropped++
+			rows += rt.Rows
+		case slices.Contains(rt.Actions, ActionTruncate):
+			truncated++
+			rows += rt.Rows
+		}
+		deleted = deleted || slices.Contains(rt.Actions, ActionDeleteMetadata)
+	}
+	say := func(format string, args ...any) {
+		receipt.NotUndone = append(receipt.NotUndone, fmt.Sprintf(format, args...))
+	}
+	if truncated > 0 {
+		say("%s of the truncated tables: the next cycle sends them", text.Rows(rows))
+	}
+	if dropped > 0 {
+		say("the dropped tables with %s, indexes, foreign keys, triggers and permissions: the next cycle creates columns, key and rows", text.Rows(rows))
+	}
+	whole := receipt.Metadata != nil
+	if whole && !r.drop {
+		receipt.Kept = m.names.Kept()
+		if old, ok := m.names.FindKept(r.tables); ok {
+			if _, err := m.names.Define(old); err != nil {
+				return m.cannotUndo(string(r.op), old.Name,
+					"is in the way: the metadata table would get that name, and what has it is no metadata table: give it another one")
+			}
+			say("what the hard reset before this one kept: %s is dropped", text.Name(old.Name))
+		}
+		return nil
+	}
+	if !deleted && !whole {
+		return nil
+	}
+	receipt.Lost = md.Lost
+	var never []string
+	for _, c := range md.Table.Columns {
+		name := text.Name(c.Name)
+		switch {
+		case c.Type.Name == "rowversion" && !whole:
+			say("the value of column %s of the metadata rows, which the database makes anew", name)
+		case slices.Contains(md.Lost, c.Name):
+			never = append(never, fmt.Sprintf("column %s is %s, whose values are not read", name, text.Name(c.Type.String())))
+		case whole && (c.Generated || c.Type.Kind() == store.KindOther):
+			never = append(never, fmt.Sprintf("column %s is made by the database, and how is not known", name))
+		}
+	}
+	if whole {
+		say("IDENTITY, UNIQUE, CHECK, foreign keys, indexes, triggers and permissions of the metadata table: this database cannot rename it, so Undo creates its columns, key and rows alone")
+		if r.noCreate != "" && len(never) == 0 {
+			never = append(never, r.noCreate)
+		}
+	}
+	if len(never) == 0 {
+		return nil
+	}
+	reason := strings.Join(never, "; ")
+	say("any of it: %s", reason)
+	if r.dryRun || r.noUndo {
+		return nil
+	}
+	return m.cannotUndo(string(r.op), receipt.MetadataTable, "could not be put back: "+reason+": set NoUndo to do it all the same")
+}
+
+func (m *Mirror) cannotUndo(op, table, reason string) error {
+	return &Error{Op: op, ContextID: m.contextID, Err: ErrCannotUndo, Tables: []TableError{{Table: table, Reason: reason}}}
+}
+
+// bringBack gives the metadata table that a hard reset kept its name again.
+func (m *Mirror) bringBack(ctx context.Context, tx store.Tx, tables []store.Table, receipt *Receipt) error {
+	refuse := func(reason string) error { return m.cannotUndo("undo", receipt.MetadataTable, reason) }
+	if _, err := m.findMetadata(tables); err == nil {
+		return refuse("exists again: it was undone already, or a cycle has begun")
+	}
+	t, ok := m.names.FindKept(tables)
+	if !ok {
+		return refuse(fmt.Sprintf("is gone: the table %s that it was kept as was dropped", m.names.Kept()))
+	}
+	md, err := m.readMetadataFrom(ctx, tx, t, tables)
+	if err != nil {
+		return err
+	}
+	var was [][]store.Cell
+	for _, rt := range receipt.Tables {
+		was = append(was, rt.Metadata...)
+	}
+	if !m.names.SameRows(was, md.AllCells()) {
+		return refuse(fmt.Sprintf("has other rows now, as %s: that is of another hard reset, or was written to", m.names.Kept()))
+	}
+	renamer, ok := tx.(store.Renamer)
+	if !ok {
+		return refuse("cannot be renamed with this store: rename " + m.names.Kept() + " by hand")
+	}
+	if err := renamer.Rename(ctx, t, receipt.MetadataTable); err != nil {
+		return err
+	}
+	return m.checkBack(ctx, tx)
+}
+
+// recreateMetadata puts a dropped metadata table back.
+func (m *Mirror) recreateMetadata(ctx context.Context, tx store.Tx, tables []store.Table, receipt *Receipt) error {
+	refuse := func(reason string) error { return m.cannotUndo("undo", receipt.MetadataTable, reason) }
+	if _, err := m.findMetadata(tables); err == nil {
+		return refuse("exists again: it was undone already, or a cycle has begun")
+	}
+	for _, c := range receipt.Metadata.Columns {
+		if c.Generated || c.Type.Kind() == store.KindOther {
+			return refuse(fmt.Sprintf("had a column %s that cannot be put back", text.Name(c.Name)))
+		}
+	}
+	if err := tx.Create(ctx, *receipt.Metadata); err != nil {
+		return err
+	}
+	for _, rt := range receipt.Tables {
+		for _, row := range rt.Metadata {
+			if err := metadata.Insert(ctx, tx, *receipt.Metadata, row); err != nil {
+				return fmt.Errorf("%s: %w", text.Name(rt.Table), err)
+			}
+		}
+	}
+	return m.checkBack(ctx, tx)
+}
+
+// checkBack demands that a metadata table which was put back is one.
+func (m *Mirror) checkBack(ctx context.Context, tx store.Tx) error {
+	if tables, err := tx.Tables(ctx); err != nil {
+		return err
+	} else if _, err = m.readMetadata(ctx, tx, tables); err != nil {
+		return fmt.Errorf("%w: its metadata table is not one: %w", errInvalidReceipt, err)
+	}
+	return nil
+}
