@@ -95,12 +95,11 @@ type CompareOptions struct {
 	// can resume from, from one goroutine at a time. Default: not at all.
 	OnCheckpoint func(*Checkpoint)
 
-	// Tuning changes how fast a comparison is and what it costs, and nothing of what
-	// it finds.
 	Tuning Tuning
 }
 
-// Tuning is how Compare reads. The zero value of each field is its default.
+// Tuning changes how fast a comparison is and what it costs, and nothing of what it
+// finds. Zero values are defaults.
 type Tuning struct {
 	// Concurrency is how many tables are read at the same time, each with one
 	// connection to either side. Default: 2.

@@ -59,9 +59,8 @@ type Receipt struct {
 
 	// Outcome is OutcomeUnknown when the receipt came with store.ErrOutcomeUnknown,
 	// and in a Reconciled what was found out. Otherwise it is "", and done.
-	Outcome Outcome `json:"outcome,omitempty"`
-
-	Time time.Time `json:"time"` // right before the commit, in UTC
+	Outcome Outcome   `json:"outcome,omitempty"`
+	Time    time.Time `json:"time"` // right before the commit, in UTC
 
 	// Metadata is the definition of the metadata table when the whole of it was taken
 	// away, otherwise nil. Kept is the name that it has since then, "" when it was

@@ -25,9 +25,8 @@ type Report struct {
 	Started   time.Time   `json:"started"`
 	Finished  time.Time   `json:"finished"`
 	State     MirrorState `json:"state"`
-
-	Source Side `json:"source,omitzero"`
-	Mirror Side `json:"mirror,omitzero"`
+	Source    Side        `json:"source,omitzero"`
+	Mirror    Side        `json:"mirror,omitzero"`
 
 	// Isolation is from the writes of others: "snapshot" or "read committed", under
 	// which rows that move while they are read can look different although they never
@@ -106,26 +105,22 @@ type TableReport struct {
 	MetadataRows  int    `json:"metadataRows,omitempty"`
 	MetadataDoubt string `json:"metadataDoubt,omitempty"`
 
-	RowBytes int64 `json:"rowBytes,omitempty"` // about how many bytes of values a source row has; 0 when none was read
-
-	Key     []string `json:"key,omitempty"`     // the columns that identify a row
-	Keyless bool     `json:"keyless,omitempty"` // there is no primary key, and Key is all compared columns
+	RowBytes int64    `json:"rowBytes,omitempty"` // about how many bytes of values a source row has; 0 when none was read
+	Key      []string `json:"key,omitempty"`      // the columns that identify a row
+	Keyless  bool     `json:"keyless,omitempty"`  // there is no primary key, and Key is all compared columns
 
 	// SourceRows and MirrorRows are 0 where they were not counted: for not-mirrored
 	// and failed tables, and at DepthSchema.
 	SourceRows int64 `json:"sourceRows"`
 	MirrorRows int64 `json:"mirrorRows"`
 
-	// Missing rows are at the source only, Extra rows in the mirror only, Changed rows
-	// on both sides with different values. Duplicate rows are those by which the
-	// mirror has a key of the source more often than the source.
-	Missing   int64 `json:"missing"`
-	Extra     int64 `json:"extra"`
-	Changed   int64 `json:"changed"`
-	Duplicate int64 `json:"duplicate"`
+	Missing   int64 `json:"missing"`   // at the source only
+	Extra     int64 `json:"extra"`     // in the mirror only
+	Changed   int64 `json:"changed"`   // on both sides, with different values
+	Duplicate int64 `json:"duplicate"` // by which the mirror has a key of the source more often than it
 
 	Pending  int64 `json:"pending,omitempty"`  // of these differences are known to go away by themselves
-	Diverged int64 `json:"diverged,omitempty"` // are known to stay; of the rest nothing is known
+	Diverged int64 `json:"diverged,omitempty"` // of them are known to stay; of the rest nothing is known
 
 	// Truncated says that MaxDifferences ended the comparison: there are at least so
 	// many differences. SourceRows and MirrorRows are exact all the same.
@@ -321,7 +316,7 @@ type Difference struct {
 	// Key is the whole key, in the order of TableReport.Key. In a sample long values
 	// of it are cut, and Columns are those that differ in a changed row.
 	Key     []store.Cell    `json:"key"`
-	Rows    int64           `json:"rows"` // that differ, more than 1 only where a key repeats
+	Rows    int64           `json:"rows"` // more than 1 only where a key repeats
 	Columns []ChangedColumn `json:"columns,omitempty"`
 	Sum     string          `json:"sum,omitempty"` // identifies the values of both sides, for Recheck
 }

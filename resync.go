@@ -32,8 +32,9 @@ type ResetOptions struct {
 }
 
 // ResetTables restarts the synchronization of tables: it sets their LSN to -1,
-// so that the next cycle of the Mirroring Task wipes and repopulates them. It
-// does so for all of them in one transaction, or for none.
+// so that the next cycle of the Mirroring Task wipes and repopulates them. It does so
+// for all of them in one transaction, or for none. The rule is the vendor's:
+// SuperOffice documentation, "Database mirroring", restarting synchronization.
 //
 // Names match as SQL Server's default collation matches them, and a name that is
 // given twice counts once. A table without a metadata row needs no reset, because
@@ -45,9 +46,6 @@ type ResetOptions struct {
 // metadata rows, one that another row may mean, too, one whose LSN a constraint does
 // not let be -1, and one where a trigger changes what was written are ErrMetadata. With
 // store.ErrOutcomeUnknown the Receipt of what was done, if it was done, comes along.
-//
-// The rule is the vendor's: SuperOffice documentation, "Database mirroring",
-// restarting synchronization.
 func (m *Mirror) ResetTables(ctx context.Context, tables []string, opts *ResetOptions) (receipt *Receipt, err error) {
 	var o ResetOptions
 	if opts != nil {
@@ -91,8 +89,9 @@ type HardResetOptions struct {
 
 // HardReset makes the next cycle start from nothing: it takes the metadata
 // table away, so that the whole mirror is repopulated, or with Tables deletes the
-// metadata rows of these tables and with DropData drops them too. All of it
-// happens in one transaction, or nothing.
+// metadata rows of these tables and with DropData drops them too. All of it happens
+// in one transaction, or nothing. The rule is the vendor's: SuperOffice documentation,
+// "Database mirroring", hard reset.
 //
 // The metadata table is renamed and not dropped, to Receipt.Kept, so that Undo can
 // bring it back with everything that belongs to it. To a cycle it is gone, as its
@@ -103,9 +102,6 @@ type HardResetOptions struct {
 // When Confirm is not the context identifier the error is ErrNotConfirmed; without a
 // metadata table it is ErrNoMetadata. For names see [Mirror.ResetTables]; several
 // metadata rows of one table are all deleted.
-//
-// The rule is the vendor's: SuperOffice documentation, "Database mirroring",
-// hard reset.
 func (m *Mirror) HardReset(ctx context.Context, opts *HardResetOptions) (receipt *Receipt, err error) {
 	var o HardResetOptions
 	if opts != nil {

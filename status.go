@@ -279,11 +279,10 @@ func tableStatus(md *metadata.Table, t store.Table, rows int64) TableStatus {
 	return ts
 }
 
-// Err returns an error that wraps ErrWrongDatabase when this is hardly the mirror
-// that is meant, nil otherwise: a database without this customer's metadata table
-// that has another customer's, or is the customer's own by its tables, and one
-// that lacks at least a quarter of the tables that the metadata table lists, and
-// at least 3.
+// Err wraps ErrWrongDatabase when this is hardly the mirror that is meant, and is nil
+// otherwise: a database without this customer's metadata table that has another
+// customer's, or is the customer's own by its tables, and one that lacks at least a
+// quarter of the tables that the metadata table lists, and at least 3.
 func (s *Status) Err() error {
 	if err := wrong(s.Mistakes); err != nil {
 		return fmt.Errorf("status of %s: %w", s.ContextID, err)
