@@ -8,6 +8,7 @@
 //
 //   - [Identifier] says which database it is, so that mistakes are found.
 //   - [Isolator] says how its reads are isolated.
+//   - [Inventorier] lists what a database has besides tables.
 //   - [ChangeTracker] proves which differences the next cycle brings.
 //   - [Digester] summarises rows where they are stored.
 //   - [Pool] and [BatchKeeper] say how much can be read at a time, and how fast.

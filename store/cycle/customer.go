@@ -33,6 +33,7 @@ var (
 	_ store.Pool          = (*Customer)(nil)
 	_ store.Isolator      = (*Customer)(nil)
 	_ store.Identifier    = (*Customer)(nil)
+	_ store.Inventorier   = (*Customer)(nil)
 	_ store.Digester      = (*Customer)(nil)
 	_ store.AnyValuer     = (*Customer)(nil)
 	_ store.ChangeTracker = (*Customer)(nil)
@@ -79,6 +80,14 @@ func (c *Customer) Isolation(ctx context.Context) (string, error) {
 		return i.Isolation(ctx)
 	}
 	return "", nil
+}
+
+// Objects implements store.Inventorier for the database.
+func (c *Customer) Objects(ctx context.Context) ([]store.Object, error) {
+	if i, ok := c.db.(store.Inventorier); ok {
+		return i.Objects(ctx)
+	}
+	return nil, fmt.Errorf("the customer's database does not list what it has besides tables: %w", errors.ErrUnsupported)
 }
 
 var errNoDigests = fmt.Errorf("the customer's database makes no digests: %w", errors.ErrUnsupported)

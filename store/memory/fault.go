@@ -13,14 +13,15 @@ type Method string
 
 // The methods of store.Store and store.Tx, Digest: both methods of
 // store.Digester that read, Track: the methods of store.ChangeTracker where
-// changes are tracked, and Commit: the end of an Update whose function returned
-// nil.
+// changes are tracked, Objects: that of store.Inventorier, and Commit: the end of
+// an Update whose function returned nil.
 const (
 	Tables   Method = "Tables"
 	Count    Method = "Count"
 	Rows     Method = "Rows"
 	Digest   Method = "Digest"
 	Track    Method = "Track"
+	Objects  Method = "Objects"
 	Update   Method = "Update"
 	Commit   Method = "Commit"
 	Create   Method = "Create"
@@ -37,7 +38,7 @@ type Call struct {
 	Method Method
 
 	// Table is the table with its schema, as store.Table.String returns it.
-	// It is empty for Tables, Update, Commit and what asks for the version.
+	// It is empty for Tables, Objects, Update, Commit and what asks for the version.
 	Table string
 }
 
@@ -67,7 +68,7 @@ func (s *Store) FailAt(method Method, n int, err error) {
 func (s *Store) FailTable(method Method, table string, err error) {
 	bad := err == nil
 	switch method {
-	case Tables, Update, Commit:
+	case Tables, Objects, Update, Commit:
 		bad = true
 	case Create:
 		bad = bad || table == ""
@@ -105,7 +106,7 @@ func (s *Store) DelayAt(method Method, n int, d time.Duration) {
 
 func (s *Store) prepare(caller string, n int, bad bool, f fault) {
 	switch f.method {
-	case Tables, Count, Rows, Digest, Track, Update, Commit, Create, Drop, Truncate, Insert, Set, Delete, Rename:
+	case Tables, Count, Rows, Digest, Track, Objects, Update, Commit, Create, Drop, Truncate, Insert, Set, Delete, Rename:
 	default:
 		bad = true
 	}

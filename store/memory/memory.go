@@ -48,14 +48,16 @@ type Store struct {
 	mu     sync.Mutex
 	db     database      // committed; replaced, never changed
 	log    *tracking.Log // nil: changes are not tracked
+	has    []store.Object
 	calls  []Call
 	counts map[Method]int
 	faults []fault
 }
 
 var (
-	_ store.Store      = (*Store)(nil)
-	_ store.Identifier = (*Store)(nil)
+	_ store.Store       = (*Store)(nil)
+	_ store.Identifier  = (*Store)(nil)
+	_ store.Inventorier = (*Store)(nil)
 )
 
 // Identity implements store.Identifier: each Store is a database of its own.
@@ -120,6 +122,32 @@ func (s *Store) Table(name string) (store.Table, []store.Row, bool) {
 		rows[i] = row.Clone()
 	}
 	return cloneDef(found[0].def), rows, true
+}
+
+// SetObjects says what the database has besides tables: whatever the test needs,
+// in place of what was there.
+func (s *Store) SetObjects(objects ...store.Object) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.has = cloneObjects(objects)
+}
+
+// Objects implements store.Inventorier: what SetObjects was given.
+func (s *Store) Objects(ctx context.Context) ([]store.Object, error) {
+	if _, err := s.begin(ctx, Objects, ""); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return cloneObjects(s.has), nil
+}
+
+func cloneObjects(objects []store.Object) []store.Object {
+	objects = slices.Clone(objects)
+	for i, o := range objects {
+		objects[i].Uses = slices.Clone(o.Uses)
+	}
+	return objects
 }
 
 // LSN returns the LSN that the metadata table of contextID has for a table.

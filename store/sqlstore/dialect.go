@@ -41,6 +41,11 @@ type Dialect struct {
 	// errors.ErrUnsupported.
 	Identity func(ctx context.Context, q sqlx.QueryerContext) (store.Identity, error)
 
+	// Objects lists what the database has besides tables.
+	// Default: it cannot be told, and the method of store.Inventorier returns
+	// errors.ErrUnsupported.
+	Objects func(ctx context.Context, q sqlx.QueryerContext) ([]store.Object, error)
+
 	// ColumnType returns the type of a column in CREATE TABLE.
 	ColumnType func(t store.Type) string
 

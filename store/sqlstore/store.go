@@ -33,6 +33,7 @@ var (
 	_ store.BatchKeeper = (*Store)(nil)
 	_ store.AnyValuer   = (*Store)(nil)
 	_ store.Identifier  = (*Store)(nil)
+	_ store.Inventorier = (*Store)(nil)
 )
 
 // New returns a store over db. The caller opens and closes db and owns its
@@ -74,6 +75,19 @@ func (s *Store) Identity(ctx context.Context) (id store.Identity, err error) {
 		return err
 	})
 	return id, err
+}
+
+// Objects implements store.Inventorier.
+func (s *Store) Objects(ctx context.Context) (objects []store.Object, err error) {
+	const doing = "list what there is besides tables"
+	if s.d.Objects == nil {
+		return nil, fmt.Errorf("%s: %w", doing, errors.ErrUnsupported)
+	}
+	err = s.ask(ctx, doing, func(ctx context.Context) error {
+		objects, err = s.d.Objects(ctx, s.db)
+		return err
+	})
+	return objects, err
 }
 
 // Tables implements store.Source.
