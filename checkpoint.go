@@ -107,7 +107,7 @@ func (c *Checkpoint) check(contextID string) error {
 func (c *comparison) planSum(p pair) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s %t %q\n", c.opts.Depth, c.opts.LooseTypes, c.opts.IgnoreColumns)
-	for _, t := range []*store.Table{p.source, p.mirror} {
+	for _, t := range []*store.Table{p.Source, p.Mirror} {
 		fmt.Fprintf(h, "%s\n", fingerprint(*t))
 	}
 	return sum.Hex(h)
@@ -117,7 +117,7 @@ func (c *comparison) planSum(p pair) string {
 func (c *comparison) begin(r *running) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.runs[store.FoldName(r.p.name)] = r
+	c.runs[store.FoldName(r.p.Name)] = r
 }
 
 // end replaces a table's comparison by its report. A table that failed is
@@ -126,9 +126,9 @@ func (c *comparison) end(p pair, tr *TableReport) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if tr.Verdict != VerdictFailed && tr.Verdict != VerdictUnfinished {
-		delete(c.runs, store.FoldName(p.name))
+		delete(c.runs, store.FoldName(p.Name))
 		done := *tr
-		c.ended = append(c.ended, tableCheckpoint{Table: p.name, Plan: c.planSum(p), LSN: p.lsn, Done: &done})
+		c.ended = append(c.ended, tableCheckpoint{Table: p.Name, Plan: c.planSum(p), LSN: p.lsn, Done: &done})
 	}
 }
 
@@ -146,7 +146,7 @@ func (c *comparison) snapshot() *Checkpoint {
 		if r.tracking != nil && r.tracking.given() {
 			continue // it starts anew
 		}
-		t := tableCheckpoint{Table: r.p.name, Plan: c.planSum(r.p), LSN: r.p.lsn, Ranges: r.run.Ranges()}
+		t := tableCheckpoint{Table: r.p.Name, Plan: c.planSum(r.p), LSN: r.p.lsn, Ranges: r.run.Ranges()}
 		if t.Ranges == nil {
 			continue
 		}
@@ -188,7 +188,7 @@ func (c *comparison) previous(p pair) *tableCheckpoint {
 	}
 	for i := range c.opts.Resume.tables {
 		t := &c.opts.Resume.tables[i]
-		if store.FoldName(t.Table) != store.FoldName(p.name) {
+		if store.FoldName(t.Table) != store.FoldName(p.Name) {
 			continue
 		}
 		fell := (t.LSN == nil) != (p.lsn == nil) || t.LSN != nil && *p.lsn < *t.LSN

@@ -189,7 +189,7 @@ func (m *Mirror) Compare(ctx context.Context, source store.Source, opts *Compare
 	slots := make(chan struct{}, min(o.Tuning.Concurrency, limit))
 	c := m.newComparison(source, o, slots)
 	report := c.newReport()
-	pairs, err := c.pairs(ctx, report)
+	pairs, err := c.match(ctx, report)
 	if err == nil {
 		err = c.readIsolation(ctx, report)
 	}
@@ -242,7 +242,7 @@ func (c *comparison) newReport() *Report {
 		IgnoreColumns: c.opts.IgnoreColumns, SchemaPrefixes: c.opts.SchemaPrefixes, LooseTypes: c.opts.LooseTypes, SourceIsCopy: c.opts.SourceIsCopy,
 		Scope: Scope{SkipTables: c.opts.SkipTables},
 	}
-	if c.opts.named() {
+	if c.opts.Tables != nil {
 		report.Scope.OnlyTables = c.opts.Tables
 	}
 	return report
@@ -261,7 +261,7 @@ func (c *comparison) compareTables(ctx context.Context, pairs []pair, report *Re
 				report.Tables[i] = c.compareTable(ctx, p)
 				return nil
 			}); err != nil {
-				report.Tables[i] = TableReport{Table: p.name, LSN: p.lsn, HasMetadata: p.hasMetadata}
+				report.Tables[i] = TableReport{Table: p.Name, LSN: p.lsn, HasMetadata: p.hasMetadata}
 				report.Tables[i].fail(ctx, err)
 			}
 		})
@@ -346,7 +346,7 @@ func (c *comparison) metadataNow(ctx context.Context) (*metadata.Table, error) {
 // lsnOf reads a table's LSN; nil when it has none.
 func (c *comparison) lsnOf(ctx context.Context, p pair) (*store.LSN, error) {
 	md, err := c.metadataNow(ctx)
-	return md.LSN(p.inMirror()), err
+	return md.LSN(inMirror(p.Pair)), err
 }
 
 func (o *CompareOptions) fill() error {

@@ -33,13 +33,14 @@ const module = "github.com/so-mirror/mirror"
 // and what runs over many mirrors or several cycles knows the library alone.
 func TestImports(t *testing.T) {
 	const text, facts, contract, sums = "/internal/text", "/internal/superoffice", "/store", "/internal/sum"
-	root := []string{text, contract, facts, sums, "/internal/diff", "/internal/metadata"}
+	root := []string{text, contract, facts, sums, "/internal/diff", "/internal/match", "/internal/metadata"}
 	above := append([]string{""}, root...)
 	for pkg, allowed := range map[string][]string{
 		"/internal/text":        nil,
 		"/internal/superoffice": nil,
 		"/internal/sum":         nil,
 		"/internal/diff":        {text, contract, sums},
+		"/internal/match":       {text, contract, facts, sums, "/internal/diff"},
 		"/internal/metadata":    {text, contract, facts, sums},
 		"/store":                {text},
 		"/store/sqlstore":       {text, contract},

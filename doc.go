@@ -96,11 +96,12 @@
 //
 // A row on its way through Compare: the mirror.Mirror asks each store.Source for its
 // catalogue (mssql or sqlite, by way of sqlstore), finds out which databases they
-// are (sides.go), and pairs tables (pairs.go) and columns (tableplan.go). Each
-// table goes to internal/diff: its rows come from both Sources in key order, in one
-// range or several (range.go, cursor.go); digest.go leaves out ranges that both sides
-// sum up alike, and merge.go walks the rest and counts what differs, by the order and
-// the equality of package store. pending.go, which the engine asks what becomes of a
+// are (sides.go), and has internal/match pair their tables (match.go) and plan by which
+// columns the rows of each pair are compared (plan.go). Each table goes to
+// internal/diff: its rows come from both Sources in key order, in one range or
+// several (range.go, cursor.go); digest.go leaves out ranges that both sides sum up
+// alike, and merge.go walks the rest and counts what differs, by the order and the
+// equality of package store. pending.go, which the engine asks what becomes of a
 // difference, asks the source's change tracking. judge.go makes a verdict of what was
 // found, report.go holds it, render.go shows it.
 //

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/so-mirror/mirror/internal/match"
 	"github.com/so-mirror/mirror/internal/metadata"
 	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/store"
@@ -132,7 +133,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // why the metadata table cannot be meant, prefixed what to do about a prefix.
 func (m *Mirror) unknownTable(name string, known []string, loses, prefixed string) TableError {
 	e := TableError{Table: name, Closest: closestName(name, known)}
-	_, bare, _ := cutPrefix(name)
+	_, bare, _ := match.CutPrefix(name)
 	switch i := slices.IndexFunc(known, func(k string) bool { return store.FoldName(k) == store.FoldName(bare) }); {
 	case m.meansMetadata(name):
 		e.Closest, e.Reason = "", "is the metadata table: "+loses
@@ -145,7 +146,7 @@ func (m *Mirror) unknownTable(name string, known []string, loses, prefixed strin
 // meansMetadata reports whether a caller's name can only be that of the metadata
 // table, with a prefix or without.
 func (m *Mirror) meansMetadata(name string) bool {
-	_, bare, _ := cutPrefix(name)
+	_, bare, _ := match.CutPrefix(name)
 	return m.names.IsTable(name) || m.names.IsTable(bare)
 }
 

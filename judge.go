@@ -12,20 +12,20 @@ import (
 // compareTable decides one table. It never fails: a failure is a verdict.
 func (c *comparison) compareTable(ctx context.Context, p pair) TableReport {
 	started := c.m.clock.Now()
-	tr := TableReport{Table: p.name, LSN: p.lsn, HasMetadata: p.hasMetadata, MetadataRows: p.metadataRows, MetadataDoubt: p.metadataDoubt, trace: trace{MetadataSum: p.metadataSum}}
-	if p.mirror != nil {
-		tr.Table, tr.MirrorName = p.mirror.Name, p.mirror.String()
+	tr := TableReport{Table: p.Name, LSN: p.lsn, HasMetadata: p.hasMetadata, MetadataRows: p.metadataRows, MetadataDoubt: p.metadataDoubt, trace: trace{MetadataSum: p.metadataSum}}
+	if p.Mirror != nil {
+		tr.Table, tr.MirrorName = p.Mirror.Name, p.Mirror.String()
 	}
 	switch {
-	case p.notMirrored != "":
-		tr.Verdict, tr.Reason = VerdictNotMirrored, p.notMirrored
-	case p.twins != "":
-		tr.Verdict, tr.Reason = VerdictIncomparable, p.twins
-	case p.mirror != nil && p.source != nil:
+	case p.NotMirrored != "":
+		tr.Verdict, tr.Reason = VerdictNotMirrored, p.NotMirrored
+	case p.Twins != "":
+		tr.Verdict, tr.Reason = VerdictIncomparable, p.Twins
+	case p.Mirror != nil && p.Source != nil:
 		tr = c.compareBoth(ctx, p, tr)
 	default:
 		tr.Verdict = VerdictMissing
-		if p.source == nil {
+		if p.Source == nil {
 			tr.Verdict = VerdictExtra
 		}
 		if c.opts.Depth != DepthSchema {
@@ -36,7 +36,7 @@ func (c *comparison) compareTable(ctx context.Context, p pair) TableReport {
 	c.mu.Lock()
 	c.done++
 	c.mu.Unlock()
-	c.report(Progress{Table: p.name, Rows: tr.SourceRows, Expected: tr.SourceRows})
+	c.report(Progress{Table: p.Name, Rows: tr.SourceRows, Expected: tr.SourceRows})
 	return tr
 }
 
@@ -45,7 +45,7 @@ func (c *comparison) compareTable(ctx context.Context, p pair) TableReport {
 func (c *comparison) compareBoth(ctx context.Context, p pair, blank TableReport) (tr TableReport) {
 	for range 2 {
 		tr = blank
-		plan := c.planTable(p, &tr)
+		tr.describe(p.Plan)
 		if t := c.previous(p); t != nil && t.Done != nil {
 			tr = *t.Done
 			c.end(p, &tr)
@@ -56,7 +56,7 @@ func (c *comparison) compareBoth(ctx context.Context, p pair, blank TableReport)
 			tr.warn(fmt.Sprintf("the source's change tracking cannot be read: %v", err))
 		}
 		tr.LSNState = p.state
-		err = c.compareDepth(ctx, p, plan, &tr)
+		err = c.compareDepth(ctx, p, &tr)
 		if err == nil {
 			tr.decide()
 		}
@@ -100,27 +100,28 @@ func (c *comparison) refresh(ctx context.Context, p *pair) error {
 }
 
 // compareDepth compares as far as Depth goes.
-func (c *comparison) compareDepth(ctx context.Context, p pair, plan tablePlan, tr *TableReport) error {
+func (c *comparison) compareDepth(ctx context.Context, p pair, tr *TableReport) error {
 	switch {
-	case unreadable(*p.source) || unreadable(*p.mirror): // not even its columns
+	case unreadable(*p.Source) || unreadable(*p.Mirror): // not even its columns
 	case c.opts.Depth == DepthSchema:
 		return nil
-	case c.opts.Depth == DepthCount && p.source.Omit == "" && p.mirror.Omit == "":
+	case c.opts.Depth == DepthCount && p.Source.Omit == "" && p.Mirror.Omit == "":
 		return c.count(ctx, p, tr)
 	}
-	if plan.incomparable == "" {
-		err := c.compareRows(ctx, p, plan, tr)
+	reason := p.Plan.Incomparable
+	if reason == "" {
+		err := c.compareRows(ctx, p, tr)
 		if err == nil || !errors.Is(err, errors.ErrUnsupported) {
 			return err
 		}
-		plan.incomparable = err.Error()
+		reason = err.Error()
 	}
 	tr.forgetRows()
-	tr.Verdict, tr.Reason = VerdictIncomparable, plan.incomparable
-	for _, col := range append(plan.Source.Columns, plan.unread...) {
+	tr.Verdict, tr.Reason = VerdictIncomparable, reason
+	for _, col := range p.Plan.Source.Columns {
 		tr.NotCompared = append(tr.NotCompared, Omission{Column: col.Name, Reason: rowsNotCompared})
 	}
-	if unreadable(*p.source) || unreadable(*p.mirror) {
+	if unreadable(*p.Source) || unreadable(*p.Mirror) {
 		return nil
 	}
 	return c.count(ctx, p, tr)
@@ -134,18 +135,19 @@ type running struct {
 }
 
 // compareRows compares the rows of a table by value.
-func (c *comparison) compareRows(ctx context.Context, p pair, plan tablePlan, tr *TableReport) error {
-	if err := c.countProgress(ctx, p, &plan.Table); err != nil {
+func (c *comparison) compareRows(ctx context.Context, p pair, tr *TableReport) error {
+	plan := p.Plan.Table
+	if err := c.countProgress(ctx, p, &plan); err != nil {
 		return err
 	}
 	if !p.requested() {
 		plan.MaxDifferences = c.opts.MaxDifferences
 	}
-	r := &running{p: p, tracking: c.trackingOf(p, plan, tr)}
+	r := &running{p: p, tracking: c.trackingOf(p, tr)}
 	if r.tracking != nil {
 		plan.Settler = r.tracking.settler
 	}
-	r.run = c.engine.Table(plan.Table)
+	r.run = c.engine.Table(plan)
 	if r.tracking != nil {
 		r.tracking.run = r.run
 	}
@@ -174,12 +176,12 @@ func (c *comparison) countProgress(ctx context.Context, p pair, t *diff.Table) e
 		return nil
 	}
 	started := c.m.clock.Now()
-	expected, err := c.source.Count(ctx, *p.source)
+	expected, err := c.source.Count(ctx, *p.Source)
 	if err != nil {
 		return err
 	}
 	t.Progress = func(rows int64) {
-		o := Progress{Table: p.name, Rows: rows, Expected: max(rows, expected)}
+		o := Progress{Table: p.Name, Rows: rows, Expected: max(rows, expected)}
 		if elapsed := c.m.clock.Now().Sub(started); rows > 0 {
 			o.Remaining = time.Duration(float64(elapsed) * float64(o.Expected-rows) / float64(rows))
 		}
@@ -221,11 +223,11 @@ func (t *TableReport) decide() {
 // count counts the rows of the sides that exist.
 func (c *comparison) count(ctx context.Context, p pair, tr *TableReport) error {
 	var sourceErr, mirrorErr error
-	if p.source != nil {
-		tr.SourceRows, sourceErr = c.source.Count(ctx, *p.source)
+	if p.Source != nil {
+		tr.SourceRows, sourceErr = c.source.Count(ctx, *p.Source)
 	}
-	if p.mirror != nil && sourceErr == nil {
-		tr.MirrorRows, mirrorErr = c.m.store.Count(ctx, *p.mirror)
+	if p.Mirror != nil && sourceErr == nil {
+		tr.MirrorRows, mirrorErr = c.m.store.Count(ctx, *p.Mirror)
 	}
 	return errors.Join(sourceErr, mirrorErr)
 }

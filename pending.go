@@ -47,8 +47,8 @@ const (
 
 // trackingOf returns what classifies the differences of a table, nil when
 // nothing can: no change tracking, no key, or no valid LSN.
-func (c *comparison) trackingOf(p pair, plan tablePlan, tr *TableReport) *tracking {
-	if c.changes == nil || !plan.Ranged || tr.LSNState != "" || p.lsn == nil || *p.lsn < 0 {
+func (c *comparison) trackingOf(p pair, tr *TableReport) *tracking {
+	if c.changes == nil || !p.Plan.Ranged || tr.LSNState != "" || p.lsn == nil || *p.lsn < 0 {
 		return nil
 	}
 	return &tracking{c: c, p: p, changes: c.changes, rereads: maxRereads, confirms: maxConfirms}
@@ -64,13 +64,13 @@ func (k *tracking) settler() diff.Settler { return &settler{tracking: k, since: 
 
 // lsnState asks the change tracking what it makes of a table's LSN.
 func (c *comparison) lsnState(ctx context.Context, p pair) (LSNState, error) {
-	if c.changes == nil || p.source == nil || p.lsn == nil || *p.lsn < 0 {
+	if c.changes == nil || p.Source == nil || p.lsn == nil || *p.lsn < 0 {
 		return "", nil
 	}
 	if *p.lsn > p.version {
 		return LSNAhead, nil
 	}
-	least, err := c.changes.MinValidVersion(ctx, *p.source)
+	least, err := c.changes.MinValidVersion(ctx, *p.Source)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
 		return "", nil
@@ -120,7 +120,7 @@ func (k *settler) round(ctx context.Context, found *diff.Findings, open []diff.O
 	for i, d := range open {
 		keys[i] = d.Key
 	}
-	changed, err := k.changes.Changed(ctx, *k.p.source, k.since, keys)
+	changed, err := k.changes.Changed(ctx, *k.p.Source, k.since, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -211,7 +211,7 @@ func (k *tracking) given() bool {
 // lose gives up: because the changes since the LSN are no longer known, or for
 // another reason.
 func (k *tracking) lose(ctx context.Context, since store.LSN, err error) {
-	least, merr := k.changes.MinValidVersion(ctx, *k.p.source)
+	least, merr := k.changes.MinValidVersion(ctx, *k.p.Source)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if merr == nil && since < least {

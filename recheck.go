@@ -101,11 +101,11 @@ func (m *Mirror) Recheck(ctx context.Context, source store.Source, report *Repor
 	for i := range out.Tables {
 		t := &out.Tables[i]
 		p, ok := c.pairOf(pairs, t)
-		if !ok || p.source == nil || p.mirror == nil {
+		if !ok || p.Source == nil || p.Mirror == nil {
 			continue
 		}
 		stays := late || out.cycles(i) >= o.Cycles
-		if c.recheckSchema(p, t, stays); !t.open() {
+		if recheckSchema(p, t, stays); !t.open() {
 			continue
 		}
 		err := c.recheckTable(ctx, p, t, stays)
@@ -134,7 +134,7 @@ func (m *Mirror) revisit(ctx context.Context, source store.Source, report *Repor
 	for _, t := range report.Tables {
 		c.chosen[store.FoldName(c.trimPrefix(t.Table))] = t.Verdict != VerdictNotMirrored
 	}
-	if pairs, err = c.pairs(ctx, &now); err == nil {
+	if pairs, err = c.match(ctx, &now); err == nil {
 		err = report.sameSides(now.Source, now.Mirror)
 	}
 	return c, pairs, now, err
@@ -160,7 +160,7 @@ func (m *Mirror) Unchanged(ctx context.Context, source store.Source, report *Rep
 		return 0, 0, err
 	}
 	p, ok := c.pairOf(pairs, tr)
-	if !ok || p.source == nil || p.mirror == nil {
+	if !ok || p.Source == nil || p.Mirror == nil {
 		return 0, 0, nil
 	}
 	r := c.rereadOf(p)
@@ -189,7 +189,7 @@ func (m *Mirror) Unchanged(ctx context.Context, source store.Source, report *Rep
 // pairOf finds the pair of a table's report.
 func (c *comparison) pairOf(pairs []pair, t *TableReport) (pair, bool) {
 	folded := store.FoldName(c.trimPrefix(t.Table))
-	i := slices.IndexFunc(pairs, func(p pair) bool { return store.FoldName(p.name) == folded })
+	i := slices.IndexFunc(pairs, func(p pair) bool { return store.FoldName(p.Name) == folded })
 	if i < 0 {
 		return pair{}, false
 	}
@@ -199,18 +199,16 @@ func (c *comparison) pairOf(pairs []pair, t *TableReport) (pair, bool) {
 // rereadOf returns what reads single keys of a table again, nil when its keys do not
 // mean the same on both sides.
 func (c *comparison) rereadOf(p pair) *reread {
-	var scratch TableReport
-	plan := c.planTable(p, &scratch)
-	if !plan.Ranged || plan.incomparable != "" {
+	if !p.Plan.Ranged || p.Plan.Incomparable != "" {
 		return nil
 	}
-	return &reread{plan: plan, run: c.engine.Table(plan.Table)}
+	return &reread{table: &p.Plan.Table, run: c.engine.Table(p.Plan.Table)}
 }
 
 // reread reads single keys of a table again.
 type reread struct {
-	plan tablePlan
-	run  *diff.Run
+	table *diff.Table
+	run   *diff.Run
 
 	last  store.Row // that was read, and what was found
 	found diff.Findings
@@ -219,12 +217,12 @@ type reread struct {
 // again reads a key that differed once more: whether it differs by now, and
 // whether it does as before. The key is nil when the table has another one now.
 func (r *reread) again(ctx context.Context, d *Difference) (key store.Row, differs, same bool, err error) {
-	key, err = r.plan.KeyOf(d.Key)
+	key, err = r.table.KeyOf(d.Key)
 	if err != nil || key == nil {
 		return nil, false, false, nil //nolint:nilerr // it is no error that a key changed
 	}
 	// Many differences can share a key, which is then read once.
-	if r.last == nil || r.plan.Order(r.last, key) != 0 {
+	if r.last == nil || r.table.Order(r.last, key) != 0 {
 		found, err := compareAgain(ctx, r.run, key)
 		if err != nil {
 			return key, false, false, err
@@ -273,7 +271,7 @@ func (t *TableReport) look(now *store.LSN) {
 }
 
 // recheckSchema looks at the definitions of a table once more.
-func (c *comparison) recheckSchema(p pair, t *TableReport, stays bool) {
+func recheckSchema(p pair, t *TableReport, stays bool) {
 	again := func(why string) {
 		t.Verdict, t.Reason = VerdictUnfinished, why+": compare it again"
 	}
@@ -281,8 +279,7 @@ func (c *comparison) recheckSchema(p pair, t *TableReport, stays bool) {
 	case VerdictMissing:
 		again("it is there by now")
 	case VerdictSchemaDiffers:
-		var now TableReport
-		if c.planTable(p, &now); !slices.Equal(now.Schema, t.Schema) {
+		if !slices.Equal(schemaOf(p.Plan), t.Schema) {
 			again("its columns or key are others by now")
 			return
 		}
@@ -339,7 +336,7 @@ func (c *comparison) recheckTable(ctx context.Context, p pair, t *TableReport, s
 		return err
 	}
 	t.LSNState = p.state
-	k := c.trackingOf(p, r.plan, t)
+	k := c.trackingOf(p, t)
 	found := diff.Findings{Keys: make([]diff.Difference, len(t.Differences))}
 	var open, unchanged []diff.Open
 	for i := range t.Differences {

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/so-mirror/mirror/internal/diff"
+	"github.com/so-mirror/mirror/internal/match"
 	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/store"
 )
@@ -368,6 +369,29 @@ func differencesOf(found []diff.Difference) []Difference {
 			d.Columns = append(d.Columns, ChangedColumn(c))
 		}
 		out = append(out, d)
+	}
+	return out
+}
+
+// describe writes what was found out about a table's definitions into its report.
+func (t *TableReport) describe(p *match.Plan) {
+	t.Schema, t.Keyless = schemaOf(p), p.Keyless
+	for _, o := range p.NotCompared {
+		t.NotCompared = append(t.NotCompared, Omission(o))
+	}
+	for _, col := range p.Source.Columns[:p.Key] {
+		t.Key = append(t.Key, col.Name)
+	}
+	for _, w := range p.Warnings {
+		t.warn(w)
+	}
+}
+
+// schemaOf returns in what a table's definitions differ as a report has it.
+func schemaOf(p *match.Plan) []SchemaDifference {
+	var out []SchemaDifference
+	for _, d := range p.Schema {
+		out = append(out, SchemaDifference(d))
 	}
 	return out
 }

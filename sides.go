@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 
+	"github.com/so-mirror/mirror/internal/diff"
+	"github.com/so-mirror/mirror/internal/match"
 	"github.com/so-mirror/mirror/internal/metadata"
 	"github.com/so-mirror/mirror/internal/superoffice"
 	"github.com/so-mirror/mirror/internal/text"
@@ -22,6 +24,161 @@ const (
 	roleReplica  = "replica"
 	roleUnknown  = "unknown"
 )
+
+// pair is a table of either side, or of both, with what the metadata table has for it.
+type pair struct {
+	match.Pair
+
+	lsn           *store.LSN
+	hasMetadata   bool // the metadata table has a row for it
+	metadataRows  int
+	unread        string // why the metadata table cannot be read, or ""
+	metadataDoubt string // why it is not known which rows are its own, or what they hold
+	metadataSum   string
+	version       store.LSN // of the source, read after lsn
+	state         LSNState
+}
+
+// match finds out which databases the two sides are, refuses the wrong ones, and
+// pairs their tables.
+func (c *comparison) match(ctx context.Context, report *Report) ([]pair, error) {
+	var err error
+	if report.Source, report.Mirror, err = c.m.identify(ctx, c.source); err != nil {
+		return nil, err
+	}
+	sourceTables, mirrorTables, err := c.catalogues(ctx)
+	if err != nil {
+		return nil, err
+	}
+	src, mir := c.m.names.Contents(sourceTables, c.trimPrefix), c.m.names.Contents(mirrorTables, c.trimPrefix)
+	report.Source.describe(src, c.m.contextID)
+	report.Mirror.describe(mir, c.m.contextID)
+	if report.Source.ID+report.Mirror.ID == "" && samePool(c.source, c.m.store, sourceTables, mirrorTables) {
+		return nil, errSameDatabase(report.Mirror)
+	}
+	if err := c.m.checkSource(src, mir, c.opts.SourceIsCopy); err != nil {
+		return nil, err
+	}
+	md, err := c.m.readMetadata(ctx, c.m.store, mirrorTables)
+	report.State, err = stateWithout(err)
+	switch {
+	case errors.Is(err, ErrMetadata):
+		// Rows can be compared all the same; only resets need the table.
+		report.Warnings = append(report.Warnings, err.Error())
+		c.unread = err.Error()
+	case err != nil:
+		return nil, err
+	}
+	c.catalogue = mirrorTables
+	if md != nil {
+		c.metadata = &md.Table
+	}
+	matched := c.matchTables(sourceTables, mirrorTables, report.State)
+	if err := c.refuse(matched, mir); err != nil {
+		return nil, err
+	}
+	report.Scope.Tables = len(matched.Names)
+	report.Warnings = append(report.Warnings, matched.Unused...)
+	report.Mistakes = c.mistakes(md, mir, matched.Pairs)
+	if report.State == MirrorAwaitingFirstCycle && report.Mistakes == nil {
+		report.Warnings = append(report.Warnings, otherCustomers(mirrorTables)...)
+		if len(mirrorTables) == 0 {
+			report.Warnings = append(report.Warnings, "the mirror: "+noTables)
+		}
+	}
+	pairs := make([]pair, len(matched.Pairs))
+	for i := range pairs {
+		p := &pairs[i]
+		p.Pair, p.unread = matched.Pairs[i], c.unread
+		p.describe(md)
+		if p.metadataRows > 1 {
+			t := inMirror(p.Pair)
+			_, err := md.Row(t)
+			report.Warnings = append(report.Warnings, t.Name+" "+err.Error())
+		}
+	}
+	return pairs, nil
+}
+
+// catalogues reads the tables of both sides at the same time.
+func (c *comparison) catalogues(ctx context.Context) (source, mirror []store.Table, err error) {
+	var sourceErr, mirrorErr error
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		sourceErr = diff.Guard(func() (err error) { source, err = c.source.Tables(ctx); return err })
+	})
+	wg.Go(func() {
+		mirrorErr = diff.Guard(func() (err error) { mirror, err = c.m.store.Tables(ctx); return err })
+	})
+	wg.Wait()
+	if sourceErr != nil {
+		return nil, nil, fmt.Errorf("source: %w", sourceErr)
+	}
+	if mirrorErr != nil {
+		return nil, nil, fmt.Errorf("mirror: %w", mirrorErr)
+	}
+	return source, mirror, nil
+}
+
+// matchTables pairs the tables by the options of the comparison.
+func (c *comparison) matchTables(source, mirror []store.Table, state MirrorState) match.Result {
+	return match.Tables(source, mirror, match.Options{
+		Tables: c.opts.Tables, SkipTables: c.opts.SkipTables, IgnoreColumns: c.opts.IgnoreColumns,
+		SchemaPrefixes: c.opts.SchemaPrefixes, LooseTypes: c.opts.LooseTypes,
+		AnyValue: store.HoldsAnyValue(c.source) || store.HoldsAnyValue(c.m.store), Replica: state == MirrorReplica,
+		NotData: func(name string) bool {
+			return c.m.names.IsTable(name) || metadata.IsKept(name) || store.FoldName(name) == store.FoldName(superoffice.ReplicaState)
+		},
+	})
+}
+
+// refuse refuses sides that have no table in common, of which nothing can be
+// compared, and names that neither side has. A mirror without tables waits for its
+// first cycle, or lacks all of them.
+func (c *comparison) refuse(r match.Result, mir metadata.Contents) error {
+	if r.Apart && mir.Tables > 0 {
+		hint := ""
+		if r.Prefix != "" {
+			hint = fmt.Sprintf(" If names differ by a prefix, name it in CompareOptions.SchemaPrefixes, such as %q", r.Prefix)
+		}
+		return wrongDatabase("the source and the mirror have no table in common: is it the right database, and may the login see all tables?%s", hint)
+	}
+	unknown := &Error{Op: "compare", ContextID: c.m.contextID, Err: store.ErrTableNotFound}
+	for _, name := range r.Unknown {
+		unknown.Tables = append(unknown.Tables, c.m.unknownTable(name, r.Names, "no comparison looks at it", "name the prefix in CompareOptions.SchemaPrefixes"))
+	}
+	return unknown.orNil()
+}
+
+func (c *comparison) trimPrefix(name string) string {
+	return store.TrimPrefix(name, c.opts.SchemaPrefixes)
+}
+
+// inMirror is the mirror's table, or its name where the mirror has none.
+func inMirror(p match.Pair) store.Table {
+	if p.Mirror == nil {
+		return store.Table{Name: p.Name}
+	}
+	return *p.Mirror
+}
+
+// describe notes what the metadata table has for a table.
+func (p *pair) describe(md *metadata.Table) {
+	t := inMirror(p.Pair)
+	p.lsn, p.metadataSum, p.metadataDoubt = md.LSN(t), "", ""
+	if doubt := md.Doubt(t); doubt != "" {
+		p.lsn, p.metadataDoubt = nil, "it "+doubt
+	} else if p.unread != "" {
+		p.metadataDoubt = "its metadata row cannot be read: " + p.unread
+	}
+	p.metadataRows = len(md.Of(t))
+	if p.hasMetadata = p.metadataRows > 0; p.hasMetadata && p.metadataDoubt == "" {
+		p.metadataSum = md.Sum(t)
+	}
+}
+
+// requested reports whether the LSN asks the next cycle for the whole table.
+func (p *pair) requested() bool { return p.lsn != nil && *p.lsn == store.ResendAll }
 
 // identify asks both sides which database they serve, and refuses one database
 // on both sides.
@@ -74,59 +231,6 @@ func (s *Side) describe(c metadata.Contents, contextID string) {
 	default:
 		s.Role = roleUnknown
 	}
-}
-
-// findMetadata returns the metadata table among tables, or why there is none.
-func (m *Mirror) findMetadata(tables []store.Table) (store.Table, error) {
-	if t, ok := m.names.Find(tables); ok {
-		return t, nil
-	}
-	there := m.names.Contents(tables, nil)
-	mistake := wrong(m.names.Mistakes(there))
-	switch name := text.Name(m.names.Table); {
-	case there.Replica:
-		return store.Table{}, fmt.Errorf("%w: it has no LSN to set; use its own program: %s", ErrReplica, superoffice.ResyncCommand(m.contextID, nil))
-	case len(tables) == 0:
-		return store.Table{}, fmt.Errorf("%w %q: %s", ErrNoMetadata, name, noTables)
-	case mistake != nil:
-		return store.Table{}, fmt.Errorf("%w %q: %w", ErrNoMetadata, name, mistake)
-	default:
-		return store.Table{}, fmt.Errorf("%w %q: the next cycle of the Mirroring Task creates it and populates every table", ErrNoMetadata, name)
-	}
-}
-
-// noTables is said of a mirror in which nothing is to be seen.
-const noTables = "there are no tables at all: unless the mirror is new, check the database, the schema and the login's permissions"
-
-// readMetadata reads the whole metadata table through src, which is the store
-// or a transaction of it. Its rows are matched with tables, the catalogue.
-func (m *Mirror) readMetadata(ctx context.Context, src store.Source, tables []store.Table) (*metadata.Table, error) {
-	t, err := m.findMetadata(tables)
-	if err != nil {
-		return nil, err
-	}
-	return m.readMetadataFrom(ctx, src, t, tables)
-}
-
-func (m *Mirror) readMetadataFrom(ctx context.Context, src store.Source, t store.Table, tables []store.Table) (*metadata.Table, error) {
-	md, err := m.names.Read(ctx, src, t, tables)
-	if errors.Is(err, store.ErrTableNotFound) { // dropped since the catalogue was read
-		_, err = m.findMetadata(nil)
-		err = store.WrapError(ctx, err, "read metadata")
-	}
-	return md, err
-}
-
-// otherCustomers warns of metadata tables of other customers, which suggest
-// that the context identifier is wrong.
-func otherCustomers(tables []store.Table) []string {
-	var warnings []string
-	for _, t := range tables {
-		if strings.HasSuffix(store.FoldName(t.Name), superoffice.MetadataSuffix) {
-			warnings = append(warnings, fmt.Sprintf("there is a table %s: is the context identifier right?", t.Name))
-		}
-	}
-	return warnings
 }
 
 // samePool reports whether two Sources that cannot tell which database they serve
@@ -228,30 +332,27 @@ func lacking(side string, listed int, lacks []string) string {
 
 // mistakes are sentences that say why the two sides are hardly those that are
 // meant: Compare goes on with them, and Report.Err is ErrWrongDatabase.
-func (c *comparison) mistakes(md *metadata.Table, mir metadata.Contents, byName map[string]*pair, selected []pair) []string {
+func (c *comparison) mistakes(md *metadata.Table, mir metadata.Contents, pairs []match.Pair) []string {
 	all := c.m.names.Mistakes(mir)
 	if md == nil {
 		return all
 	}
-	chosen := c.chosen
-	if chosen == nil {
-		chosen = map[string]bool{}
-		for _, p := range selected {
-			chosen[store.FoldName(p.name)] = p.notMirrored == ""
-		}
-	}
 	listed := 0
 	var noSource, noMirror []string
-	for folded, p := range byName {
-		if !chosen[folded] || len(md.Of(p.inMirror())) == 0 {
+	for _, p := range pairs {
+		chosen := p.NotMirrored == ""
+		if c.chosen != nil {
+			chosen = c.chosen[store.FoldName(p.Name)]
+		}
+		if !chosen || len(md.Of(inMirror(p))) == 0 {
 			continue
 		}
 		listed++
-		if p.source == nil {
-			noSource = append(noSource, p.name)
+		if p.Source == nil {
+			noSource = append(noSource, p.Name)
 		}
-		if p.mirror == nil {
-			noMirror = append(noMirror, p.name)
+		if p.Mirror == nil {
+			noMirror = append(noMirror, p.Name)
 		}
 	}
 	for _, s := range []string{lacking("source", listed, noSource), lacking("mirror", listed, noMirror)} {
@@ -260,68 +361,6 @@ func (c *comparison) mistakes(md *metadata.Table, mir metadata.Contents, byName 
 		}
 	}
 	return all
-}
-
-// named reports whether single tables were asked for.
-func (o *CompareOptions) named() bool {
-	return o.Tables != nil
-}
-
-// byString finds the one pair of which a side has that name with its schema.
-func byString(byName map[string]*pair, name string) *pair {
-	folded := store.FoldName(name)
-	var found *pair
-	for _, p := range byName {
-		for _, t := range []*store.Table{p.source, p.mirror} {
-			if t == nil || t.Schema == "" || store.FoldName(t.String()) != folded || p == found {
-				continue
-			}
-			if found != nil {
-				return nil
-			}
-			found = p
-		}
-	}
-	return found
-}
-
-// inCommon refuses sides that have no table in common: nothing can be compared.
-// A mirror without tables waits for its first cycle, or lacks all of them.
-func (c *comparison) inCommon(byName map[string]*pair, mir metadata.Contents) error {
-	if mir.Tables == 0 {
-		return nil
-	}
-	bare := map[string]int{} // which sides have a name that is left when a prefix is taken off
-	prefixes := map[string]bool{}
-	for _, p := range byName {
-		if p.source != nil && p.mirror != nil {
-			return nil
-		}
-		side := 1
-		if p.source == nil {
-			side = 2
-		}
-		prefix, name, ok := cutPrefix(p.name)
-		if bare[store.FoldName(name)] |= side; ok {
-			prefixes[prefix] = true
-		}
-	}
-	hint := ""
-	for _, sides := range bare {
-		if sides == 3 {
-			hint = fmt.Sprintf(" If names differ by a prefix, name it in CompareOptions.SchemaPrefixes, such as %q", slices.Sorted(maps.Keys(prefixes))[0])
-		}
-	}
-	return wrongDatabase("the source and the mirror have no table in common: is it the right database, and may the login see all tables?%s", hint)
-}
-
-// cutPrefix cuts a name behind its last dot.
-func cutPrefix(name string) (prefix, rest string, ok bool) {
-	i := strings.LastIndex(name, ".")
-	if i < 0 || i == len(name)-1 {
-		return "", name, false
-	}
-	return name[:i+1], name[i+1:], true
 }
 
 // sameSides refuses sides that are not those that a report is about.

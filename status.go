@@ -103,6 +103,59 @@ func (m *Mirror) Status(ctx context.Context) (*Status, error) {
 	return st, nil
 }
 
+// findMetadata returns the metadata table among tables, or why there is none.
+func (m *Mirror) findMetadata(tables []store.Table) (store.Table, error) {
+	if t, ok := m.names.Find(tables); ok {
+		return t, nil
+	}
+	there := m.names.Contents(tables, nil)
+	mistake := wrong(m.names.Mistakes(there))
+	switch name := text.Name(m.names.Table); {
+	case there.Replica:
+		return store.Table{}, fmt.Errorf("%w: it has no LSN to set; use its own program: %s", ErrReplica, superoffice.ResyncCommand(m.contextID, nil))
+	case len(tables) == 0:
+		return store.Table{}, fmt.Errorf("%w %q: %s", ErrNoMetadata, name, noTables)
+	case mistake != nil:
+		return store.Table{}, fmt.Errorf("%w %q: %w", ErrNoMetadata, name, mistake)
+	default:
+		return store.Table{}, fmt.Errorf("%w %q: the next cycle of the Mirroring Task creates it and populates every table", ErrNoMetadata, name)
+	}
+}
+
+// noTables is said of a mirror in which nothing is to be seen.
+const noTables = "there are no tables at all: unless the mirror is new, check the database, the schema and the login's permissions"
+
+// readMetadata reads the whole metadata table through src, which is the store
+// or a transaction of it. Its rows are matched with tables, the catalogue.
+func (m *Mirror) readMetadata(ctx context.Context, src store.Source, tables []store.Table) (*metadata.Table, error) {
+	t, err := m.findMetadata(tables)
+	if err != nil {
+		return nil, err
+	}
+	return m.readMetadataFrom(ctx, src, t, tables)
+}
+
+func (m *Mirror) readMetadataFrom(ctx context.Context, src store.Source, t store.Table, tables []store.Table) (*metadata.Table, error) {
+	md, err := m.names.Read(ctx, src, t, tables)
+	if errors.Is(err, store.ErrTableNotFound) { // dropped since the catalogue was read
+		_, err = m.findMetadata(nil)
+		err = store.WrapError(ctx, err, "read metadata")
+	}
+	return md, err
+}
+
+// otherCustomers warns of metadata tables of other customers, which suggest
+// that the context identifier is wrong.
+func otherCustomers(tables []store.Table) []string {
+	var warnings []string
+	for _, t := range tables {
+		if strings.HasSuffix(store.FoldName(t.Name), superoffice.MetadataSuffix) {
+			warnings = append(warnings, fmt.Sprintf("there is a table %s: is the context identifier right?", t.Name))
+		}
+	}
+	return warnings
+}
+
 // statusOfCatalogue adds the tables that are there, but those of the mirroring
 // itself.
 func (m *Mirror) statusOfCatalogue(ctx context.Context, st *Status, md *metadata.Table, tables []store.Table) error {
