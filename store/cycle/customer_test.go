@@ -50,7 +50,13 @@ func TestCustomerVersion(t *testing.T) {
 }
 
 func TestConformance(t *testing.T) {
-	storetest.Run(t, func(testing.TB) store.Store { return NewCustomer("Cust10195", memory.New()) })
+	storetest.Run(t, func(testing.TB) store.Store { return NewCustomer("Cust10195", memory.New()) },
+		storetest.Objects(func(ctx context.Context, st store.Store, o store.Object) error {
+			db := st.(*Customer).db.(*memory.Store)
+			list, err := db.Objects(ctx)
+			db.SetObjects(append(list, o)...)
+			return err
+		}))
 }
 
 func TestChanged(t *testing.T) {

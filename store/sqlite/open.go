@@ -29,6 +29,7 @@ type reader interface {
 	store.AnyValuer
 	store.Digester
 	store.Identifier
+	store.Inventorier
 }
 
 // Store is a mirror's database.
@@ -38,10 +39,11 @@ type Store struct {
 }
 
 var (
-	_ store.Source     = (*Source)(nil)
-	_ store.Identifier = (*Source)(nil)
-	_ store.Digester   = (*Source)(nil)
-	_ store.Store      = (*Store)(nil)
+	_ store.Source      = (*Source)(nil)
+	_ store.Identifier  = (*Source)(nil)
+	_ store.Inventorier = (*Source)(nil)
+	_ store.Digester    = (*Source)(nil)
+	_ store.Store       = (*Store)(nil)
 )
 
 // New returns a store over a pool of the driver "sqlite". The caller owns the

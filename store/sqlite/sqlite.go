@@ -30,6 +30,7 @@ func dialect() *sqlstore.Dialect {
 	return &sqlstore.Dialect{
 		Tables:           tables,
 		Identity:         identity,
+		Objects:          objects,
 		Schema:           func() string { return "main" }, // a temporary table of the same name would come first
 		ColumnType:       columnType,
 		Prepare:          f.prepare,

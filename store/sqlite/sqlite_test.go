@@ -21,7 +21,7 @@ func open(t testing.TB) store.Store {
 	return st
 }
 
-func TestConformance(t *testing.T) { storetest.Run(t, open) }
+func TestConformance(t *testing.T) { storetest.Run(t, open, ownObjects()...) }
 
 // A Source opens the file by itself, as somebody does who only reads it.
 func TestConformanceOfSource(t *testing.T) {
@@ -34,7 +34,7 @@ func TestConformanceOfSource(t *testing.T) {
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, src.Close()) })
 		return src, st
-	})
+	}, ownObjects()...)
 }
 
 func TestScenarios(t *testing.T) { mirrortest.Run(t, open) }

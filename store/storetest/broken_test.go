@@ -25,6 +25,7 @@ type broken struct {
 	at     func(d store.Digester, ctx context.Context, q store.Query, cuts []store.Row) ([]store.Digest, error)
 
 	identity func(i store.Identifier, ctx context.Context) (store.Identity, error)
+	objects  func(i store.Inventorier, ctx context.Context) ([]store.Object, error)
 	anyValue func(src store.Source) bool
 	version  func(c store.ChangeTracker, ctx context.Context) (store.LSN, error)
 	least    func(c store.ChangeTracker, ctx context.Context, t store.Table) (store.LSN, error)
@@ -73,6 +74,13 @@ func (b *broken) Identity(ctx context.Context) (store.Identity, error) {
 		return b.identity(b.Store.(store.Identifier), ctx)
 	}
 	return b.Store.(store.Identifier).Identity(ctx)
+}
+
+func (b *broken) Objects(ctx context.Context) ([]store.Object, error) {
+	if b.objects != nil {
+		return b.objects(b.Store.(store.Inventorier), ctx)
+	}
+	return b.Store.(store.Inventorier).Objects(ctx)
 }
 
 func (b *broken) HoldsAnyValue() bool {
@@ -221,4 +229,4 @@ type fault struct {
 }
 
 // brokenStores are the faults, each with the contracts that must find it.
-var brokenStores = slices.Concat(brokenTables, brokenRows, brokenValues, brokenWrites, brokenRanges, brokenSums, brokenTransactions, brokenRenames, brokenIdentities, brokenVerbatims, brokenChanges, brokenContexts)
+var brokenStores = slices.Concat(brokenTables, brokenRows, brokenValues, brokenWrites, brokenRanges, brokenSums, brokenTransactions, brokenRenames, brokenIdentities, brokenInventories, brokenVerbatims, brokenChanges, brokenContexts)

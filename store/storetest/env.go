@@ -23,6 +23,9 @@ type env struct {
 	src   store.Source
 	st    store.Store
 	other func() store.Source
+
+	// object makes an object, see [Objects].
+	object func(ctx context.Context, st store.Store, o store.Object) error
 }
 
 // update runs fn in a transaction that has to succeed.

@@ -8,9 +8,9 @@
 // Each contract is a subtest such as "rows/limit": an area, which is a file of
 // this package that says what it demands, and a name. The suite begins with
 // everything on. What an engine does not support it declares with [Skip], one
-// contract and one reason at a time. The areas "digest", "identity", "changes"
-// and "rename" are left out for an engine without that optional capability. Run
-// it with the race detector. A Store that keeps a lock it should have let go makes
+// contract and one reason at a time. The areas "digest", "identity", "objects",
+// "changes" and "rename" are left out for an engine without that optional
+// capability; "objects" needs the option [Objects]. Run it with the race detector. A Store that keeps a lock it should have let go makes
 // it hang, and the trace of go test -timeout names the check.
 //
 // An engine that only reads passes [RunSource], and [Bench] measures reading.
@@ -40,7 +40,10 @@ type T interface {
 // Option changes what [Run] and [RunSource] check.
 type Option func(*options)
 
-type options struct{ skips []skip }
+type options struct {
+	skips  []skip
+	object func(ctx context.Context, st store.Store, o store.Object) error // nil: the engine lists none
+}
 
 type skip struct{ contract, reason string }
 
@@ -71,7 +74,11 @@ func RunSource(t *testing.T, open func(t testing.TB) (store.Source, store.Store)
 
 func run(t *testing.T, as []area, open func(t testing.TB) (store.Source, store.Store), opts []Option) {
 	t.Helper()
-	skips, err := skipped(opts)
+	var o options
+	for _, opt := range opts {
+		opt(&o)
+	}
+	skips, err := skipped(o.skips)
 	require.NoError(t, err)
 	for _, a := range as {
 		t.Run(a.name, func(t *testing.T) {
@@ -81,7 +88,7 @@ func run(t *testing.T, as []area, open func(t testing.TB) (store.Source, store.S
 						t.Skip(reason)
 					}
 					src, st := open(t)
-					e := &env{T: t, src: src, st: st, other: func() store.Source { src, _ := open(t); return src }}
+					e := &env{T: t, src: src, st: st, other: func() store.Source { src, _ := open(t); return src }, object: o.object}
 					if reason := a.needs(e); reason != "" {
 						t.Skip(reason)
 					}
@@ -92,15 +99,11 @@ func run(t *testing.T, as []area, open func(t testing.TB) (store.Source, store.S
 	}
 }
 
-// skipped returns the reason of each contract that opts leave out.
-func skipped(opts []Option) (map[string]string, error) {
-	var o options
-	for _, opt := range opts {
-		opt(&o)
-	}
+// skipped returns the reason of each contract that is left out.
+func skipped(list []skip) (map[string]string, error) {
 	checks := checks()
-	skips := make(map[string]string, len(o.skips))
-	for _, s := range o.skips {
+	skips := make(map[string]string, len(list))
+	for _, s := range list {
 		if _, ok := checks[s.contract]; !ok {
 			return nil, fmt.Errorf("skip %q: no such contract, known are:\n%s",
 				s.contract, strings.Join(slices.Sorted(maps.Keys(checks)), "\n"))
@@ -143,6 +146,7 @@ func areas() []area {
 		{name: "concurrent", contracts: concurrentContracts()},
 		{name: "digest", optional: noDigester, contracts: digestContracts()},
 		{name: "identity", optional: noIdentifier, contracts: identityContracts()},
+		{name: "objects", optional: noInventorier, contracts: objectContracts()},
 		{name: "verbatim", contracts: verbatimContracts()},
 		{name: "changes", optional: noTracker, contracts: changeContracts()},
 		{name: "write", writes: true, contracts: writeContracts()},

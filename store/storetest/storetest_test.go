@@ -19,7 +19,7 @@ import (
 )
 
 func TestRun(t *testing.T) {
-	Run(t, func(testing.TB) store.Store { return tracked() })
+	Run(t, func(testing.TB) store.Store { return tracked() }, Objects(seedObject))
 }
 
 func TestRunSource(t *testing.T) {
@@ -35,20 +35,20 @@ func BenchmarkMemory(b *testing.B) {
 
 func TestSkip(t *testing.T) {
 	t.Run("unknown contract", func(t *testing.T) {
-		_, err := skipped([]Option{Skip("rows/limits", "no reason")})
+		_, err := skipped([]skip{{"rows/limits", "no reason"}})
 		require.ErrorContains(t, err, `"rows/limits": no such contract`)
 		require.ErrorContains(t, err, "\nrows/limit\n", "the contracts that exist")
 	})
 	t.Run("area instead of contract", func(t *testing.T) {
-		_, err := skipped([]Option{Skip("rows", "too many")})
+		_, err := skipped([]skip{{"rows", "too many"}})
 		require.Error(t, err)
 	})
 	t.Run("empty reason", func(t *testing.T) {
-		_, err := skipped([]Option{Skip("rows/limit", " ")})
+		_, err := skipped([]skip{{"rows/limit", " "}})
 		require.ErrorContains(t, err, "the reason is empty")
 	})
 	t.Run("known contract", func(t *testing.T) {
-		skips, err := skipped([]Option{Skip("rows/limit", "no LIMIT"), Skip("tx/panic", "no panic")})
+		skips, err := skipped([]skip{{"rows/limit", "no LIMIT"}, {"tx/panic", "no panic"}})
 		require.NoError(t, err)
 		require.Equal(t, map[string]string{"rows/limit": "no LIMIT", "tx/panic": "no panic"}, skips)
 	})
@@ -97,7 +97,7 @@ func (r *recorder) Errorf(format string, args ...any) {
 func attempt[S store.Store](t *testing.T, check func(*env), open func() S) []string {
 	t.Helper()
 	st := open()
-	return attemptOn(t, check, env{src: st, st: st, other: func() store.Source { return open() }})
+	return attemptOn(t, check, env{src: st, st: st, other: func() store.Source { return open() }, object: seedObject})
 }
 
 func attemptOn(t *testing.T, check func(*env), on env) []string {
