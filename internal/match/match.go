@@ -179,7 +179,7 @@ func (a pairs) find(name string) *Pair {
 	var found *Pair
 	for _, p := range a.byName {
 		for _, t := range []*store.Table{p.Source, p.Mirror} {
-			if t == nil || t.Schema == "" || store.FoldName(t.String()) != folded || p == found {
+			if t == nil || store.FoldName(t.String()) != folded || p == found {
 				continue
 			}
 			if found != nil {

@@ -134,6 +134,10 @@ func TestTables(t *testing.T) {
 			source: []string{"crm7:sale", "crm7:person"}, mirror: []string{"dbo:sale", "dbo:person"}, o: match.Options{Tables: []string{"CRM7.sale", "dbo.person", "crm7.person"}},
 			want: []string{"person crm7.person/dbo.person", "sale crm7.sale/dbo.sale"},
 		},
+		"asked for by the schema of both sides": {
+			source: []string{"dbo:sale", "dbo:person"}, mirror: []string{"dbo:sale"}, o: match.Options{Tables: []string{"dbo.sale"}},
+			want: []string{"sale dbo.sale/dbo.sale"},
+		},
 		"asked for by a name of two tables": {
 			source: []string{"a:b.c"}, mirror: []string{"a.b:c"}, o: match.Options{Tables: []string{"a.b.c"}},
 			unknown: []string{"a.b.c"},

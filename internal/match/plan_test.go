@@ -69,6 +69,14 @@ func TestPlan(t *testing.T) {
 				notCompared: []match.Omission{{Column: "Name", Reason: "not in the mirror"}, {Column: "NAME", Reason: "not at the source"}},
 			},
 		},
+		"also when the other one stands before it": {
+			source: table("contact", "id", "id int", "Name int", "name int"), mirror: table("contact", "id", "id int", "name int"),
+			want: want{
+				columns: []string{"id", "name"}, key: 1, ranged: true,
+				schema:      []match.Difference{{Column: "Name", What: "missing column", Source: "int not null"}},
+				notCompared: []match.Omission{{Column: "Name", Reason: "not in the mirror"}},
+			},
+		},
 		"a column of the mirror is used once": {
 			source: table("contact", "id", "id int", "Name int", "NAME int"),
 			mirror: table("contact", "id", "id int", "name int"),
@@ -158,7 +166,11 @@ func TestPlan(t *testing.T) {
 			source: table("contact", "", "id int", "name nvarchar(20)"), mirror: contact,
 			want: want{columns: []string{"id", "name"}, key: 2, keyless: true, schema: []match.Difference{{What: "primary key", Mirror: "id"}}},
 		},
-		"a key that may be null has no ranges": {
+		"a key that may be null at the source has no ranges": {
+			source: table("contact", "id", "id int null", "name nvarchar(20)"), mirror: contact, o: match.Options{LooseTypes: true},
+			want: want{columns: []string{"id", "name"}, key: 1},
+		},
+		"a key that may be null in the mirror has none": {
 			source: table("contact", "id", "id int", "name nvarchar(20)"), mirror: table("contact", "id", "id int null", "name nvarchar(20)"), o: match.Options{LooseTypes: true},
 			want: want{columns: []string{"id", "name"}, key: 1},
 		},
@@ -186,11 +198,19 @@ func TestPlan(t *testing.T) {
 				notCompared: []match.Omission{{Column: "b", Reason: "not in the mirror"}},
 			},
 		},
-		"a column of the key cannot be shown": {
-			source: contact, mirror: contact, editMirror: omitted("id", "encrypted"),
+		"two columns of the key are missing": {
+			source: table("contact", "b,a,c", "a int", "b int", "c int", "name int"), mirror: table("contact", "b,a,c", "c int", "name int"),
 			want: want{
-				columns: []string{"name"}, incomparable: "key column id is not comparable on both sides: encrypted, in the mirror",
-				notCompared: []match.Omission{{Column: "id", Reason: "encrypted, in the mirror"}},
+				columns: []string{"c", "name"}, incomparable: "key column b is not comparable on both sides",
+				schema:      []match.Difference{{Column: "a", What: "missing column", Source: "int not null"}, {Column: "b", What: "missing column", Source: "int not null"}},
+				notCompared: []match.Omission{{Column: "a", Reason: "not in the mirror"}, {Column: "b", Reason: "not in the mirror"}},
+			},
+		},
+		"a column of the key cannot be shown": {
+			source: contact, mirror: contact, editSource: omitted("name", "masked"), editMirror: omitted("id", "encrypted"),
+			want: want{
+				incomparable: "key column id is not comparable on both sides: encrypted, in the mirror",
+				notCompared:  []match.Omission{{Column: "id", Reason: "encrypted, in the mirror"}, {Column: "name", Reason: "masked, at the source"}},
 			},
 		},
 		"a column of the key is ignored": {
@@ -214,6 +234,10 @@ func TestPlan(t *testing.T) {
 				columns: []string{"at", "n", "x"}, key: 2, incomparable: "column at of the key is date at the source and datetime in the mirror",
 				warnings: []string{"column at is date at the source and datetime in the mirror: it is compared in steps of a day, and a smaller difference is not seen"},
 			},
+		},
+		"numbers of two precisions are a part of the key": {
+			source: table("log", "d,n", "d decimal(10,2)", "n int"), mirror: table("log", "d,n", "d decimal(12,4)", "n int"), o: match.Options{LooseTypes: true},
+			want: want{columns: []string{"d", "n"}, key: 2},
 		},
 		"rows that the source hides": {
 			source: contact, mirror: contact, editSource: hidden("a policy hides rows"), editMirror: hidden("too"),
