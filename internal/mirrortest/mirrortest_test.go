@@ -32,3 +32,7 @@ func openSQLite(t testing.TB) store.Store {
 func TestMistakes(t *testing.T) {
 	mirrortest.Mistakes(t, openSQLite)
 }
+
+func TestReplicaLives(t *testing.T) {
+	mirrortest.ReplicaLives(t, func(testing.TB) store.Store { return memory.New() }, 60)
+}

@@ -10,6 +10,15 @@ import (
 // SuperOffice documentation, the replication client of 2026.
 const ReplicaState = "_ReplicationState"
 
+// ReplicaSchema is the schema of a replica's tables unless its TablePrefix says
+// otherwise, and what the newer client wants before the name of a table that it
+// is to re-synchronize.
+const ReplicaSchema = "crm7"
+
+// Unavailable is what a change-capture pipeline can leave in a (max) column whose
+// value did not change. Source: Debezium, option unavailable.value.placeholder.
+const Unavailable = "__debezium_unavailable_value"
+
 // ResyncCommand says how the newer client repairs tables.
 func ResyncCommand(contextID string, tables []string) string {
 	if len(tables) == 0 {

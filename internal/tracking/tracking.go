@@ -26,7 +26,7 @@ type Log struct {
 // table is the change table of one table.
 type table struct {
 	min     int64
-	changes map[string]change // by keyText
+	changes map[string]change // by KeyText
 }
 
 // change is the last change of one key.
@@ -71,7 +71,7 @@ func (l *Log) Add(events []Event) {
 		if t.changes == nil {
 			t.changes = map[string]change{}
 		}
-		t.changes[keyText(e.Key)] = change{key: e.Key, version: l.version, deleted: e.Deleted}
+		t.changes[KeyText(e.Key)] = change{key: e.Key, version: l.version, deleted: e.Deleted}
 	}
 }
 
@@ -80,6 +80,14 @@ func (l *Log) Version() int64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.version
+}
+
+// Oldest is the version from which on changes are known, but of tables whose
+// tracking started anew later.
+func (l *Log) Oldest() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.min
 }
 
 // MinValidVersion does what store.ChangeTracker says.
@@ -273,8 +281,8 @@ func (l *Log) Since(t store.Table, at store.LSN) (version int64, keys []Changed,
 	return l.version, keys, ""
 }
 
-// keyText tells keys apart at least as far as EqualValues does.
-func keyText(key store.Row) string {
+// KeyText tells keys apart at least as far as EqualValues does.
+func KeyText(key store.Row) string {
 	var b strings.Builder
 	for _, v := range key {
 		if t, ok := v.(time.Time); ok {

@@ -3,7 +3,6 @@ package cycle
 import (
 	"cmp"
 	"context"
-	"slices"
 	"time"
 
 	"github.com/so-mirror/mirror/internal/tracking"
@@ -13,14 +12,12 @@ import (
 // sender sends one table.
 type sender struct {
 	*run
-	source, target store.Table
-	columns        []store.Column // of source, in the order of a row sent
-	into           []string       // of target, in the same order
-	key            []int          // positions of the key in a row
-	row            metaRow
-	result         *TableResult
-	whole          bool // the table is being repopulated
-	batch          batch
+	reader
+	writer
+	row    metaRow
+	result *TableResult
+	whole  bool // the table is being repopulated
+	batch  batch
 }
 
 // batch is what one Update of the mirror writes.
@@ -37,17 +34,19 @@ func (r *run) send(ctx context.Context, source store.Table, res *TableResult) er
 		return err
 	}
 	folded := store.FoldName(source.Name)
-	s := &sender{run: r, source: source, target: r.tables[folded], row: rows[folded], result: res}
+	s := &sender{run: r, row: rows[folded], result: res}
+	target := r.tables[folded]
+	var columns []store.Column
+	var into []string
 	for _, c := range mirrored(source).Columns {
-		t, ok := s.target.Column(c.Name)
+		t, ok := target.Column(c.Name)
 		if !ok && r.task.Literal {
 			continue // it was not noticed
 		}
-		s.columns, s.into = append(s.columns, c), append(s.into, t.Name)
+		columns, into = append(columns, c), append(into, t.Name)
 	}
-	for _, name := range source.Key {
-		s.key = append(s.key, slices.IndexFunc(s.columns, func(c store.Column) bool { return sameName(c.Name, name) }))
-	}
+	s.reader = newReader(r.task.Customer, source, columns, source.Key)
+	s.writer = writer{target: target, into: into, at: s.key}
 	lsn := s.row.value()
 	res.After = lsn
 	if res.Action == "" {
@@ -99,23 +98,18 @@ func (s *sender) sendAll(ctx context.Context, version int64) error {
 
 // sendChanges sends the final state of every key that changed.
 func (s *sender) sendChanges(ctx context.Context, version int64, keys []tracking.Changed) error {
-	kept := max(0, slices.IndexFunc(keys, func(k tracking.Changed) bool { return !k.Deleted }))
-	for _, sorted := range [][]tracking.Changed{keys[:kept], keys[kept:]} { // deleted keys first
-		if err := s.look(ctx, sorted, s.addChange); err != nil {
-			return err
-		}
+	if err := s.readChanged(ctx, keys, s.addChange); err != nil {
+		return err
 	}
 	return s.flush(ctx, &version)
 }
 
-// addChange adds a key and its row, nil when there is none, to the batch.
-func (s *sender) addChange(ctx context.Context, k tracking.Changed, row store.Row) error {
+// addChange adds the keys that are gone and the row, nil when there is none, to
+// the batch.
+func (s *sender) addChange(ctx context.Context, deletes []store.Row, row store.Row) error {
 	size := 0
-	deletes := k.Spellings
 	if row != nil {
 		size = rowSize(row)
-		// What the row is called now must not be deleted.
-		deletes = slices.DeleteFunc(slices.Clone(deletes), func(key store.Row) bool { return s.equalKeys(key, s.keyOf(row)) })
 	}
 	for _, d := range deletes {
 		size += rowSize(d)
@@ -128,85 +122,6 @@ func (s *sender) addChange(ctx context.Context, k tracking.Changed, row store.Ro
 		s.batch.rows = append(s.batch.rows, row.Clone())
 	}
 	return nil
-}
-
-// maxRead is the most rows of one read of look.
-const maxRead = 1 << 14
-
-// look finds the customer's rows with the keys, which are in order. It reads
-// one row where the changes are far apart, and longer and longer runs where
-// they are dense: a read can cost a scan where no index has the order.
-func (s *sender) look(ctx context.Context, keys []tracking.Changed, found func(context.Context, tracking.Changed, store.Row) error) error {
-	columns := tracking.KeyColumns(s.source)
-	for limit := int64(1); len(keys) > 0; {
-		before, read := len(keys), int64(0)
-		q := store.Query{Table: s.source, Columns: s.columnNames(), Key: s.source.Key, From: keys[0].Spellings[0], Limit: limit}
-		for rows, err := range s.task.Customer.Rows(ctx, q) {
-			if err != nil {
-				return err
-			}
-			for _, row := range rows {
-				read++
-				// Keys before the row have none, the row's own key has it.
-				for len(keys) > 0 {
-					n := store.CompareKeys(columns, keys[0].Spellings[0], s.keyOf(row))
-					if n > 0 {
-						break
-					}
-					var its store.Row
-					if n == 0 {
-						its = row
-					}
-					if err := found(ctx, keys[0], its); err != nil {
-						return err
-					}
-					keys = keys[1:]
-				}
-				if len(keys) == 0 {
-					return nil
-				}
-			}
-		}
-		if read < limit { // the end of the table
-			for _, k := range keys {
-				if err := found(ctx, k, nil); err != nil {
-					return err
-				}
-			}
-			return nil
-		}
-		if hits := int64(before - len(keys)); hits >= limit/2 {
-			limit = min(2*limit, maxRead)
-		} else {
-			limit = max(limit/2, 1)
-		}
-	}
-	return nil
-}
-
-func (s *sender) columnNames() []string {
-	names := make([]string, len(s.columns))
-	for i, c := range s.columns {
-		names[i] = c.Name
-	}
-	return names
-}
-
-func (s *sender) keyOf(row store.Row) store.Row {
-	key := make(store.Row, len(s.key))
-	for i, at := range s.key {
-		key[i] = row[at]
-	}
-	return key
-}
-
-func (s *sender) equalKeys(a, b store.Row) bool {
-	for i, at := range s.key {
-		if t := s.columns[at].Type; !store.EqualValues(t, t, a[i], b[i]) {
-			return false
-		}
-	}
-	return true
 }
 
 // makeRoom sends the batch when size more bytes would not fit into it.
@@ -269,51 +184,16 @@ func (s *sender) writeAll(ctx context.Context, tx store.Tx, n *TableResult) erro
 		}
 	}
 	n.Inserted = int64(len(s.batch.rows))
-	if len(s.batch.rows) == 0 {
-		return nil
-	}
-	return tx.Insert(ctx, s.target, s.into, s.batch.rows)
+	return s.insert(ctx, tx, s.batch.rows)
 }
 
 func (s *sender) writeChanges(ctx context.Context, tx store.Tx, n *TableResult) error {
-	for _, key := range s.batch.deletes {
-		deleted, err := tx.Delete(ctx, s.target, s.where(key))
-		if err != nil {
-			return err
-		}
-		n.Deleted += deleted
+	var err error
+	if n.Deleted, err = s.delete(ctx, tx, s.batch.deletes); err != nil {
+		return err
 	}
-	var inserts []store.Row
-	for _, row := range s.batch.rows {
-		var set []store.Cell
-		for i, v := range row {
-			// A table that is all key sets its key to itself.
-			if !slices.Contains(s.key, i) || len(s.key) == len(row) {
-				set = append(set, store.Cell{Column: s.into[i], Value: v})
-			}
-		}
-		updated, err := tx.Set(ctx, s.target, s.where(s.keyOf(row)), set)
-		if err != nil {
-			return err
-		}
-		n.Updated += updated
-		if updated == 0 {
-			inserts = append(inserts, row)
-		}
-	}
-	n.Inserted = int64(len(inserts))
-	if len(inserts) == 0 {
-		return nil
-	}
-	return tx.Insert(ctx, s.target, s.into, inserts)
-}
-
-func (s *sender) where(key store.Row) []store.Cell {
-	cells := make([]store.Cell, len(key))
-	for i, at := range s.key {
-		cells[i] = store.Cell{Column: s.into[at], Value: key[i]}
-	}
-	return cells
+	n.Inserted, n.Updated, err = s.upsert(ctx, tx, s.batch.rows)
+	return err
 }
 
 // rowSize estimates what a row takes on the wire.

@@ -42,3 +42,5 @@ func TestScenarios(t *testing.T) { mirrortest.Run(t, open) }
 func TestProperty(t *testing.T) { mirrortest.Property(t, open, 60, nil) }
 
 func TestSteps(t *testing.T) { mirrortest.Steps(t, open) }
+
+func TestReplicaLives(t *testing.T) { mirrortest.ReplicaLives(t, open, 10) }
