@@ -96,24 +96,9 @@ func New(contextID string, store store.Store, opts *Options) (*Mirror, error) {
 		m.log = slog.New(slog.DiscardHandler)
 	}
 	if m.clock = o.Clock; m.clock == nil {
-		m.clock = systemClock{}
+		m.clock = diff.SystemClock{}
 	}
 	return m, nil
-}
-
-type systemClock struct{}
-
-func (systemClock) Now() time.Time { return time.Now() }
-
-func (systemClock) Sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }
 
 // sameCustomer reports whether two context identifiers are one customer's. Tables

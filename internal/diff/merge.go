@@ -222,6 +222,9 @@ func (m *merge) differ(kind Kind, source, mirror store.Row, n int64) {
 		cols, row = m.table.Mirror.Columns, mirror
 	}
 	*m.found.count(kind) += n
+	if m.table.Differs != nil {
+		m.table.Differs(kind, unboxed(source), unboxed(mirror), n)
+	}
 	wanted := len(m.found.Samples) < m.maxSamples
 	var columns []ChangedColumn
 	if kind == Changed {
@@ -233,8 +236,8 @@ func (m *merge) differ(kind Kind, source, mirror store.Row, n int64) {
 			if wanted {
 				columns = append(columns, ChangedColumn{
 					Column: m.table.Source.Columns[i].Name,
-					Source: cut(store.NewCell(m.table.Source.Columns[i], unbox(source[i]))),
-					Mirror: cut(store.NewCell(m.table.Mirror.Columns[i], unbox(mirror[i]))),
+					Source: Short(store.NewCell(m.table.Source.Columns[i], unbox(source[i]))),
+					Mirror: Short(store.NewCell(m.table.Mirror.Columns[i], unbox(mirror[i]))),
 				})
 			}
 		}

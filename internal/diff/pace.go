@@ -35,3 +35,21 @@ func (p *pace) wait(ctx context.Context, rows int64) error {
 	}
 	return p.clock.Sleep(ctx, d)
 }
+
+// SystemClock is the system's clock.
+type SystemClock struct{}
+
+// Now returns the time.
+func (SystemClock) Now() time.Time { return time.Now() }
+
+// Sleep waits on a timer.
+func (SystemClock) Sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

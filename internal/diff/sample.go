@@ -28,7 +28,7 @@ func (m *merge) sum(kind Kind, source, mirror store.Row) string {
 func (m *merge) cells(cols []store.Column, row store.Row, n int) []store.Cell {
 	cells := make([]store.Cell, n)
 	for i := range cells {
-		cells[i] = cut(store.NewCell(cols[i], row[i]))
+		cells[i] = Short(store.NewCell(cols[i], row[i]))
 	}
 	return cells
 }
@@ -51,8 +51,8 @@ func rowSize(row store.Row) int {
 // maxSampleValue bounds what a sample keeps of a value, in bytes.
 const maxSampleValue = 1024
 
-// cut returns the cell with a copy of its value that a sample may keep.
-func cut(c store.Cell) store.Cell {
+// Short returns the cell with a copy of its value that a sample may keep.
+func Short(c store.Cell) store.Cell {
 	switch v := c.Value.(type) {
 	case string:
 		if len(v) > maxSampleValue {

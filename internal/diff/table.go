@@ -31,6 +31,11 @@ type Table struct {
 	// asked before the range is read. Nil leaves all of them Unknown.
 	Settler func() Settler
 
+	// Differs is told of each difference and how many rows have it, by several
+	// goroutines. The rows are those of either side, nil where there is none, and
+	// valid until it returns. Nil: nobody asks.
+	Differs func(kind Kind, source, mirror store.Row, rows int64)
+
 	// Progress is told how many rows of the source are compared so far, by
 	// several goroutines; nil: nobody asks.
 	Progress func(rows int64)

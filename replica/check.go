@@ -1,0 +1,199 @@
+package replica
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/internal/diff"
+	"github.com/so-mirror/mirror/internal/match"
+	"github.com/so-mirror/mirror/store"
+)
+
+// check is one run of Check.
+type check struct {
+	o                  Options
+	clock              mirror.Clock
+	reference, replica store.Source
+	engine             *diff.Engine
+	slots              chan struct{}
+
+	follows                        *follows // how the reference moves
+	state                          *stateReader
+	tables                         []*table
+	prefixes                       []string // of table names, which do not count
+	referenceTables, replicaTables []store.Table
+	report                         *Report
+
+	progress sync.Mutex
+	done     int
+}
+
+func (c *check) now() time.Time { return c.clock.Now().UTC() }
+
+func newCheck(ctx context.Context, reference, replica store.Source, opts *Options) (*check, error) {
+	if reference == nil || replica == nil {
+		return nil, fmt.Errorf("check replica: a source is nil: pass the reference and the replica")
+	}
+	c := &check{reference: reference, replica: replica, report: &Report{Version: reportVersion}}
+	if opts != nil {
+		c.o = *opts
+	}
+	if err := c.o.fill(); err != nil {
+		return nil, err
+	}
+	if c.clock = c.o.Clock; c.clock == nil {
+		c.clock = diff.SystemClock{}
+	}
+	limit, err := store.ConnectionLimit(reference, replica)
+	if err != nil {
+		return nil, fmt.Errorf("check replica: %w", err)
+	}
+	c.slots = make(chan struct{}, min(c.o.Tuning.Concurrency, limit))
+	c.engine = diff.New(diff.Options{
+		Source: reference, Mirror: replica, Strategy: diff.Strategy(c.o.Strategy), DigestRows: c.o.Tuning.DigestRows,
+		SplitRows: c.o.Tuning.SplitRows, RowsPerSecond: c.o.Tuning.MaxRowsPerSecond, Slots: c.slots, Clock: c.clock,
+	})
+	c.report.Started = c.now()
+	if err := c.begin(ctx); err != nil {
+		return nil, store.WrapError(ctx, err, "check replica")
+	}
+	return c, nil
+}
+
+// begin finds out which databases the sides are, refuses the wrong ones, and
+// pairs their tables.
+func (c *check) begin(ctx context.Context) error {
+	var err error
+	if c.referenceTables, err = c.reference.Tables(ctx); err != nil {
+		return fmt.Errorf("reference: %w", err)
+	}
+	if c.replicaTables, err = c.replica.Tables(ctx); err != nil {
+		return fmt.Errorf("replica: %w", err)
+	}
+	if err := c.identify(ctx); err != nil {
+		return err
+	}
+	return c.matchTables()
+}
+
+// run compares all tables, and reads what differs again until it is settled.
+func (c *check) run(ctx context.Context) error {
+	if err := c.follows.look(ctx); err != nil {
+		return store.WrapError(ctx, err, "reference")
+	}
+	c.state.look(ctx)
+	if err := c.each(ctx, c.tables, func(ctx context.Context, t *table) error { return c.scan(ctx, t) }); err != nil {
+		return err
+	}
+	deadline := c.now().Add(c.maxWait())
+	for {
+		// The LSNs after the rows were read: a cycle that moves them from here
+		// on may have begun before, the next one has not.
+		if err := c.follows.look(ctx); err != nil {
+			return store.WrapError(ctx, err, "reference")
+		}
+		c.state.look(ctx)
+		open := c.anchor()
+		if open == 0 || c.o.MaxWait < 0 {
+			return ctx.Err()
+		}
+		wait := min(c.o.Interval, deadline.Sub(c.now()))
+		if wait <= 0 {
+			return ctx.Err()
+		}
+		c.tell(open, c.now().Add(wait))
+		if err := c.clock.Sleep(ctx, wait); err != nil {
+			return err
+		}
+		if err := c.follows.look(ctx); err != nil {
+			return store.WrapError(ctx, err, "reference")
+		}
+		c.state.look(ctx)
+		again := slices.DeleteFunc(slices.Clone(c.tables), func(t *table) bool { return t.openKeys() == 0 })
+		if err := c.each(ctx, again, func(ctx context.Context, t *table) error { return c.look(ctx, t) }); err != nil {
+			return err
+		}
+	}
+}
+
+func (c *check) maxWait() time.Duration {
+	switch {
+	case c.o.MaxWait != 0:
+		return c.o.MaxWait
+	case c.follows.cycles():
+		return defaultMaxWait
+	default:
+		return 5 * c.o.Interval
+	}
+}
+
+// each runs f for tables, as many at the same time as there are slots. What fails
+// one table is its verdict; only the end of ctx is an error.
+func (c *check) each(ctx context.Context, tables []*table, f func(context.Context, *table) error) error {
+	var wg sync.WaitGroup
+	for _, t := range tables {
+		select {
+		case c.slots <- struct{}{}:
+		case <-ctx.Done():
+			wg.Wait()
+			return ctx.Err()
+		}
+		wg.Go(func() {
+			defer func() { <-c.slots }()
+			err := diff.Guard(func() error { return f(ctx, t) })
+			if ctx.Err() == nil {
+				t.err = err
+			}
+		})
+	}
+	wg.Wait()
+	return ctx.Err()
+}
+
+// anchor notes for each key that was read since how far the reference had come
+// then, and counts the keys that are open.
+func (c *check) anchor() (open int) {
+	mark := c.follows.mark()
+	for _, t := range c.tables {
+		open += t.anchor(mark)
+	}
+	return open
+}
+
+func (c *check) tell(open int, next time.Time) {
+	if c.o.Progress == nil {
+		return
+	}
+	c.progress.Lock()
+	defer c.progress.Unlock()
+	c.o.Progress(Progress{TablesDone: c.done, Tables: len(c.tables), Open: open, Next: next})
+}
+
+func (c *check) matchTables() error {
+	c.prefixes = append([]string{"dbo.", "crm7."}, c.o.SchemaPrefixes...)
+	c.prefixes = append(c.prefixes, sharedPrefixes(c.referenceTables, c.replicaTables, c.prefixes)...)
+	reference, replica := withKeys(c.referenceTables, c.replicaTables, c.prefixes)
+	matched := match.Tables(reference, replica, match.Options{
+		Tables: c.o.Tables, SkipTables: c.o.SkipTables, IgnoreColumns: c.o.IgnoreColumns, SchemaPrefixes: c.prefixes, LooseTypes: true,
+		AnyValue: store.HoldsAnyValue(c.reference) || store.HoldsAnyValue(c.replica), NotData: isNoData,
+	})
+	if matched.Apart && len(matched.Names) > 0 {
+		return wrongDatabase("the reference and the replica have no table in common")
+	}
+	if len(matched.Unknown) > 0 {
+		err := &mirror.Error{Op: "check replica", ContextID: c.report.ContextID, Err: store.ErrTableNotFound}
+		for _, name := range matched.Unknown {
+			err.Tables = append(err.Tables, mirror.TableError{Table: name, Reason: "neither side has it"})
+		}
+		return err
+	}
+	c.report.Warnings = append(c.report.Warnings, matched.Unused...)
+	for _, p := range matched.Pairs {
+		c.tables = append(c.tables, c.newTable(p))
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+package replica
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/so-mirror/mirror/internal/text"
+	"github.com/so-mirror/mirror/store"
+)
+
+// Lack is an object that the reference's database has and the replica's does not.
+type Lack struct {
+	store.Object
+
+	// Without are the tables and views that the object uses and the replica's
+	// database does not have: it cannot be created there as it is.
+	Without []string `json:"without,omitempty"`
+}
+
+// String names the object.
+func (l Lack) String() string {
+	name := l.Name
+	switch l.Kind {
+	case store.ObjectIndex, store.ObjectTrigger:
+		name += " on " + l.On.Name
+	case store.ObjectGrant:
+		name = l.Detail + " to " + l.Name
+		if l.On.String() != "" {
+			name = fmt.Sprintf("%s on %s to %s", l.Detail, l.On.Name, l.Name)
+		}
+	}
+	if len(l.Without) > 0 {
+		name += " (uses " + list(l.Without) + ", which the replica does not have)"
+	}
+	return name
+}
+
+// inventory finds the objects that the replica's database lacks.
+func (c *check) inventory(ctx context.Context) {
+	reference, known, err := store.ObjectsOf(ctx, c.reference)
+	var replica []store.Object
+	if err == nil && known {
+		replica, known, err = store.ObjectsOf(ctx, c.replica)
+	}
+	if err != nil {
+		known = false
+		c.report.Warnings = append(c.report.Warnings, fmt.Sprintf("the objects besides tables cannot be read: %v", text.Err(err)))
+	}
+	if c.report.InventoryKnown = known; !known || c.follows.table == nil && c.report.Reference.Role == roleCustomer {
+		return
+	}
+	has := map[string]bool{}
+	for _, o := range replica {
+		has[c.identity(o)] = true
+	}
+	names := map[string]bool{}
+	for _, t := range c.replicaTables {
+		names[c.bare(t.Name)] = true
+	}
+	for _, o := range append(slices.Clone(replica), reference...) {
+		if o.Kind != store.ObjectGrant && o.Kind != store.ObjectIndex {
+			names[c.bare(o.Name)] = true
+		}
+	}
+	for _, o := range reference {
+		if has[c.identity(o)] || !c.concerns(o, names) {
+			continue
+		}
+		l := Lack{Object: o}
+		for _, use := range o.Uses {
+			if !names[c.bare(use.Name)] {
+				l.Without = append(l.Without, use.Name)
+			}
+		}
+		c.report.Lacks = append(c.report.Lacks, l)
+	}
+}
+
+// identity is what an object is known by in both databases: schemas do not count,
+// and an index is known by what it does and not by its name.
+func (c *check) identity(o store.Object) string {
+	on := c.bare(o.On.Name)
+	switch o.Kind {
+	case store.ObjectIndex:
+		return fmt.Sprintf("%s|%s|%s", o.Kind, on, store.FoldName(o.Detail))
+	case store.ObjectGrant:
+		return fmt.Sprintf("%s|%s|%s|%t|%s", o.Kind, store.FoldName(o.Name), on, o.On.Schema != "", store.FoldName(o.Detail))
+	default:
+		return fmt.Sprintf("%s|%s", o.Kind, c.bare(o.Name))
+	}
+}
+
+// concerns reports whether an object of the reference matters to readers of the
+// replica: not if it is on a table that the newer client does not have by intent.
+func (c *check) concerns(o store.Object, names map[string]bool) bool {
+	if o.On.Name == "" {
+		return true
+	}
+	if isNoData(o.On.Name) {
+		return false
+	}
+	for _, t := range c.tables {
+		if c.bare(t.report.Table) == c.bare(o.On.Name) {
+			return t.report.Verdict != Excluded
+		}
+	}
+	return true
+}
+
+func (c *check) bare(name string) string { return store.FoldName(store.TrimPrefix(name, c.prefixes)) }
+
+// kinds are the kinds of objects that are lacking, each once.
+func kinds(lacks []Lack) (found []store.ObjectKind) {
+	for _, k := range []store.ObjectKind{store.ObjectView, store.ObjectSynonym, store.ObjectProcedure, store.ObjectTrigger, store.ObjectGrant, store.ObjectIndex} {
+		if slices.ContainsFunc(lacks, func(l Lack) bool { return l.Kind == k }) {
+			found = append(found, k)
+		}
+	}
+	return found
+}
