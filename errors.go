@@ -132,7 +132,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // unknownTable says why a name that a caller gave is not that of a table. Loses is
 // why the metadata table cannot be meant, prefixed what to do about a prefix.
 func (m *Mirror) unknownTable(name string, known []string, loses, prefixed string) TableError {
-	e := TableError{Table: name, Closest: closestName(name, known)}
+	e := TableError{Table: name, Closest: match.Closest(name, known)}
 	_, bare, _ := match.CutPrefix(name)
 	switch i := slices.IndexFunc(known, func(k string) bool { return store.FoldName(k) == store.FoldName(bare) }); {
 	case m.meansMetadata(name):
@@ -148,17 +148,4 @@ func (m *Mirror) unknownTable(name string, known []string, loses, prefixed strin
 func (m *Mirror) meansMetadata(name string) bool {
 	_, bare, _ := match.CutPrefix(name)
 	return m.names.IsTable(name) || m.names.IsTable(bare)
-}
-
-// closestName returns the known name that is most like name, or "" when none is
-// close enough to be meant.
-func closestName(name string, known []string) string {
-	folded := []rune(store.FoldName(text.Clip(name, text.MaxName)))
-	best, bestDistance := "", len(folded)/3+2
-	for _, k := range known {
-		if d := text.EditDistance(folded, []rune(store.FoldName(k))); d < bestDistance || d == bestDistance && best != "" && k < best {
-			best, bestDistance = k, d
-		}
-	}
-	return best
 }

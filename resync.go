@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"slices"
 
+	"github.com/so-mirror/mirror/internal/match"
 	"github.com/so-mirror/mirror/internal/metadata"
 	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/store"
@@ -423,7 +424,7 @@ func (m *Mirror) choose(plan *Plan, o ApplyOptions) (map[string]PlanTable, error
 		case !o.Force:
 			closest := ""
 			if r := plan.table(name); r == nil {
-				closest = closestName(name, plan.names())
+				closest = match.Closest(name, plan.names())
 			}
 			refused.Tables = append(refused.Tables, TableError{Table: name, Reason: "has no step in the plan: set Force to reset it all the same", Closest: closest})
 		default:

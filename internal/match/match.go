@@ -218,15 +218,6 @@ func (a pairs) apart() (apart bool, prefix string) {
 	return true, ""
 }
 
-// CutPrefix cuts a name behind its last dot.
-func CutPrefix(name string) (prefix, rest string, ok bool) {
-	i := strings.LastIndex(name, ".")
-	if i < 0 || i == len(name)-1 {
-		return "", name, false
-	}
-	return name[:i+1], name[i+1:], true
-}
-
 func (a pairs) unusedSkips() (unused []string) {
 	for _, name := range a.o.SkipTables {
 		if a.byName[store.FoldName(a.o.trim(name))] == nil {

@@ -227,17 +227,6 @@ func TestUnused(t *testing.T) {
 	}).Unused, "of tables that were not asked for, too")
 }
 
-func TestCutPrefix(t *testing.T) {
-	for name, want := range map[string][2]string{
-		"contact": {"", "contact"}, "dbo.contact": {"dbo.", "contact"}, "db.dbo.contact": {"db.dbo.", "contact"},
-		".contact": {".", "contact"}, "contact.": {"", "contact."}, "": {"", ""}, ".": {"", "."},
-	} {
-		prefix, rest, ok := match.CutPrefix(name)
-		require.Equal(t, want, [2]string{prefix, rest}, "%q", name)
-		require.Equal(t, prefix != "", ok, "%q", name)
-	}
-}
-
 // column edits the columns of one name.
 func column(name string, edit func(*store.Column)) func(*store.Table) {
 	return func(t *store.Table) {

@@ -157,28 +157,6 @@ func Printable(s string) string {
 	}, s)
 }
 
-// EditDistance is the number of insertions, deletions and substitutions that
-// turn a into b.
-func EditDistance(a, b []rune) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i, ra := range a {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j, rb := range b {
-			cost := diagonal
-			if ra != rb {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j+1]+1, row[j]+1)
-		}
-	}
-	return row[len(b)]
-}
-
 // Clip shortens s to about n bytes for a message.
 func Clip(s string, n int) string {
 	if len(s) <= n {
