@@ -1,8 +1,8 @@
 // Package match finds out what is to be compared: from the catalogues of two
 // databases and the caller's options, which tables belong together (match.go), and
 // for each such pair in what its two definitions differ and by which columns its rows
-// are compared (plan.go). It reads no database, and knows nothing of metadata rows and
-// reports.
+// are compared (plan.go). Of a name that fits no table it says which one is most like
+// it (names.go). It reads no database, and knows nothing of metadata rows and reports.
 //
 // It may import store, internal/diff, internal/superoffice and internal/text.
 package match

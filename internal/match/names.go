@@ -22,7 +22,7 @@ func Closest(name string, known []string) string {
 	folded := []rune(store.FoldName(text.Clip(name, text.MaxName)))
 	best, bestDistance := "", len(folded)/3+2
 	for _, k := range known {
-		if d := editDistance(folded, []rune(store.FoldName(k))); d < bestDistance || d == bestDistance && best != "" && k < best {
+		if d := editDistance(folded, []rune(store.FoldName(k))); d < bestDistance || d == bestDistance && k < best {
 			best, bestDistance = k, d
 		}
 	}
