@@ -41,6 +41,7 @@ func Run(t *testing.T, open Open, skips ...Skip) {
 		area{"metadata", metadataScenarios()},
 		area{"keep", keepScenarios()},
 		area{"procedure", procedureScenarios()},
+		area{"replica", replicaScenarios()},
 	)
 }
 

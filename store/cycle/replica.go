@@ -55,9 +55,9 @@ type ReplicaOptions struct {
 	// the value that it was. Default: times stay as they are.
 	RoundTimes time.Duration
 
-	// NullLarge and PlaceholderLarge say of a column of type (max) whether its
-	// value arrives as NULL, where that is allowed, or as
-	// "__debezium_unavailable_value" when a row changed and this value did not.
+	// NullLarge and PlaceholderLarge say of a column of type (max) whether a value
+	// arrives as NULL, where that is allowed, or as "__debezium_unavailable_value"
+	// when its row changed and it did not. In snapshots values arrive.
 	// Names are those of the customer's database. Default: values arrive.
 	NullLarge, PlaceholderLarge func(table, column string) bool
 
@@ -116,9 +116,9 @@ type copied struct {
 	reader
 	writer
 	partition int
-	captured  int64             // the version up to which changes are in the topic
-	large     map[string][]mark // by the key's text: what the large columns held last
-	gone      bool              // replaced by another, or the customer's is no more
+	captured  int64                  // the version up to which changes are in the topic
+	large     map[string]largeValues // by the key's text
+	gone      bool                   // replaced by another, or the customer's is no more
 }
 
 // snapshot is one that has not been read to its end.
@@ -229,7 +229,7 @@ func (r *Replica) follow(source, target store.Table, created bool, version int64
 	t.reader = newReader(r.customer, source, columns, target.Key)
 	t.target, t.at = target, t.key
 	if r.opts.NullLarge != nil || r.opts.PlaceholderLarge != nil {
-		t.large = map[string][]mark{}
+		t.large = map[string]largeValues{}
 	}
 	r.tables[folded] = t
 	r.snapshots = append(r.snapshots, &snapshot{table: t})

@@ -231,7 +231,7 @@ func (t *copied) keyColumns() []store.Column {
 func (r *Replica) snapshotEvents(t *copied, rows []store.Row) []event {
 	events := make([]event, len(rows))
 	for i, row := range rows {
-		t.remember(r, row)
+		t.remember(row, r.steps)
 		events[i] = event{row: r.onTheWire(t, row), snapshot: true}
 	}
 	return events
@@ -308,8 +308,14 @@ func (t *copied) isLarge(i int) bool {
 	return c.Type.Length == store.MaxLength
 }
 
+// largeValues stand for what the large columns of a row held when it was sent.
+type largeValues struct {
+	marks    []mark
+	snapshot int // the Step whose snapshot it was in, 0 for none
+}
+
 // remember keeps what the large columns of a row hold.
-func (t *copied) remember(r *Replica, row store.Row) {
+func (t *copied) remember(row store.Row, snapshot int) {
 	if t.large == nil {
 		return
 	}
@@ -319,7 +325,7 @@ func (t *copied) remember(r *Replica, row store.Row) {
 			marks[i] = markOf(v)
 		}
 	}
-	t.large[tracking.KeyText(t.keyOf(row))] = marks
+	t.large[tracking.KeyText(t.keyOf(row))] = largeValues{marks, snapshot}
 }
 
 // withoutUnchanged returns a row that changed, without the large values that did
@@ -329,8 +335,8 @@ func (r *Replica) withoutUnchanged(t *copied, row store.Row) store.Row {
 		return row
 	}
 	before := t.large[tracking.KeyText(t.keyOf(row))]
-	t.remember(r, row)
-	if before == nil {
+	t.remember(row, 0)
+	if before.marks == nil || before.snapshot == r.steps { // the snapshot may have seen the change
 		return row
 	}
 	sent := slices.Clone(row)
@@ -338,7 +344,7 @@ func (r *Replica) withoutUnchanged(t *copied, row store.Row) store.Row {
 		return lost != nil && lost(t.source.Name, t.columns[i].Name)
 	}
 	for i, v := range row {
-		if !t.isLarge(i) || before[i] != markOf(v) {
+		if v == nil || !t.isLarge(i) || before.marks[i] != markOf(v) {
 			continue
 		}
 		c, _ := t.target.Column(t.into[i])
