@@ -25,7 +25,8 @@ type Checkpoint struct {
 	ContextID string
 	Time      time.Time
 
-	tables []tableCheckpoint
+	source, mirror Side
+	tables         []tableCheckpoint
 }
 
 // checkpointJSON is the JSON form of a Checkpoint.
@@ -33,12 +34,14 @@ type checkpointJSON struct {
 	Version   int               `json:"version"`
 	ContextID string            `json:"contextId"`
 	Time      time.Time         `json:"time"`
+	Source    Side              `json:"source,omitzero"`
+	Mirror    Side              `json:"mirror,omitzero"`
 	Tables    []tableCheckpoint `json:"tables"`
 }
 
 // MarshalJSON implements json.Marshaler.
 func (c Checkpoint) MarshalJSON() ([]byte, error) {
-	return json.Marshal(checkpointJSON{c.Version, c.ContextID, c.Time, c.tables})
+	return json.Marshal(checkpointJSON{c.Version, c.ContextID, c.Time, c.source, c.mirror, c.tables})
 }
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -47,7 +50,7 @@ func (c *Checkpoint) UnmarshalJSON(data []byte) error {
 	if err := json.Unmarshal(data, &j); err != nil {
 		return err
 	}
-	*c = Checkpoint{Version: j.Version, ContextID: j.ContextID, Time: j.Time, tables: j.Tables}
+	*c = Checkpoint{Version: j.Version, ContextID: j.ContextID, Time: j.Time, source: j.Source, mirror: j.Mirror, tables: j.Tables}
 	return nil
 }
 
@@ -136,7 +139,10 @@ func (c *comparison) end(p pair, tr *TableReport) {
 func (c *comparison) snapshot() *Checkpoint {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	cp := &Checkpoint{Version: checkpointVersion, ContextID: c.m.contextID, Time: c.m.clock.Now().UTC(), tables: slices.Clone(c.ended)}
+	cp := &Checkpoint{
+		Version: checkpointVersion, ContextID: c.m.contextID, Time: c.m.clock.Now().UTC(),
+		source: c.sourceSide, mirror: c.mirrorSide, tables: slices.Clone(c.ended),
+	}
 	known := map[string]bool{}
 	for _, t := range cp.tables {
 		known[store.FoldName(t.Table)] = true

@@ -86,9 +86,9 @@ type CompareOptions struct {
 	// no error of Compare, but of [Report.Err]: ErrTimeBudget. Default: no limit.
 	MaxDuration time.Duration
 
-	// Resume continues a comparison that was stopped, from its Checkpoint. A table
-	// whose LSN fell since then, or whose columns changed, starts anew.
-	// Default: everything is compared.
+	// Resume continues a comparison that was stopped, from its Checkpoint; that of
+	// other databases is ErrWrongDatabase. A table whose LSN fell, or whose columns
+	// changed, starts anew. Default: everything is compared.
 	Resume *Checkpoint
 
 	// OnCheckpoint is called about every Tuning.CheckpointEvery with what a later call
@@ -398,6 +398,8 @@ type comparison struct {
 
 	engine *diff.Engine
 
+	sourceSide, mirrorSide Side // which databases they are, for checkpoints
+
 	mu    sync.Mutex
 	done  int
 	runs  map[string]*running // tables being compared, by folded name
@@ -416,4 +418,67 @@ func (c *comparison) report(o Progress) {
 	defer c.mu.Unlock()
 	o.TablesDone, o.Tables = c.done, c.tables
 	c.m.progress(o)
+}
+
+// running is the comparison of a table's rows while it goes on.
+type running struct {
+	p        pair
+	run      *diff.Run
+	tracking *tracking // nil when differences cannot be classified
+}
+
+// compareRows compares the rows of a table by value.
+func (c *comparison) compareRows(ctx context.Context, p pair, tr *TableReport) error {
+	plan := p.Plan.Table
+	if err := c.countProgress(ctx, p, &plan); err != nil {
+		return err
+	}
+	if !p.requested() {
+		plan.MaxDifferences = c.opts.MaxDifferences
+	}
+	r := &running{p: p, tracking: c.trackingOf(p, tr)}
+	if r.tracking != nil {
+		plan.Settler = r.tracking.settler
+	}
+	r.run = c.engine.Table(plan)
+	if r.tracking != nil {
+		r.tracking.run = r.run
+	}
+	if t := c.previous(p); t != nil {
+		r.run.Resume(t.Ranges)
+	}
+	c.begin(r)
+	found, err := r.run.Compare(ctx)
+	tr.fill(found, plan.Source.Columns)
+	strategy, reason := r.run.Strategy()
+	tr.Strategy, tr.StrategyReason = Strategy(strategy), reason
+	if errors.Is(err, diff.ErrEnough) {
+		tr.Truncated, tr.trace.Read = true, found.MirrorRows
+		err = c.count(ctx, p, tr)
+	}
+	if err == nil && r.tracking != nil {
+		err = r.tracking.finish(tr)
+	}
+	return err
+}
+
+// countProgress counts the rows that the user's progress function expects, and
+// has it called while they are compared.
+func (c *comparison) countProgress(ctx context.Context, p pair, t *diff.Table) error {
+	if c.m.progress == nil {
+		return nil
+	}
+	started := c.m.clock.Now()
+	expected, err := c.source.Count(ctx, *p.Source)
+	if err != nil {
+		return err
+	}
+	t.Progress = func(rows int64) {
+		o := Progress{Table: p.Name, Rows: rows, Expected: max(rows, expected)}
+		if elapsed := c.m.clock.Now().Sub(started); rows > 0 {
+			o.Remaining = time.Duration(float64(elapsed) * float64(o.Expected-rows) / float64(rows))
+		}
+		c.report(o)
+	}
+	return nil
 }

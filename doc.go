@@ -102,13 +102,17 @@
 // several (range.go, cursor.go); digest.go leaves out ranges that both sides sum up
 // alike, and merge.go walks the rest and counts what differs, by the order and the
 // equality of package store. pending.go, which the engine asks what becomes of a
-// difference, asks the source's change tracking. judge.go makes a verdict of what was
-// found, report.go holds it, render.go shows it.
+// difference, asks the source's change tracking. verdict.go makes a verdict of what was
+// found, report.go holds it, render.go shows it. A table without a key is told apart
+// by all its columns (plan.go of internal/match) and counted in groups of equal rows
+// (group.go). checkpoint.go keeps how far each range has come, and range.go goes on
+// there.
 //
 // A table's name on its way through ResetTables: resync.go counts its rows, and in
 // one store.Tx has internal/metadata read the metadata table and match its rows with
 // tables (match.go), refuses what the name cannot mean, has the LSN written and reads
-// it back (write.go). The Receipt says what was there before, goes to the Journal
+// it back (write.go). A commit whose answer is lost is store.ErrOutcomeUnknown
+// (store/sqlstore/store.go), and Reconcile finds out (journal.go). The Receipt says what was there before, goes to the Journal
 // right before the commit, and is what Undo needs (undo.go). HardReset goes the same
 // way and renames the table that it takes away.
 package mirror

@@ -294,6 +294,20 @@ func TestResumeRefuses(t *testing.T) {
 	}
 }
 
+// A checkpoint of another database would call rows compared that never were.
+func TestResumeOfAnotherDatabase(t *testing.T) {
+	source, store := twins(40, every(3))
+	cp := halfway(t, source, store)
+	otherSource, otherStore := twins(40, every(3))
+	for name, sides := range map[string][2]*memory.Store{"source": {otherSource, store}, "mirror": {source, otherStore}} {
+		t.Run(name, func(t *testing.T) {
+			_, err := newMirror(t, sides[1], nil).Compare(t.Context(), sides[0], &mirror.CompareOptions{Resume: cp})
+			require.ErrorIs(t, err, mirror.ErrWrongDatabase)
+			require.ErrorContains(t, err, "the checkpoint is about another "+name)
+		})
+	}
+}
+
 // A checkpoint holds the reports of tables that are done, and those are not
 // compared again.
 func TestResumeKeepsWhatIsDone(t *testing.T) {

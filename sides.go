@@ -46,6 +46,12 @@ func (c *comparison) match(ctx context.Context, report *Report) ([]pair, error) 
 	if report.Source, report.Mirror, err = c.m.identify(ctx, c.source); err != nil {
 		return nil, err
 	}
+	c.sourceSide, c.mirrorSide = report.Source, report.Mirror
+	if r := c.opts.Resume; r != nil {
+		if err := sameSides("checkpoint", "start without it", r.source, r.mirror, report.Source, report.Mirror); err != nil {
+			return nil, err
+		}
+	}
 	sourceTables, mirrorTables, err := c.catalogues(ctx)
 	if err != nil {
 		return nil, err
@@ -365,12 +371,18 @@ func (c *comparison) mistakes(md *metadata.Table, mir metadata.Contents, pairs [
 
 // sameSides refuses sides that are not those that a report is about.
 func (r *Report) sameSides(source, mirror Side) error {
+	return sameSides("report", "compare again", r.Source, r.Mirror, source, mirror)
+}
+
+// sameSides refuses sides that are not those that a document is about, and says
+// what to do.
+func sameSides(document, advice string, thenSource, thenMirror, source, mirror Side) error {
 	for _, s := range []struct {
 		name      string
 		then, now Side
-	}{{"source", r.Source, source}, {"mirror", r.Mirror, mirror}} {
+	}{{"source", thenSource, source}, {"mirror", thenMirror, mirror}} {
 		if s.then.ID != "" && s.now.ID != "" && s.then.ID != s.now.ID {
-			return wrongDatabase("the report is about another %s%s, not%s: compare again", s.name, s.then.where(" "), s.now.where(" "))
+			return wrongDatabase("the %s is about another %s%s, not%s: %s", document, s.name, s.then.where(" "), s.now.where(" "), advice)
 		}
 	}
 	return nil

@@ -1,12 +1,9 @@
 package mirror
 
 import (
-	"cmp"
+	"context"
 	"errors"
 	"fmt"
-	"math"
-
-	"github.com/so-mirror/mirror/internal/text"
 )
 
 // Verdict is what Compare found about one table.
@@ -179,109 +176,189 @@ func (r *Report) failed() error {
 	}
 }
 
-// LimitError is what Apply, package heal and [Report.Err] return with ErrTooMuch. For
-// the rule see ApplyOptions.MaxRowShare.
-type LimitError struct {
-	Op        string // "compare", "apply plan" or "heal"
-	ContextID string
-	What      string  // "rows" of the mirror that are not so at the source, or "tables" to reset
-	Count, Of int64   // so many of so many
-	Limit     float64 // the largest share of Of that is allowed
-}
-
-// Error says how much is concerned, and which option allows it.
-func (e *LimitError) Error() string {
-	what, option := "of the mirror's compared rows are not so at the source", "MaxRowShare"
-	if e.What == "tables" {
-		what, option = "tables would be reset", "MaxTableShare"
+// compareTable decides one table. It never fails: a failure is a verdict.
+func (c *comparison) compareTable(ctx context.Context, p pair) TableReport {
+	started := c.m.clock.Now()
+	tr := TableReport{Table: p.Name, LSN: p.lsn, HasMetadata: p.hasMetadata, MetadataRows: p.metadataRows, MetadataDoubt: p.metadataDoubt, trace: trace{MetadataSum: p.metadataSum}}
+	if p.Mirror != nil {
+		tr.Table, tr.MirrorName = p.Mirror.Name, p.Mirror.String()
 	}
-	return fmt.Sprintf("%s of %s: %v: %s of %s %s, more than %.4g %%: is the source the right database? If it is, %s of the options allows it",
-		e.Op, e.ContextID, ErrTooMuch, text.Count(e.Count), text.Count(e.Of), what, 100*e.Limit, option)
-}
-
-// Unwrap returns ErrTooMuch.
-func (e *LimitError) Unwrap() error { return ErrTooMuch }
-
-// The limits, and what never reaches them: so little that a share of it says
-// nothing.
-const (
-	defaultMaxShare = 0.5
-	fewRows         = 10
-	fewTables       = 6
-)
-
-// measure adds a compared table to the figures. Counted says that it counts
-// although it may have no rows.
-func (p *Plan) measure(t *TableReport, counted bool) {
-	switch t.Verdict {
-	case VerdictIdentical, VerdictPending, VerdictDifferent, VerdictMissing, VerdictSchemaDiffers:
-	default:
-		return // it was not compared, or there is nothing to compare it with
-	}
-	if counted || t.SourceRows+t.MirrorRows > 0 {
-		p.ComparedTables++
-	}
-	if t.Reason != "" { // its rows were counted and not compared
-		return
-	}
-	// Rows that were not read are taken to differ as those that were: the limit at
-	// which reading stopped must not hide how many there are.
-	of := func(n int64) int64 {
-		if !t.Truncated || t.trace.Read == 0 || t.trace.Read >= t.MirrorRows {
-			return n
-		}
-		return int64(math.Round(float64(n) * float64(t.MirrorRows) / float64(t.trace.Read)))
-	}
-	p.ComparedRows += t.MirrorRows
-	p.DifferingRows += of(t.Extra + t.Changed + t.Duplicate)
-	p.MissingRows += of(t.Missing)
-	if t.Missing+t.Extra+t.Changed+t.Duplicate == 0 { // by numbers of rows
-		p.DifferingRows += max(0, t.MirrorRows-t.SourceRows)
-		p.MissingRows += max(0, t.SourceRows-t.MirrorRows)
-	}
-}
-
-// CheckRows returns a [LimitError] when more than a share of the compared rows
-// differ, so that the source may be the wrong database. The share is that of
-// [ApplyOptions].MaxRowShare. Op is the operation that asks.
-func (p *Plan) CheckRows(op string, maxShare float64) error { return p.limit(op, 0, maxShare, 1) }
-
-// limit holds the figures, and a number of tables that would be reset, against
-// shares that are the options' or 0. Nothing to reset is never too much.
-func (p *Plan) limit(op string, resets int64, rowShare, tableShare float64) error {
-	refuse := func(what string, count, of int64, share float64) error {
-		return &LimitError{Op: op, ContextID: p.ContextID, What: what, Count: count, Of: of, Limit: share}
-	}
-	rowShare, tableShare = cmp.Or(rowShare, defaultMaxShare), cmp.Or(tableShare, defaultMaxShare)
 	switch {
-	case p.DifferingRows+p.MissingRows >= fewRows && over(p.DifferingRows, p.ComparedRows, rowShare):
-		return refuse("rows", p.DifferingRows, p.ComparedRows, rowShare)
-	case resets >= fewTables && over(resets, p.ComparedTables, tableShare):
-		return refuse("tables", resets, p.ComparedTables, tableShare)
+	case p.NotMirrored != "":
+		tr.Verdict, tr.Reason = VerdictNotMirrored, p.NotMirrored
+	case p.Twins != "":
+		tr.Verdict, tr.Reason = VerdictIncomparable, p.Twins
+	case p.Mirror != nil && p.Source != nil:
+		tr = c.compareBoth(ctx, p, tr)
 	default:
+		tr.Verdict = VerdictMissing
+		if p.Source == nil {
+			tr.Verdict = VerdictExtra
+		}
+		if c.opts.Depth != DepthSchema {
+			tr.fail(ctx, c.count(ctx, p, &tr))
+		}
+	}
+	tr.Elapsed = c.m.clock.Now().Sub(started)
+	c.mu.Lock()
+	c.done++
+	c.mu.Unlock()
+	c.report(Progress{Table: p.Name, Rows: tr.SourceRows, Expected: tr.SourceRows})
+	return tr
+}
+
+// compareBoth compares a table that both sides have. One that a cycle populated
+// anew meanwhile is compared once more.
+func (c *comparison) compareBoth(ctx context.Context, p pair, blank TableReport) (tr TableReport) {
+	for range 2 {
+		tr = blank
+		tr.describe(p.Plan)
+		if t := c.previous(p); t != nil && t.Done != nil {
+			tr = *t.Done
+			c.end(p, &tr)
+			return tr
+		}
+		var err error
+		if p.state, err = c.lsnState(ctx, p); err != nil && ctx.Err() == nil {
+			tr.warn(fmt.Sprintf("the source's change tracking cannot be read: %v", err))
+		}
+		tr.LSNState = p.state
+		err = c.compareDepth(ctx, p, &tr)
+		if err == nil {
+			tr.decide()
+		}
+		if err == nil && (tr.Verdict == VerdictDifferent || tr.Verdict == VerdictSchemaDiffers) {
+			// A plan is for the metadata row as it is now that the rows were read.
+			after := p
+			if err = c.describeNow(ctx, &after); err == nil {
+				tr.HasMetadata, tr.MetadataRows, tr.trace.MetadataSum, tr.MetadataDoubt = after.hasMetadata, after.metadataRows, after.metadataSum, after.metadataDoubt
+			}
+		}
+		tr.fail(ctx, err)
+		c.end(p, &tr)
+		if !errors.Is(err, errPopulated) || ctx.Err() != nil {
+			return tr
+		}
+		if err := c.refresh(ctx, &p); err != nil {
+			tr.fail(ctx, err)
+			return tr
+		}
+		blank.LSN, blank.HasMetadata, blank.MetadataRows, blank.trace.MetadataSum, blank.MetadataDoubt = p.lsn, p.hasMetadata, p.metadataRows, p.metadataSum, p.metadataDoubt
+	}
+	return tr
+}
+
+// describeNow reads a table's metadata rows again.
+func (c *comparison) describeNow(ctx context.Context, p *pair) error {
+	md, err := c.metadataNow(ctx)
+	if err == nil {
+		p.describe(md)
+	}
+	return err
+}
+
+// refresh reads a table's metadata rows again, and then the source's version.
+func (c *comparison) refresh(ctx context.Context, p *pair) error {
+	err := c.describeNow(ctx, p)
+	if err == nil && c.changes != nil {
+		p.version, err = c.changes.Version(ctx)
+	}
+	return err
+}
+
+// compareDepth compares as far as Depth goes.
+func (c *comparison) compareDepth(ctx context.Context, p pair, tr *TableReport) error {
+	switch {
+	case unreadable(*p.Source) || unreadable(*p.Mirror): // not even its columns
+	case c.opts.Depth == DepthSchema:
+		return nil
+	case c.opts.Depth == DepthCount && p.Source.Omit == "" && p.Mirror.Omit == "":
+		return c.count(ctx, p, tr)
+	}
+	reason := p.Plan.Incomparable
+	if reason == "" {
+		err := c.compareRows(ctx, p, tr)
+		if err == nil || !errors.Is(err, errors.ErrUnsupported) {
+			return err
+		}
+		reason = err.Error()
+	}
+	tr.forgetRows()
+	tr.Verdict, tr.Reason = VerdictIncomparable, reason
+	for _, col := range p.Plan.Source.Columns {
+		tr.NotCompared = append(tr.NotCompared, Omission{Column: col.Name, Reason: rowsNotCompared})
+	}
+	if unreadable(*p.Source) || unreadable(*p.Mirror) {
 		return nil
 	}
+	return c.count(ctx, p, tr)
 }
 
-func over(n, of int64, share float64) bool { return share < 1 && float64(n) > share*float64(of) }
-
-// suspicion returns what Apply would refuse by default, nil when it would not.
-func (p *Plan) suspicion() error {
-	resets := int64(0)
-	for _, t := range p.Tables {
-		if t.Step.Acts() {
-			resets++
-		}
+// differences is how many rows differ; at DepthCount it is by how many rows the
+// sides differ at least.
+func (t *TableReport) differences() int64 {
+	n := t.Missing + t.Extra + t.Changed + t.Duplicate
+	if n == 0 && t.SourceRows != t.MirrorRows {
+		n = max(t.SourceRows-t.MirrorRows, t.MirrorRows-t.SourceRows)
 	}
-	return p.limit("compare", resets, 0, 0)
+	return n
 }
 
-// checkShares refuses what is no share.
-func checkShares(shares ...float64) error {
-	for _, s := range shares {
-		if !(s >= 0) {
-			return fmt.Errorf("MaxRowShare and MaxTableShare cannot be %v: 0.5 is half, 1 is everything", s)
+// decide draws the verdict from what was found.
+func (t *TableReport) decide() {
+	n := t.differences()
+	if t.ResetRequested() {
+		t.setStates(DiffPending)
+		t.Pending, t.Diverged = n, 0
+	}
+	switch {
+	case len(t.Schema) > 0:
+		t.Verdict = VerdictSchemaDiffers
+	case t.Verdict == VerdictIncomparable:
+	case n == 0:
+		t.Verdict = VerdictIdentical
+	case t.Pending == n && (!t.Truncated || t.ResetRequested()):
+		t.Verdict = VerdictPending
+	default:
+		t.Verdict = VerdictDifferent
+	}
+}
+
+// count counts the rows of the sides that exist.
+func (c *comparison) count(ctx context.Context, p pair, tr *TableReport) error {
+	var sourceErr, mirrorErr error
+	if p.Source != nil {
+		tr.SourceRows, sourceErr = c.source.Count(ctx, *p.Source)
+	}
+	if p.Mirror != nil && sourceErr == nil {
+		tr.MirrorRows, mirrorErr = c.m.store.Count(ctx, *p.Mirror)
+	}
+	return errors.Join(sourceErr, mirrorErr)
+}
+
+// fail makes an error the table's verdict.
+func (t *TableReport) fail(ctx context.Context, err error) {
+	if err == nil {
+		return
+	}
+	if ctx.Err() != nil {
+		err = ctx.Err()
+		if cause := context.Cause(ctx); errors.Is(cause, ErrTimeBudget) {
+			err = cause
 		}
 	}
-	return nil
+	t.Verdict, t.Err, t.Reason = VerdictFailed, err, err.Error()
+	if ctx.Err() != nil {
+		t.Verdict = VerdictUnfinished
+	}
+	t.forgetRows()
+}
+
+// forgetRows takes back what was counted before the rows could not be compared
+// to the end: half of a count is a wrong count.
+func (t *TableReport) forgetRows() {
+	t.SourceRows, t.MirrorRows = 0, 0
+	t.Missing, t.Extra, t.Changed, t.Duplicate = 0, 0, 0, 0
+	t.Pending, t.Diverged, t.Truncated, t.trace.Read = 0, 0, false, 0
+	t.ChangedColumns, t.Samples, t.Differences = nil, nil, nil
 }
