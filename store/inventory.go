@@ -62,17 +62,20 @@ type Object struct {
 	// the zero ObjectName is the whole database, one without Name a schema.
 	On ObjectName `json:"on,omitzero"`
 
-	// Uses are the tables, views and procedures of the same database that a view,
-	// a procedure, a trigger or a synonym uses, each once. The database knows
-	// them by their names alone: they need not exist, and what a statement makes
-	// up while it runs is not among them.
+	// Uses are the tables, views, synonyms and procedures of the same database that
+	// a view, a procedure, a trigger or a synonym names, each once and not what
+	// those use in turn. The schema is empty where none is known. A table that a
+	// view names need not exist any more. What a statement makes up while it runs
+	// is not among them, and neither is what the engine keeps no record of.
 	Uses []ObjectName `json:"uses,omitempty"`
 
 	// Detail tells objects of one name apart, without names of schemas. For an
 	// index it is the key columns in order, with what else it is: "unique
-	// (updated desc) include (name) where retired = 0"; for a synonym its target
-	// as the database spells it; for a grant its state and permission: "grant
-	// select (name)", "deny update", "member of db_datareader".
+	// (updated desc) include (name) where retired = 0"; for a trigger when it
+	// fires: "after insert, update"; for a synonym what it stands for where that
+	// is in another database; for a grant its state and permission: "grant select
+	// (name)", "deny update", "member of db_datareader". Conditions are spelled as
+	// the database does.
 	Detail string `json:"detail,omitempty"`
 }
 

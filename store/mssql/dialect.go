@@ -38,6 +38,7 @@ func dialect(srv *server) *sqlstore.Dialect {
 		Prepare:      srv.prepare,
 		Tables:       srv.tables,
 		Identity:     srv.identity,
+		Objects:      srv.objects,
 		ColumnType:   srv.columnType,
 		Codec:        func(t store.Type) sqlstore.Codec { return codec(t, srv.text()) },
 		Quote:        quote,

@@ -54,13 +54,7 @@ func (s *server) identity(ctx context.Context, q sqlx.QueryerContext) (store.Ide
 // from one that is restored in its place by the date and the GUID. The server's
 // name tells it from copies elsewhere. Each schema has tables of its own.
 func (r identityRow) identity(schema string) store.Identity {
-	text := func(p *string) string {
-		if p == nil {
-			return ""
-		}
-		return *p
-	}
-	id := store.Identity{Engine: "sqlserver", Version: text(r.Version), Server: text(r.Server), Database: r.Database, Schema: schema}
+	id := store.Identity{Engine: "sqlserver", Version: orEmpty(r.Version), Server: orEmpty(r.Server), Database: r.Database, Schema: schema}
 	switch {
 	case strings.Contains(r.VersionText, "Babelfish"):
 		id.Engine = "babelfish"
@@ -71,7 +65,7 @@ func (r identityRow) identity(schema string) store.Identity {
 		return id // which database of which server cannot be told
 	}
 	h := sha256.New()
-	for _, part := range []string{strings.ToUpper(id.Server), fmt.Sprint(r.DatabaseID), r.Database, text(r.Created), text(r.Broker), fmt.Sprint(r.SchemaID)} {
+	for _, part := range []string{strings.ToUpper(id.Server), fmt.Sprint(r.DatabaseID), r.Database, orEmpty(r.Created), orEmpty(r.Broker), fmt.Sprint(r.SchemaID)} {
 		fmt.Fprintf(h, "%d:%s", len(part), part)
 	}
 	id.ID = "sqlserver:" + hex.EncodeToString(h.Sum(nil)[:16])

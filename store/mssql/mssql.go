@@ -145,6 +145,7 @@ var (
 	_ store.ChangeTracker = (*Source)(nil)
 	_ store.Digester      = (*Source)(nil)
 	_ store.Identifier    = (*Source)(nil)
+	_ store.Inventorier   = (*Source)(nil)
 	_ store.Store         = (*Store)(nil)
 	_ store.Digester      = (*Store)(nil)
 	_ store.Identifier    = (*Store)(nil)
@@ -277,6 +278,14 @@ func (s *Source) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row,
 
 // Identity implements store.Identifier.
 func (s *Source) Identity(ctx context.Context) (store.Identity, error) { return s.sql.Identity(ctx) }
+
+// Objects implements store.Inventorier. A login sees the objects and permissions
+// that it has a permission on itself, or all with VIEW DEFINITION on the database;
+// without that and SELECT on sys.sql_expression_dependencies it is not told of
+// what uses a table that was dropped. Permissions are those on the database, its
+// schemas and what is in them, with the memberships in its roles; logins, and
+// roles of the server, are not of the database.
+func (s *Source) Objects(ctx context.Context) ([]store.Object, error) { return s.sql.Objects(ctx) }
 
 // PoolLimit implements store.Pool.
 func (s *Source) PoolLimit() (pool any, connections int) { return s.sql.PoolLimit() }

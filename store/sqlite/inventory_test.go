@@ -17,7 +17,7 @@ import (
 // ownObjects has the suite make the objects that SQLite has.
 func ownObjects() []storetest.Option {
 	opts := []storetest.Option{storetest.Objects(makeObject)}
-	for _, kind := range []string{"synonym", "procedure", "grant", "deny"} {
+	for _, kind := range []string{"synonym", "procedure", "procedure-uses", "grant", "deny"} {
 		opts = append(opts, storetest.Skip("objects/"+kind, "SQLite has no such thing"))
 	}
 	return opts

@@ -15,8 +15,8 @@ var brokenInventories = []fault{
 	{"it lists nothing", func() store.Store {
 		return listing(func(o store.Object) []store.Object { return nil })
 	}, []string{
-		"objects/view", "objects/view-of-views", "objects/index", "objects/index-unique", "objects/trigger", "objects/synonym",
-		"objects/procedure", "objects/grant", "objects/deny", "objects/hostile-names", "objects/other-database",
+		"objects/view*", "objects/index*", "objects/trigger", "objects/synonym", "objects/procedure*", "objects/grant", "objects/deny",
+		"objects/names", "objects/hostile-names", "objects/other-database",
 	}},
 	{"the index of a primary key is an index", func() store.Store {
 		b := &broken{Store: memory.New()}
@@ -40,7 +40,7 @@ var brokenInventories = []fault{
 	}, []string{"objects/nothing", "objects/other-database"}},
 	{"nothing uses anything", func() store.Store {
 		return changing(func(o *store.Object) { o.Uses = nil })
-	}, []string{"objects/view", "objects/view-of-views", "objects/synonym", "objects/procedure", "objects/hostile-names"}},
+	}, []string{"objects/view-*", "objects/synonym", "objects/procedure-uses", "objects/names", "objects/hostile-names"}},
 	{"a view uses what its views use", func() store.Store {
 		return changing(func(o *store.Object) {
 			o.Uses = slices.DeleteFunc(o.Uses, func(n store.ObjectName) bool { return strings.HasSuffix(n.Name, "view") })
@@ -51,7 +51,7 @@ var brokenInventories = []fault{
 	}, []string{"objects/index", "objects/trigger", "objects/grant"}},
 	{"details are lost", func() store.Store {
 		return changing(func(o *store.Object) { o.Detail = "" })
-	}, []string{"objects/index*", "objects/trigger", "objects/synonym", "objects/grant", "objects/deny"}},
+	}, []string{"objects/index*", "objects/trigger", "objects/names", "objects/grant", "objects/deny"}},
 	{"an index is unique or not", func() store.Store {
 		return changing(func(o *store.Object) { o.Detail = strings.TrimPrefix(o.Detail, "unique ") })
 	}, []string{"objects/index-unique"}},
@@ -60,7 +60,7 @@ var brokenInventories = []fault{
 	}, []string{"objects/deny"}},
 	{"names are folded", func() store.Store {
 		return changing(func(o *store.Object) { o.Name = store.FoldName(o.Name) })
-	}, []string{"objects/view", "objects/index", "objects/hostile-names"}},
+	}, []string{"objects/names", "objects/hostile-names"}},
 	{"each use of a table is an object", func() store.Store {
 		return listing(func(o store.Object) (list []store.Object) {
 			for _, n := range o.Uses {
@@ -84,7 +84,7 @@ var brokenInventories = []fault{
 }
 
 func sameObjects(store.Inventorier, context.Context) ([]store.Object, error) {
-	return []store.Object{{Kind: store.ObjectView, Name: "Adults"}}, nil
+	return []store.Object{{Kind: store.ObjectView, Name: "adults"}}, nil
 }
 
 // listing is an Inventorier that lists other objects in place of each.

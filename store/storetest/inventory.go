@@ -22,31 +22,30 @@ func Objects(make func(ctx context.Context, st store.Store, o store.Object) erro
 func objectContracts() []contract {
 	return []contract{
 		{"nothing", noObjects},
-		{"view", oneObject(func(t store.ObjectName) store.Object {
-			return store.Object{Kind: store.ObjectView, Schema: t.Schema, Name: "Adults", Uses: []store.ObjectName{t}}
-		})},
+		{"view", listed(view)},
+		{"view-uses", listedInFull(view)},
 		{"view-of-views", viewOfViews},
-		{"index", oneObject(func(t store.ObjectName) store.Object {
-			return store.Object{Kind: store.ObjectIndex, Name: "By_age", On: t, Detail: "(age desc, name)"}
+		{"index", listedInFull(func(t store.ObjectName) store.Object {
+			return store.Object{Kind: store.ObjectIndex, Name: "by_age", On: t, Detail: "(age desc, name)"}
 		})},
-		{"index-unique", oneObject(func(t store.ObjectName) store.Object {
-			return store.Object{Kind: store.ObjectIndex, Name: "One name", On: t, Detail: "unique (name)"}
+		{"index-unique", listedInFull(func(t store.ObjectName) store.Object {
+			return store.Object{Kind: store.ObjectIndex, Name: "one_name", On: t, Detail: "unique (name)"}
 		})},
-		{"trigger", oneObject(func(t store.ObjectName) store.Object {
-			return store.Object{Kind: store.ObjectTrigger, Schema: t.Schema, Name: "On_insert", On: t, Detail: "after insert"}
+		{"trigger", listed(func(t store.ObjectName) store.Object {
+			return store.Object{Kind: store.ObjectTrigger, Schema: t.Schema, Name: "on_insert", On: t, Detail: "after insert"}
 		})},
-		{"synonym", oneObject(func(t store.ObjectName) store.Object {
-			return store.Object{Kind: store.ObjectSynonym, Schema: t.Schema, Name: "Persons", Uses: []store.ObjectName{t}, Detail: t.Name}
+		{"synonym", listedInFull(func(t store.ObjectName) store.Object {
+			return store.Object{Kind: store.ObjectSynonym, Schema: t.Schema, Name: "persons", Uses: []store.ObjectName{t}}
 		})},
-		{"procedure", oneObject(func(t store.ObjectName) store.Object {
-			return store.Object{Kind: store.ObjectProcedure, Schema: t.Schema, Name: "Count_people", Uses: []store.ObjectName{t}}
+		{"procedure", listed(procedure)},
+		{"procedure-uses", listedInFull(procedure)},
+		{"grant", listedInFull(func(t store.ObjectName) store.Object {
+			return store.Object{Kind: store.ObjectGrant, Name: "reader", On: t, Detail: "grant select"}
 		})},
-		{"grant", oneObject(func(t store.ObjectName) store.Object {
-			return store.Object{Kind: store.ObjectGrant, Name: "Reader", On: t, Detail: "grant select"}
+		{"deny", listedInFull(func(t store.ObjectName) store.Object {
+			return store.Object{Kind: store.ObjectGrant, Name: "reader", On: t, Detail: "deny update"}
 		})},
-		{"deny", oneObject(func(t store.ObjectName) store.Object {
-			return store.Object{Kind: store.ObjectGrant, Name: "Reader", On: t, Detail: "deny update"}
-		})},
+		{"names", objectNames},
 		{"hostile-names", objectsOfHostileNames},
 		{"other-database", objectsOfAnother},
 		{"cancelled", cancelledObjects},
@@ -104,13 +103,51 @@ func noObjects(t *env) {
 	require.Empty(t, objects(t, t.src), "a database of tables")
 }
 
-func oneObject(of func(t store.ObjectName) store.Object) func(*env) {
+func view(t store.ObjectName) store.Object {
+	return store.Object{Kind: store.ObjectView, Schema: t.Schema, Name: "adults", Uses: []store.ObjectName{t}}
+}
+
+func procedure(t store.ObjectName) store.Object {
+	return store.Object{Kind: store.ObjectProcedure, Schema: t.Schema, Name: "count_people", Uses: []store.ObjectName{t}}
+}
+
+// listed makes an object for a table and finds it, with whatever it uses.
+func listed(of func(t store.ObjectName) store.Object) func(*env) {
+	return func(t *env) {
+		o := of(t.peopleTable())
+		t.make(o)
+		o.Uses = nil
+		for _, when := range []string{"listed", "listed again"} {
+			list := objects(t, t.src)
+			for i := range list {
+				list[i].Uses = nil
+			}
+			require.Equal(t, []store.Object{o}, list, when)
+		}
+	}
+}
+
+// listedInFull makes an object for a table and finds it, with what it uses.
+func listedInFull(of func(t store.ObjectName) store.Object) func(*env) {
 	return func(t *env) {
 		o := of(t.peopleTable())
 		t.make(o)
 		require.Equal(t, []store.Object{o}, objects(t, t.src))
-		require.Equal(t, []store.Object{o}, objects(t, t.src), "listed again")
 	}
+}
+
+// objectNames: a name is listed as it was written.
+func objectNames(t *env) {
+	tab := t.peopleTable()
+	want := []store.Object{
+		{Kind: store.ObjectIndex, Name: "By age", On: tab, Detail: "(age)"},
+		{Kind: store.ObjectView, Schema: tab.Schema, Name: "All_Adults", Uses: []store.ObjectName{tab}},
+		{Kind: store.ObjectView, Schema: tab.Schema, Name: "the others", Uses: []store.ObjectName{tab}},
+	}
+	for _, o := range want {
+		t.make(o)
+	}
+	require.Equal(t, want, objects(t, t.src))
 }
 
 func viewOfViews(t *env) {
@@ -149,7 +186,7 @@ func objectsOfHostileNames(t *env) {
 func objectsOfAnother(t *env) {
 	tab := t.peopleTable()
 	other := t.other()
-	t.make(store.Object{Kind: store.ObjectView, Schema: tab.Schema, Name: "Adults", Uses: []store.ObjectName{tab}})
+	t.make(view(tab))
 	require.Empty(t, objects(t, other), "what another database has")
 	require.Len(t, objects(t, t.src), 1)
 }
