@@ -72,7 +72,7 @@ func (d data) prepare(o options) error {
 			wanted[d.path(kind, rows)] = rows
 		}
 	}
-	local := slices.ContainsFunc(o.only, func(part string) bool { return part != "digest" })
+	local := slices.ContainsFunc(o.only, func(part string) bool { return part != "digest" && part != "replica" })
 	if local && slices.Contains(o.only, "stream") {
 		for _, rows := range o.rows {
 			add(rows)
@@ -86,6 +86,10 @@ func (d data) prepare(o options) error {
 		for _, step := range shares() {
 			wanted[d.damagedPath(o.large, step)] = o.large
 		}
+	}
+	if slices.Contains(o.only, "replica") {
+		wanted[d.replicaPath("old", o.check)] = o.check
+		wanted[d.replicaPath("new", o.check)] = o.check
 	}
 	need, largest := int64(0), int64(0)
 	for path, rows := range wanted {
@@ -112,10 +116,15 @@ func (d data) prepare(o options) error {
 func gib(n int64) float64 { return float64(n) / (1 << 30) }
 
 func (d data) clean() error {
-	paths, err := filepath.Glob(filepath.Join(d.dir, "contact-*.db*"))
-	if err != nil {
-		return err
+	var paths []string
+	for _, pattern := range []string{"contact-*.db*", "replica-*.db*"} {
+		found, err := filepath.Glob(filepath.Join(d.dir, pattern))
+		if err != nil {
+			return err
+		}
+		paths = append(paths, found...)
 	}
+	var err error
 	for _, path := range paths {
 		err = errors.Join(err, os.Remove(path))
 	}

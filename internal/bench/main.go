@@ -72,6 +72,7 @@ type options struct {
 	rows   []int    // sizes of the part "stream", ascending
 	large  int      // rows of the parts "naive" and "damage"
 	remote int      // rows of the part "digest"
+	check  int      // rows of all tables of the part "replica"
 	pairs  int      // rounds of every measurement but those over the slow link
 	only   []string // parts to run
 	write  bool
@@ -80,7 +81,7 @@ type options struct {
 }
 
 // parts are what -only chooses from.
-func parts() []string { return []string{"stream", "naive", "damage", "digest"} }
+func parts() []string { return []string{"stream", "naive", "damage", "replica", "digest"} }
 
 const million = 1_000_000
 
@@ -89,7 +90,7 @@ func parse(args []string, output io.Writer) (options, error) {
 	if err != nil {
 		cache = os.TempDir()
 	}
-	o := options{large: million, remote: million, dsn: os.Getenv(dsnVariable)}
+	o := options{large: million, remote: million, check: 2 * million, dsn: os.Getenv(dsnVariable)}
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(output)
 	f.StringVar(&o.dir, "dir", filepath.Join(cache, "mirror-bench"), "`directory` that keeps the databases for the next run")
@@ -106,7 +107,7 @@ func parse(args []string, output io.Writer) (options, error) {
 		return o, fmt.Errorf("unexpected %q: it takes flags only", f.Arg(0))
 	}
 	if *quick {
-		*rows, o.large, o.remote, o.pairs = "20000,100000", 100_000, 20_000, 1
+		*rows, o.large, o.remote, o.check, o.pairs = "20000,100000", 100_000, 20_000, 100_000, 1
 	}
 	for s := range strings.SplitSeq(*rows, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(s))
@@ -160,7 +161,7 @@ func (b *bench) run(ctx context.Context) error {
 			continue
 		}
 		err := map[string]func(context.Context) error{
-			"stream": b.stream, "naive": b.naive, "damage": b.damage, "digest": b.digest,
+			"stream": b.stream, "naive": b.naive, "damage": b.damage, "replica": b.replica, "digest": b.digest,
 		}[part](ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()

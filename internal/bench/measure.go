@@ -58,6 +58,8 @@ func measure(ctx context.Context, arg string, w io.Writer) error {
 	switch t.Contestant {
 	case "driver", "compare", "naive":
 		err = measureFiles(ctx, t, &r)
+	case "all tables", "check":
+		err = measureReplica(ctx, t, &r)
 	case string(mirror.StrategyStream), string(mirror.StrategyDigest):
 		err = measureRemote(ctx, t, &r)
 	default:
@@ -125,48 +127,53 @@ func readBoth(ctx context.Context, source, mirrored *sqlx.DB, rows int) error {
 	var wg sync.WaitGroup
 	var errs [2]error
 	for i, db := range []*sqlx.DB{source, mirrored} {
-		wg.Go(func() { errs[i] = readAll(ctx, db, contactQuery(), rows) })
+		wg.Go(func() {
+			n, err := readAll(ctx, db, contactQuery())
+			if err == nil && n != rows {
+				err = fmt.Errorf("read %d rows, not %d", n, rows)
+			}
+			errs[i] = err
+		})
 	}
 	wg.Wait()
 	return errors.Join(errs[:]...)
 }
 
 // contactQuery is the text that the store sends: times as text, in key order.
-func contactQuery() string {
-	t := contactTable()
+func contactQuery() string { return contactQueryOf(contactTable()) }
+
+// contactQueryOf is the same for a table of another name.
+func contactQueryOf(t store.Table) string {
 	names := quotedColumns(t)
 	for i, c := range t.Columns {
 		if c.Type.Kind() == store.KindTime {
 			names[i] = "+" + names[i]
 		}
 	}
-	return fmt.Sprintf(`SELECT %s FROM "contact" ORDER BY %s`, strings.Join(names, ", "), quotedColumns(t)[0])
+	return fmt.Sprintf(`SELECT %s FROM "%s" ORDER BY %s`, strings.Join(names, ", "), t.Name, quotedColumns(t)[0])
 }
 
-func readAll(ctx context.Context, db *sqlx.DB, query string, want int) error {
+func readAll(ctx context.Context, db *sqlx.DB, query string) (n int, err error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer conn.Close()
-	return conn.Raw(func(dc any) error {
+	err = conn.Raw(func(dc any) error {
 		rows, err := dc.(driver.QueryerContext).QueryContext(ctx, query, nil)
 		if err != nil {
 			return err
 		}
 		dest := make([]driver.Value, len(rows.Columns()))
-		n := 0
 		for err = rows.Next(dest); err == nil; err = rows.Next(dest) {
 			n++
 		}
 		if errors.Is(err, io.EOF) {
 			err = nil
 		}
-		if n != want {
-			err = errors.Join(err, fmt.Errorf("read %d rows, not %d", n, want))
-		}
 		return errors.Join(err, rows.Close())
 	})
+	return n, err
 }
 
 // peakMiB returns the greatest amount of memory that this process had at a time.

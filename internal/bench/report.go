@@ -199,6 +199,8 @@ in the system's cache when they are read.
 - **naive** is the program that one would write instead: `+"`sqlx.Select`"+` of one table after the
   other into slices of structs, a map by key, `+"`==`"+` of the structs.
 - **differ** is a mirror in which one column was changed in rows that are spread evenly.
+- **replica** is `+"`replica.Check`"+` of an old mirror and a replica of the newer client, %[7]d
+  tables of very different sizes together, against reading all of them on both sides once.
 - **slow link** is a SQL Server source behind a TCP proxy with %[3]d Mbit/s in each direction and
   a round trip of %[4]d ms; the mirror is a schema of the same server and not behind it. Bytes
   are those that TCP carries, both directions together. It runs once. The server was no SQL
@@ -213,12 +215,12 @@ in the system's cache when they are read.
 The databases stay in the directory that -dir names, %[5]s GB with the default sizes; -clean
 removes them. The naive program needs 4 GB of memory. The slow link needs
 `+"`%[6]s=sqlserver://...`"+` with a login that may create databases.
-`, len(contactTable().Columns), counted(b.pairs, "round"), linkBitsPerSecond/1_000_000, 2*linkDelay.Milliseconds(), diskNeed, dsnVariable)
+`, len(contactTable().Columns), counted(b.pairs, "round"), linkBitsPerSecond/1_000_000, 2*linkDelay.Milliseconds(), diskNeed, dsnVariable, replicaTables)
 	return w.Bytes()
 }
 
 // diskNeed is what the databases of a whole run take, in GB.
-const diskNeed = "5"
+const diskNeed = "6"
 
 func counted(n int, what string) string {
 	if n == 1 {
