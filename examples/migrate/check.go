@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/so-mirror/mirror/replica"
+	"github.com/so-mirror/mirror/store"
+	"github.com/so-mirror/mirror/store/mssql"
+	"github.com/so-mirror/mirror/store/sqlite"
+)
+
+const envReference, envReplica = "MIGRATE_REFERENCE", "MIGRATE_REPLICA"
+
+// command is a check of two databases.
+type command struct {
+	*program
+	reference, replica string // a file or a connection string, which no output may hold
+	json, before       string // files
+	opts               *replica.Options
+}
+
+func (c *command) run(ctx context.Context) error {
+	var before *replica.Report
+	if c.before != "" {
+		var err error
+		if before, err = readReport(c.before); err != nil {
+			return err
+		}
+	}
+	c.opts.Clock = c.clock
+	if c.terminal {
+		c.opts.Progress = c.progress
+	}
+	report, err := check(ctx, c.reference, c.replica, c.opts)
+	if report == nil {
+		return err
+	}
+	if werr := report.WriteText(c.out); werr != nil {
+		return errors.Join(err, werr)
+	}
+	if c.json != "" {
+		err = errors.Join(err, writeReport(c.json, report))
+	}
+	if err != nil {
+		return err
+	}
+	if before != nil {
+		if err := swapped(before, report); err != nil {
+			return err
+		}
+		fmt.Fprintln(c.out, "The names were swapped.")
+	}
+	switch report.Decision {
+	case replica.Go:
+		return nil
+	case replica.NoGo:
+		return errNoGo
+	default:
+		return errNotYet
+	}
+}
+
+// progress shows where a check is, a line whenever it waits.
+func (c *command) progress(p replica.Progress) {
+	switch {
+	case !p.Next.IsZero():
+		fmt.Fprintf(c.errOut, "%d rows differ; reading them again at %s\n", p.Open, p.Next.Local().Format("15:04:05"))
+	case p.TablesDone == p.Tables || p.TablesDone%50 == 0:
+		fmt.Fprintf(c.errOut, "compared %d of %d tables\n", p.TablesDone, p.Tables)
+	}
+}
+
+// check opens both databases for reading, and compares them.
+func check(ctx context.Context, reference, rep string, opts *replica.Options) (*replica.Report, error) {
+	old, err := open(ctx, reference)
+	if err != nil {
+		return nil, fmt.Errorf("reference: %w", err)
+	}
+	defer old.Close()
+	its, err := open(ctx, rep)
+	if err != nil {
+		return nil, fmt.Errorf("replica: %w", err)
+	}
+	defer its.Close()
+	return replica.Check(ctx, old, its, opts)
+}
+
+// database is one that is only read.
+type database interface {
+	store.Source
+	io.Closer
+}
+
+// open opens a file of SQLite or a database of SQL Server. What is no file and looks
+// like a connection string is taken for one, because its errors hold no password.
+func open(ctx context.Context, name string) (database, error) {
+	if _, err := os.Stat(name); err != nil && strings.ContainsAny(name, "=@") || strings.Contains(name, "://") {
+		return mssql.OpenSource(ctx, name, nil)
+	}
+	return sqlite.OpenSource(ctx, name)
+}
+
+// swapped reports with an error when the two databases do not have each other's
+// names since an earlier check. The server's own identity of a database is no help:
+// it can change with the name. What a database is, is told by its tables.
+func swapped(before, after *replica.Report) error {
+	old, its := before.Reference, before.Replica
+	switch {
+	case old.Role != "mirror" || its.Role != "replica":
+		return fmt.Errorf("the earlier report compares %s with %s: only an old mirror and a replica swap their names", role(old), role(its))
+	case before.ContextID != after.ContextID:
+		return fmt.Errorf("the earlier report is of %q, this one of %q", before.ContextID, after.ContextID)
+	case after.Reference.Role != "mirror" || after.Replica.Role != "replica":
+		return fmt.Errorf("the reference is %s and the database to check %s: want the old mirror and the replica", role(after.Reference), role(after.Replica))
+	case sameName(after.Reference, old) && sameName(after.Replica, its):
+		return fmt.Errorf("the names were not swapped: %s is still the old mirror, and %s the replica", old.Database, its.Database)
+	case !sameName(after.Reference, its) || !sameName(after.Replica, old):
+		return fmt.Errorf("these are other databases than before: the replica was %s and is %s, the old mirror was %s and is %s",
+			its.Database, after.Replica.Database, old.Database, after.Reference.Database)
+	}
+	return nil
+}
+
+func role(s replica.Side) string {
+	switch s.Role {
+	case "mirror":
+		return "an old mirror"
+	case "replica":
+		return "a replica"
+	default:
+		return "a database that is neither an old mirror nor a replica"
+	}
+}
+
+func sameName(a, b replica.Side) bool {
+	return a.Engine == b.Engine && strings.EqualFold(a.Server, b.Server) && a.Database == b.Database
+}
+
+func readReport(path string) (*replica.Report, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the report before the swap: %w", err)
+	}
+	var r replica.Report
+	if err := json.Unmarshal(data, &r); err != nil {
+		return nil, fmt.Errorf("read the report before the swap: %s is no report that -json wrote: %w", path, err)
+	}
+	return &r, nil
+}
+
+// writeReport keeps a report, and replaces no other one.
+func writeReport(path string, r *replica.Report) (err error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return fmt.Errorf("keep the report: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return r.WriteJSON(f)
+}
