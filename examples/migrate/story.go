@@ -50,8 +50,7 @@ func (p *program) story(ctx context.Context, keep string) (err error) {
 	}
 	defer func() { err = errors.Join(err, w.close()) }()
 	s := &story{program: p, world: w, dir: dir}
-	err = s.play(ctx, keep != "")
-	return errors.Join(err, s.err)
+	return s.play(ctx, keep != "")
 }
 
 func (s *story) play(ctx context.Context, keep bool) error {
@@ -63,7 +62,7 @@ func (s *story) play(ctx context.Context, keep bool) error {
 	}
 	s.say("\nThe files stay in %s. Against the customer's database two commit intervals are enough:\n", s.dir)
 	s.say("  go run ./examples/migrate -interval 1s -reference %s -replica %s", filepath.Join(s.dir, "customer.db"), s.new.path)
-	return nil
+	return s.err
 }
 
 // tell plays chapters as long as somebody reads them.
@@ -73,7 +72,7 @@ func (s *story) tell(ctx context.Context, chapters ...func(context.Context) erro
 			return err
 		}
 		if s.err != nil {
-			return nil
+			return s.err
 		}
 	}
 	return nil
