@@ -113,6 +113,11 @@ func (f flakyStore) Update(ctx context.Context, fn func(store.Tx) error) error {
 	return err
 }
 
+// Identity tells the client where tables go.
+func (f flakyStore) Identity(ctx context.Context) (store.Identity, error) {
+	return store.IdentityOf(ctx, f.Store)
+}
+
 // retry calls f until the store is not flaky.
 func retry(f func() error) error {
 	for {
