@@ -28,6 +28,7 @@ func (c *check) conclude(ctx context.Context) {
 // judge draws a table's verdict.
 func (c *check) judge(t *table) {
 	r := t.report
+	r.Samples = t.samples()
 	r.Found = maps.Clone(t.found)
 	if len(r.Found) == 0 {
 		r.Found = nil
@@ -64,9 +65,9 @@ func (c *check) judge(t *table) {
 		r.Verdict, r.Reason = NewStale, c.staleReason(t)
 	case r.Ghosts > 0:
 		r.Verdict = Ghosts
-		r.Reason = "only the replica has them"
+		r.Reason = text.Rows(r.Ghosts) + " that only the replica has"
 		if c.follows.cycles() {
-			r.Reason += ", unless the old mirror lost them"
+			r.Reason += ": deleted at the customer, or lost by the old mirror"
 		}
 	case t.err != nil:
 		r.Verdict, r.Reason = Undecided, text.Err(t.err).Error()
@@ -112,12 +113,13 @@ func (c *check) staleReason(t *table) string {
 		what What
 		says string
 	}{
-		{Missing, "missing"}, {Older, "older"}, {Newer, "newer than the customer's database"}, {LargeNull, "NULL in place of a large value"},
+		{Missing, "missing"}, {Older, "older"}, {Newer, "newer than the customer's database"}, {LargeNull, "with NULL in place of a large value"},
 		{Placeholder, "with a placeholder in place of a large value"},
-		{Rounded, "with rounded times, which no re-synchronization mends: RoundedTimes accepts them"}, {Changed, "with other values"}, {Extra, "extra"},
+		{Rounded, "with times that were rounded, which no re-synchronization mends: they can be accepted (RoundedTimes)"},
+		{Changed, "with other values"}, {Extra, "extra"},
 	} {
 		if n := rows[w.what]; n > 0 {
-			parts = append(parts, text.Count(n)+" "+w.says)
+			parts = append(parts, text.Rows(n)+" "+w.says)
 		}
 	}
 	reason := strings.Join(parts, ", ")
@@ -150,56 +152,9 @@ func (c *check) openReason(t *table) string {
 // decide draws the decision.
 func (c *check) decide() {
 	r := c.report
-	var wrong, waits, notes []string
-	count := func(v func(*TableReport) bool) (tables []string) {
-		for i := range r.Tables {
-			if v(&r.Tables[i]) {
-				tables = append(tables, r.Tables[i].Table)
-			}
-		}
-		return tables
-	}
-	add := func(to *[]string, says string, tables []string) {
-		if len(tables) > 0 {
-			*to = append(*to, fmt.Sprintf("%s %s: %s", tablesOf(len(tables)), says, list(tables)))
-		}
-	}
-	add(&wrong, "missing in the replica", count(func(t *TableReport) bool { return t.Verdict == NewStale && t.ReplicaName == "" }))
-	add(&wrong, "with missing, old or damaged rows in the replica", count(func(t *TableReport) bool { return t.Verdict == NewStale && t.ReplicaName != "" }))
-	add(&wrong, "with rows that should be gone (ghosts)", count(func(t *TableReport) bool { return t.Ghosts > 0 }))
-	add(&wrong, "with rows that differ although their stamps are the same", count(func(t *TableReport) bool { return t.Conflicts > 0 }))
-	add(&wrong, "with columns that are missing, narrower or of another kind", count(func(t *TableReport) bool { return t.Verdict != Excluded && t.breaks() }))
-	for _, kind := range kinds(r.Lacks) {
-		var names []string
-		for _, l := range r.Lacks {
-			if l.Kind == kind {
-				names = append(names, l.String())
-			}
-		}
-		says := fmt.Sprintf("%d %s that the replica's database lacks: %s", len(names), plural(string(kind), len(names)), list(names))
-		if kind == store.ObjectIndex {
-			notes = append(notes, says)
-		} else {
-			wrong = append(wrong, says)
-		}
-	}
-	add(&waits, "not decided", count(func(t *TableReport) bool { return t.Verdict == Undecided && t.Conflicts == 0 }))
-	add(&notes, "in which the old mirror is behind for good, and the replica is right", count(func(t *TableReport) bool { return t.Verdict == OldStale }))
-	add(&notes, "became equal while the check looked on", count(func(t *TableReport) bool { return t.Verdict == EqualAfterLag }))
-	compared := count(func(t *TableReport) bool {
-		return t.Verdict == Equal || t.Verdict == EqualAfterLag || t.Verdict == OldStale
-	})
-	if len(compared) == 0 && len(wrong) == 0 && len(waits) == 0 {
-		waits = append(waits, "no table was compared")
-	}
+	wrong, waits, notes := r.wrong(), r.waits(), r.notes()
 	if c.follows.cycles() && c.state.Unknown == "" && c.state.Moves == 0 && len(c.follows.moves) > 0 {
-		notes = append(notes, "the replica's offsets did not move while the old mirror did")
-	}
-	if c.state.Unknown != "" {
-		notes = append(notes, "whether the replica is alive is unknown: "+c.state.Unknown)
-	}
-	if !r.InventoryKnown {
-		notes = append(notes, "which views, indexes, triggers and grants the replica lacks is not known")
+		notes = append(notes, "the replica's offsets did not move while the old mirror did: is the client running?")
 	}
 	switch {
 	case len(wrong) > 0:
@@ -210,6 +165,104 @@ func (c *check) decide() {
 		r.Decision = Go
 	}
 	r.Reasons, r.Notes = append(wrong, waits...), notes
+}
+
+// those returns the names of the tables that are so, and how many rows they have
+// that are.
+func (r *Report) those(are func(*TableReport) bool, rows func(*TableReport) int64) (tables []string, n int64) {
+	for i := range r.Tables {
+		if t := &r.Tables[i]; are(t) {
+			tables = append(tables, t.Table)
+			n += rows(t)
+		}
+	}
+	return tables, n
+}
+
+func noRows(*TableReport) int64 { return 0 }
+
+// add adds a line about tables, and about rows of them where there are any.
+func (r *Report) add(to *[]string, says string, are func(*TableReport) bool, rows func(*TableReport) int64) {
+	tables, n := r.those(are, rows)
+	switch {
+	case len(tables) == 0:
+	case n == 0:
+		*to = append(*to, fmt.Sprintf("%s %s: %s", tablesOf(len(tables)), says, list(tables)))
+	default:
+		*to = append(*to, fmt.Sprintf("%s %s, in %s: %s", text.Rows(n), says, tablesOf(len(tables)), list(tables)))
+	}
+}
+
+// lost reports whether the replica lacks the whole table.
+func (t *TableReport) lost() bool { return t.Verdict == NewStale && t.ReplicaName == "" }
+
+// wrong says what is wrong with the replica: first what no re-synchronization
+// mends, then its rows, then what is beside the tables.
+func (r *Report) wrong() (lines []string) {
+	r.add(&lines, "missing in the replica", (*TableReport).lost, noRows)
+	r.add(&lines, "with columns that are missing, narrower or of another kind in the replica",
+		func(t *TableReport) bool { return t.Verdict != Excluded && t.breaks() }, noRows)
+	r.add(&lines, "missing, old or damaged in the replica", func(t *TableReport) bool { return t.NewStale > 0 && !t.lost() }, func(t *TableReport) int64 { return t.NewStale })
+	r.add(&lines, "that should be gone from the replica (ghosts)", func(t *TableReport) bool { return t.Ghosts > 0 }, func(t *TableReport) int64 { return t.Ghosts })
+	r.add(&lines, "with other values, although by their stamps nobody changed them", func(t *TableReport) bool { return t.Conflicts > 0 }, func(t *TableReport) int64 { return t.Conflicts })
+	return append(lines, r.lacking(false)...)
+}
+
+// waits says what is not known.
+func (r *Report) waits() (lines []string) {
+	undecided := func(t *TableReport) bool { return t.Verdict == Undecided && t.Conflicts == 0 }
+	r.add(&lines, "different so far, perhaps only late", func(t *TableReport) bool { return undecided(t) && t.Open > 0 }, func(t *TableReport) int64 { return t.Open })
+	r.add(&lines, "not compared to the end", func(t *TableReport) bool { return undecided(t) && t.Open == 0 }, noRows)
+	compared, _ := r.those(func(t *TableReport) bool { return t.Verdict != Excluded }, noRows)
+	if len(compared) == 0 {
+		lines = append(lines, "no table was compared")
+	}
+	return lines
+}
+
+// notes say what keeps nobody from swapping the databases.
+func (r *Report) notes() (lines []string) {
+	lines = r.lacking(true)
+	r.add(&lines, "newer than in the old mirror, which does not follow: the replica is right", func(t *TableReport) bool { return t.OldStale > 0 }, func(t *TableReport) int64 { return t.OldStale })
+	if r.State.Unknown != "" {
+		lines = append(lines, "whether the client is alive is not known: "+r.State.Unknown)
+	}
+	if !r.InventoryKnown {
+		lines = append(lines, "which views, indexes, triggers and permissions the replica's database lacks is not known")
+	}
+	return lines
+}
+
+// lacks counts the objects that the replica's database lacks, without which readers
+// are slower or, otherwise, fail.
+func (r *Report) lacks(slower bool) (n int) {
+	for _, l := range r.Lacks {
+		if (l.Kind == store.ObjectIndex) == slower {
+			n++
+		}
+	}
+	return n
+}
+
+// lacking names the objects that lacks counts.
+func (r *Report) lacking(slower bool) (lines []string) {
+	for _, kind := range kinds(r.Lacks) {
+		if (kind == store.ObjectIndex) != slower {
+			continue
+		}
+		var names []string
+		for _, l := range r.Lacks {
+			if l.Kind == kind {
+				names = append(names, l.String())
+			}
+		}
+		line := fmt.Sprintf("%s %s missing in the replica's database: %s", text.Count(int64(len(names))), plural(string(kind), len(names)), list(names))
+		if slower {
+			line += "; readers can be slow without"
+		}
+		lines = append(lines, line)
+	}
+	return lines
 }
 
 func tablesOf(n int) string {

@@ -9,102 +9,235 @@ import (
 	"github.com/so-mirror/mirror/store"
 )
 
+// columns is the width that lines keep to. Those that are to be copied, and names
+// from outside, can be longer.
+const columns = 100
+
 // WriteText writes the report for people: the decision and its reasons first, then
-// what to do, then the tables that are not equal, then the rest.
+// what to do, then the tables that are not equal, then which databases these are.
 func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n\n", map[Decision]string{
-		Go: "GO: the replica is good.", NoGo: "NO-GO: the replica is not good yet.", NotYet: "NOT YET: it is not known whether the replica is good. Check again.",
-	}[r.Decision])
+	b.WriteString(map[Decision]string{
+		Go:     "GO: the replica is good.",
+		NoGo:   "NO-GO: the replica is not good.",
+		NotYet: "NOT YET: it is not known whether the replica is good.",
+	}[r.Decision] + "\n\n")
 	for _, reason := range r.Reasons {
-		fmt.Fprintf(&b, "  - %s\n", text.Printable(reason))
+		wrap(&b, "  - ", reason)
 	}
 	if len(r.Reasons) > 0 {
 		b.WriteString("\n")
 	}
-	if r.Resync != nil {
-		b.WriteString(r.Resync.String() + "\n")
-	}
+	r.writeNext(&b)
 	r.writeTables(&b)
 	for _, t := range r.Tables {
 		t.writeDetails(&b)
 	}
 	for _, note := range r.Notes {
-		fmt.Fprintf(&b, "Note: %s\n", text.Printable(note))
+		wrap(&b, "Note: ", note)
 	}
 	for _, warning := range r.Warnings {
-		fmt.Fprintf(&b, "Warning: %s\n", text.Printable(warning))
+		wrap(&b, "Warning: ", warning)
 	}
-	fmt.Fprintf(&b, "Reference: %s\nReplica:   %s\nChecked:   %s to %s\n", r.Reference, r.Replica,
-		r.Started.UTC().Format("2006-01-02 15:04:05"), r.Finished.UTC().Format("2006-01-02 15:04:05 MST"))
-	if !r.AsOf.IsZero() {
-		fmt.Fprintf(&b, "Backup of: %s\n", r.AsOf.UTC().Format("2006-01-02 15:04:05 MST"))
+	if len(r.Notes)+len(r.Warnings) > 0 {
+		b.WriteString("\n")
 	}
+	r.writeEvidence(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
 }
 
-// writeTables writes a line for each table that is not equal, and how many there are
-// of each verdict.
-func (r *Report) writeTables(b *strings.Builder) {
-	var g text.Grid
-	g.Row("TABLE", "VERDICT", "REFERENCE", "REPLICA", "LAG", "OLD STALE", "NEW STALE", "GHOSTS", "CONFLICTS", "OPEN", "")
-	counts := map[Verdict]int{}
-	for _, t := range r.Tables {
-		if counts[t.Verdict]++; t.Verdict == Equal || t.Verdict == Excluded {
-			continue
-		}
-		g.Row(text.Name(t.Table), string(t.Verdict), text.Count(t.ReferenceRows), text.Count(t.ReplicaRows), text.Dash(t.Lag), text.Dash(t.OldStale),
-			text.Dash(t.NewStale), text.Dash(t.Ghosts), text.Dash(t.Conflicts), text.Dash(t.Open), text.Printable(t.Reason))
-	}
-	if g.Len() > 1 {
-		b.WriteString(g.Text("  ", "lrrrrrrrr") + "\n")
-	}
-	var parts []string
-	for _, v := range []Verdict{Equal, EqualAfterLag, OldStale, NewStale, Ghosts, Undecided, Excluded} {
-		if n := counts[v]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%s %s", text.Count(int64(n)), v))
+// writeNext writes what whoever swaps the databases does next.
+func (r *Report) writeNext(b *strings.Builder) {
+	var steps []string
+	missing, breaking, broken := 0, 0, 0
+	for i := range r.Tables {
+		switch t := &r.Tables[i]; {
+		case t.lost():
+			missing++
+		case t.Verdict != Excluded && t.breaks():
+			breaking++
+		case t.Verdict == Undecided && t.Open+t.Conflicts == 0:
+			broken++
 		}
 	}
-	fmt.Fprintf(b, "%s: %s.\n", tablesOf(len(r.Tables)), strings.Join(parts, ", "))
-	excluded := map[string][]string{}
-	var reasons []string
-	for _, t := range r.Tables {
-		if t.Verdict == Excluded {
-			if excluded[t.Reason] == nil {
-				reasons = append(reasons, t.Reason)
-			}
-			excluded[t.Reason] = append(excluded[t.Reason], t.Table)
+	if missing+breaking > 0 {
+		step := "Have the client create what is missing, with its command update-schema."
+		if breaking > 0 {
+			step += " What reads a column that stays narrower or of another kind has to be changed."
 		}
+		steps = append(steps, step)
 	}
-	for _, reason := range reasons {
-		fmt.Fprintf(b, "  excluded: %s: %s\n", list(excluded[reason]), text.Printable(reason))
+	if r.Resync != nil {
+		steps = append(steps, strings.TrimSpace(r.Resync.String()))
+	}
+	if r.lacks(false) > 0 {
+		steps = append(steps, "Create in the replica's database the objects that it lacks, or drop those that nobody uses in the reference's.")
+	}
+	if broken > 0 {
+		steps = append(steps, "See below why tables could not be compared.")
+	}
+	switch {
+	case r.Decision == NoGo && len(steps) > 0:
+		steps = append(steps, "Check again.")
+	case r.Decision == NotYet:
+		steps = append(steps, "Check again, and let it look on for longer: rows that differ are settled when both sides have had the time to bring them.")
+	case r.Decision == Go && r.Reference.Role == roleMirror:
+		steps = append(steps, "Keep this report.", "Swap the names of the two databases, unless that is done.", "Check again after the swap, by the new names.")
+	case r.Decision == Go:
+		steps = append(steps, "Keep this report. Check again after each restore, move or suspension of the customer's database.")
+	}
+	if len(steps) == 0 {
+		return
+	}
+	b.WriteString("What to do next:\n")
+	for i, step := range steps {
+		wrap(b, fmt.Sprintf("  %d. ", i+1), step)
 	}
 	b.WriteString("\n")
 }
 
-// writeDetails writes what differs in a table's definitions and some of its rows.
-func (t *TableReport) writeDetails(b *strings.Builder) {
-	var lines []string
-	for _, f := range t.Schema {
-		if f.Breaks {
-			lines = append(lines, text.Printable(f.String()))
+// writeTables writes a line for each table with rows that somebody has to look at,
+// and how many tables there are of each verdict.
+func (r *Report) writeTables(b *strings.Builder) {
+	var g text.Grid
+	g.Row("TABLE", "VERDICT", "REFERENCE", "REPLICA", "LAG", "OLD STALE", "NEW STALE", "GHOSTS", "CONFLICTS", "OPEN")
+	counts, excluded := map[Verdict]int{}, map[string][]string{}
+	var reasons []string
+	for _, t := range r.Tables {
+		counts[t.Verdict]++
+		switch t.Verdict {
+		case Equal, EqualAfterLag:
+		case Excluded:
+			if excluded[t.Reason] == nil {
+				reasons = append(reasons, t.Reason)
+			}
+			excluded[t.Reason] = append(excluded[t.Reason], t.Table)
+		default:
+			g.Row(text.Name(t.Table), string(t.Verdict), text.Count(t.ReferenceRows), text.Count(t.ReplicaRows), text.Dash(t.Lag), text.Dash(t.OldStale),
+				text.Dash(t.NewStale), text.Dash(t.Ghosts), text.Dash(t.Conflicts), text.Dash(t.Open))
 		}
 	}
-	if t.Verdict != Equal && t.Verdict != EqualAfterLag && t.Verdict != Excluded {
+	if g.Len() > 1 {
+		g.Drop(4, 10, "-")
+		b.WriteString("Rows of the tables that are not equal:\n" + g.Text("  ", "lrrrrrrrr") + "\n")
+	}
+	var total text.Grid
+	for _, v := range []struct {
+		verdict Verdict
+		means   string
+	}{
+		{Equal, "all rows are the same"}, {EqualAfterLag, "rows that differed became the same while the check looked on"},
+		{OldStale, "the old mirror does not follow, the replica's rows are newer"},
+		{NewStale, "the replica lacks rows, or has old or damaged ones"}, {Ghosts, "the replica has rows that should be gone"},
+		{Undecided, "it is not known yet, or not by whose fault"}, {Excluded, "not compared"},
+	} {
+		if n := counts[v.verdict]; n > 0 {
+			total.Row(text.Count(int64(n)), string(v.verdict), v.means)
+		}
+	}
+	fmt.Fprintf(b, "%s:\n%s", tablesOf(len(r.Tables)), total.Text("  ", ""))
+	for _, reason := range reasons {
+		wrap(b, "    ", list(excluded[reason])+": "+reason)
+	}
+	b.WriteString("\n")
+}
+
+// writeDetails writes what keeps a table from being good, with some of its rows.
+func (t *TableReport) writeDetails(b *strings.Builder) {
+	bad := t.Verdict == NewStale || t.Verdict == Ghosts || t.Verdict == Undecided
+	if !bad && (t.Verdict == Excluded || !t.breaks()) {
+		return
+	}
+	head := text.Name(t.Table)
+	if bad && t.Reason != "" {
+		head += ": " + t.Reason
+	}
+	wrap(b, "", head)
+	for _, f := range t.Schema {
+		if f.Breaks {
+			wrap(b, "  ", "column "+f.String())
+		}
+	}
+	if bad {
 		for _, s := range t.Samples {
-			lines = append(lines, fmt.Sprintf("%s %s", s.What, store.FormatCells(s.Key)))
+			wrap(b, "  ", strings.TrimSuffix(s.What.says()+": "+store.FormatCells(s.Key), ": "))
 			for _, c := range s.Columns {
-				lines = append(lines, fmt.Sprintf("  %s: reference %s, replica %s", text.Printable(c.Column), c.Reference.Text(), c.Replica.Text()))
+				fmt.Fprintf(b, "    %s: reference %s, replica %s\n", text.Printable(c.Column), c.Reference.Text(), c.Replica.Text())
 			}
 		}
 	}
-	if len(lines) == 0 {
-		return
-	}
-	fmt.Fprintf(b, "%s\n", text.Name(t.Table))
-	for _, line := range lines {
-		fmt.Fprintf(b, "  %s\n", line)
-	}
 	b.WriteString("\n")
+}
+
+// says is what a sample's row is, for people.
+func (w What) says() string {
+	if says, ok := map[What]string{
+		Missing: "missing in the replica", Extra: "only in the replica", Older: "older in the replica", Newer: "newer in the replica",
+		LargeNull: "NULL in place of a large value", Placeholder: "placeholder in place of a large value",
+		Rounded: "rounded time", Changed: "other values, same stamps", AfterBackup: "updated after the backup",
+	}[w]; ok {
+		return says
+	}
+	return text.Printable(string(w))
+}
+
+// writeEvidence writes which databases were checked, and when.
+func (r *Report) writeEvidence(b *strings.Builder) {
+	const stamp = "2006-01-02 15:04:05"
+	fmt.Fprintf(b, "Reference: %s\nReplica:   %s\nChecked:   %s to %s\n", r.Reference, r.Replica,
+		r.Started.UTC().Format(stamp), r.Finished.UTC().Format(stamp+" MST"))
+	if !r.AsOf.IsZero() {
+		fmt.Fprintf(b, "Backup of: %s\n", r.AsOf.UTC().Format(stamp+" MST"))
+	}
+	if r.State.Unknown == "" {
+		moved := fmt.Sprintf("moved %d times", r.State.Moves)
+		switch r.State.Moves {
+		case 0:
+			moved = "did not move"
+		case 1:
+			moved = "moved once"
+		}
+		fmt.Fprintf(b, "Client:    its offsets in %s %s while the check looked on\n", text.Name(r.State.Table), moved)
+	}
+}
+
+// wrap writes lines of words, the first behind head and the others behind as many
+// blanks. The lines of s stay apart, and those that are indented are not broken,
+// because they are to be copied.
+func wrap(b *strings.Builder, head, s string) {
+	indent := strings.Repeat(" ", len(head))
+	for _, line := range strings.Split(s, "\n") {
+		line = text.Printable(line)
+		for rest := line; ; {
+			at := len(rest)
+			if text.Width(head+rest) > columns && !strings.HasPrefix(line, " ") {
+				at = breakAt(rest, columns-len(head))
+			}
+			b.WriteString(strings.TrimRight(head+rest[:at], " ") + "\n")
+			head = indent
+			if rest = strings.TrimLeft(rest[at:], " "); rest == "" {
+				break
+			}
+		}
+	}
+}
+
+// breakAt is where the words of s that fit into width end: behind the first one
+// where not even that fits.
+func breakAt(s string, width int) int {
+	at := len(s)
+	for i, r := range s {
+		if r != ' ' || i == 0 {
+			continue
+		}
+		if text.Width(s[:i]) > width {
+			if at == len(s) {
+				at = i
+			}
+			break
+		}
+		at = i
+	}
+	return at
 }

@@ -121,7 +121,8 @@ type TableReport struct {
 	Schema      []SchemaFinding `json:"schema,omitempty"`
 	NotCompared []string        `json:"notCompared,omitempty"`
 
-	// Samples are some rows that differed when all of the table was last read.
+	// Samples are some rows that differ, as they were when they were last read: of
+	// keys that are proven wrong before others, and none of keys that became equal.
 	Samples []Sample `json:"samples,omitempty"`
 
 	// RowBytes is about how many bytes a row of the reference has, 0 when none was
@@ -167,11 +168,8 @@ func (t *TableReport) breaks() bool {
 	return slices.ContainsFunc(t.Schema, func(f SchemaFinding) bool { return f.Breaks })
 }
 
-// sample keeps a row that differs for the report. The caller holds t.mu.
-func (t *table) sample(d difference, key, reference, replica store.Row) {
-	if len(t.report.Samples) >= t.c.o.MaxSamples {
-		return
-	}
+// sample is a row that differs, for the report.
+func (t *table) sample(d difference, reference, replica store.Row) Sample {
 	s := Sample{What: d.what}
 	cols, row := t.plan.Source.Columns, reference
 	if row == nil {
@@ -189,7 +187,45 @@ func (t *table) sample(d difference, key, reference, replica store.Row) {
 			}
 		}
 	}
-	t.report.Samples = append(t.report.Samples, s)
+	return s
+}
+
+// room is how many more samples the report can show, besides those of keys whose
+// rows are right in the replica.
+func (t *table) room() int {
+	n := t.c.o.MaxSamples
+	for _, k := range t.keys {
+		if k.outcome != oldStale {
+			n -= len(k.samples)
+		}
+	}
+	return n
+}
+
+// resample keeps the rows of a key as they are by now, if it had samples or there is
+// room for them.
+func (t *table) resample(k *key, now []Sample) {
+	kept := len(k.samples) > 0
+	k.samples = nil
+	if kept || k.outcome != oldStale {
+		k.samples = now[:min(len(now), max(0, t.room()))]
+	}
+}
+
+// samples are what the report shows, first of the keys that are proven wrong.
+func (t *table) samples() (all []Sample) {
+	for _, of := range []func(outcome) bool{
+		func(o outcome) bool { return o == newStale || o == ghost || o == conflict },
+		func(o outcome) bool { return o == open },
+		func(o outcome) bool { return o == oldStale },
+	} {
+		for _, k := range t.keys {
+			if of(k.outcome) {
+				all = append(all, k.samples...)
+			}
+		}
+	}
+	return all[:min(len(all), t.c.o.MaxSamples)]
 }
 
 // short is a cell whose value a report can keep.

@@ -45,6 +45,7 @@ type key struct {
 	since       time.Time         // when these were read first
 	mark        *mark             // how far the reference had come then; nil: not known yet
 	outcome     outcome
+	samples     []Sample
 }
 
 // difference is what tells the rows of a key apart.
@@ -121,7 +122,7 @@ func (t *table) reset() []*key {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	keys := t.keys
-	t.found, t.keys, t.byText, t.over, t.report.Samples = map[What]int64{}, nil, map[string]*key{}, false, nil
+	t.found, t.keys, t.byText, t.over = map[What]int64{}, nil, map[string]*key{}, false
 	return keys
 }
 
@@ -166,6 +167,9 @@ func (t *table) differs(kind diff.Kind, reference, replica store.Row, rows int64
 	defer t.mu.Unlock()
 	if t.now != nil {
 		t.now.add(d, one)
+		if d.what.counts(t.c) {
+			t.now.samples = append(t.now.samples, t.sample(d, reference, replica))
+		}
 		return
 	}
 	t.found[d.what] += rows
@@ -179,7 +183,6 @@ func (t *table) differs(kind diff.Kind, reference, replica store.Row, rows int64
 		}
 		row = row[:t.plan.Key]
 	}
-	t.sample(d, row, reference, replica)
 	k := t.byText[t.text(row)]
 	if k == nil {
 		if len(t.keys) >= t.c.o.MaxKeys {
@@ -191,6 +194,9 @@ func (t *table) differs(kind diff.Kind, reference, replica store.Row, rows int64
 		t.byText[t.text(row)] = k
 	}
 	k.add(d, one)
+	if t.room() > 0 {
+		k.samples = append(k.samples, t.sample(d, reference, replica))
+	}
 }
 
 // add adds a difference, in any order.
@@ -299,15 +305,15 @@ func (c *check) lookAt(ctx context.Context, t *table, k *key) error {
 		return fmt.Errorf("read a key again: %w", err)
 	}
 	now.differences = slices.DeleteFunc(now.differences, func(d difference) bool { return !d.what.counts(c) })
-	if len(now.differences) == 0 {
+	switch {
+	case len(now.differences) == 0:
 		k.outcome = arrived
-		return nil
-	}
-	if now.sum != k.sum {
+	case now.sum != k.sum:
 		k.differences, k.sum, k.since, k.mark = now.differences, now.sum, c.now(), nil
-		return nil
+	default:
+		c.settle(t, k)
 	}
-	c.settle(t, k)
+	t.resample(k, now.samples)
 	return nil
 }
 
