@@ -1,7 +1,8 @@
-// Package cycle simulates the vendor's Mirroring Task: it plays one cycle
-// between a customer's database and its mirror, on any pair of stores. With it
-// a test or an example shows what a reset does without a vendor, a server or a
-// wait of 20 minutes.
+// Package cycle simulates what fills a copy of a customer's database, on any pair
+// of stores: a [Task] plays one cycle of the vendor's Mirroring Task, a [Replica]
+// one commit interval of its newer client. With it a test or an example shows what
+// a reset or a re-synchronization does without a vendor, a server or a wait of 20
+// minutes.
 package cycle
 
 import (

@@ -120,6 +120,25 @@ func TestReplicaSchema(t *testing.T) {
 	}
 }
 
+// A transaction whose outcome was lost is not written again when it happened.
+func TestReplicaOutcomeUnknown(t *testing.T) {
+	db := memory.New()
+	w := newWorldWith(t, db, contact(store.Row{1, "a"}, store.Row{2, "b"}))
+	r := NewReplica(w.customer, db, nil)
+	require.NoError(t, r.Provision(t.Context()))
+	db.FailAfterCommit(1, store.ErrOutcomeUnknown)
+	require.ErrorIs(t, r.Step(t.Context()), store.ErrOutcomeUnknown)
+	w.delete(db, "CONTACT", cells("CONTACT_ID", 1))
+	require.NoError(t, r.CatchUp(t.Context()))
+	require.Equal(t, []string{"2 b"}, w.rows(db, "CONTACT"))
+
+	db.FailAt(memory.Commit, 1, errors.New("boom"))
+	w.insert(w.customer, "contact", store.Row{3, "c"})
+	require.EqualError(t, r.Step(t.Context()), "write changes to the replica: boom")
+	require.NoError(t, r.Step(t.Context()))
+	require.Equal(t, []string{"2 b", "3 c"}, w.rows(db, "CONTACT"))
+}
+
 // What is read while others write is captured: nothing is lost between a version
 // and the rows that are read after it.
 func TestReplicaWhileOthersWrite(t *testing.T) {
