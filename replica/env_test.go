@@ -3,20 +3,22 @@ package replica_test
 import (
 	"context"
 	"iter"
+	"strings"
 
 	"github.com/so-mirror/mirror/store"
-	"github.com/so-mirror/mirror/store/memory"
 )
 
 // reading notes which columns of the state are read.
 type reading struct {
-	*memory.Store
+	store.Source
 	columns [][]string
+	typed   bool // some of it was read in a way that can fail on a value
 }
 
 func (r *reading) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, error] {
-	if q.Table.Name == "_ReplicationState" {
+	if strings.HasSuffix(q.Table.Name, "_ReplicationState") {
 		r.columns = append(r.columns, q.Columns)
+		r.typed = r.typed || !q.Verbatim
 	}
-	return r.Store.Rows(ctx, q)
+	return r.Source.Rows(ctx, q)
 }

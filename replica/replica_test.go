@@ -187,7 +187,7 @@ func TestWrongDatabases(t *testing.T) {
 
 // Columns of the state that are not known to hold offsets are not read at all.
 func TestStateReadsOffsetsAlone(t *testing.T) {
-	rep := &reading{Store: memory.New(replicated(), state("cust6647-cdc:0:1"))}
+	rep := &reading{Source: memory.New(replicated(), state("cust6647-cdc:0:1"))}
 	_, err := replica.Check(t.Context(), memory.New(contact()), rep, &replica.Options{Clock: newClock(nil)})
 	require.NoError(t, err)
 	require.NotEmpty(t, rep.columns)

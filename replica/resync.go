@@ -1,16 +1,17 @@
 package replica
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 
+	"github.com/so-mirror/mirror/internal/superoffice"
 	"github.com/so-mirror/mirror/internal/text"
 )
 
@@ -25,34 +26,84 @@ type Resync struct {
 	Rows  int64 `json:"rows"`
 	Bytes int64 `json:"bytes"`
 
-	// Command is the client's own, and Method, Path and Body are the request that
-	// does the same.
-	Command string `json:"command"`
-	Method  string `json:"method"`
-	Path    string `json:"path"`
-	Body    string `json:"body"`
+	// Command is the client's own, "" when it can name none of the tables. It can
+	// be pasted into any shell: NotInCommand are the tables whose names have other
+	// characters than letters, digits and underscores, which only the request
+	// names.
+	Command      string   `json:"command,omitempty"`
+	NotInCommand []string `json:"notInCommand,omitempty"`
+
+	// Method, Path and Body are the request that does the same. Body is JSON of
+	// printable ASCII characters without single quotes.
+	Method string `json:"method"`
+	Path   string `json:"path"`
+	Body   string `json:"body"`
+}
+
+// NewResync returns the re-synchronization of tables, which are named as the client
+// wants them, "crm7.person". An empty contextID leaves a place for it in the path.
+func NewResync(contextID string, tables []string) *Resync {
+	r := &Resync{Tables: slices.Clone(tables), Method: http.MethodPost, Path: resyncPath(contextID), Body: resyncBody(tables)}
+	var plain []string
+	for _, name := range tables {
+		if isPlain.MatchString(name) {
+			plain = append(plain, name)
+		} else {
+			r.NotInCommand = append(r.NotInCommand, name)
+		}
+	}
+	if len(plain) > 0 {
+		r.Command = "resync-tables " + strings.Join(plain, " ")
+	}
+	return r
+}
+
+// isPlain matches the names that no shell takes for anything else. Quoting the
+// others is no way: bash, PowerShell and cmd agree on no quotes.
+var isPlain = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*$`)
+
+// resyncBody is the body of the request. It is shown, and shown to be copied, so
+// that nothing in it may need to be made printable or to be quoted.
+func resyncBody(tables []string) string {
+	body, _ := json.Marshal(map[string][]string{"tables": tables}) // strings marshal
+	var b strings.Builder
+	for _, r := range string(body) {
+		switch {
+		case r >= ' ' && r <= '~' && r != '\'':
+			b.WriteRune(r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			fmt.Fprintf(&b, `\u%04x\u%04x`, high, low)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
 }
 
 // propose names the tables to re-synchronize.
 func (c *check) propose() {
-	r := &Resync{}
+	var tables []string
+	var rows, bytes int64
 	for _, t := range c.tables {
 		tr := t.report
 		rounded := tr.Found[Rounded] > 0 && tr.NewStale > 0 && tr.NewStale == t.settledAs(newStale, Rounded)
 		if tr.ReplicaName == "" || tr.Verdict == Excluded || tr.NewStale+tr.Ghosts+tr.Conflicts == 0 || rounded && tr.Ghosts+tr.Conflicts == 0 {
 			continue
 		}
-		r.Tables = append(r.Tables, c.clientName(t))
-		r.Rows += tr.ReferenceRows
-		r.Bytes += tr.ReferenceRows * tr.RowBytes
+		if !utf8.ValidString(tr.Table) {
+			c.report.Warnings = append(c.report.Warnings, fmt.Sprintf("the client cannot be asked for %s: its name is not valid UTF-8", text.Name(tr.Table)))
+			continue
+		}
+		tables = append(tables, c.clientName(t))
+		rows += tr.ReferenceRows
+		bytes += tr.ReferenceRows * tr.RowBytes
 	}
-	if len(r.Tables) == 0 {
+	if len(tables) == 0 {
 		return
 	}
-	id := c.report.ContextID
-	body, _ := json.Marshal(map[string][]string{"tables": r.Tables})
-	r.Command = "resync-tables " + strings.Join(r.Tables, " ")
-	r.Method, r.Path, r.Body = http.MethodPost, resyncPath(id), string(body)
+	r := NewResync(c.report.ContextID, tables)
+	r.Rows, r.Bytes = rows, bytes
 	c.report.Resync = r
 }
 
@@ -77,24 +128,32 @@ func resyncPath(contextID string) string {
 	if contextID == "" {
 		contextID = "{contextIdentifier}"
 	} else {
-		contextID = url.PathEscape(strings.ToLower(contextID))
+		contextID = strings.ReplaceAll(url.PathEscape(strings.ToLower(contextID)), "'", "%27")
 	}
 	return "/api/v1/replication/" + contextID + "/resync"
 }
 
 // clientName is the name of a table as the client wants it: of the customer's
 // database, whose schema is crm7.
-func (c *check) clientName(t *table) string { return "crm7." + strings.ToLower(t.report.Table) }
+func (c *check) clientName(t *table) string {
+	return superoffice.ReplicaSchema + "." + strings.ToLower(t.report.Table)
+}
 
 // String says what to do.
 func (r *Resync) String() string {
-	return fmt.Sprintf(`Re-synchronize %s, about %s, %s. In the client:
-  %s
-or
-  %s %s
-  %s
-The client truncates the tables at once and sends them again; there is no undo.
-`, tablesOf(len(r.Tables)), text.Rows(r.Rows), bytesOf(r.Bytes), text.Printable(r.Command), r.Method, text.Printable(r.Path), text.Printable(r.Body))
+	var b strings.Builder
+	fmt.Fprintf(&b, "Re-synchronize %s, about %s, %s. ", tablesOf(len(r.Tables)), text.Rows(r.Rows), bytesOf(r.Bytes))
+	switch {
+	case r.Command == "":
+		b.WriteString("The client's command cannot name them, its request can:\n")
+	case len(r.NotInCommand) > 0:
+		fmt.Fprintf(&b, "In the client, for all but %s, which only the request can name:\n  %s\nor\n", list(r.NotInCommand), text.Printable(r.Command))
+	default:
+		fmt.Fprintf(&b, "In the client:\n  %s\nor\n", text.Printable(r.Command))
+	}
+	fmt.Fprintf(&b, "  %s %s\n  %s\nThe client truncates the tables at once and sends them again; there is no undo.\n",
+		text.Printable(r.Method), text.Printable(r.Path), text.Printable(r.Body))
+	return b.String()
 }
 
 func bytesOf(n int64) string {
@@ -107,66 +166,4 @@ func bytesOf(n int64) string {
 		value, suffix = value/unit, suffix+1
 	}
 	return fmt.Sprintf("%.1f %s", value, []string{"kB", "MB", "GB", "TB"}[suffix])
-}
-
-// Request is how the client is asked over HTTP.
-type Request struct {
-	// BaseURL is that of the client's API, such as "https://host:5001".
-	BaseURL string
-
-	// Token is sent as a bearer token, as it is. How the endpoint authenticates is
-	// not documented. Default: none is sent.
-	Token string
-
-	// Client sends the request. Default: http.DefaultClient.
-	Client *http.Client
-}
-
-// ErrRefused: the client did not answer a request with 2xx.
-var ErrRefused = errors.New("resync refused")
-
-// Resync asks the newer client to re-synchronize the tables of r. A nil error says
-// that it was requested, and never that it is done: see [Watch]. The token is in no
-// error. After an error that is not ErrRefused the client may have got the request.
-func (q *Request) Resync(ctx context.Context, r *Resync) error {
-	if r == nil || len(r.Tables) == 0 {
-		return errors.New("request resync: there is nothing to re-synchronize")
-	}
-	if strings.Contains(r.Path, "{") {
-		return errors.New("request resync: the context identifier is not known: set Options.ContextID of the check")
-	}
-	base, err := url.Parse(q.BaseURL)
-	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
-		return errors.New(`request resync: BaseURL is no URL of a server: want "https://host:port"`)
-	}
-	req, err := http.NewRequestWithContext(ctx, r.Method, strings.TrimRight(base.String(), "/")+r.Path, bytes.NewReader([]byte(r.Body)))
-	if err != nil {
-		return errors.New("request resync: BaseURL makes no valid request")
-	}
-	req.Header.Set("Content-Type", "application/json")
-	if q.Token != "" {
-		req.Header.Set("Authorization", "Bearer "+q.Token)
-	}
-	client := q.Client
-	if client == nil {
-		client = http.DefaultClient
-	}
-	resp, err := client.Do(req)
-	if err != nil {
-		var u *url.Error
-		if errors.As(err, &u) { // its URL can hold a password
-			err = u.Err
-		}
-		return fmt.Errorf("request resync: %w", err)
-	}
-	defer resp.Body.Close()
-	said, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<10))
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		answer := string(said)
-		if q.Token != "" {
-			answer = strings.ReplaceAll(answer, q.Token, "***")
-		}
-		return fmt.Errorf("%w: %s: %s", ErrRefused, resp.Status, text.Printable(text.Clip(answer, 200)))
-	}
-	return nil
 }
