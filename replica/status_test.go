@@ -116,7 +116,7 @@ func TestNoTokenIsShown(t *testing.T) {
 			for _, c := range watch.columns {
 				require.Equal(t, []string{"topicOffset", "Offset"}, c)
 			}
-			for _, shown := range []string{s.String(), text(t, s), report.String(), text(t, report)} {
+			for _, shown := range []string{s.String(), asJSON(t, s), report.String(), asJSON(t, report)} {
 				require.NotContains(t, shown, "SECRET")
 				require.NotContains(t, shown, "eyJ")
 				require.NotContains(t, shown, "from secrets", "names of columns that are not read are not shown either")
@@ -125,7 +125,7 @@ func TestNoTokenIsShown(t *testing.T) {
 	}
 }
 
-func text(t *testing.T, v any) string {
+func asJSON(t *testing.T, v any) string {
 	t.Helper()
 	data, err := json.Marshal(v)
 	require.NoError(t, err)
@@ -144,7 +144,7 @@ func TestNoTokenInErrors(t *testing.T) {
 	s, err := replica.StatusOf(t.Context(), src, nil, &replica.Options{Clock: newClock(nil)})
 	require.NoError(t, err)
 	require.False(t, src.typed)
-	require.NotContains(t, s.String()+text(t, s), "SECRET")
+	require.NotContains(t, s.String()+asJSON(t, s), "SECRET")
 	require.Empty(t, s.State.Unknown)
 	require.Contains(t, s.String(), "Offsets: not shown")
 }
@@ -164,7 +164,7 @@ func TestStatus(t *testing.T) {
 				s, err := replica.StatusOf(t.Context(), st, before, o)
 				require.NoError(t, err)
 				var again replica.Status
-				require.NoError(t, json.Unmarshal([]byte(text(t, s)), &again))
+				require.NoError(t, json.Unmarshal([]byte(asJSON(t, s)), &again))
 				require.Equal(t, *s, again)
 				return &again
 			}
