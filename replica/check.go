@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -23,6 +25,7 @@ type check struct {
 
 	follows                        *follows // how the reference moves
 	state                          *stateReader
+	restored                       bool // the replica's offsets began anew
 	tables                         []*table
 	prefixes                       []string // of table names, which do not count
 	referenceTables, replicaTables []store.Table
@@ -82,42 +85,93 @@ func (c *check) begin(ctx context.Context) error {
 
 // run compares all tables, and reads what differs again until it is settled.
 func (c *check) run(ctx context.Context) error {
-	if err := c.follows.look(ctx); err != nil {
-		return store.WrapError(ctx, err, "reference")
-	}
-	c.state.look(ctx)
-	if err := c.each(ctx, c.tables, func(ctx context.Context, t *table) error { return c.scan(ctx, t) }); err != nil {
-		return err
-	}
-	deadline := c.now().Add(c.maxWait())
+	deadline := time.Time{}
+	again, read := c.tables, c.scan
 	for {
 		// The LSNs after the rows were read: a cycle that moves them from here
 		// on may have begun before, the next one has not.
-		if err := c.follows.look(ctx); err != nil {
-			return store.WrapError(ctx, err, "reference")
+		r, err := c.round(ctx, again, read)
+		if err != nil {
+			return err
 		}
-		c.state.look(ctx)
-		open := c.anchor()
-		if open == 0 || c.o.MaxWait < 0 {
-			return ctx.Err()
+		open := 0
+		for _, t := range c.tables {
+			c.settle(t, r)
+			open += t.anchor(r.after)
+		}
+		if deadline.IsZero() {
+			deadline = c.now().Add(c.maxWait())
 		}
 		wait := min(c.o.Interval, deadline.Sub(c.now()))
-		if wait <= 0 {
+		if open == 0 || c.o.MaxWait < 0 || wait <= 0 {
 			return ctx.Err()
 		}
 		c.tell(open, c.now().Add(wait))
 		if err := c.clock.Sleep(ctx, wait); err != nil {
 			return err
 		}
-		if err := c.follows.look(ctx); err != nil {
-			return store.WrapError(ctx, err, "reference")
-		}
-		c.state.look(ctx)
-		again := slices.DeleteFunc(slices.Clone(c.tables), func(t *table) bool { return t.openKeys() == 0 })
-		if err := c.each(ctx, again, func(ctx context.Context, t *table) error { return c.look(ctx, t) }); err != nil {
-			return err
+		again, read = slices.DeleteFunc(slices.Clone(c.tables), func(t *table) bool { return t.openKeys() == 0 }), c.look
+	}
+}
+
+// round reads tables, between two looks at the LSNs.
+func (c *check) round(ctx context.Context, tables []*table, read func(context.Context, *table) error) (r round, err error) {
+	if r.before, err = c.follows.look(ctx); err != nil {
+		return r, store.WrapError(ctx, err, "reference")
+	}
+	c.lookAtState(ctx)
+	r.began = c.now()
+	scans := make([]int, len(tables))
+	for i, t := range tables {
+		scans[i] = t.scans
+	}
+	if err := c.each(ctx, tables, read); err != nil {
+		return r, err
+	}
+	if r.after, err = c.follows.look(ctx); err != nil {
+		return r, store.WrapError(ctx, err, "reference")
+	}
+	c.lookAtState(ctx)
+	for i, t := range tables {
+		if t.scans > scans[i] {
+			t.moved = c.follows.isNamed(t.pair.Source) && !c.follows.still(t.pair.Source, r.before, r.after)
 		}
 	}
+	return r, nil
+}
+
+// lookAtState reads the replica's offsets. When they have begun anew the customer
+// may have been restored: the replica gets all rows again, and the old mirror is
+// behind or ahead until a cycle has come, so what was open begins anew as well.
+func (c *check) lookAtState(ctx context.Context) {
+	before := c.state.Offsets
+	if c.state.look(ctx); !wentBack(before, c.state.Offsets) {
+		return
+	}
+	c.restored = true
+	for _, t := range c.tables {
+		for _, k := range t.keys {
+			k.since, k.mark, k.again = c.now(), nil, false
+		}
+	}
+}
+
+// wentBack reports whether an offset of a topic's partition is less than before.
+func wentBack(before, after []string) bool {
+	number := func(offset string) (partition string, n uint64) {
+		at := strings.LastIndexByte(offset, ':')
+		n, _ = strconv.ParseUint(offset[at+1:], 10, 64)
+		return offset[:at+1], n
+	}
+	was := map[string]uint64{}
+	for _, o := range before {
+		partition, n := number(o)
+		was[partition] = n
+	}
+	return slices.ContainsFunc(after, func(o string) bool {
+		partition, n := number(o)
+		return n < was[partition]
+	})
 }
 
 func (c *check) maxWait() time.Duration {
@@ -152,16 +206,6 @@ func (c *check) each(ctx context.Context, tables []*table, f func(context.Contex
 	}
 	wg.Wait()
 	return ctx.Err()
-}
-
-// anchor notes for each key that was read since how far the reference had come
-// then, and counts the keys that are open.
-func (c *check) anchor() (open int) {
-	mark := c.follows.mark()
-	for _, t := range c.tables {
-		open += t.anchor(mark)
-	}
-	return open
 }
 
 func (c *check) tell(open int, next time.Time) {

@@ -56,16 +56,18 @@ func (w What) counts(c *check) bool {
 
 // classify says how two rows of a key differ; a side without a row is nil.
 func (t *table) classify(kind diff.Kind, reference, replica store.Row) difference {
-	if replica != nil && t.afterBackup(replica) {
+	at, dated := t.written(replica)
+	// A stamp can be cut to seconds.
+	if dated && !t.c.o.AsOf.IsZero() && !at.Before(t.c.o.AsOf.Truncate(time.Second)) {
 		return difference{what: AfterBackup}
 	}
 	switch kind {
 	case diff.Missing:
 		return difference{what: Missing}
 	case diff.Extra, diff.Duplicate:
-		return difference{what: Extra}
+		return difference{what: Extra, dated: dated}
 	}
-	d := difference{what: t.newer(reference, replica)}
+	d := difference{what: t.newer(reference, replica), dated: dated}
 	var what What
 	for i := range t.plan.Source.Columns {
 		s, m := t.plan.Source.Columns[i], t.plan.Mirror.Columns[i]
@@ -98,21 +100,17 @@ func (t *table) newer(reference, replica store.Row) What {
 	return ""
 }
 
-func (t *table) afterBackup(replica store.Row) bool {
-	if t.c.o.AsOf.IsZero() {
-		return false
+// written says when a row was written, false when its stamps do not tell.
+func (t *table) written(row store.Row) (time.Time, bool) {
+	if row == nil {
+		return time.Time{}, false
 	}
 	for _, i := range t.stamps {
-		if at, ok := replica[i].(time.Time); ok {
-			return at.After(t.c.o.AsOf)
+		if at, ok := row[i].(time.Time); ok {
+			return at, true
 		}
 	}
-	return false
-}
-
-// timed reports whether rows tell when they were last written.
-func (t *table) timed() bool {
-	return slices.ContainsFunc(t.stamps, func(i int) bool { return store.IsTime(t.plan.Mirror.Columns[i].Type) })
+	return time.Time{}, false
 }
 
 // valueClass says how two values that differ do.

@@ -79,6 +79,10 @@ func (c *check) judge(t *table) {
 		r.Verdict, r.Reason = Undecided, c.openReason(t)
 	case r.OldStale > 0:
 		r.Verdict, r.Reason = OldStale, "the replica's rows are newer, and cycles of the old mirror did not bring them"
+	case t.moved:
+		if r.Verdict, r.Reason = Undecided, c.follows.why(t.pair.Source); c.follows.isValid(t.pair.Source) {
+			r.Reason = "a cycle of the old mirror sent the table while it was compared"
+		}
 	case t.leftOut:
 		r.Verdict, r.Reason = Undecided, "columns that both sides have could not be compared"
 	case r.Lag > 0:
@@ -137,11 +141,11 @@ func (c *check) openReason(t *table) string {
 		}
 		for _, d := range k.differences {
 			switch {
-			case !c.o.AsOf.IsZero() && (d.what == Missing || !t.timed()):
+			case !c.o.AsOf.IsZero() && (d.what == Missing || !d.dated):
 				return "it cannot be told whether the rows changed after the backup"
 			case c.now().Sub(k.since) < intervals*c.o.Interval:
 				return "rows still change, or the check was too short for the replica's commit interval"
-			case !c.follows.passed(t.pair.Source, k.mark):
+			case c.follows.cycles():
 				return c.follows.why(t.pair.Source)
 			}
 		}

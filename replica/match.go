@@ -78,7 +78,7 @@ func keyOf(t *store.Table, key []string) (own []string) {
 
 // newTable plans the check of a table.
 func (c *check) newTable(p match.Pair) *table {
-	t := &table{c: c, pair: p, found: map[What]int64{}, byText: map[string]*key{}, report: &TableReport{Table: p.Name}}
+	t := &table{c: c, pair: p, report: &TableReport{Table: p.Name}}
 	c.report.Tables = append(c.report.Tables, TableReport{})
 	if p.Source != nil {
 		t.report.Table, t.report.ReferenceName = store.TrimPrefix(p.Source.Name, c.prefixes), p.Source.String()

@@ -190,11 +190,11 @@ func (t *table) sample(d difference, reference, replica store.Row) Sample {
 	return s
 }
 
-// room is how many more samples the report can show, besides those of keys whose
-// rows are right in the replica.
-func (t *table) room() int {
-	n := t.c.o.MaxSamples
-	for _, k := range t.keys {
+// room is how many more of most samples the report can show, besides those of keys
+// whose rows are right in the replica.
+func (r *reading) room(most int) int {
+	n := most
+	for _, k := range r.keys {
 		if k.outcome != oldStale {
 			n -= len(k.samples)
 		}
@@ -208,7 +208,7 @@ func (t *table) resample(k *key, now []Sample) {
 	kept := len(k.samples) > 0
 	k.samples = nil
 	if kept || k.outcome != oldStale {
-		k.samples = now[:min(len(now), max(0, t.room()))]
+		k.samples = now[:min(len(now), max(0, t.room(t.c.o.MaxSamples)))]
 	}
 }
 

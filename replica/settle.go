@@ -1,54 +1,89 @@
 package replica
 
-// settle decides what became of a key that differs as it did when it was read
-// before.
-func (c *check) settle(t *table, k *key) {
-	worst := arrived
-	for _, d := range k.differences {
-		o := c.outcomeOf(t, k, d.what)
-		if o == open {
-			return
+import (
+	"slices"
+	"time"
+)
+
+// round is one reading of what is open: when it began, and what the reference's
+// LSNs were before and after.
+type round struct {
+	began         time.Time
+	before, after *mark
+}
+
+// settle decides what became of the keys of a table that differ as they did when
+// they were read before. Of rows without stamps that is not more than it says: a
+// value that changes there and back between the readings looks the same.
+func (c *check) settle(t *table, r round) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	// A mirror that lacks changes of a table for good lacks rows and keeps rows
+	// of it, too.
+	behind := slices.ContainsFunc(t.keys, func(k *key) bool {
+		return k.outcome != arrived && slices.ContainsFunc(k.differences, func(d difference) bool { return d.what == Newer })
+	})
+	for _, k := range t.keys {
+		if again := k.again && k.outcome == open; !again {
+			continue
 		}
-		worst = max(worst, o)
+		k.again = false
+		worst := arrived
+		for _, d := range k.differences {
+			o := c.outcomeOf(t, k, d, r, behind)
+			worst = max(worst, o)
+			if o == open {
+				worst = open
+				break
+			}
+		}
+		k.outcome = worst
 	}
-	k.outcome = worst
 }
 
 // outcomeOf is what a difference is by now. A replica that had more than its
 // commit intervals has what was committed before the first reading; a mirror whose
 // cycle began after it, too. Which of the two a difference waits for depends on
 // which side is behind.
-func (c *check) outcomeOf(t *table, k *key, w What) outcome {
-	replicaHad := c.now().Sub(k.since) >= intervals*c.o.Interval
-	referenceHad := c.follows.passed(t.pair.Source, k.mark)
-	switch w {
+func (c *check) outcomeOf(t *table, k *key, d difference, r round, behind bool) outcome {
+	patience := intervals * c.o.Interval
+	replicaHad := r.began.Sub(k.since) >= patience
+	mirrorHad := unknown
+	if c.follows.still(t.pair.Source, r.before, r.after) {
+		mirrorHad = c.follows.passed(t.pair.Source, k.mark, r.before)
+	}
+	backup := !c.o.AsOf.IsZero()
+	switch d.what {
 	case Older: // whatever the reference has by now, the replica had before
-		if replicaHad {
-			return newStale
+		if !replicaHad || c.restored && mirrorHad == unknown {
+			return open // the reference may be from before the restore
 		}
-		return open
+		return newStale
 	case Newer:
 		switch {
 		case !c.follows.cycles():
 			// The customer's database went back, and the replica did not.
-			if replicaHad && c.o.AsOf.IsZero() {
+			if replicaHad && !backup {
 				return newStale
 			}
 			return open
-		case referenceHad:
+		case mirrorHad != unknown:
 			return oldStale
 		default:
 			return open
 		}
 	}
-	if !replicaHad || !referenceHad {
+	if !replicaHad || mirrorHad == unknown || mirrorHad == probably && behind {
 		return open
 	}
-	if backup := !c.o.AsOf.IsZero(); backup && (w == Missing || !t.timed()) {
+	if backup && (d.what == Missing || !d.dated) {
 		return open // it may have been deleted since the backup, or written
 	}
-	switch w {
+	switch d.what {
 	case Missing:
+		if r.began.Sub(t.filled) < patience {
+			return open // the table is being filled
+		}
 		return newStale
 	case Extra:
 		return ghost

@@ -93,7 +93,7 @@ func (c *check) identify(ctx context.Context) error {
 	default:
 		r.Warnings = append(r.Warnings, "the replica: "+c.state.Unknown)
 	}
-	c.follows = &follows{src: c.reference, names: names, catalogue: c.referenceTables, lsns: map[string]*store.LSN{}, moves: map[string]int{}}
+	c.follows = newFollows(c.reference, names, c.referenceTables)
 	if reference.Own != nil || len(reference.Others) > 0 {
 		if err := c.chooseMirror(reference); err != nil {
 			return err

@@ -25,15 +25,30 @@ type table struct {
 	run    *diff.Run // reads single keys again
 
 	mu      sync.Mutex
-	found   map[What]int64 // rows, when all of the table was last compared
-	keys    []*key
-	byText  map[string]*key
-	over    bool // more keys differ than are kept
 	err     error
-	scanned bool  // all of it was compared once
-	leftOut bool  // a column that both sides have was not
-	now     *key  // the key that is being read again
-	gone    int64 // rows that differed and are equal by now, of keys that were forgotten
+	scanned bool // all of it was compared once
+	scans   int  // how often it was
+	leftOut bool // a column that both sides have was not
+	reading      // what differed when all of the table was last compared
+
+	scanning *reading  // what differs so far of a comparison that runs
+	now      *key      // the key that is being read again
+	moved    bool      // a cycle may have wiped the table while it was compared
+	filled   time.Time // when a missing row was last seen to arrive
+	gone     int64     // rows that differed and are equal by now, of keys that were forgotten
+}
+
+// reading is what one comparison of all of a table found.
+type reading struct {
+	found  map[What]int64 // rows
+	keys   []*key
+	byText map[string]*key
+	over   bool // more keys differ than are kept
+	fresh  int  // keys that did not differ before
+
+	// before are the keys that differed before and were not seen to be equal since.
+	// They have their places.
+	before map[string]*key
 }
 
 // key is a key whose rows differed when they were read last. All of a table
@@ -44,6 +59,7 @@ type key struct {
 	sum         [sha256.Size]byte // of the values of both sides
 	since       time.Time         // when these were read first
 	mark        *mark             // how far the reference had come then; nil: not known yet
+	again       bool              // they were the same when they were last read, and nothing is concluded yet
 	outcome     outcome
 	samples     []Sample
 }
@@ -52,6 +68,7 @@ type key struct {
 type difference struct {
 	what    What
 	rows    int64
+	dated   bool // the replica's rows tell when they were written
 	columns []string
 }
 
@@ -67,7 +84,8 @@ const (
 	conflict
 )
 
-// scan compares all of a table, and begins its keys anew.
+// scan compares all of a table. Keys that differ as they did before go on as they
+// are, all others begin anew.
 func (c *check) scan(ctx context.Context, t *table) error {
 	defer func() {
 		c.progress.Lock()
@@ -80,22 +98,43 @@ func (c *check) scan(ctx context.Context, t *table) error {
 		t.scanned = err == nil
 		return err
 	}
-	if again := t.reset(); again != nil {
-		defer t.carry(again)
+	r := &reading{found: map[What]int64{}, byText: map[string]*key{}, before: map[string]*key{}}
+	for text, k := range t.byText {
+		if k.outcome != arrived { // one that was equal meanwhile differs for another reason
+			r.before[text] = k
+		}
 	}
+	t.mu.Lock()
+	t.scanning = r
+	t.mu.Unlock()
 	found, err := c.engine.Table(t.plan.Table).Compare(ctx)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.scanning = nil
 	if err != nil {
 		return err
 	}
 	t.scanned = true
+	t.scans++
 	t.report.ReferenceRows, t.report.ReplicaRows = found.SourceRows, found.MirrorRows
 	if found.Sampled > 0 {
 		t.report.RowBytes = found.Bytes / found.Sampled
 	}
 	now := c.now()
-	for _, k := range t.keys {
+	for text, k := range r.byText {
 		k.since = now
+		if b := r.before[text]; b != nil && b.sum == k.sum {
+			k.since, k.mark, k.outcome, k.again = b.since, b.mark, b.outcome, true
+		}
 	}
+	// A key of before has its place, so one that does not differ now is equal.
+	for text, k := range t.byText {
+		if r.byText[text] == nil {
+			t.gone += k.rows()
+		}
+	}
+	r.before = nil
+	t.reading = *r
 	return nil
 }
 
@@ -115,31 +154,6 @@ func (c *check) countRows(ctx context.Context, t *table) (err error) {
 		}
 	}
 	return nil
-}
-
-// reset forgets what a table's rows were found to be, and returns its keys.
-func (t *table) reset() []*key {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	keys := t.keys
-	t.found, t.keys, t.byText, t.over = map[What]int64{}, nil, map[string]*key{}, false
-	return keys
-}
-
-// carry lets keys that differ as they did before keep the time since when.
-func (t *table) carry(before []*key) {
-	byRow := map[string]*key{}
-	for _, k := range before {
-		byRow[t.text(k.row)] = k
-		if t.byText[t.text(k.row)] == nil {
-			t.gone += k.rows()
-		}
-	}
-	for _, k := range t.keys {
-		if b := byRow[t.text(k.row)]; b != nil && b.sum == k.sum {
-			k.since, k.mark = b.since, b.mark
-		}
-	}
 }
 
 func (k *key) rows() (n int64) {
@@ -172,7 +186,8 @@ func (t *table) differs(kind diff.Kind, reference, replica store.Row, rows int64
 		}
 		return
 	}
-	t.found[d.what] += rows
+	r := t.scanning
+	r.found[d.what] += rows
 	if !d.what.counts(t.c) {
 		return
 	}
@@ -183,18 +198,22 @@ func (t *table) differs(kind diff.Kind, reference, replica store.Row, rows int64
 		}
 		row = row[:t.plan.Key]
 	}
-	k := t.byText[t.text(row)]
+	text := t.text(row)
+	k := r.byText[text]
 	if k == nil {
-		if len(t.keys) >= t.c.o.MaxKeys {
-			t.over = true
-			return
+		if r.before[text] == nil {
+			if r.fresh+len(r.before) >= t.c.o.MaxKeys {
+				r.over = true
+				return
+			}
+			r.fresh++
 		}
 		k = &key{row: row.Clone()}
-		t.keys = append(t.keys, k)
-		t.byText[t.text(row)] = k
+		r.keys = append(r.keys, k)
+		r.byText[text] = k
 	}
 	k.add(d, one)
-	if t.room() > 0 {
+	if r.room(t.c.o.MaxSamples) > 0 {
 		k.samples = append(k.samples, t.sample(d, reference, replica))
 	}
 }
@@ -206,6 +225,7 @@ func (k *key) add(d difference, one [sha256.Size]byte) {
 		k.differences = append(k.differences, d)
 	} else {
 		k.differences[i].rows += d.rows
+		k.differences[i].dated = k.differences[i].dated && d.dated
 	}
 	carry := uint64(0)
 	for i := 0; i < len(k.sum); i += 8 {
@@ -243,8 +263,8 @@ func (t *table) openKeys() (n int) {
 			n++
 		}
 	}
-	if t.over && n == 0 && !t.proven() {
-		n = 1 // the rest has to be compared again
+	if (t.over || t.moved) && n == 0 && !t.proven() {
+		n = 1 // all of it has to be compared again
 	}
 	return n
 }
@@ -265,20 +285,17 @@ func (t *table) anchor(m *mark) int {
 	return t.openKeys()
 }
 
-// look reads the open keys of a table again, and settles what can be settled.
+// look reads the open keys of a table again. It concludes nothing.
 func (c *check) look(ctx context.Context, t *table) error {
-	if !t.scanned {
+	if !t.scanned || t.plan == nil {
 		return c.scan(ctx, t)
 	}
 	stillOpen := slices.ContainsFunc(t.keys, func(k *key) bool { return k.outcome == open })
-	if t.plan.Keyless || !t.readable() || t.over && !stillOpen {
-		if err := c.scan(ctx, t); err != nil {
-			return err
-		}
-		for _, k := range t.keys {
-			c.settle(t, k)
-		}
-		return nil
+	switch {
+	case t.moved && !stillOpen && !c.follows.isValid(t.pair.Source):
+		return nil // it is being filled
+	case t.plan.Keyless || !t.readable() || (t.over || t.moved) && !stillOpen:
+		return c.scan(ctx, t)
 	}
 	for _, k := range t.keys {
 		if k.outcome != open {
@@ -307,11 +324,14 @@ func (c *check) lookAt(ctx context.Context, t *table, k *key) error {
 	now.differences = slices.DeleteFunc(now.differences, func(d difference) bool { return !d.what.counts(c) })
 	switch {
 	case len(now.differences) == 0:
+		if slices.ContainsFunc(k.differences, func(d difference) bool { return d.what == Missing }) {
+			t.filled = c.now()
+		}
 		k.outcome = arrived
 	case now.sum != k.sum:
 		k.differences, k.sum, k.since, k.mark = now.differences, now.sum, c.now(), nil
 	default:
-		c.settle(t, k)
+		k.again = true
 	}
 	t.resample(k, now.samples)
 	return nil

@@ -36,3 +36,7 @@ func TestMistakes(t *testing.T) {
 func TestReplicaLives(t *testing.T) {
 	mirrortest.ReplicaLives(t, func(testing.TB) store.Store { return memory.New() }, 60)
 }
+
+func TestReplicaChecks(t *testing.T) {
+	mirrortest.ReplicaChecks(t, func(testing.TB) store.Store { return memory.New() })
+}

@@ -399,6 +399,15 @@ func TestScenarios(t *testing.T) {
 	mirrortest.Run(t, open, skips...)
 }
 
+// TestReplicaChecks is not recorded: a check reads the same again and again.
+func TestReplicaChecks(t *testing.T) {
+	if *record {
+		t.Skip("it is not recorded")
+	}
+	liveServer(t) // whose pools are not a leak of the first scenario
+	mirrortest.ReplicaChecks(t, open)
+}
+
 // TestTrapsOfCollations: source and mirror order text in different ways.
 func TestTrapsOfCollations(t *testing.T) {
 	if *record {

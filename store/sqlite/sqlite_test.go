@@ -44,3 +44,5 @@ func TestProperty(t *testing.T) { mirrortest.Property(t, open, 60, nil) }
 func TestSteps(t *testing.T) { mirrortest.Steps(t, open) }
 
 func TestReplicaLives(t *testing.T) { mirrortest.ReplicaLives(t, open, 10) }
+
+func TestReplicaChecks(t *testing.T) { mirrortest.ReplicaChecks(t, open) }
