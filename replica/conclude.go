@@ -287,15 +287,17 @@ func plural(word string, n int) string {
 	}
 }
 
+// mostNamed is how many of many names a line shows.
+const mostNamed = 5
+
 // list names some of many.
 func list(names []string) string {
-	const most = 5
 	names = slices.Clone(names)
 	for i := range names {
 		names[i] = text.Printable(names[i])
 	}
-	if n := len(names) - most; n > 1 {
-		return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", n)
+	if n := len(names) - mostNamed; n > 1 {
+		return strings.Join(names[:mostNamed], ", ") + fmt.Sprintf(" and %d more", n)
 	}
 	return strings.Join(names, ", ")
 }

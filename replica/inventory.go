@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/store"
@@ -25,9 +26,15 @@ func (l Lack) String() string {
 	case store.ObjectIndex, store.ObjectTrigger:
 		name += " on " + l.On.Name
 	case store.ObjectGrant:
-		name = l.Detail + " to " + l.Name
-		if l.On.String() != "" {
+		switch {
+		case strings.HasPrefix(l.Detail, "member of "):
+			name += ", " + l.Detail
+		case l.On.Name != "":
 			name = fmt.Sprintf("%s on %s to %s", l.Detail, l.On.Name, l.Name)
+		case l.On.Schema != "":
+			name = fmt.Sprintf("%s on schema %s to %s", l.Detail, l.On.Schema, l.Name)
+		default:
+			name = l.Detail + " to " + l.Name
 		}
 	}
 	if len(l.Without) > 0 {

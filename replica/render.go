@@ -9,9 +9,9 @@ import (
 	"github.com/so-mirror/mirror/store"
 )
 
-// columns is the width that lines keep to. Those that are to be copied, and names
-// from outside, can be longer.
-const columns = 100
+// columns is the width that text is wrapped to. Lines that are to be copied, tables,
+// and values and names from outside can be wider.
+const columns = 80
 
 // WriteText writes the report for people: the decision and its reasons first, then
 // what to do, then the tables that are not equal, then which databases these are.
@@ -33,6 +33,7 @@ func (r *Report) WriteText(w io.Writer) error {
 	for _, t := range r.Tables {
 		t.writeDetails(&b)
 	}
+	r.writeLacks(&b)
 	for _, note := range r.Notes {
 		wrap(&b, "Note: ", note)
 	}
@@ -170,6 +171,27 @@ func (t *TableReport) writeDetails(b *strings.Builder) {
 	b.WriteString("\n")
 }
 
+// writeLacks names all objects that the replica's database lacks, where the reasons
+// and notes name some.
+func (r *Report) writeLacks(b *strings.Builder) {
+	if len(r.Lacks) <= mostNamed {
+		return
+	}
+	b.WriteString("Missing in the replica's database:\n")
+	for _, kind := range kinds(r.Lacks) {
+		for _, l := range r.Lacks {
+			switch {
+			case l.Kind != kind:
+			case kind == store.ObjectGrant:
+				wrap(b, "  ", l.String())
+			default:
+				wrap(b, "  ", string(kind)+" "+l.String())
+			}
+		}
+	}
+	b.WriteString("\n")
+}
+
 // says is what a sample's row is, for people.
 func (w What) says() string {
 	if says, ok := map[What]string{
@@ -198,7 +220,7 @@ func (r *Report) writeEvidence(b *strings.Builder) {
 		case 1:
 			moved = "moved once"
 		}
-		fmt.Fprintf(b, "Client:    its offsets in %s %s while the check looked on\n", text.Name(r.State.Table), moved)
+		fmt.Fprintf(b, "Client:    its offsets %s during the check\n", moved)
 	}
 }
 
