@@ -15,7 +15,7 @@
 //
 // A database that is not named is taken from the environment, from MIGRATE_REFERENCE
 // and MIGRATE_REPLICA, so that no password stands on the command line. Beside an old
-// mirror a check can take 70 minutes, because it waits for cycles: see -max-wait.
+// mirror a check can take 90 minutes, because it waits for cycles: see -max-wait.
 //
 // After the swap of the names, -before proves that it happened:
 //
@@ -94,7 +94,7 @@ func (p *program) run(ctx context.Context, args []string) error {
 	flags.StringVar(&c.json, "json", "", "`file` to keep the report in, as evidence")
 	flags.StringVar(&c.before, "before", "", "`file` with the report of the check before the swap: prove that the names were swapped since")
 	flags.StringVar(&o.ContextID, "context", "", "context `identifier` of the customer, where the old mirror's database has several")
-	flags.DurationVar(&o.MaxWait, "max-wait", 0, "how long rows that differ are read again: default 70m beside an old mirror, otherwise 5 intervals; a negative one reads once")
+	flags.DurationVar(&o.MaxWait, "max-wait", 0, "how long rows that differ are read again: default 90m beside an old mirror, otherwise 5 intervals; a negative one reads once")
 	flags.DurationVar(&o.Interval, "interval", 0, "commit interval of the newer client: default 1m")
 	flags.BoolVar(&o.RoundedTimes, "rounded-times", false, "accept times that differ by the rounding of milliseconds")
 	flags.Func("skip", "`tables` to leave out, with commas between them", func(s string) error {

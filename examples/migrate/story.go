@@ -211,7 +211,7 @@ func (s *story) rollBack(ctx context.Context) error {
 
 // check is what the command does with the same two databases.
 func (s *story) check(ctx context.Context, reference, rep string) (*replica.Report, error) {
-	return check(ctx, reference, rep, &replica.Options{Clock: s.world, MaxSamples: 2})
+	return check(ctx, reference, rep, &replica.Options{Clock: s.world, MaxWait: 2 * time.Hour, MaxSamples: 2})
 }
 
 func (s *story) expect(report *replica.Report, want replica.Decision) error {
