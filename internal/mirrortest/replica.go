@@ -277,7 +277,11 @@ func replicaResync(t *env) {
 	p.has("person", "1")
 	p.step()
 	p.has("contact", "1 a", "2 b")
-	p.delete("contact", 1) // it was read already
+	require.NoError(t, p.replica.Resync(t.Context(), "crm7.contact"))
+	p.has("contact")
+	p.step()
+	p.has("contact", "1 a", "2 b") // asked again, it begins anew
+	p.delete("contact", 1)         // it was read already
 	p.set("contact", "name", 3, "d")
 	p.insert("contact", store.Row{4, "e"})
 	p.step()
@@ -422,10 +426,12 @@ func replicaTimes(t *env) {
 }
 
 func replicaWithoutKey(t *env) {
-	p := t.client(&cycle.ReplicaOptions{SnapshotRows: 1}, memory.Table{Name: "log", Columns: []string{"n int not null", "line nvarchar(9) null"},
+	p := t.client(&cycle.ReplicaOptions{SnapshotRows: 1}, memory.Table{Name: "log", Columns: []string{"n int null", "line nvarchar(9) null"},
 		Rows: []store.Row{{2, "b"}, {1, "a"}, {3, "c"}}}, Companies(store.Row{1, "a"}, store.Row{2, "b"}))
 	p.catchUp()
 	p.has("log", "1 a", "2 b", "3 c")
+	require.NoError(t, p.replica.Provision(t.Context()))
+	p.has("log", "1 a", "2 b", "3 c") // a key that was added is no change
 	p.delete("log", 2)
 	p.insert("log", store.Row{0, "z"})
 	p.step()

@@ -360,17 +360,18 @@ func (r *Replica) lostChanges() bool {
 // CatchUp plays Steps until all that the customer had committed before the call,
 // and every snapshot, has arrived.
 func (r *Replica) CatchUp(ctx context.Context) error {
-	for {
+	for last := 0; ; {
 		r.mu.Lock()
 		err := r.step(ctx)
-		read := len(r.snapshots) == 0
-		last := r.steps + r.opts.Delay
-		for err == nil && read && r.steps < last {
-			err = r.step(ctx)
+		switch {
+		case len(r.snapshots) > 0: // the next Step reads on
+			last = r.steps + 1 + r.opts.Delay
+		case last == 0:
+			last = r.steps + r.opts.Delay
 		}
-		read = read && len(r.snapshots) == 0 // no offset was reset meanwhile
+		arrived := r.steps >= last
 		r.mu.Unlock()
-		if err != nil || read {
+		if err != nil || arrived {
 			return err
 		}
 	}
@@ -421,9 +422,7 @@ func (r *Replica) asked(names []string) ([]*copied, error) {
 		if bare == name || t == nil {
 			return nil, fmt.Errorf("re-synchronize %q: %w", name, errBadTables)
 		}
-		if !slices.Contains(asked, t) {
-			asked = append(asked, t)
-		}
+		asked = append(asked, t)
 	}
 	return asked, nil
 }

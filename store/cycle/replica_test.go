@@ -132,6 +132,14 @@ func TestReplicaOutcomeUnknown(t *testing.T) {
 	require.NoError(t, r.CatchUp(t.Context()))
 	require.Equal(t, []string{"2 b"}, w.rows(db, "CONTACT"))
 
+	db.FailAfterCommit(1, store.ErrOutcomeUnknown)
+	require.ErrorIs(t, r.Resync(t.Context(), "crm7.contact"), store.ErrOutcomeUnknown)
+	require.Empty(t, w.rows(db, "CONTACT"))
+	require.NoError(t, r.CatchUp(t.Context()))
+	require.Equal(t, []string{"1 a", "2 b"}, w.rows(db, "CONTACT"))
+	w.delete(w.customer, "contact", cells("contact_id", 1))
+	require.NoError(t, r.Step(t.Context()))
+
 	db.FailAt(memory.Commit, 1, errors.New("boom"))
 	w.insert(w.customer, "contact", store.Row{3, "c"})
 	require.EqualError(t, r.Step(t.Context()), "write changes to the replica: boom")

@@ -250,7 +250,6 @@ func (r *Replica) captureWhole(ctx context.Context, t *copied) error {
 	}
 	r.topic.add(t, r.due(), []event{{all: all, purge: true}})
 	r.topic.add(t, r.due(), r.snapshotEvents(t, rows))
-	r.snapshots = slices.DeleteFunc(r.snapshots, func(s *snapshot) bool { return s.table == t })
 	return nil
 }
 
