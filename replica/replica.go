@@ -8,7 +8,8 @@
 // equal, until one of them has had the time that it needs and is proven stale, or
 // until the time is up. What comes of it is a [Report]: go, no-go or not yet, with
 // the reasons, and the tables that the client has to re-synchronize. [Request] asks
-// the client for that, and [Watch] looks on until the tables are equal.
+// the client for that, and [Watch] looks on until the tables are equal. [StatusOf]
+// says what a replica's database tells by itself, without a reference.
 //
 // Nothing in this package writes to a database.
 //
@@ -27,8 +28,8 @@ import (
 	"github.com/so-mirror/mirror/store"
 )
 
-// Options configure [Check] and [Watch]. The zero value of each field is its
-// default.
+// Options configure [Check], the check at the end of [Watch], and [StatusOf]. The
+// zero value of each field is its default.
 type Options struct {
 	// ContextID is the customer's context identifier. It is needed where the
 	// reference holds the mirrors of several customers. Default: the one that the
