@@ -494,8 +494,20 @@ func replicaSchema(t *env) {
 	})
 	require.ErrorContains(t, p.replica.Step(t.Context()), "its column name is gone: call Provision")
 	require.NoError(t, p.replica.Provision(t.Context()))
+
+	p.change("contact", func(tx store.Tx, def store.Table) error { // before a snapshot of it was taken
+		if err := tx.Drop(t.Context(), def); err != nil {
+			return err
+		}
+		def.Columns, def.Key = []store.Column{notNull("n", "int")}, []string{"n"}
+		if err := tx.Create(t.Context(), def); err != nil {
+			return err
+		}
+		return tx.Insert(t.Context(), def, []string{"n"}, []store.Row{{7}})
+	})
+	require.NoError(t, p.replica.Provision(t.Context()))
 	p.catchUp()
-	p.has("contact")
+	p.has("contact", "7")
 }
 
 func replicaRefuses(t *env) {
