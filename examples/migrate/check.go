@@ -15,12 +15,13 @@ import (
 	"github.com/so-mirror/mirror/store/sqlite"
 )
 
-const envReference, envReplica = "MIGRATE_REFERENCE", "MIGRATE_REPLICA"
+const envReference, envReplica, envToken = "MIGRATE_REFERENCE", "MIGRATE_REPLICA", "MIGRATE_TOKEN"
 
 // command is a check of two databases.
 type command struct {
 	*program
 	reference, replica string // a file or a connection string, which no output may hold
+	client             string // base URL of its API
 	json, before       string // files
 	opts               *replica.Options
 }
@@ -56,6 +57,12 @@ func (c *command) run(ctx context.Context) error {
 		}
 		fmt.Fprintln(c.out, "The names were swapped.")
 	}
+	if c.client != "" && report.Resync != nil {
+		if err := c.resync(ctx, report.Resync); err != nil {
+			return err
+		}
+		fmt.Fprintln(c.out, "These tables are equal now. Check again.")
+	}
 	switch report.Decision {
 	case replica.Go:
 		return nil
@@ -76,19 +83,57 @@ func (c *command) progress(p replica.Progress) {
 	}
 }
 
-// check opens both databases for reading, and compares them.
-func check(ctx context.Context, reference, rep string, opts *replica.Options) (*replica.Report, error) {
+// check compares two databases.
+func check(ctx context.Context, reference, rep string, opts *replica.Options) (report *replica.Report, err error) {
+	err = read(ctx, reference, rep, func(old, its store.Source) (err error) {
+		report, err = replica.Check(ctx, old, its, opts)
+		return err
+	})
+	return report, err
+}
+
+// read opens both databases for reading while do runs.
+func read(ctx context.Context, reference, rep string, do func(old, its store.Source) error) error {
 	old, err := open(ctx, reference)
 	if err != nil {
-		return nil, fmt.Errorf("reference: %w", err)
+		return fmt.Errorf("reference: %w", err)
 	}
 	defer old.Close()
 	its, err := open(ctx, rep)
 	if err != nil {
-		return nil, fmt.Errorf("replica: %w", err)
+		return fmt.Errorf("replica: %w", err)
 	}
 	defer its.Close()
-	return replica.Check(ctx, old, its, opts)
+	return do(old, its)
+}
+
+// resync has the client do what a report says, and looks on until it is done.
+func (c *command) resync(ctx context.Context, r *replica.Resync) error {
+	request := &replica.Request{BaseURL: c.client, Token: c.env(envToken)}
+	if err := request.Resync(ctx, r); err != nil {
+		return err
+	}
+	fmt.Fprintf(c.out, "\nThe client was asked to re-synchronize. Looking on:\n")
+	return read(ctx, c.reference, c.replica, func(old, its store.Source) error {
+		said := ""
+		watched, err := replica.Watch(ctx, old, its, r, &replica.WatchOptions{
+			Check: c.opts, Poll: c.opts.Interval / 2,
+			Progress: func(r *replica.WatchReport) {
+				var tables []string
+				for _, t := range r.Tables {
+					tables = append(tables, fmt.Sprintf("%s %s, %d of %d rows", t.Table, t.State, t.Rows, t.Expected))
+				}
+				if now := strings.Join(tables, "; "); now != said {
+					said = now
+					fmt.Fprintf(c.out, "%s  %s\n", r.Time.UTC().Format("15:04:05"), now)
+				}
+			},
+		})
+		if err == nil && !watched.Equal() {
+			err = fmt.Errorf("the tables are not equal after their re-synchronization:\n%s", watched)
+		}
+		return err
+	})
 }
 
 // database is one that is only read.

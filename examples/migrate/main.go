@@ -17,6 +17,10 @@
 // and MIGRATE_REPLICA, so that no password stands on the command line. Beside an old
 // mirror a check can take 90 minutes, because it waits for cycles: see -max-wait.
 //
+// With -resync and the base URL of the client's API it also asks the client to
+// re-synchronize the tables that are wrong, with the token in MIGRATE_TOKEN, and looks
+// on until they are equal. The client truncates them at once.
+//
 // After the swap of the names, -before proves that it happened:
 //
 //	go run ./examples/migrate -reference NEW -replica OLD -before before.json -json after.json
@@ -59,6 +63,16 @@ type program struct {
 	clock       mirror.Clock // nil for the system's
 }
 
+const usage = `Usage:
+  migrate                                  play the migration on files, in seconds
+  migrate -reference OLD -replica NEW      is NEW good? Only reads, unless -resync is given
+
+OLD and NEW are SQLite files or such as sqlserver://user:password@host?database=name,
+by default what the environment has in MIGRATE_REFERENCE and MIGRATE_REPLICA.
+Exit code: 0 go, 3 no-go, 4 not yet, 1 an error, 2 wrong arguments, 130 interrupted.
+
+`
+
 var (
 	errUsage  = errors.New("usage") // the arguments are wrong, and the usage was printed
 	errNoGo   = errors.New("no-go")
@@ -87,12 +101,17 @@ func (p *program) exitCode(err error) int {
 func (p *program) run(ctx context.Context, args []string) error {
 	flags := flag.NewFlagSet("migrate", flag.ContinueOnError)
 	flags.SetOutput(p.errOut)
+	flags.Usage = func() {
+		fmt.Fprint(p.errOut, usage)
+		flags.PrintDefaults()
+	}
 	var o replica.Options
 	c := &command{program: p, opts: &o}
 	flags.StringVar(&c.reference, "reference", "", "`database` to compare with: the old mirror, the customer's database or, with -as-of, a backup")
 	flags.StringVar(&c.replica, "replica", "", "`database` to check: the replica of the newer client")
 	flags.StringVar(&c.json, "json", "", "`file` to keep the report in, as evidence")
 	flags.StringVar(&c.before, "before", "", "`file` with the report of the check before the swap: prove that the names were swapped since")
+	flags.StringVar(&c.client, "resync", "", "base `URL` of the client: have it re-synchronize what is wrong, which truncates tables at once, and look on; the token is "+envToken)
 	flags.StringVar(&o.ContextID, "context", "", "context `identifier` of the customer, where the old mirror's database has several")
 	flags.DurationVar(&o.MaxWait, "max-wait", 0, "how long rows that differ are read again: default 90m beside an old mirror, otherwise 5 intervals; a negative one reads once")
 	flags.DurationVar(&o.Interval, "interval", 0, "commit interval of the newer client: default 1m")

@@ -213,6 +213,38 @@ func TestBeforeAndAfter(t *testing.T) {
 	require.Equal(t, 1, migrate(t, nil, "-reference", b, "-replica", a, "-before", before).code)
 }
 
+// The command asks the client itself, and looks on.
+func TestResync(t *testing.T) {
+	ctx := t.Context()
+	w, err := newWorld(ctx, t.TempDir())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, w.close()) }()
+	url, stop, err := serve(w.client)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, stop()) }()
+	require.NoError(t, own(ctx, w.new, `DELETE FROM "crm7.TEXT"`))
+
+	run := func(given string, args ...string) result {
+		var out, errOut bytes.Buffer
+		p := &program{out: &out, errOut: &errOut, clock: w, env: func(name string) string { return map[string]string{envToken: given}[name] }}
+		code := p.exitCode(p.run(ctx, append(args, "-reference", filepath.Join(filepath.Dir(w.new.path), "customer.db"), "-replica", w.new.path)))
+		return result{out.String(), errOut.String(), code}
+	}
+	got := run("another-token", "-resync", url)
+	require.Equal(t, 1, got.code)
+	require.Contains(t, got.errOut, "resync refused: 401")
+	require.NotContains(t, got.out+got.errOut, "another-token")
+
+	got = run(token, "-resync", url)
+	require.Equal(t, 3, got.code, got.errOut)
+	require.Contains(t, got.out, "text equal, 60 of 60 rows")
+	require.Contains(t, got.out, "These tables are equal now. Check again.")
+	require.NotContains(t, got.out+got.errOut, token)
+	got = run(token, "-resync", url)
+	require.Equal(t, 0, got.code, got.out)
+	require.NotContains(t, got.out, "The client was asked", "there is nothing to ask it for")
+}
+
 // No output holds a connection string, whatever is wrong with it.
 func TestPasswordsAreNotShown(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "x.db")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/replica"
+	"github.com/so-mirror/mirror/store/cycle"
 )
 
 // token is what the simulated client wants to see.
@@ -125,30 +126,40 @@ func (s *story) noGo(ctx context.Context) error {
 }
 
 func (s *story) resync(ctx context.Context) (err error) {
-	s.heading("Re-synchronize what the check names, and create the view anew")
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	s.heading("Create the view anew, and re-synchronize what the check names")
+	url, stop, err := serve(s.client)
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: s.client.Handler(token), ReadHeaderTimeout: time.Minute}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
-	defer func() {
-		err = errors.Join(err, server.Close())
-		if end := <-served; !errors.Is(end, http.ErrServerClosed) {
-			err = errors.Join(err, end)
-		}
-	}()
-	request := &replica.Request{BaseURL: "http://" + listener.Addr().String(), Token: token}
-	if err := request.Resync(ctx, s.before.Resync); err != nil {
-		return err
-	}
-	s.say("%s %s: requested", s.before.Resync.Method, s.before.Resync.Path)
+	defer func() { err = errors.Join(err, stop()) }()
 	if err := own(ctx, s.new, newView); err != nil {
 		return err
 	}
 	s.say("CREATE VIEW open_sales, on the replica's names of the tables")
-	return nil
+	with := *s.program
+	with.env = func(string) string { return token }
+	c := &command{
+		program: &with, reference: s.old.path, replica: s.new.path, client: url, opts: &replica.Options{Clock: s.world, Interval: stepEvery},
+	}
+	return c.resync(ctx, s.before.Resync)
+}
+
+// serve has the simulated client listen on a port of this machine.
+func serve(client *cycle.Replica) (url string, stop func() error, err error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	server := &http.Server{Handler: client.Handler(token), ReadHeaderTimeout: time.Minute}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	return "http://" + listener.Addr().String(), func() error {
+		err := server.Close()
+		if end := <-served; !errors.Is(end, http.ErrServerClosed) {
+			err = errors.Join(err, end)
+		}
+		return err
+	}, nil
 }
 
 func (s *story) goAhead(ctx context.Context) error {
@@ -173,6 +184,9 @@ func (s *story) swapNames(ctx context.Context) error {
 		return err
 	}
 	s.stopped = false
+	if err := s.Sleep(ctx, 5*time.Minute); err != nil {
+		return err
+	}
 	s.say("With the task, the client and all readers stopped, the two files were renamed. On SQL Server\nthat is, as its documentation has it (nobody ran it here), in master and with nobody connected:\n")
 	for _, move := range [][2]string{{"Mirror_Cust10195", "Mirror_Cust10195_old"}, {"Replica_Cust10195", "Mirror_Cust10195"}, {"Mirror_Cust10195_old", "Replica_Cust10195"}} {
 		s.say("  ALTER DATABASE [%s] MODIFY NAME = [%s];", move[0], move[1])
@@ -194,7 +208,10 @@ func (s *story) swapNames(ctx context.Context) error {
 
 func (s *story) rollBack(ctx context.Context) error {
 	s.heading("The way back")
-	s.say("A reader cannot do with the new types, so the names are swapped back. Both sides were kept up.\n")
+	if err := s.Sleep(ctx, time.Hour); err != nil {
+		return err
+	}
+	s.say("An hour later a reader turns out to fail on the new names of tables. Both sides were kept up,\nso the names are swapped back.\n")
 	if err := s.swap(ctx); err != nil {
 		return err
 	}

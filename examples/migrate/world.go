@@ -77,7 +77,10 @@ func newWorld(ctx context.Context, dir string) (_ *world, err error) {
 	}
 	w.customer = cycle.NewCustomer(contextID, w.below)
 	w.task = &cycle.Task{Customer: w.customer, Mirror: w.old}
-	w.client = cycle.NewReplica(w.customer, w.new, &cycle.ReplicaOptions{NullLarge: func(string, string) bool { return w.losing }})
+	w.client = cycle.NewReplica(w.customer, w.new, &cycle.ReplicaOptions{
+		SnapshotRows: 300, // so that one takes minutes
+		NullLarge:    func(string, string) bool { return w.losing },
+	})
 	if _, err := w.task.Run(ctx); err != nil {
 		return nil, err
 	}
