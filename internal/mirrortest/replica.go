@@ -132,7 +132,7 @@ func replicaTables(t *env) {
 		memory.Table{Name: "UserPreference", Columns: []string{"id int"}, Key: []string{"id"}},
 		memory.Table{Name: "project", Columns: []string{"id int"}, Key: []string{"id"}},
 		memory.Table{Name: "dictionary", Columns: []string{"id int"}, Key: []string{"id"}},
-		memory.Table{Name: "text", Columns: []string{"text_id int not null", "Text ntext null", "code nvarchar(9) not null default (N'x')"}},
+		memory.Table{Name: "memo", Columns: []string{"memo_id int not null", "Text ntext null", "code nvarchar(9) not null default (N'x')"}},
 		memory.Table{Name: "link", Columns: []string{"v int null", "b nvarchar(9)", "a int"}, Key: []string{"a", "b"}},
 	)...)
 	p.catchUp()
@@ -142,12 +142,12 @@ func replicaTables(t *env) {
 	for _, tb := range all {
 		names = append(names, strings.TrimPrefix(tb.Name, "crm7."))
 	}
-	require.ElementsMatch(t, []string{"CONTACT", "DICTIONARY", "LINK", "TEXT", "_ReplicationState"}, names)
+	require.ElementsMatch(t, []string{"CONTACT", "DICTIONARY", "LINK", "MEMO", "_ReplicationState"}, names)
 	p.has("contact", "1 a")
 
-	text, _ := p.replica.Table("Text")
-	require.Equal(t, []string{"TEXT_ID"}, text.Key, "the first column, where there is no key")
-	require.Equal(t, []string{"TEXT_ID", "TEXT", "CODE"}, text.ColumnNames())
+	text, _ := p.replica.Table("Memo")
+	require.Equal(t, []string{"MEMO_ID"}, text.Key, "the first column, where there is no key")
+	require.Equal(t, []string{"MEMO_ID", "TEXT", "CODE"}, text.ColumnNames())
 	require.Equal(t, "nvarchar(max)", text.Columns[1].Type.String())
 	require.False(t, text.Columns[2].Nullable)
 	link, _ := p.replica.Table("link")
@@ -160,7 +160,7 @@ func replicaTables(t *env) {
 	state := t.table(superoffice.ReplicaState)
 	rows := strings.Join(p.texts(state, nil), "\n")
 	require.Contains(t, rows, "1 session-1 tenant-cust10195 CfDJ8-simulated-token-of-cust10195 cust10195-cdc:0:1 <nil> <nil>")
-	for _, name := range []string{"CONTACT", "DICTIONARY", "LINK", "TEXT"} {
+	for _, name := range []string{"CONTACT", "DICTIONARY", "LINK", "MEMO"} {
 		require.Contains(t, rows, name+" ", "a schema hash")
 	}
 }
@@ -370,13 +370,13 @@ func replicaBackup(t *env) {
 }
 
 func replicaLarge(t *env) {
-	text := memory.Table{Name: "text", Columns: []string{
-		"text_id int", "type int", "old ntext null", "body nvarchar(max) null", "must nvarchar(max) not null", "data varbinary(max) null", "fine nvarchar(max) null",
-	}, Key: []string{"text_id"}}
+	text := memory.Table{Name: "memo", Columns: []string{
+		"memo_id int", "type int", "old ntext null", "body nvarchar(max) null", "must nvarchar(max) not null", "data varbinary(max) null", "fine nvarchar(max) null",
+	}, Key: []string{"memo_id"}}
 	only := func(columns ...string) func(table, column string) bool {
 		return func(table, column string) bool {
 			for _, c := range columns {
-				if "text."+c == table+"."+column {
+				if "memo."+c == table+"."+column {
 					return true
 				}
 			}
@@ -384,32 +384,32 @@ func replicaLarge(t *env) {
 		}
 	}
 	p := t.client(&cycle.ReplicaOptions{NullLarge: only("old", "must", "type"), PlaceholderLarge: only("body", "data", "fine2")}, text)
-	p.insert("text", store.Row{1, 0, "o", "b", "m", []byte("d"), "f"}, store.Row{2, 0, nil, nil, "m", nil, nil})
+	p.insert("memo", store.Row{1, 0, "o", "b", "m", []byte("d"), "f"}, store.Row{2, 0, nil, nil, "m", nil, nil})
 	p.catchUp()
-	p.has("text", "1 0 o b m d f", "2 0 <nil> <nil> m <nil> <nil>")
+	p.has("memo", "1 0 o b m d f", "2 0 <nil> <nil> m <nil> <nil>")
 	placeholder := superoffice.Unavailable
 	for n := 1; n < 3; n++ { // the second time too
-		p.set("text", "type", 1, n)
-		p.set("text", "type", 2, n)
+		p.set("memo", "type", 1, n)
+		p.set("memo", "type", 2, n)
 		p.step()
-		p.has("text", fmt.Sprintf("1 %d <nil> %s m %s f", n, placeholder, placeholder),
+		p.has("memo", fmt.Sprintf("1 %d <nil> %s m %s f", n, placeholder, placeholder),
 			fmt.Sprintf("2 %d <nil> <nil> m <nil> <nil>", n))
 	}
-	p.set("text", "body", 1, "B")
+	p.set("memo", "body", 1, "B")
 	p.step()
-	p.has("text", "1 2 <nil> B m "+placeholder+" f", "2 2 <nil> <nil> m <nil> <nil>")
-	require.NoError(t, p.replica.Resync(t.Context(), "crm7.text"))
+	p.has("memo", "1 2 <nil> B m "+placeholder+" f", "2 2 <nil> <nil> m <nil> <nil>")
+	require.NoError(t, p.replica.Resync(t.Context(), "crm7.memo"))
 	p.catchUp()
-	p.has("text", "1 2 o B m d f", "2 2 <nil> <nil> m <nil> <nil>")
-	p.delete("text", 1)
+	p.has("memo", "1 2 o B m d f", "2 2 <nil> <nil> m <nil> <nil>")
+	p.delete("memo", 1)
 	p.step()
-	p.insert("text", store.Row{1, 3, "o", "B", "m", []byte("d"), "f"}) // no value of a new row is unchanged
+	p.insert("memo", store.Row{1, 3, "o", "B", "m", []byte("d"), "f"}) // no value of a new row is unchanged
 	p.step()
-	p.has("text", "1 3 o B m d f", "2 2 <nil> <nil> m <nil> <nil>")
+	p.has("memo", "1 3 o B m d f", "2 2 <nil> <nil> m <nil> <nil>")
 }
 
 func replicaTimes(t *env) {
-	at := time.Date(2026, 2, 3, 4, 5, 6, 123_456_700, time.UTC)
+	at := time.Date(2026, 2, 3, 4, 5, 6, 123_456_000, time.UTC)
 	tick := time.Date(2026, 2, 3, 4, 5, 6, 7e6, time.UTC)
 	p := t.client(&cycle.ReplicaOptions{RoundTimes: time.Millisecond}, memory.Table{
 		Name: "moment", Columns: []string{"id datetime2(7)", "fine datetime2(7) null", "tick datetime null"}, Key: []string{"id"},
