@@ -35,24 +35,28 @@ func (c *check) judge(t *table) {
 	}
 	r.Lag = t.gone
 	for _, k := range t.keys {
-		n := k.rows()
-		switch k.outcome {
-		case arrived:
-			r.Lag += n
-		case oldStale:
-			r.OldStale += n
-		case newStale:
-			r.NewStale += n
-		case ghost:
-			r.Ghosts += n
-		case conflict:
-			r.Conflicts += n
-		default:
-			r.Open += n
+		for _, d := range k.differences {
+			switch o := d.outcome; {
+			case k.outcome == open:
+				r.Open += d.rows
+			case k.outcome == arrived:
+				r.Lag += d.rows
+			case o == oldStale:
+				r.OldStale += d.rows
+			case o == newStale:
+				r.NewStale += d.rows
+			case o == ghost:
+				r.Ghosts += d.rows
+			default:
+				r.Conflicts += d.rows
+			}
 		}
 	}
 	if kept := r.OldStale + r.NewStale + r.Ghosts + r.Conflicts + r.Open + r.Lag - t.gone; t.over {
 		r.Open += max(0, t.counted()-kept)
+	}
+	if c.follows.cycles() && t.pair.Mirror == nil && r.Verdict == NewStale && !c.follows.isNamed(t.pair.Source) {
+		r.Verdict, r.Reason = Excluded, "not mirrored: the old mirror's metadata table does not name it"
 	}
 	if r.Verdict != "" { // that rows were not compared
 		if t.err != nil && r.Verdict != Excluded {
@@ -106,8 +110,8 @@ func (t *table) counted() (n int64) {
 func (c *check) staleReason(t *table) string {
 	rows := map[What]int64{}
 	for _, k := range t.keys {
-		if k.outcome == newStale {
-			for _, d := range k.differences {
+		for _, d := range k.differences {
+			if k.outcome != open && k.outcome != arrived && d.outcome == newStale {
 				rows[d.what] += d.rows
 			}
 		}

@@ -64,8 +64,8 @@ type Options struct {
 	Interval time.Duration
 
 	// MaxWait is how long rows that differ are read again. A negative one reads
-	// them once, and proves nothing stale. Default: 70 minutes beside an old
-	// mirror, which is three cycles of 20 minutes and one that comes late, and five
+	// them once, and proves nothing stale. Default: 90 minutes beside an old
+	// mirror, which is four cycles of 20 minutes and one that comes late, and five
 	// intervals beside any other reference.
 	MaxWait time.Duration
 
@@ -105,7 +105,7 @@ type Progress struct {
 
 const (
 	defaultInterval   = 60 * time.Second
-	defaultMaxWait    = 70 * time.Minute
+	defaultMaxWait    = 90 * time.Minute
 	defaultMaxKeys    = 1000
 	defaultMaxSamples = 5
 	defaultDigestRows = 16 << 10

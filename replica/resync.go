@@ -107,14 +107,14 @@ func (c *check) propose() {
 	c.report.Resync = r
 }
 
-// settledAs is how many rows of keys with an outcome differ in a way.
+// settledAs is how many rows with an outcome differ in a way.
 func (t *table) settledAs(o outcome, w What) (n int64) {
 	for _, k := range t.keys {
-		if k.outcome != o {
+		if k.outcome == open || k.outcome == arrived {
 			continue
 		}
 		for _, d := range k.differences {
-			if d.what == w {
+			if d.outcome == o && d.what == w {
 				n += d.rows
 			}
 		}

@@ -20,7 +20,7 @@ func (c *check) settle(t *table, r round) {
 	defer t.mu.Unlock()
 	// A mirror that lacks changes of a table for good lacks rows and keeps rows
 	// of it, too.
-	behind := slices.ContainsFunc(t.keys, func(k *key) bool {
+	behind := t.over && t.found[Newer] > 0 || slices.ContainsFunc(t.keys, func(k *key) bool {
 		return k.outcome != arrived && slices.ContainsFunc(k.differences, func(d difference) bool { return d.what == Newer })
 	})
 	for _, k := range t.keys {
@@ -29,13 +29,13 @@ func (c *check) settle(t *table, r round) {
 		}
 		k.again = false
 		worst := arrived
-		for _, d := range k.differences {
-			o := c.outcomeOf(t, k, d, r, behind)
-			worst = max(worst, o)
-			if o == open {
+		for i := range k.differences {
+			d := &k.differences[i]
+			if d.outcome = c.outcomeOf(t, k, *d, r, behind); d.outcome == open {
 				worst = open
 				break
 			}
+			worst = max(worst, d.outcome)
 		}
 		k.outcome = worst
 	}

@@ -69,6 +69,7 @@ type difference struct {
 	what    What
 	rows    int64
 	dated   bool // the replica's rows tell when they were written
+	outcome outcome
 	columns []string
 }
 
@@ -124,7 +125,7 @@ func (c *check) scan(ctx context.Context, t *table) error {
 	for text, k := range r.byText {
 		k.since = now
 		if b := r.before[text]; b != nil && b.sum == k.sum {
-			k.since, k.mark, k.outcome, k.again = b.since, b.mark, b.outcome, true
+			k.since, k.mark, k.outcome, k.differences, k.again = b.since, b.mark, b.outcome, b.differences, true
 		}
 	}
 	// A key of before has its place, so one that does not differ now is equal.

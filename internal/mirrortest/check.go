@@ -87,7 +87,8 @@ func twinTables() []memory.Table {
 		log.Rows = append(log.Rows, store.Row{i, fmt.Sprint("line ", i)})
 	}
 	pulse := memory.Table{Name: "pulse", Columns: []string{"pulse_id int", "beat int"}, Key: []string{"pulse_id"}, Rows: []store.Row{{1, 0}}}
-	return []memory.Table{contact, person, link, log, pulse}
+	bag := memory.Table{Name: "bag", Columns: []string{"v nvarchar(9)", "n int null"}, Rows: []store.Row{{"a", 1}, {"a", 1}, {"b", nil}}}
+	return []memory.Table{bag, contact, person, link, log, pulse}
 }
 
 // twinContact is the row of a contact that was changed count times.
@@ -100,10 +101,20 @@ func newTwins(t *testing.T, open Open, s checkScenario) *twins {
 	w := &twins{T: t, db: memory.New(twinTables()...), mirror: open(t), replica: open(t), clock: NewClockwork()}
 	w.customer = cycle.NewCustomer(ContextID, w.db)
 	w.task = &cycle.Task{Customer: w.customer, Mirror: w.mirror, BatchSize: 200}
+	s.client.SkipTables = []string{"bag"} // to which the client would give a key
 	w.client = cycle.NewReplica(w.customer, w.replica, &s.client)
 	w.cycle()
 	require.NoError(t, w.client.Provision(t.Context()))
 	w.catchUp()
+	bag := w.table(w.db, "bag")
+	bag.Schema, bag.Name = superoffice.ReplicaSchema, "BAG"
+	if other := w.table(w.replica, "person"); other.Schema != "" || !strings.Contains(other.Name, ".") {
+		bag.Schema = other.Schema
+	} else {
+		bag.Schema, bag.Name = "", superoffice.ReplicaSchema+".BAG"
+	}
+	require.NoError(t, w.replica.Update(t.Context(), func(tx store.Tx) error { return tx.Create(t.Context(), bag) }))
+	w.insert(w.replica, "bag", twinTables()[0].Rows...)
 	return w
 }
 
@@ -111,6 +122,16 @@ func (w *twins) cycle() {
 	w.Helper()
 	_, err := w.task.Run(w.Context())
 	require.NoError(w, err)
+}
+
+// interrupted is a cycle that stops behind the table contact.
+func (w *twins) interrupted() {
+	w.Helper()
+	task := *w.task
+	task.BatchSize, task.FailAfterBatches = 1<<20, 1
+	w.beat(&checkScenario{})
+	_, err := task.Run(w.Context())
+	require.ErrorIs(w, err, cycle.ErrInterrupted)
 }
 
 func (w *twins) catchUp() {
@@ -276,7 +297,11 @@ func (w *twins) bruteForce(reference store.Source, opts *replica.Options) map[st
 	all := map[string]map[replica.What]int64{}
 	for _, lit := range twinTables() {
 		key := lit.Key
-		if key == nil {
+		switch lit.Name {
+		case "bag":
+			all[lit.Name] = w.bruteForceBag(reference)
+			continue
+		case "log":
 			key = []string{"n"}
 		}
 		left, right := w.read(reference, lit.Name, key), w.read(w.replica, lit.Name, key)
@@ -296,6 +321,29 @@ func (w *twins) bruteForce(reference store.Source, opts *replica.Options) map[st
 		all[lit.Name] = found
 	}
 	return all
+}
+
+// bruteForceBag is bruteForce of the table that neither side gives a key.
+func (w *twins) bruteForceBag(reference store.Source) map[replica.What]int64 {
+	w.Helper()
+	count := map[string]int64{}
+	for side, src := range []store.Source{reference, w.replica} {
+		for batch, err := range src.Rows(w.Context(), store.Query{Table: w.table(src, "bag")}) {
+			require.NoError(w, err)
+			for _, row := range batch {
+				count[fmt.Sprint(row)] += int64(1 - 2*side)
+			}
+		}
+	}
+	found := map[replica.What]int64{}
+	for _, n := range count {
+		if n > 0 {
+			found[replica.Missing] += n
+		} else if n < 0 {
+			found[replica.Extra] -= n
+		}
+	}
+	return found
 }
 
 // read returns the rows of a table by their keys, as maps of folded column names.

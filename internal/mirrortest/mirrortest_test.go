@@ -40,3 +40,7 @@ func TestReplicaLives(t *testing.T) {
 func TestReplicaChecks(t *testing.T) {
 	mirrortest.ReplicaChecks(t, func(testing.TB) store.Store { return memory.New() })
 }
+
+func TestCheckProperty(t *testing.T) {
+	mirrortest.CheckProperty(t, func(testing.TB) store.Store { return memory.New() }, 200)
+}

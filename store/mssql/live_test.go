@@ -423,6 +423,18 @@ func TestTrapsOfCollations(t *testing.T) {
 	t.Run("of the mirror", func(t *testing.T) { mirrortest.RunTraps(t, open, folding, skips...) })
 }
 
+// TestCheckProperty is not recorded: its tables are too large for transcripts.
+func TestCheckProperty(t *testing.T) {
+	if *record {
+		t.Skip("it is not recorded")
+	}
+	babelfish := liveServer(t).babelfish
+	mirrortest.CheckProperty(t, open, 40, func(_ store.Type, _ bool, v driver.Value) bool {
+		text, _ := v.(string)
+		return babelfish && strings.Contains(text, "\x00")
+	})
+}
+
 // TestProperty is not recorded: its tables are too large for transcripts.
 func TestProperty(t *testing.T) {
 	if *record {

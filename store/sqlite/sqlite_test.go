@@ -46,3 +46,5 @@ func TestSteps(t *testing.T) { mirrortest.Steps(t, open) }
 func TestReplicaLives(t *testing.T) { mirrortest.ReplicaLives(t, open, 10) }
 
 func TestReplicaChecks(t *testing.T) { mirrortest.ReplicaChecks(t, open) }
+
+func TestCheckProperty(t *testing.T) { mirrortest.CheckProperty(t, open, 60) }
