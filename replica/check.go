@@ -3,6 +3,7 @@ package replica
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/internal/diff"
 	"github.com/so-mirror/mirror/internal/match"
+	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/store"
 )
 
@@ -81,6 +83,20 @@ func (c *check) begin(ctx context.Context) error {
 		return err
 	}
 	return c.matchTables()
+}
+
+// describe notes what was checked, and why it ended if it was stopped.
+func (c *check) describe(stopped error) {
+	s := &c.report.Scope
+	s.OnlyTables, s.SkipTables, s.IgnoreColumns = c.o.Tables, c.o.SkipTables, c.o.IgnoreColumns
+	s.Stamps, s.RoundedTimes = c.o.Stamps, c.o.RoundedTimes
+	s.Interval, s.MaxWait = c.o.Interval.Seconds(), max(0, c.maxWait()).Seconds()
+	if stopped != nil {
+		s.Stopped = text.Err(stopped).Error()
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		s.Program = strings.TrimSpace(info.Main.Path + " " + info.Main.Version)
+	}
 }
 
 // run compares all tables, and reads what differs again until it is settled.

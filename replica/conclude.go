@@ -78,7 +78,7 @@ func (c *check) judge(t *table) {
 	case !t.scanned:
 		r.Verdict, r.Reason = Undecided, "the check ended before the table was compared"
 	case r.Conflicts > 0:
-		r.Verdict, r.Reason = Undecided, "rows differ, and nothing tells which side is right"
+		r.Verdict, r.Reason = Undecided, "rows differ, and nothing tells which side is right; after a re-synchronization the replica is as the customer's database"
 	case r.Open > 0:
 		r.Verdict, r.Reason = Undecided, c.openReason(t)
 	case r.OldStale > 0:
@@ -235,7 +235,12 @@ func (r *Report) notes() (lines []string) {
 	if r.State.Unknown != "" {
 		lines = append(lines, "whether the client is alive is not known: "+r.State.Unknown)
 	}
-	if !r.InventoryKnown {
+	switch {
+	case r.InventoryKnown:
+		lines = append(lines, "views, procedures and triggers are compared by their names, and not by what they do")
+	case r.Reference.Role == roleCustomer || r.Reference.Role == roleBackup:
+		lines = append(lines, "views, indexes, triggers and permissions were not looked at: those that readers use are in the old mirror's database, so check beside that, too")
+	default:
 		lines = append(lines, "which views, indexes, triggers and permissions the replica's database lacks is not known")
 	}
 	return lines
@@ -258,11 +263,21 @@ func (r *Report) lacking(slower bool) (lines []string) {
 		if (kind == store.ObjectIndex) != slower {
 			continue
 		}
-		var names []string
+		var names, broken []string
 		for _, l := range r.Lacks {
-			if l.Kind == kind {
+			switch {
+			case l.Kind != kind:
+			case l.Broken:
+				broken = append(broken, l.String())
+			default:
 				names = append(names, l.String())
 			}
+		}
+		if len(broken) > 0 {
+			lines = append(lines, fmt.Sprintf("%s %s that cannot work in the replica's database: %s", text.Count(int64(len(broken))), plural(string(kind), len(broken)), list(broken)))
+		}
+		if len(names) == 0 {
+			continue
 		}
 		line := fmt.Sprintf("%s %s missing in the replica's database: %s", text.Count(int64(len(names))), plural(string(kind), len(names)), list(names))
 		if slower {

@@ -17,6 +17,10 @@ type Lack struct {
 	// Without are the tables and views that the object uses and the replica's
 	// database does not have: it cannot be created there as it is.
 	Without []string `json:"without,omitempty"`
+
+	// Broken says that the replica's database has the object, and lacks what it
+	// uses.
+	Broken bool `json:"broken,omitempty"`
 }
 
 // String names the object.
@@ -45,6 +49,10 @@ func (l Lack) String() string {
 
 // inventory finds the objects that the replica's database lacks.
 func (c *check) inventory(ctx context.Context) {
+	// What readers use is in the old mirror's database, and not in the customer's.
+	if ctx.Err() != nil || c.report.Reference.Role == roleCustomer || c.report.Reference.Role == roleBackup {
+		return
+	}
 	reference, known, err := store.ObjectsOf(ctx, c.reference)
 	var replica []store.Object
 	if err == nil && known {
@@ -54,7 +62,7 @@ func (c *check) inventory(ctx context.Context) {
 		known = false
 		c.report.Warnings = append(c.report.Warnings, fmt.Sprintf("the objects besides tables cannot be read: %v", text.Err(err)))
 	}
-	if c.report.InventoryKnown = known; !known || c.follows.table == nil && c.report.Reference.Role == roleCustomer {
+	if c.report.InventoryKnown = known; !known {
 		return
 	}
 	has := map[string]bool{}
@@ -65,22 +73,33 @@ func (c *check) inventory(ctx context.Context) {
 	for _, t := range c.replicaTables {
 		names[c.bare(t.Name)] = true
 	}
-	for _, o := range append(slices.Clone(replica), reference...) {
-		if o.Kind != store.ObjectGrant && o.Kind != store.ObjectIndex {
-			names[c.bare(o.Name)] = true
+	add := func(objects []store.Object) {
+		for _, o := range objects {
+			if o.Kind != store.ObjectGrant && o.Kind != store.ObjectIndex {
+				names[c.bare(o.Name)] = true
+			}
 		}
 	}
+	without := func(o store.Object) (lacking []string) {
+		for _, use := range o.Uses {
+			if !names[c.bare(use.Name)] {
+				lacking = append(lacking, use.Name)
+			}
+		}
+		return lacking
+	}
+	add(replica)
+	for _, o := range replica {
+		if lacking := without(o); lacking != nil {
+			c.report.Lacks = append(c.report.Lacks, Lack{Object: o, Without: lacking, Broken: true})
+		}
+	}
+	add(reference) // what is created on the way
 	for _, o := range reference {
 		if has[c.identity(o)] || !c.concerns(o, names) {
 			continue
 		}
-		l := Lack{Object: o}
-		for _, use := range o.Uses {
-			if !names[c.bare(use.Name)] {
-				l.Without = append(l.Without, use.Name)
-			}
-		}
-		c.report.Lacks = append(c.report.Lacks, l)
+		c.report.Lacks = append(c.report.Lacks, Lack{Object: o, Without: without(o)})
 	}
 }
 

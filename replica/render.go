@@ -3,7 +3,9 @@ package replica
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/store"
@@ -21,7 +23,14 @@ func (r *Report) WriteText(w io.Writer) error {
 		Go:     "GO: the replica is good.",
 		NoGo:   "NO-GO: the replica is not good.",
 		NotYet: "NOT YET: it is not known whether the replica is good.",
-	}[r.Decision] + "\n\n")
+	}[r.Decision] + "\n")
+	if r.Scope.Stopped != "" {
+		wrap(&b, "", "The check was stopped before its end, so this is no decision: "+r.Scope.Stopped)
+	}
+	if r.Scope.leavesOut() {
+		wrap(&b, "", r.leftOut())
+	}
+	b.WriteString("\n")
 	for _, reason := range r.Reasons {
 		wrap(&b, "  - ", reason)
 	}
@@ -46,6 +55,21 @@ func (r *Report) WriteText(w io.Writer) error {
 	r.writeEvidence(&b)
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// leftOut says what the caller left out, for which the decision does not stand.
+func (r *Report) leftOut() string {
+	says := "This is only about what was checked. Left out by request:"
+	if n := len(r.Scope.OnlyTables); n > 0 {
+		says += fmt.Sprintf(" all tables but %s;", list(r.Scope.OnlyTables))
+	}
+	if n := len(r.Scope.SkipTables); n > 0 {
+		says += fmt.Sprintf(" %s (%s);", tablesOf(n), list(r.Scope.SkipTables))
+	}
+	if n := len(r.Scope.IgnoreColumns); n > 0 {
+		says += fmt.Sprintf(" the columns %s;", list(r.Scope.IgnoreColumns))
+	}
+	return strings.TrimSuffix(says, ";") + "."
 }
 
 // writeNext writes what whoever swaps the databases does next.
@@ -73,18 +97,20 @@ func (r *Report) writeNext(b *strings.Builder) {
 		steps = append(steps, strings.TrimSpace(r.Resync.String()))
 	}
 	if r.lacks(false) > 0 {
-		steps = append(steps, "Create in the replica's database the objects that it lacks, or drop those that nobody uses in the reference's.")
+		steps = append(steps, "Create in the replica's database the objects that it lacks, mend those that cannot work there, or drop in the reference's those that nobody uses.")
 	}
 	if broken > 0 {
 		steps = append(steps, "See below why tables could not be compared.")
 	}
+	if r.open() {
+		steps = append(steps, r.howToSettle())
+	}
 	switch {
 	case r.Decision == NoGo && len(steps) > 0:
 		steps = append(steps, "Check again.")
-	case r.Decision == NotYet:
-		steps = append(steps, "Check again, and let it look on for longer: rows that differ are settled when both sides have had the time to bring them.")
 	case r.Decision == Go && r.Reference.Role == roleMirror:
-		steps = append(steps, "Keep this report.", "Swap the names of the two databases, unless that is done.", "Check again after the swap, by the new names.")
+		steps = append(steps, "Keep this report.",
+			"If the two databases still have their old names, swap them, and check again by the new names. If that is done, the replica has proven to be good in its new place.")
 	case r.Decision == Go:
 		steps = append(steps, "Keep this report. Check again after each restore, move or suspension of the customer's database.")
 	}
@@ -96,6 +122,24 @@ func (r *Report) writeNext(b *strings.Builder) {
 		wrap(b, fmt.Sprintf("  %d. ", i+1), step)
 	}
 	b.WriteString("\n")
+}
+
+// open reports whether rows differ of which it is not known what becomes of them.
+func (r *Report) open() bool {
+	return slices.ContainsFunc(r.Tables, func(t TableReport) bool { return t.Verdict == Undecided && t.Open > 0 })
+}
+
+// howToSettle says how it becomes known what rows are that differ so far.
+func (r *Report) howToSettle() string {
+	waited := time.Duration(r.Scope.MaxWait * float64(time.Second))
+	says := fmt.Sprintf("Rows that differ so far: check again, and for longer than the %s of this check (MaxWait, -max-wait).", text.Duration(waited))
+	switch r.Reference.Role {
+	case roleMirror:
+		says += " The old mirror is known to be behind or ahead only after cycles of the Mirroring Task: see that it runs. Where you may read the customer's database, it tells at once as the reference."
+	case roleBackup:
+		says += " Beside a backup they may never be settled: take a newer one."
+	}
+	return says
 }
 
 // writeTables writes a line for each table with rows that somebody has to look at,
@@ -131,7 +175,7 @@ func (r *Report) writeTables(b *strings.Builder) {
 		{Equal, "all rows are the same"}, {EqualAfterLag, "rows that differed became the same while the check looked on"},
 		{OldStale, "the old mirror does not follow, the replica's rows are newer"},
 		{NewStale, "the replica lacks rows, or has old or damaged ones"}, {Ghosts, "the replica has rows that should be gone"},
-		{Undecided, "it is not known yet, or not by whose fault"}, {Excluded, "not compared"},
+		{Undecided, "rows differ and may be late, or nothing tells which side is right"}, {Excluded, "not compared"},
 	} {
 		if n := counts[v.verdict]; n > 0 {
 			total.Row(text.Count(int64(n)), string(v.verdict), v.means)
@@ -177,7 +221,7 @@ func (r *Report) writeLacks(b *strings.Builder) {
 	if len(r.Lacks) <= mostNamed {
 		return
 	}
-	b.WriteString("Missing in the replica's database:\n")
+	b.WriteString("Missing in the replica's database, or without what they use:\n")
 	for _, kind := range kinds(r.Lacks) {
 		for _, l := range r.Lacks {
 			switch {

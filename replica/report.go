@@ -61,8 +61,9 @@ type Report struct {
 	Reference Side `json:"reference"`
 	Replica   Side `json:"replica"`
 
-	// AsOf is that of the options.
-	AsOf time.Time `json:"asOf,omitzero"`
+	// Scope says what was checked and how long. AsOf is that of the options.
+	Scope Scope     `json:"scope"`
+	AsOf  time.Time `json:"asOf,omitzero"`
 
 	// State is what the replica's own state tells.
 	State State `json:"state"`
@@ -82,6 +83,30 @@ type Report struct {
 	Warnings []string `json:"warnings,omitempty"`
 }
 
+// Scope says what a check looked at, and by which program.
+type Scope struct {
+	// OnlyTables, SkipTables and IgnoreColumns are those of the options; Stamps and
+	// RoundedTimes, too.
+	OnlyTables    []string `json:"onlyTables,omitempty"`
+	SkipTables    []string `json:"skipTables,omitempty"`
+	IgnoreColumns []string `json:"ignoreColumns,omitempty"`
+	Stamps        []string `json:"stamps"`
+	RoundedTimes  bool     `json:"roundedTimes,omitempty"`
+
+	// Interval and MaxWait are in seconds.
+	Interval float64 `json:"interval"`
+	MaxWait  float64 `json:"maxWait"`
+
+	// Stopped says why the check ended before its time, "" when it did not.
+	Stopped string `json:"stopped,omitempty"`
+
+	// Program is the Go module that made the check, with its version.
+	Program string `json:"program,omitempty"`
+}
+
+// leavesOut reports whether the caller left something out.
+func (s *Scope) leavesOut() bool { return len(s.OnlyTables)+len(s.SkipTables)+len(s.IgnoreColumns) > 0 }
+
 // TableReport is what a check found about one table. Counts are of rows.
 type TableReport struct {
 	Table   string  `json:"table"` // the reference's name, without schema and prefix
@@ -95,7 +120,8 @@ type TableReport struct {
 
 	// ReferenceRows and ReplicaRows are the numbers of rows when all of the table
 	// was last read, and Found is how many of them differed then, by how. They are
-	// exact.
+	// exact, and 0 unless the table was Counted.
+	Counted       bool           `json:"counted"`
 	ReferenceRows int64          `json:"referenceRows"`
 	ReplicaRows   int64          `json:"replicaRows"`
 	Found         map[What]int64 `json:"found,omitempty"`

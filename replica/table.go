@@ -115,7 +115,7 @@ func (c *check) scan(ctx context.Context, t *table) error {
 	if err != nil {
 		return err
 	}
-	t.scanned = true
+	t.scanned, t.report.Counted = true, true
 	t.scans++
 	t.report.ReferenceRows, t.report.ReplicaRows = found.SourceRows, found.MirrorRows
 	if found.Sampled > 0 {
@@ -154,6 +154,7 @@ func (c *check) countRows(ctx context.Context, t *table) (err error) {
 			return fmt.Errorf("replica: %w", err)
 		}
 	}
+	t.report.Counted = true
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/so-mirror/mirror/replica"
@@ -34,28 +35,32 @@ func (c *command) run(ctx context.Context) error {
 			return err
 		}
 	}
-	c.opts.Clock = c.clock
-	if c.terminal {
-		c.opts.Progress = c.progress
+	if c.json != "" { // before hours are spent on what cannot be kept
+		if err := canWrite(c.json); err != nil {
+			return err
+		}
 	}
+	c.opts.Clock, c.opts.Progress = c.clock, c.progress
 	report, err := check(ctx, c.reference, c.replica, c.opts)
 	if report == nil {
 		return err
 	}
+	if err == nil && before != nil {
+		if err := swapped(before, report); err != nil {
+			return err // and no report, which could be read as a go for this
+		}
+		fmt.Fprint(c.out, "The names were swapped.\n\n")
+	}
 	if werr := report.WriteText(c.out); werr != nil {
 		return errors.Join(err, werr)
 	}
-	if c.json != "" {
-		err = errors.Join(err, writeReport(c.json, report))
-	}
-	if err != nil {
+	if err != nil { // what was stopped is no evidence
 		return err
 	}
-	if before != nil {
-		if err := swapped(before, report); err != nil {
+	if c.json != "" {
+		if err := writeReport(c.json, report); err != nil {
 			return err
 		}
-		fmt.Fprintln(c.out, "The names were swapped.")
 	}
 	if c.client != "" && report.Resync != nil {
 		if err := c.resync(ctx, report.Resync); err != nil {
@@ -200,6 +205,17 @@ func readReport(path string) (*replica.Report, error) {
 }
 
 // writeReport keeps a report, and replaces no other one.
+// canWrite refuses a file that writeReport would refuse.
+func canWrite(path string) error {
+	if _, err := os.Lstat(path); err == nil {
+		return fmt.Errorf("keep the report: %s is there already: name another file", path)
+	}
+	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
+		return fmt.Errorf("keep the report: there is no directory %s", filepath.Dir(path))
+	}
+	return nil
+}
+
 func writeReport(path string, r *replica.Report) (err error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {

@@ -51,7 +51,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	signal.Ignore(syscall.SIGPIPE) // writing then returns an error instead
-	p := &program{out: os.Stdout, errOut: os.Stderr, env: os.Getenv, terminal: isTerminal(os.Stderr)}
+	p := &program{out: os.Stdout, errOut: os.Stderr, env: os.Getenv}
 	os.Exit(p.exitCode(p.run(ctx, os.Args[1:])))
 }
 
@@ -59,7 +59,6 @@ func main() {
 type program struct {
 	out, errOut io.Writer
 	env         func(string) string
-	terminal    bool         // errOut is one, and shows where a check is
 	clock       mirror.Clock // nil for the system's
 }
 
@@ -137,7 +136,7 @@ func (p *program) run(ctx context.Context, args []string) error {
 		return errUsage
 	}
 	if flags.NArg() > 0 { // it may hold a password
-		return wrong("a database is named by -reference or -replica; there are arguments without either")
+		return wrong("a database is named by -reference or -replica; there are arguments without either (a path with blanks goes in quotes)")
 	}
 	if flags.NFlag() == 0 || *keep != "" {
 		if flags.NFlag() > 1 {
@@ -157,9 +156,4 @@ func (p *program) run(ctx context.Context, args []string) error {
 		return wrong("two databases are needed: -reference and -replica, or " + envReference + " and " + envReplica)
 	}
 	return c.run(ctx)
-}
-
-func isTerminal(f *os.File) bool {
-	info, err := f.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }

@@ -110,7 +110,7 @@ func TestOperator(t *testing.T) {
 		"unknown flag":                             {[]string{"-source", its}, 2, "", "-source"},
 		"no time":                                  {[]string{"-as-of", "yesterday"}, 2, "", "-as-of"},
 		"keep and check":                           {[]string{"-keep", dir, "-replica", its}, 2, "", "-keep"},
-		"keep in a directory that is there":        {[]string{"-keep", dir}, 1, "", "file exists"},
+		"keep in a directory that is there":        {[]string{"-keep", dir}, 1, "", "is there already: -keep makes a new directory"},
 		"negative interval":                        {[]string{"-reference", customer, "-replica", its, "-interval", "-1s"}, 1, "", "Interval"},
 		"help":                                     {[]string{"-h"}, 0, "", "-reference database"},
 	} {
@@ -140,7 +140,7 @@ func TestOperator(t *testing.T) {
 		require.Equal(t, its, report.Replica.Database)
 		got := migrate(t, nil, args...)
 		require.Equal(t, 1, got.code, "evidence is not written over")
-		require.Contains(t, got.errOut, "file exists")
+		require.Contains(t, got.errOut, "is there already: name another file")
 	})
 	t.Run("interrupted", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

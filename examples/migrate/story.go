@@ -38,7 +38,9 @@ type story struct {
 func (p *program) story(ctx context.Context, keep string) (err error) {
 	dir := keep
 	if keep != "" {
-		err = os.Mkdir(keep, 0o777)
+		if err = os.Mkdir(keep, 0o777); errors.Is(err, os.ErrExist) {
+			err = fmt.Errorf("%s is there already: -keep makes a new directory", keep)
+		}
 	} else if dir, err = os.MkdirTemp("", "mirror-migrate-"); err == nil {
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
