@@ -53,7 +53,7 @@ func (c *check) judge(t *table) {
 		}
 	}
 	if kept := r.OldStale + r.NewStale + r.Ghosts + r.Conflicts + r.Open + r.Lag - t.gone; t.over {
-		r.Open += max(0, t.counted()-kept)
+		r.Open += max(0, t.explain(t.found)-kept)
 	}
 	if c.follows.cycles() && t.pair.Mirror == nil && r.Verdict == NewStale && !c.follows.isNamed(t.pair.Source) {
 		r.Verdict, r.Reason = Excluded, "not mirrored: the old mirror's metadata table does not name it"
@@ -94,16 +94,6 @@ func (c *check) judge(t *table) {
 	default:
 		r.Verdict = Equal
 	}
-}
-
-// counted is how many rows differed that have to be explained.
-func (t *table) counted() (n int64) {
-	for w, rows := range t.found {
-		if w.counts(t.c) {
-			n += rows
-		}
-	}
-	return n
 }
 
 // staleReason says in what way rows of the replica are wrong.

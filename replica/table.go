@@ -128,11 +128,21 @@ func (c *check) scan(ctx context.Context, t *table) error {
 			k.since, k.mark, k.outcome, k.differences, k.again = b.since, b.mark, b.outcome, b.differences, true
 		}
 	}
-	// A key of before has its place, so one that does not differ now is equal.
+	// A key of before has its place, so one that does not differ now is equal. Of
+	// rows whose keys were not kept some are equal if now less differ than then.
+	kept, fresh := int64(0), t.explain(r.found)
 	for text, k := range t.byText {
-		if r.byText[text] == nil {
+		if kept += k.rows(); r.byText[text] == nil {
 			t.gone += k.rows()
 		}
+	}
+	for text := range r.before {
+		if k := r.byText[text]; k != nil {
+			fresh -= k.rows()
+		}
+	}
+	if t.over {
+		t.gone += max(0, t.explain(t.found)-kept-fresh)
 	}
 	r.before = nil
 	t.reading = *r
@@ -156,6 +166,16 @@ func (c *check) countRows(ctx context.Context, t *table) (err error) {
 	}
 	t.report.Counted = true
 	return nil
+}
+
+// explain is how many of the rows that differ have to be explained.
+func (t *table) explain(found map[What]int64) (n int64) {
+	for w, rows := range found {
+		if w.counts(t.c) {
+			n += rows
+		}
+	}
+	return n
 }
 
 func (k *key) rows() (n int64) {

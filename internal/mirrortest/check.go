@@ -124,6 +124,13 @@ func (w *twins) cycle() {
 	require.NoError(w, err)
 }
 
+// pulse is a cycle that sends one table.
+func (w *twins) pulse() {
+	w.Helper()
+	w.beat(&checkScenario{quiet: true})
+	w.cycle()
+}
+
 // interrupted is a cycle that stops behind the table contact.
 func (w *twins) interrupted() {
 	w.Helper()
