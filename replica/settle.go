@@ -18,12 +18,20 @@ type round struct {
 func (c *check) settle(t *table, r round) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if len(t.keys) == 0 {
+		return
+	}
 	// A mirror that lacks changes of a table for good lacks rows and keeps rows
 	// of it, too.
 	behind := t.over && t.found[Newer] > 0 || slices.ContainsFunc(t.keys, func(k *key) bool {
 		return k.outcome != arrived && slices.ContainsFunc(k.differences, func(d difference) bool { return d.what == Newer })
 	})
+	still := c.follows.still(t.pair.Source, r.before, r.after)
 	for _, k := range t.keys {
+		if k.vanished && still { // and not because a cycle wiped the table
+			k.outcome = arrived
+		}
+		k.vanished = false
 		if again := k.again && k.outcome == open; !again {
 			continue
 		}

@@ -60,6 +60,7 @@ type key struct {
 	since       time.Time         // when these were read first
 	mark        *mark             // how far the reference had come then; nil: not known yet
 	again       bool              // they were the same when they were last read, and nothing is concluded yet
+	vanished    bool              // neither side had the key when it was last read, and nothing is concluded yet
 	outcome     outcome
 	samples     []Sample
 }
@@ -336,7 +337,7 @@ func (c *check) lookAt(ctx context.Context, t *table, k *key) error {
 	t.mu.Lock()
 	t.now = now
 	t.mu.Unlock()
-	_, err := t.run.CompareKey(ctx, k.row)
+	found, err := t.run.CompareKey(ctx, k.row)
 	t.mu.Lock()
 	t.now = nil
 	t.mu.Unlock()
@@ -345,6 +346,8 @@ func (c *check) lookAt(ctx context.Context, t *table, k *key) error {
 	}
 	now.differences = slices.DeleteFunc(now.differences, func(d difference) bool { return !d.what.counts(c) })
 	switch {
+	case len(now.differences) == 0 && found.SourceRows+found.MirrorRows == 0:
+		k.vanished = true
 	case len(now.differences) == 0:
 		if slices.ContainsFunc(k.differences, func(d difference) bool { return d.what == Missing }) {
 			t.filled = c.now()

@@ -115,6 +115,13 @@ func checkScenarios() []checkScenario {
 			require.NoError(w, w.mirror.Update(w.Context(), func(tx store.Tx) error { return tx.Create(w.Context(), own) }))
 		}, want: map[string]replica.TableReport{"own": {Verdict: replica.Excluded}}, decision: replica.Go, reason: "not mirrored"},
 
+		{name: "a table that only the replica has", before: func(w *twins) {
+			own := store.Table{Name: "own", Columns: []store.Column{notNull("id", "int")}, Key: []string{"id"}}
+			require.NoError(w, w.replica.Update(w.Context(), func(tx store.Tx) error { return tx.Create(w.Context(), own) }))
+			w.contact(w.customer, 1, 2)
+			w.catchUp()
+		}, want: map[string]replica.TableReport{"own": {Verdict: replica.Excluded}, "contact": {Verdict: replica.EqualAfterLag, Lag: 1}}, decision: replica.Go},
+
 		// The replica is wrong.
 		{name: "a table that neither side gives a key", before: func(w *twins) {
 			w.delete(w.replica, "bag", "v", "b")
@@ -256,6 +263,12 @@ func checkScenarios() []checkScenario {
 			w.contact(w.replica, 1, 0)
 		}, during: map[int]func(w *twins){1: func(w *twins) { require.NoError(w, w.client.Resync(w.Context(), "crm7.contact")) }},
 			want: one(replica.EqualAfterLag, replica.TableReport{Lag: 2}), decision: replica.Go},
+		{name: "a row is missing, and the mirror's table is wiped while the check looks on", noCycles: true, before: func(w *twins) {
+			w.delete(w.replica, "contact", "contact_id", 2)
+		}, during: map[int]func(w *twins){5: func(w *twins) { // a cycle has begun to send it
+			require.NoError(w, w.mirror.Update(w.Context(), func(tx store.Tx) error { return tx.Truncate(w.Context(), w.table(w.mirror, "contact")) }))
+			w.setLSN("contact", -1)
+		}}, want: one(replica.Undecided, replica.TableReport{Open: 1}), decision: replica.NotYet, reason: "the old mirror sends the whole table with its next cycle"},
 		{name: "a restore of the tenant while the check looks on", before: func(w *twins) {
 			for i := range 9 { // too many for those after the restore to hide it from the mirror
 				w.set(w.customer, "pulse", cells("pulse_id", 1), cells("beat", -i-1))

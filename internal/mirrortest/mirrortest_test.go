@@ -44,3 +44,7 @@ func TestReplicaChecks(t *testing.T) {
 func TestCheckProperty(t *testing.T) {
 	mirrortest.CheckProperty(t, func(testing.TB) store.Store { return memory.New() }, 200)
 }
+
+func TestCheckSoak(t *testing.T) {
+	mirrortest.CheckSoak(t, func(testing.TB) store.Store { return memory.New() }, mirrortest.SoakTime(t))
+}

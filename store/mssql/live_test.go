@@ -423,6 +423,15 @@ func TestTrapsOfCollations(t *testing.T) {
 	t.Run("of the mirror", func(t *testing.T) { mirrortest.RunTraps(t, open, folding, skips...) })
 }
 
+// TestCheckSoak is not recorded: what happens when is not fixed.
+func TestCheckSoak(t *testing.T) {
+	if *record {
+		t.Skip("it is not recorded")
+	}
+	liveServer(t) // whose pools are not a leak
+	mirrortest.CheckSoak(t, open, mirrortest.SoakTime(t))
+}
+
 // TestCheckProperty is not recorded: its tables are too large for transcripts.
 func TestCheckProperty(t *testing.T) {
 	if *record {

@@ -48,3 +48,5 @@ func TestReplicaLives(t *testing.T) { mirrortest.ReplicaLives(t, open, 10) }
 func TestReplicaChecks(t *testing.T) { mirrortest.ReplicaChecks(t, open) }
 
 func TestCheckProperty(t *testing.T) { mirrortest.CheckProperty(t, open, 60) }
+
+func TestCheckSoak(t *testing.T) { mirrortest.CheckSoak(t, open, mirrortest.SoakTime(t)) }
