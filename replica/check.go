@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -137,9 +136,10 @@ func (c *check) round(ctx context.Context, tables []*table, read func(context.Co
 	}
 	c.lookAtState(ctx)
 	r.began = c.now()
-	scans := make([]int, len(tables))
+	type progress struct{ scans, arrivals int }
+	was := make([]progress, len(tables))
 	for i, t := range tables {
-		scans[i] = t.scans
+		was[i] = progress{t.scans, t.arrivals}
 	}
 	if err := c.each(ctx, tables, read); err != nil {
 		return r, err
@@ -149,8 +149,11 @@ func (c *check) round(ctx context.Context, tables []*table, read func(context.Co
 	}
 	c.lookAtState(ctx)
 	for i, t := range tables {
-		if t.scans > scans[i] {
-			t.moved = c.follows.isNamed(t.pair.Source) && !c.follows.still(t.pair.Source, r.before, r.after)
+		switch moved := c.follows.isNamed(t.pair.Source) && !c.follows.still(t.pair.Source, r.before, r.after); {
+		case t.scans > was[i].scans:
+			t.moved = moved
+		case t.arrivals > was[i].arrivals: // a key that the replica lacks is equal in a table that is wiped
+			t.moved = t.moved || moved
 		}
 	}
 	return r, nil
@@ -160,8 +163,7 @@ func (c *check) round(ctx context.Context, tables []*table, read func(context.Co
 // may have been restored: the replica gets all rows again, and the old mirror is
 // behind or ahead until a cycle has come, so what was open begins anew as well.
 func (c *check) lookAtState(ctx context.Context) {
-	before := c.state.Offsets
-	if c.state.look(ctx); !wentBack(before, c.state.Offsets) {
+	if c.state.look(ctx); !c.state.back {
 		return
 	}
 	c.restored = true
@@ -170,24 +172,6 @@ func (c *check) lookAtState(ctx context.Context) {
 			k.since, k.mark, k.again = c.now(), nil, false
 		}
 	}
-}
-
-// wentBack reports whether an offset of a topic's partition is less than before.
-func wentBack(before, after []string) bool {
-	number := func(offset string) (partition string, n uint64) {
-		at := strings.LastIndexByte(offset, ':')
-		n, _ = strconv.ParseUint(offset[at+1:], 10, 64)
-		return offset[:at+1], n
-	}
-	was := map[string]uint64{}
-	for _, o := range before {
-		partition, n := number(o)
-		was[partition] = n
-	}
-	return slices.ContainsFunc(after, func(o string) bool {
-		partition, n := number(o)
-		return n < was[partition]
-	})
 }
 
 func (c *check) maxWait() time.Duration {

@@ -11,8 +11,9 @@ import (
 	"github.com/so-mirror/mirror/store"
 )
 
-// conclude draws the verdicts and the decision from what was found.
-func (c *check) conclude(ctx context.Context) {
+// conclude draws the verdicts and the decision from what was found. What cut the
+// check off, which may be only now, it returns.
+func (c *check) conclude(ctx context.Context, cut error) error {
 	r := c.report
 	r.AsOf, r.State = c.o.AsOf, c.state.State
 	r.Tables = r.Tables[:0]
@@ -20,9 +21,13 @@ func (c *check) conclude(ctx context.Context) {
 		c.judge(t)
 		r.Tables = append(r.Tables, *t.report)
 	}
-	c.inventory(ctx)
+	unread := c.inventory(ctx)
+	if cut == nil {
+		cut = ctx.Err()
+	}
 	c.propose()
-	c.decide()
+	c.decide(cut, unread)
+	return cut
 }
 
 // judge draws a table's verdict.
@@ -53,7 +58,7 @@ func (c *check) judge(t *table) {
 		}
 	}
 	if kept := r.OldStale + r.NewStale + r.Ghosts + r.Conflicts + r.Open + r.Lag - t.gone; t.over {
-		r.Open += max(0, t.explain(t.found)-kept)
+		r.Open += max(1, t.explain(t.found)-kept)
 	}
 	if c.follows.cycles() && t.pair.Mirror == nil && r.Verdict == NewStale && !c.follows.isNamed(t.pair.Source) {
 		r.Verdict, r.Reason = Excluded, "not mirrored: the old mirror's metadata table does not name it"
@@ -81,14 +86,14 @@ func (c *check) judge(t *table) {
 		r.Verdict, r.Reason = Undecided, "rows differ, and nothing tells which side is right; after a re-synchronization the replica is as the customer's database"
 	case r.Open > 0:
 		r.Verdict, r.Reason = Undecided, c.openReason(t)
-	case r.OldStale > 0:
-		r.Verdict, r.Reason = OldStale, "the replica's rows are newer, and cycles of the old mirror did not bring them"
 	case t.moved:
 		if r.Verdict, r.Reason = Undecided, c.follows.why(t.pair.Source); c.follows.isValid(t.pair.Source) {
 			r.Reason = "a cycle of the old mirror sent the table while it was compared"
 		}
 	case t.leftOut:
 		r.Verdict, r.Reason = Undecided, "columns that both sides have could not be compared"
+	case r.OldStale > 0:
+		r.Verdict, r.Reason = OldStale, "the replica's rows are newer, and cycles of the old mirror did not bring them"
 	case r.Lag > 0:
 		r.Verdict = EqualAfterLag
 	default:
@@ -147,10 +152,17 @@ func (c *check) openReason(t *table) string {
 	return "more rows differ than are read again"
 }
 
-// decide draws the decision.
-func (c *check) decide() {
+// decide draws the decision. Cut is what cut the check off, unread why the objects
+// besides tables could not be read.
+func (c *check) decide(cut, unread error) {
 	r := c.report
 	wrong, waits, notes := r.wrong(), r.waits(), r.notes()
+	switch {
+	case cut != nil:
+		waits = append(waits, fmt.Sprintf("the check was cut off: %v", text.Err(cut)))
+	case unread != nil:
+		waits = append(waits, fmt.Sprintf("the objects besides tables cannot be read: %v", text.Err(unread)))
+	}
 	if c.follows.cycles() && c.state.Unknown == "" && c.state.Moves == 0 && len(c.follows.moves) > 0 {
 		notes = append(notes, "the replica's offsets did not move while the old mirror did: is the client running?")
 	}

@@ -83,8 +83,10 @@ func (m *mark) lsn(t *store.Table) *store.LSN {
 	return nil
 }
 
-// isNamed reports whether the mirror's metadata table names a table.
-func (f *follows) isNamed(t *store.Table) bool { return f.named[store.FoldName(t.Name)] }
+// isNamed reports whether the mirror's metadata table names a table, or may.
+func (f *follows) isNamed(t *store.Table) bool {
+	return f.err != nil || f.named[store.FoldName(t.Name)]
+}
 
 // isValid reports whether a table of the mirror had an LSN when they were read last.
 func (f *follows) isValid(t *store.Table) bool {

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/store"
 )
 
@@ -48,22 +47,18 @@ func (l Lack) String() string {
 }
 
 // inventory finds the objects that the replica's database lacks.
-func (c *check) inventory(ctx context.Context) {
+func (c *check) inventory(ctx context.Context) error {
 	// What readers use is in the old mirror's database, and not in the customer's.
 	if ctx.Err() != nil || c.report.Reference.Role == roleCustomer || c.report.Reference.Role == roleBackup {
-		return
+		return nil
 	}
 	reference, known, err := store.ObjectsOf(ctx, c.reference)
 	var replica []store.Object
 	if err == nil && known {
 		replica, known, err = store.ObjectsOf(ctx, c.replica)
 	}
-	if err != nil {
-		known = false
-		c.report.Warnings = append(c.report.Warnings, fmt.Sprintf("the objects besides tables cannot be read: %v", text.Err(err)))
-	}
-	if c.report.InventoryKnown = known; !known {
-		return
+	if c.report.InventoryKnown = known && err == nil; !c.report.InventoryKnown {
+		return err
 	}
 	has := map[string]bool{}
 	for _, o := range replica {
@@ -101,6 +96,7 @@ func (c *check) inventory(ctx context.Context) {
 		}
 		c.report.Lacks = append(c.report.Lacks, Lack{Object: o, Without: without(o)})
 	}
+	return nil
 }
 
 // identity is what an object is known by in both databases: schemas do not count,

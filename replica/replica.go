@@ -158,7 +158,7 @@ func Check(ctx context.Context, reference, replica store.Source, opts *Options) 
 	}
 	err = c.run(ctx)
 	c.report.Finished = c.now()
+	err = c.conclude(ctx, err)
 	c.describe(err)
-	c.conclude(ctx)
 	return c.report, err
 }

@@ -3,6 +3,7 @@ package replica_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -173,10 +174,12 @@ func TestBesideAMirror(t *testing.T) {
 func TestWrongDatabases(t *testing.T) {
 	same := memory.New(contact(), state("cust6647-cdc:0:1"))
 	for name, sides := range map[string][2]store.Source{
-		"the same":           {same, same},
-		"exchanged":          {memory.New(replicated(), state("cust6647-cdc:0:1")), memory.New(contact(), metadataTable(1))},
-		"of two customers":   {memory.New(contact(), metadataTable(1)), memory.New(replicated(), state("cust1-cdc:0:1"))},
-		"no table in common": {memory.New(contact()), memory.New(memory.Table{Name: "PERSON", Columns: []string{"ID int"}}, state("cust6647-cdc:0:1"))},
+		"the same":                {same, same},
+		"exchanged":               {memory.New(replicated(), state("cust6647-cdc:0:1")), memory.New(contact(), metadataTable(1))},
+		"of two customers":        {memory.New(contact(), metadataTable(1)), memory.New(replicated(), state("cust1-cdc:0:1"))},
+		"two replicas":            {memory.New(replicated(), state("cust6647-cdc:0:1")), memory.New(replicated(), state("cust1-cdc:0:1"))},
+		"a customer's as replica": {memory.New(replicated(), state("cust6647-cdc:0:1")), memory.New(contact())},
+		"no table in common":      {memory.New(contact()), memory.New(memory.Table{Name: "PERSON", Columns: []string{"ID int"}}, state("cust6647-cdc:0:1"))},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := replica.Check(t.Context(), sides[0], sides[1], &replica.Options{Clock: newClock(nil)})
@@ -207,4 +210,146 @@ func TestTableFails(t *testing.T) {
 	require.Equal(t, replica.Undecided, report.Table("contact").Verdict)
 	require.Contains(t, report.Table("contact").Reason, "disk on fire")
 	require.Equal(t, replica.NotYet, report.Decision)
+}
+
+// stamped is a row that was changed count times.
+func stamped(n, count int) store.Row { return store.Row{n, "Alfa", nil, at(count), count} }
+
+// A row that the replica lacks is in neither side while the old mirror is wiped, and
+// is back when the cycle ends.
+func TestWipedWhileKeysAreRead(t *testing.T) {
+	old := memory.New(contact(stamped(1, 1), stamped(2, 1)), metadataTable(100))
+	start, lsn := newClock(nil).now, 100
+	c := newClock(func(now time.Time) {
+		switch minute := now.Sub(start) / time.Minute; {
+		case minute == 1:
+			require.NoError(t, old.Seed(metadataTable(-1)))
+			require.NoError(t, old.Seed(contact()))
+		case minute == 3:
+			require.NoError(t, old.Seed(contact(stamped(1, 1), stamped(2, 1))))
+			fallthrough
+		case minute%20 == 0:
+			lsn++
+			require.NoError(t, old.Seed(metadataTable(lsn)))
+		}
+	})
+	report, err := replica.Check(t.Context(), old, memory.New(replicated(stamped(1, 1)), state("cust6647-cdc:0:1")), &replica.Options{Clock: c})
+	require.NoError(t, err)
+	require.Equal(t, replica.NewStale, report.Table("contact").Verdict, report)
+	require.EqualValues(t, 1, report.Table("contact").NewStale)
+	require.Equal(t, replica.NoGo, report.Decision)
+}
+
+// Tables that are empty on both sides tell nothing while the old mirror may be
+// wiped, and nothing says that it is not.
+func TestMetadataCannotBeRead(t *testing.T) {
+	old := memory.New(contact(), metadataTable(-1))
+	old.FailTable(memory.Rows, "Cust6647_mirroring", errors.New("denied"))
+	report, err := replica.Check(t.Context(), old, memory.New(replicated(), state("cust6647-cdc:0:1")), &replica.Options{Clock: newClock(nil)})
+	require.NoError(t, err)
+	require.Equal(t, replica.NotYet, report.Decision, report)
+	require.Contains(t, report.Table("contact").Reason, "metadata table cannot be read: read metadata: denied")
+}
+
+// That the replica's rows are newer says nothing about columns that nobody read.
+func TestNewerRowsWithColumnsLeftOut(t *testing.T) {
+	with := func(mt memory.Table, column string) memory.Table {
+		mt.Columns = append(slices.Clone(mt.Columns), column)
+		for i := range mt.Rows {
+			mt.Rows[i] = append(mt.Rows[i].Clone(), nil)
+		}
+		return mt
+	}
+	old, lsn := memory.New(with(contact(stamped(1, 1)), "shape geography null"), metadataTable(1)), 1
+	c := newClock(func(time.Time) {
+		lsn++
+		require.NoError(t, old.Seed(metadataTable(lsn)))
+	})
+	report, err := replica.Check(t.Context(), old, memory.New(with(replicated(stamped(1, 2)), "SHAPE geography null"), state("cust6647-cdc:0:1")), &replica.Options{Clock: c})
+	require.NoError(t, err)
+	require.EqualValues(t, 1, report.Table("contact").OldStale)
+	require.Equal(t, replica.Undecided, report.Table("contact").Verdict)
+	require.Equal(t, replica.NotYet, report.Decision, report)
+}
+
+// Several offsets of one partition, of which some are of the past, are no restore.
+func TestSeveralOffsetsOfAPartition(t *testing.T) {
+	st := state("cust6647-cdc:0:7")
+	st.Rows = append(st.Rows, store.Row{2, "s-0", "SECRET", "cust6647-cdc:0:5"})
+	report, err := replica.Check(t.Context(), memory.New(contact(stamped(1, 1))), memory.New(replicated(), st), &replica.Options{Clock: newClock(nil)})
+	require.NoError(t, err)
+	require.Equal(t, replica.NewStale, report.Table("contact").Verdict, report)
+}
+
+// A check that is cut off is no go, even when all rows were read by then.
+func TestCutOffAtTheEnd(t *testing.T) {
+	for name, wrap := range map[string]func(store.Source) store.Source{
+		"with objects":    func(s store.Source) store.Source { return s },
+		"without objects": func(s store.Source) store.Source { return &reading{Source: s} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			report, err := replica.Check(ctx, wrap(memory.New(contact(stamped(1, 1)))), wrap(memory.New(replicated(stamped(1, 1)), state("cust6647-cdc:0:1"))), &replica.Options{
+				Clock: newClock(nil), Progress: func(p replica.Progress) {
+					if p.TablesDone == p.Tables {
+						cancel()
+					}
+				},
+			})
+			require.Equal(t, context.Canceled, err)
+			require.Equal(t, replica.NotYet, report.Decision, report)
+		})
+	}
+}
+
+// Objects that could not be read may be lacking.
+func TestObjectsCannotBeRead(t *testing.T) {
+	for name, fails := range map[string]int{"reference": 0, "replica": 1} {
+		t.Run(name, func(t *testing.T) {
+			old, rep := memory.New(contact(), metadataTable(1)), memory.New(replicated(), state("cust6647-cdc:0:1"))
+			[]*memory.Store{old, rep}[fails].FailAt(memory.Objects, 1, store.ErrConnection)
+			report, err := replica.Check(t.Context(), old, rep, &replica.Options{Clock: newClock(nil)})
+			require.NoError(t, err)
+			require.Equal(t, replica.NotYet, report.Decision, report)
+			require.Contains(t, report.Reasons[0], "the objects besides tables cannot be read")
+		})
+	}
+}
+
+// What a customer's database has besides tables is none of a replica's, and a backup
+// of it has the same.
+func TestObjectsOfABackup(t *testing.T) {
+	for name, asOf := range map[string]time.Time{"customer": {}, "backup": at(50)} {
+		t.Run(name, func(t *testing.T) {
+			reference := memory.New(contact())
+			reference.SetObjects(store.Object{Kind: store.ObjectView, Name: "v"})
+			report, err := replica.Check(t.Context(), reference, memory.New(replicated(), state("cust6647-cdc:0:1")), &replica.Options{Clock: newClock(nil), AsOf: asOf})
+			require.NoError(t, err)
+			require.Equal(t, replica.Go, report.Decision, report)
+		})
+	}
+}
+
+// One call that fails, wherever it is, makes no replica good that is not.
+func TestNoGoAfterFailures(t *testing.T) {
+	for _, failure := range []error{errors.New("boom"), store.ErrConnection} {
+		for _, method := range []memory.Method{memory.Tables, memory.Count, memory.Rows, memory.Objects} {
+			for side := range 2 {
+				for n := range 20 {
+					old, lsn := memory.New(contact(stamped(1, 1)), metadataTable(1)), 1
+					rep := memory.New(replicated(stamped(1, 1), stamped(2, 1)), state("cust6647-cdc:0:1"))
+					[]*memory.Store{old, rep}[side].FailAt(method, n+1, failure)
+					c := newClock(func(time.Time) {
+						lsn++
+						require.NoError(t, old.Seed(metadataTable(lsn)))
+					})
+					report, err := replica.Check(t.Context(), old, rep, &replica.Options{Clock: c, MaxWait: 5 * time.Minute})
+					if err == nil {
+						require.NotEqual(t, replica.Go, report.Decision, "%v at call %d of %s, side %d: %s", failure, n+1, method, side, report)
+					}
+				}
+			}
+		}
+	}
 }

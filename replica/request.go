@@ -2,12 +2,14 @@ package replica
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,6 +78,14 @@ func (q *Request) Resync(ctx context.Context, r *Resync) error {
 // file, and its path must not choose another host, or another endpoint.
 var isResyncPath = regexp.MustCompile(`^/api/v1/replication/([^/?#\\]+)/resync$`)
 
+// isSegment reports whether a part of a path leads no server to another place: some
+// take "%2e%2e" for "..", and "%2f" for a slash.
+func isSegment(escaped string) bool {
+	s, err := url.PathUnescape(escaped)
+	parts := strings.FieldsFunc(s, func(r rune) bool { return r == '/' || r == '\\' })
+	return err == nil && !slices.Contains(parts, ".") && !slices.Contains(parts, "..")
+}
+
 // request makes the request. Its errors hold nothing of BaseURL and Token.
 func (q *Request) request(ctx context.Context, r *Resync) (*http.Request, error) {
 	if r == nil || len(r.Tables) == 0 {
@@ -85,7 +95,7 @@ func (q *Request) request(ctx context.Context, r *Resync) (*http.Request, error)
 	switch {
 	case strings.Contains(r.Path, "{"):
 		return nil, errors.New("the context identifier is not known: set Options.ContextID of the check")
-	case match == nil || match[1] == "." || match[1] == "..":
+	case match == nil || !isSegment(match[1]):
 		return nil, fmt.Errorf("%q is not the path of the client's endpoint: use the Resync of a report, or NewResync", text.Name(r.Path))
 	}
 	base, err := url.Parse(q.BaseURL)
@@ -128,6 +138,10 @@ func (q *Request) betrays(req *http.Request, s string) bool {
 	secrets := []string{q.Token}
 	if password, ok := req.URL.User.Password(); ok {
 		secrets = append(secrets, password, url.QueryEscape(password))
+	}
+	if user := req.URL.User; user != nil { // net/http sends it so
+		password, _ := user.Password()
+		secrets = append(secrets, base64.StdEncoding.EncodeToString([]byte(user.Username()+":"+password)))
 	}
 	const part = 8 // bytes that do not stand in an answer by chance
 	for _, values := range req.URL.Query() {

@@ -223,6 +223,18 @@ func TestNoSecretInErrors(t *testing.T) {
 	}
 }
 
+// What net/http makes of a user and a password is a secret as well.
+func TestNoCredentialsInErrors(t *testing.T) {
+	server, _ := answering(t, func(w http.ResponseWriter, r *http.Request) { http.Error(w, r.Header.Get("Authorization"), 401) })
+	base, err := url.Parse(server.URL)
+	require.NoError(t, err)
+	base.User = url.UserPassword("me", "word")
+	q := replica.Request{BaseURL: base.String(), Client: server.Client()}
+	err = q.Resync(t.Context(), replica.NewResync("Cust6647", []string{"crm7.person"}))
+	require.ErrorContains(t, err, "repeats a secret")
+	require.NotContains(t, err.Error(), "bWU6d29yZA")
+}
+
 // An endless answer is not read to its end, and a long one not shown.
 func TestEndlessAnswer(t *testing.T) {
 	server, _ := answering(t, func(w http.ResponseWriter, r *http.Request) {
@@ -266,6 +278,8 @@ func TestBadRequest(t *testing.T) {
 		"no context identifier":     {replica.Request{BaseURL: "http://host"}, replica.NewResync("", []string{"crm7.person"}), "context identifier"},
 		"a path to another host":    {replica.Request{BaseURL: "http://host"}, path("@evil.example/api/v1/replication/x/resync"), "not the path"},
 		"a path that climbs":        {replica.Request{BaseURL: "http://host"}, path("/api/v1/replication/../resync"), "not the path"},
+		"one in disguise":           {replica.Request{BaseURL: "http://host"}, path("/api/v1/replication/%2E./resync"), "not the path"},
+		"one behind a slash":        {replica.Request{BaseURL: "http://host"}, path("/api/v1/replication/..%2f..%5cx/resync"), "not the path"},
 		"a path to another request": {replica.Request{BaseURL: "http://host"}, path("/api/v1/replication/x/delete?/resync"), "not the path"},
 		"no URL":                    {replica.Request{BaseURL: "ho st\x00:" + token}, good, "BaseURL is no URL"},
 		"no host":                   {replica.Request{BaseURL: "/" + token}, good, "BaseURL is no URL"},

@@ -99,7 +99,12 @@ func (c *check) identify(ctx context.Context) error {
 			return err
 		}
 	} else if slices.ContainsFunc(c.referenceTables, func(t store.Table) bool { return isState(t.Name) }) {
-		r.Reference.Role = roleReplica
+		of := newStateReader(c.reference, c.referenceTables)
+		of.look(ctx)
+		r.Reference.Role, r.Reference.ContextID = roleReplica, of.contextID()
+		if r.Replica.Role != roleReplica {
+			return wrongDatabase("the reference is a replica by its table %s, and the database to check is none: exchange them, or serve the replica's state as Options.State", of.Table)
+		}
 	}
 	for _, s := range []struct{ known, said string }{{r.Reference.ContextID, r.Replica.ContextID}, {c.o.ContextID, r.Replica.ContextID}} {
 		if s.known != "" && s.said != "" && store.FoldName(s.known) != store.FoldName(s.said) {

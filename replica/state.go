@@ -6,8 +6,10 @@ import (
 	"database/sql/driver"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/so-mirror/mirror/internal/sum"
@@ -48,6 +50,9 @@ type stateReader struct {
 	table *store.Table
 	read  []string // columns
 	State
+
+	last map[string]uint64 // the offset of each partition
+	back bool              // one was less than before when they were read last
 }
 
 // isOffset matches an offset as the newer client is known to write it: the topic of
@@ -143,6 +148,7 @@ func (s *stateReader) look(ctx context.Context) {
 	if len(s.read) == 0 {
 		return
 	}
+	s.back = false
 	var offsets, all []string
 	rows := 0
 	// Verbatim, because the error about a value of another type could show it.
@@ -175,9 +181,30 @@ func (s *stateReader) look(ctx context.Context) {
 		s.Moves++
 	}
 	s.sum, s.Offsets, s.Unknown = now, offsets, ""
+	s.back = s.wentBack()
 	if len(all) == 0 {
 		s.Unknown = "the columns of " + s.Table + " that are named after offsets are empty"
 	}
+}
+
+// wentBack reports whether the offset of a topic's partition is less than it was
+// when there was one last. Of several, such as those of old sessions, the greatest
+// counts.
+func (s *stateReader) wentBack() (back bool) {
+	now := map[string]uint64{}
+	for _, o := range s.Offsets {
+		at := strings.LastIndexByte(o, ':')
+		n, _ := strconv.ParseUint(o[at+1:], 10, 64) // isOffset: 19 digits at most
+		now[o[:at]] = max(now[o[:at]], n)
+	}
+	for partition, n := range now {
+		back = back || n < s.last[partition]
+	}
+	if s.last == nil {
+		s.last = map[string]uint64{}
+	}
+	maps.Copy(s.last, now)
+	return back
 }
 
 func fingerprint(v driver.Value) string {

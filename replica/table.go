@@ -24,12 +24,13 @@ type table struct {
 	report *TableReport
 	run    *diff.Run // reads single keys again
 
-	mu      sync.Mutex
-	err     error
-	scanned bool // all of it was compared once
-	scans   int  // how often it was
-	leftOut bool // a column that both sides have was not
-	reading      // what differed when all of the table was last compared
+	mu       sync.Mutex
+	err      error
+	scanned  bool // all of it was compared once
+	scans    int  // how often it was
+	arrivals int  // how many keys were equal when they were read again
+	leftOut  bool // a column that both sides have was not
+	reading       // what differed when all of the table was last compared
 
 	scanning *reading  // what differs so far of a comparison that runs
 	now      *key      // the key that is being read again
@@ -353,6 +354,7 @@ func (c *check) lookAt(ctx context.Context, t *table, k *key) error {
 			t.filled = c.now()
 		}
 		k.outcome = arrived
+		t.arrivals++
 	case now.sum != k.sum:
 		k.differences, k.sum, k.since, k.mark = now.differences, now.sum, c.now(), nil
 	default:
