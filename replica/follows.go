@@ -83,9 +83,10 @@ func (m *mark) lsn(t *store.Table) *store.LSN {
 	return nil
 }
 
-// isNamed reports whether the mirror's metadata table names a table, or may.
+// isNamed reports whether the mirror's metadata table names a table, or may; not one
+// that the mirror does not have, which is nil.
 func (f *follows) isNamed(t *store.Table) bool {
-	return f.err != nil || f.named[store.FoldName(t.Name)]
+	return t != nil && (f.err != nil || f.named[store.FoldName(t.Name)])
 }
 
 // isValid reports whether a table of the mirror had an LSN when they were read last.
