@@ -51,8 +51,7 @@ type CompareOptions struct {
 	// SkipTable in the section Mirroring. Default: none.
 	SkipTables []string
 
-	// IgnoreColumns are columns to leave out, as "column" for every table or
-	// "table.column" for one. Default: none.
+	// IgnoreColumns are columns to leave out, as "column" or "table.column".
 	IgnoreColumns []string
 
 	// SchemaPrefixes are prefixes of table names that do not count when the tables of
