@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/so-mirror/mirror/internal/superoffice"
 	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/store"
 )
@@ -19,6 +20,7 @@ func (c *check) conclude(ctx context.Context, cut error) error {
 	r.Tables = r.Tables[:0]
 	for _, t := range c.tables {
 		c.judge(t)
+		t.excuse()
 		r.Tables = append(r.Tables, *t.report)
 	}
 	unread := c.inventory(ctx)
@@ -28,6 +30,24 @@ func (c *check) conclude(ctx context.Context, cut error) error {
 	c.propose()
 	c.decide(cut, unread)
 	return cut
+}
+
+// unclear reports whether nobody knows if the newer client keeps the table up.
+func (t *table) unclear() bool { return superoffice.UnclearCopy(t.c.bare(t.report.Table)) }
+
+// excuse excludes a table that differs, and may do so.
+func (t *table) excuse() {
+	r := t.report
+	good := r.Verdict == Equal || r.Verdict == EqualAfterLag || r.Verdict == OldStale
+	if !t.unclear() || r.Verdict == Excluded || good && !r.breaks() {
+		return
+	}
+	says := r.Reason
+	if says == "" {
+		says = "its columns differ"
+	}
+	r.Verdict, r.Reason = Excluded, "it is not documented whether the newer client keeps it up, and it differs: "+says
+	r.NewStale, r.Ghosts, r.Conflicts, r.Open = 0, 0, 0, 0
 }
 
 // judge draws a table's verdict.
@@ -91,7 +111,7 @@ func (c *check) judge(t *table) {
 			r.Reason = "a cycle of the old mirror sent the table while it was compared"
 		}
 	case t.leftOut:
-		r.Verdict, r.Reason = Undecided, "columns that both sides have could not be compared"
+		r.Verdict, r.Reason = Undecided, "columns that both sides have could not be compared ("+strings.Join(r.NotCompared, "; ")+"): name those that need not be the same in IgnoreColumns"
 	case r.OldStale > 0:
 		r.Verdict, r.Reason = OldStale, "the replica's rows are newer, and cycles of the old mirror did not bring them"
 	case r.Lag > 0:

@@ -277,6 +277,9 @@ func sumOf(kind diff.Kind, reference, replica store.Row, rows int64) (out [sha25
 }
 
 func (t *table) openKeys() (n int) {
+	if t.unclear() {
+		return 0 // nothing depends on it
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.err != nil && store.IsTransient(t.err) {
