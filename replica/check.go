@@ -113,6 +113,7 @@ func (c *check) run(ctx context.Context) error {
 		for _, t := range c.tables {
 			c.settle(t, r)
 			open += t.anchor(r.after)
+			t.own = nil
 		}
 		if deadline.IsZero() {
 			deadline = c.now().Add(c.maxWait())
@@ -136,11 +137,6 @@ func (c *check) round(ctx context.Context, tables []*table, read func(context.Co
 	}
 	c.lookAtState(ctx)
 	r.began = c.now()
-	type progress struct{ scans, arrivals int }
-	was := make([]progress, len(tables))
-	for i, t := range tables {
-		was[i] = progress{t.scans, t.arrivals}
-	}
 	if err := c.each(ctx, tables, read); err != nil {
 		return r, err
 	}
@@ -148,12 +144,9 @@ func (c *check) round(ctx context.Context, tables []*table, read func(context.Co
 		return r, store.WrapError(ctx, err, "reference")
 	}
 	c.lookAtState(ctx)
-	for i, t := range tables {
-		switch moved := c.follows.isNamed(t.pair.Source) && !c.follows.still(t.pair.Source, r.before, r.after); {
-		case t.scans > was[i].scans:
-			t.moved = moved
-		case t.arrivals > was[i].arrivals: // a key that the replica lacks is equal in a table that is wiped
-			t.moved = t.moved || moved
+	for _, t := range tables {
+		if t.unproven {
+			t.unproven, t.moved = false, c.follows.mayHaveWiped(t.pair.Source, r)
 		}
 	}
 	return r, nil

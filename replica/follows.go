@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"sync"
 
 	"github.com/so-mirror/mirror/internal/metadata"
 	"github.com/so-mirror/mirror/internal/text"
@@ -18,6 +19,7 @@ type follows struct {
 	table     *store.Table // the metadata table, nil for none
 	catalogue []store.Table
 
+	mu    sync.Mutex
 	lsns  map[string]*store.LSN // by folded name of the table
 	last  map[string]store.LSN  // the last one that was valid
 	moves map[string]int        // how often each LSN was seen to grow
@@ -51,6 +53,8 @@ func (f *follows) look(ctx context.Context) (*mark, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.err = err; err != nil {
 		return &mark{}, nil
 	}
@@ -86,11 +90,15 @@ func (m *mark) lsn(t *store.Table) *store.LSN {
 // isNamed reports whether the mirror's metadata table names a table, or may; not one
 // that the mirror does not have, which is nil.
 func (f *follows) isNamed(t *store.Table) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	return t != nil && (f.err != nil || f.named[store.FoldName(t.Name)])
 }
 
 // isValid reports whether a table of the mirror had an LSN when they were read last.
 func (f *follows) isValid(t *store.Table) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	lsn := f.lsns[store.FoldName(t.Name)]
 	return lsn != nil && *lsn >= 0
 }
@@ -104,6 +112,12 @@ func (f *follows) still(t *store.Table, before, after *mark) bool {
 	}
 	a, b := before.lsn(t), after.lsn(t)
 	return a != nil && b != nil && *a == *b
+}
+
+// mayHaveWiped reports whether rows of a table that were read in a round may lack
+// those that a cycle had wiped and not sent yet.
+func (f *follows) mayHaveWiped(t *store.Table, r round) bool {
+	return f.isNamed(t) && !f.still(t, r.before, r.after)
 }
 
 // sending is how far a mirror is known to have come.

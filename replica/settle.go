@@ -21,6 +21,9 @@ func (c *check) settle(t *table, r round) {
 	if len(t.keys) == 0 {
 		return
 	}
+	if t.own != nil {
+		r = *t.own
+	}
 	// A mirror that lacks changes of a table for good lacks rows and keeps rows
 	// of it, too.
 	behind := t.over && t.found[Newer] > 0 || slices.ContainsFunc(t.keys, func(k *key) bool {

@@ -27,14 +27,14 @@ type table struct {
 	mu       sync.Mutex
 	err      error
 	scanned  bool // all of it was compared once
-	scans    int  // how often it was
-	arrivals int  // how many keys were equal when they were read again
+	unproven bool // and it is not known yet whether a cycle wiped it meanwhile
 	leftOut  bool // a column that both sides have was not
 	reading       // what differed when all of the table was last compared
 
 	scanning *reading  // what differs so far of a comparison that runs
 	now      *key      // the key that is being read again
 	moved    bool      // a cycle may have wiped the table while it was compared
+	own      *round    // when all of it was compared again
 	filled   time.Time // when a missing row was last seen to arrive
 	gone     int64     // rows that differed and are equal by now, of keys that were forgotten
 }
@@ -87,8 +87,7 @@ const (
 	conflict
 )
 
-// scan compares all of a table. Keys that differ as they did before go on as they
-// are, all others begin anew.
+// scan compares all of a table for the first time, or counts its rows.
 func (c *check) scan(ctx context.Context, t *table) error {
 	defer func() {
 		c.progress.Lock()
@@ -101,6 +100,39 @@ func (c *check) scan(ctx context.Context, t *table) error {
 		t.scanned = err == nil
 		return err
 	}
+	r, found, err := c.compare(ctx, t)
+	if err == nil {
+		t.unproven = true
+		t.accept(r, found, c.now())
+	}
+	return err
+}
+
+// rescan is a scan between two looks of its own at the LSNs: the more tables are read
+// between two, the more of them a cycle has sent. What it sees of a table that a
+// cycle may have wiped is not accepted.
+func (c *check) rescan(ctx context.Context, t *table) error {
+	own := &round{began: c.now()}
+	var err error
+	if own.before, err = c.follows.look(ctx); err != nil {
+		return err
+	}
+	r, found, err := c.compare(ctx, t)
+	if err != nil {
+		return err
+	}
+	if own.after, err = c.follows.look(ctx); err != nil {
+		return err
+	}
+	if t.moved = c.follows.mayHaveWiped(t.pair.Source, *own); !t.moved {
+		t.own = own
+		t.accept(r, found, c.now())
+	}
+	return nil
+}
+
+// compare compares all of a table.
+func (c *check) compare(ctx context.Context, t *table) (*reading, diff.Findings, error) {
 	r := &reading{found: map[What]int64{}, byText: map[string]*key{}, before: map[string]*key{}}
 	for text, k := range t.byText {
 		if k.outcome != arrived { // one that was equal meanwhile differs for another reason
@@ -112,18 +144,21 @@ func (c *check) scan(ctx context.Context, t *table) error {
 	t.mu.Unlock()
 	found, err := c.engine.Table(t.plan.Table).Compare(ctx)
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.scanning = nil
-	if err != nil {
-		return err
-	}
+	t.mu.Unlock()
+	return r, found, err
+}
+
+// accept takes what a comparison of all of the table found for what is known of it.
+// Keys that differ as they did before go on as they are, all others begin anew.
+func (t *table) accept(r *reading, found diff.Findings, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.scanned, t.report.Counted = true, true
-	t.scans++
 	t.report.ReferenceRows, t.report.ReplicaRows = found.SourceRows, found.MirrorRows
 	if found.Sampled > 0 {
 		t.report.RowBytes = found.Bytes / found.Sampled
 	}
-	now := c.now()
 	for text, k := range r.byText {
 		k.since = now
 		if b := r.before[text]; b != nil && b.sum == k.sum {
@@ -148,7 +183,6 @@ func (c *check) scan(ctx context.Context, t *table) error {
 	}
 	r.before = nil
 	t.reading = *r
-	return nil
 }
 
 // countRows counts the rows of a table that is not compared.
@@ -318,11 +352,11 @@ func (c *check) look(ctx context.Context, t *table) error {
 		return c.scan(ctx, t)
 	}
 	stillOpen := slices.ContainsFunc(t.keys, func(k *key) bool { return k.outcome == open })
-	switch {
-	case t.moved && !stillOpen && !c.follows.isValid(t.pair.Source):
-		return nil // it is being filled
-	case t.plan.Keyless || !t.readable() || (t.over || t.moved) && !stillOpen:
-		return c.scan(ctx, t)
+	if whole := t.plan.Keyless || !t.readable() || (t.over || t.moved) && !stillOpen; whole {
+		if t.moved && !c.follows.isValid(t.pair.Source) {
+			return nil // it is being filled
+		}
+		return c.rescan(ctx, t)
 	}
 	for _, k := range t.keys {
 		if k.outcome != open {
@@ -357,7 +391,6 @@ func (c *check) lookAt(ctx context.Context, t *table, k *key) error {
 			t.filled = c.now()
 		}
 		k.outcome = arrived
-		t.arrivals++
 	case now.sum != k.sum:
 		k.differences, k.sum, k.since, k.mark = now.differences, now.sum, c.now(), nil
 	default:

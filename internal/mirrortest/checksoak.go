@@ -260,6 +260,12 @@ func (s *checkSoak) check() *replica.Report {
 // write changes the customer. Each value is new, as stamps of real rows are.
 func (s *checkSoak) write(ctx context.Context, r *rand.Rand, n int) error {
 	pause(r, 2)
+	// The customer must not outrun a slow database of the others.
+	if minutes := int(s.ticks.Now().Sub(Noon) / time.Minute); n > 10*(minutes+1) {
+		if err := s.ticks.Sleep(ctx, time.Minute); err != nil {
+			return err
+		}
+	}
 	c := s.twins.customer
 	contact, person, log, pulse := s.table(s.db, "contact"), s.table(s.db, "person"), s.table(s.db, "log"), s.table(s.db, "pulse")
 	return c.Update(ctx, func(tx store.Tx) error {
