@@ -146,6 +146,9 @@ func (o *Options) fill() error {
 // long as both hold the same kind of value. A table whose key only one side declares
 // is compared by that. What the newer client does not copy is excluded.
 //
+// A table that the client re-synchronizes meanwhile lacks rows for longer than its
+// interval, so it is NewStale until it is filled: see [Watch].
+//
 // The report comes with every error but one about the options and the databases:
 // mirror.ErrWrongDatabase when both sides are the same database, when they are
 // exchanged, of two customers, or without a table in common;
