@@ -162,6 +162,8 @@ func (c *check) openReason(t *table) string {
 			switch {
 			case !c.o.AsOf.IsZero() && (d.what == Missing || !d.dated):
 				return "it cannot be told whether the rows changed after the backup"
+			case d.what == Missing && t.thin:
+				return "the client fills the table again"
 			case c.now().Sub(k.since) < intervals*c.o.Interval:
 				return "rows still change, or the check was too short for the replica's commit interval"
 			case c.follows.cycles():

@@ -92,8 +92,8 @@ func (c *check) outcomeOf(t *table, k *key, d difference, r round, behind bool) 
 	}
 	switch d.what {
 	case Missing:
-		if r.began.Sub(t.filled) < patience {
-			return open // the table is being filled
+		if t.thin || r.began.Sub(t.filled) < patience {
+			return open // the client re-synchronizes the table
 		}
 		return newStale
 	case Extra:

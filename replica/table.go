@@ -31,12 +31,38 @@ type table struct {
 	leftOut  bool // a column that both sides have was not
 	reading       // what differed when all of the table was last compared
 
-	scanning *reading  // what differs so far of a comparison that runs
-	now      *key      // the key that is being read again
-	moved    bool      // a cycle may have wiped the table while it was compared
-	own      *round    // when all of it was compared again
-	filled   time.Time // when a missing row was last seen to arrive
-	gone     int64     // rows that differed and are equal by now, of keys that were forgotten
+	scanning *reading // what differs so far of a comparison that runs
+	now      *key     // the key that is being read again
+	moved    bool     // a cycle may have wiped the table while it was compared
+	own      *round   // when all of it was compared again
+	refill            // of the replica's table
+	gone     int64    // rows that differed and are equal by now, of keys that were forgotten
+}
+
+// refill is what is seen of a client that re-synchronizes a table while the check
+// looks on: it truncates the table at once, and can be long in coming to fill it.
+type refill struct {
+	peak, rows int64     // the most rows of the replica, and those of now
+	thin       bool      // the table lost most of its rows, and does not have them again
+	filled     time.Time // when it was last seen to fill
+}
+
+// look takes the number of rows that the table has at a time, and reports whether
+// missing rows begin anew because it was emptied, or is full again.
+func (f *refill) look(rows int64, now time.Time) (anew bool) {
+	was := f.thin
+	f.peak = max(f.peak, rows)
+	switch {
+	case 2*rows < f.peak: // by less than that changes shrink it
+		f.thin = true
+	case rows >= f.peak-f.peak/100:
+		f.thin = false
+	}
+	if rows > f.rows && f.thin || f.thin != was {
+		f.filled = now
+	}
+	f.rows = rows
+	return f.thin != was
 }
 
 // reading is what one comparison of all of a table found.
@@ -156,6 +182,7 @@ func (t *table) accept(r *reading, found diff.Findings, now time.Time) {
 	defer t.mu.Unlock()
 	t.scanned, t.report.Counted = true, true
 	t.report.ReferenceRows, t.report.ReplicaRows = found.SourceRows, found.MirrorRows
+	t.refill.look(found.MirrorRows, now)
 	if found.Sampled > 0 {
 		t.report.RowBytes = found.Bytes / found.Sampled
 	}
@@ -352,6 +379,9 @@ func (c *check) look(ctx context.Context, t *table) error {
 		return c.scan(ctx, t)
 	}
 	stillOpen := slices.ContainsFunc(t.keys, func(k *key) bool { return k.outcome == open })
+	if err := c.lookAtRefill(ctx, t); err != nil {
+		return err
+	}
 	if whole := t.plan.Keyless || !t.readable() || (t.over || t.moved) && !stillOpen; whole {
 		if t.moved && !c.follows.isValid(t.pair.Source) {
 			return nil // it is being filled
@@ -364,6 +394,28 @@ func (c *check) look(ctx context.Context, t *table) error {
 		}
 		if err := c.lookAt(ctx, t, k); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// lookAtRefill counts the replica's rows where some are missing.
+func (c *check) lookAtRefill(ctx context.Context, t *table) error {
+	missing := func(k *key) bool {
+		return k.outcome == open && slices.ContainsFunc(k.differences, func(d difference) bool { return d.what == Missing })
+	}
+	if !slices.ContainsFunc(t.keys, missing) {
+		return nil
+	}
+	rows, err := c.replica.Count(ctx, *t.pair.Mirror)
+	if err != nil {
+		return fmt.Errorf("replica: %w", err)
+	}
+	if now := c.now(); t.refill.look(rows, now) {
+		for _, k := range t.keys {
+			if missing(k) {
+				k.since, k.mark = now, nil
+			}
 		}
 	}
 	return nil

@@ -28,6 +28,20 @@ func checkScenarios() []checkScenario {
 			return false
 		}
 	}
+	// A client whose snapshots are small is long in coming to person.
+	manyContacts := func(w *twins) {
+		var rows []store.Row
+		for i := range 60 {
+			rows = append(rows, twinContact(100+i, 1))
+		}
+		w.insert(w.customer, "contact", rows...)
+		w.cycle()
+		w.catchUp()
+		w.delete(w.replica, "person", "person_id", 2)
+	}
+	resync := func(w *twins) {
+		require.NoError(w, w.client.Resync(w.Context(), "crm7.contact", "crm7.link", "crm7.log", "crm7.person"))
+	}
 	return []checkScenario{
 		{name: "nothing happened", decision: replica.Go},
 		{name: "upper and lower case, one schema, keys, ntext", client: cycle.ReplicaOptions{KeepCase: true}, decision: replica.Go},
@@ -263,6 +277,10 @@ func checkScenarios() []checkScenario {
 			w.contact(w.replica, 1, 0)
 		}, during: map[int]func(w *twins){1: func(w *twins) { require.NoError(w, w.client.Resync(w.Context(), "crm7.contact")) }},
 			want: one(replica.EqualAfterLag, replica.TableReport{Lag: 2}), decision: replica.Go},
+		{name: "re-synchronized for longer than four cycles", client: cycle.ReplicaOptions{SnapshotRows: 1}, before: manyContacts, during: map[int]func(w *twins){1: resync},
+			want: map[string]replica.TableReport{"person": {Verdict: replica.EqualAfterLag, Lag: 1}}, decision: replica.Go},
+		{name: "re-synchronized for longer than the check looks on", client: cycle.ReplicaOptions{SnapshotRows: 1}, opts: replica.Options{MaxWait: 85 * time.Minute}, before: manyContacts, during: map[int]func(w *twins){1: resync},
+			want: map[string]replica.TableReport{"person": {Verdict: replica.Undecided, Open: 1}}, decision: replica.NotYet, reason: "the client fills the table again"},
 		{name: "a row is missing, and the mirror's table is wiped while the check looks on", noCycles: true, before: func(w *twins) {
 			w.delete(w.replica, "contact", "contact_id", 2)
 		}, during: map[int]func(w *twins){5: func(w *twins) { // a cycle has begun to send it
