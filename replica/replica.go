@@ -146,8 +146,8 @@ func (o *Options) fill() error {
 // long as both hold the same kind of value. A table whose key only one side declares
 // is compared by that. What the newer client does not copy is excluded.
 //
-// A table that the client re-synchronizes meanwhile lacks rows for longer than its
-// interval, so it is NewStale until it is filled: see [Watch].
+// A table that the client is seen to empty meanwhile is Undecided until it is filled
+// again; one that it was filling when the check began can be NewStale: see [Watch].
 //
 // The report comes with every error but one about the options and the databases:
 // mirror.ErrWrongDatabase when both sides are the same database, when they are
