@@ -149,6 +149,10 @@ func (o *Options) fill() error {
 // A table that the client is seen to empty meanwhile is Undecided until it is filled
 // again; one that it was filling when the check began can be NewStale: see [Watch].
 //
+// An old mirror is believed as far as it goes. Rows that it lost for good look like
+// ghosts, and rows that it failed to delete like missing ones. After a restore of the
+// customer's database it is ahead until a cycle has wiped it: check after that cycle.
+//
 // The report comes with every error but one about the options and the databases:
 // mirror.ErrWrongDatabase when both sides are the same database, when they are
 // exchanged, of two customers, or without a table in common;
