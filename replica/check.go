@@ -12,6 +12,7 @@ import (
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/internal/diff"
 	"github.com/so-mirror/mirror/internal/match"
+	"github.com/so-mirror/mirror/internal/superoffice"
 	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/store"
 )
@@ -103,8 +104,6 @@ func (c *check) run(ctx context.Context) error {
 	deadline := time.Time{}
 	again, read := c.tables, c.scan
 	for {
-		// The LSNs after the rows were read: a cycle that moves them from here
-		// on may have begun before, the next one has not.
 		r, err := c.round(ctx, again, read)
 		if err != nil {
 			return err
@@ -112,6 +111,8 @@ func (c *check) run(ctx context.Context) error {
 		open := 0
 		for _, t := range c.tables {
 			c.settle(t, r)
+			// The LSNs after the rows were read: a cycle that moves them from here on
+			// may have begun before, the next one has not.
 			open += t.anchor(r.after)
 			t.own = nil
 		}
@@ -211,7 +212,7 @@ func (c *check) tell(open int, next time.Time) {
 }
 
 func (c *check) matchTables() error {
-	c.prefixes = append([]string{"dbo.", "crm7."}, c.o.SchemaPrefixes...)
+	c.prefixes = append([]string{"dbo.", superoffice.ReplicaSchema + "."}, c.o.SchemaPrefixes...)
 	c.prefixes = append(c.prefixes, sharedPrefixes(c.referenceTables, c.replicaTables, c.prefixes)...)
 	reference, replica := withKeys(c.referenceTables, c.replicaTables, c.prefixes)
 	matched := match.Tables(reference, replica, match.Options{

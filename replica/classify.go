@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/so-mirror/mirror/internal/diff"
+	"github.com/so-mirror/mirror/internal/superoffice"
 	"github.com/so-mirror/mirror/store"
 )
 
@@ -40,10 +41,6 @@ const (
 	// AfterBackup: the row of the replica was updated after Options.AsOf.
 	AfterBackup What = "after-backup"
 )
-
-// placeholder stands for a value that a change data capture did not send.
-// Source: the documentation of Debezium, unavailable.value.placeholder.
-const placeholder = "__debezium_unavailable_value"
 
 // rounding is the largest difference that rounding makes: a datetime of SQL
 // Server has steps of 1/300 s, and each rounding is off by less than one of them.
@@ -117,10 +114,10 @@ func (t *table) written(row store.Row) (time.Time, bool) {
 func valueClass(s, m store.Column, reference, replica driver.Value) What {
 	switch {
 	case isLarge(s.Type) || isLarge(m.Type):
-		if text, ok := replica.(string); ok && text == placeholder {
+		if text, ok := replica.(string); ok && text == superoffice.Unavailable {
 			return Placeholder
 		}
-		if raw, ok := replica.([]byte); ok && string(raw) == placeholder {
+		if raw, ok := replica.([]byte); ok && string(raw) == superoffice.Unavailable {
 			return Placeholder
 		}
 		if replica == nil {

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/so-mirror/mirror/internal/superoffice"
 	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/store"
 )
@@ -76,7 +77,7 @@ func (q *Request) Resync(ctx context.Context, r *Resync) error {
 
 // isResyncPath matches the paths that resyncPath makes. A Resync can come out of a
 // file, and its path must not choose another host, or another endpoint.
-var isResyncPath = regexp.MustCompile(`^/api/v1/replication/([^/?#\\]+)/resync$`)
+var isResyncPath = regexp.MustCompile("^" + superoffice.ResyncPath(`([^/?#\\]+)`) + "$")
 
 // isSegment reports whether a part of a path leads no server to another place: some
 // take "%2e%2e" for "..", and "%2f" for a slash.

@@ -122,15 +122,15 @@ func (t *table) settledAs(o outcome, w What) (n int64) {
 	return n
 }
 
-// resyncPath is that of the client's endpoint. Source: SuperOffice documentation,
-// the replication client of 2026, which shows the context identifier in lower case.
+// resyncPath is that of the client's endpoint. The client shows the context
+// identifier in lower case.
 func resyncPath(contextID string) string {
 	if contextID == "" {
 		contextID = "{contextIdentifier}"
 	} else {
 		contextID = strings.ReplaceAll(url.PathEscape(strings.ToLower(contextID)), "'", "%27")
 	}
-	return "/api/v1/replication/" + contextID + "/resync"
+	return superoffice.ResyncPath(contextID)
 }
 
 // clientName is the name of a table as the client wants it: of the customer's

@@ -12,6 +12,7 @@ import (
 	"github.com/jmoiron/sqlx"
 
 	"github.com/so-mirror/mirror/internal/crm"
+	"github.com/so-mirror/mirror/internal/superoffice"
 	"github.com/so-mirror/mirror/replica"
 	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/sqlite"
@@ -68,11 +69,11 @@ func (d data) replicas(ctx context.Context, rows int) (older, newer string, err 
 		}),
 		d.ensure(newer, func(path string) error {
 			return scratch(ctx, path, func(st *sqlite.Store, db *sqlx.DB) error {
-				state := store.Table{Name: "crm7._ReplicationState", Columns: []store.Column{
+				state := store.Table{Name: superoffice.ReplicaSchema + "." + superoffice.ReplicaState, Columns: []store.Column{
 					{Name: "id", Type: store.MustType("int")}, {Name: "topicOffset", Type: store.MustType("nvarchar(99)")},
 				}, Key: []string{"id"}}
 				return fillTables(ctx, st, rows, []store.Table{state}, func(t store.Table) store.Table {
-					t.Name = "crm7." + strings.ToUpper(t.Name)
+					t.Name = superoffice.ReplicaSchema + "." + strings.ToUpper(t.Name)
 					return t
 				})
 			})

@@ -19,12 +19,15 @@ const ReplicaSchema = "crm7"
 // value did not change. Source: Debezium, option unavailable.value.placeholder.
 const Unavailable = "__debezium_unavailable_value"
 
+// ResyncPath is the path of the newer client's endpoint that re-synchronizes tables.
+// Source: SuperOffice documentation, the replication client of 2026.
+func ResyncPath(contextID string) string { return "/api/v1/replication/" + contextID + "/resync" }
+
 // ResyncCommand says how the newer client repairs tables.
 func ResyncCommand(contextID string, tables []string) string {
 	if len(tables) == 0 {
-		tables = []string{"crm7.person"}
+		tables = []string{ReplicaSchema + ".person"}
 	}
 	list, _ := json.Marshal(tables)
-	return fmt.Sprintf("resync-tables %s, or POST /api/v1/replication/%s/resync with {\"tables\": %s}",
-		strings.Join(tables, " "), contextID, list)
+	return fmt.Sprintf("resync-tables %s, or POST %s with {\"tables\": %s}", strings.Join(tables, " "), ResyncPath(contextID), list)
 }

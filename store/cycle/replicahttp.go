@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/so-mirror/mirror/internal/superoffice"
 	"github.com/so-mirror/mirror/store"
 )
 
@@ -20,7 +21,7 @@ import (
 // that Resync does not take; 500 when the database fails.
 func (r *Replica) Handler(token string) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("POST /api/v1/replication/{contextIdentifier}/resync", func(w http.ResponseWriter, req *http.Request) {
+	mux.HandleFunc("POST "+superoffice.ResyncPath("{contextIdentifier}"), func(w http.ResponseWriter, req *http.Request) {
 		given := []byte(req.Header.Get("Authorization"))
 		if token == "" || subtle.ConstantTimeCompare(given, []byte("Bearer "+token)) != 1 {
 			w.Header().Set("WWW-Authenticate", "Bearer")
