@@ -17,7 +17,6 @@ import (
 func (c *check) conclude(ctx context.Context, cut error) error {
 	r := c.report
 	r.AsOf, r.State = c.o.AsOf, c.state.State
-	r.Tables = r.Tables[:0]
 	for _, t := range c.tables {
 		c.judge(t)
 		t.excuse()
@@ -33,7 +32,7 @@ func (c *check) conclude(ctx context.Context, cut error) error {
 }
 
 // unclear reports whether nobody knows if the newer client keeps the table up.
-func (t *table) unclear() bool { return superoffice.UnclearCopy(t.c.bare(t.report.Table)) }
+func (t *table) unclear() bool { return superoffice.UnclearCopy(store.FoldName(t.report.Table)) }
 
 // excuse excludes a table that differs, and may do so.
 func (t *table) excuse() {

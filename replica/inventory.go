@@ -89,9 +89,13 @@ func (c *check) inventory(ctx context.Context) error {
 			c.report.Lacks = append(c.report.Lacks, Lack{Object: o, Without: lacking, Broken: true})
 		}
 	}
-	add(reference) // what is created on the way
+	add(reference)                // what is created on the way
+	excluded := map[string]bool{} // tables that the newer client does not have by intent
+	for _, t := range c.tables {
+		excluded[c.bare(t.report.Table)] = t.report.Verdict == Excluded
+	}
 	for _, o := range reference {
-		if has[c.identity(o)] || !c.concerns(o, names) {
+		if has[c.identity(o)] || isNoData(o.On.Name) || excluded[c.bare(o.On.Name)] {
 			continue
 		}
 		c.report.Lacks = append(c.report.Lacks, Lack{Object: o, Without: without(o)})
@@ -111,23 +115,6 @@ func (c *check) identity(o store.Object) string {
 	default:
 		return fmt.Sprintf("%s|%s", o.Kind, c.bare(o.Name))
 	}
-}
-
-// concerns reports whether an object of the reference matters to readers of the
-// replica: not if it is on a table that the newer client does not have by intent.
-func (c *check) concerns(o store.Object, names map[string]bool) bool {
-	if o.On.Name == "" {
-		return true
-	}
-	if isNoData(o.On.Name) {
-		return false
-	}
-	for _, t := range c.tables {
-		if c.bare(t.report.Table) == c.bare(o.On.Name) {
-			return t.report.Verdict != Excluded
-		}
-	}
-	return true
 }
 
 func (c *check) bare(name string) string { return store.FoldName(store.TrimPrefix(name, c.prefixes)) }

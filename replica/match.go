@@ -3,7 +3,6 @@ package replica
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/so-mirror/mirror/internal/match"
 	"github.com/so-mirror/mirror/internal/superoffice"
@@ -79,7 +78,6 @@ func keyOf(t *store.Table, key []string) (own []string) {
 // newTable plans the check of a table.
 func (c *check) newTable(p match.Pair) *table {
 	t := &table{c: c, pair: p, report: &TableReport{Table: p.Name}}
-	c.report.Tables = append(c.report.Tables, TableReport{})
 	if p.Source != nil {
 		t.report.Table, t.report.ReferenceName = store.TrimPrefix(p.Source.Name, c.prefixes), p.Source.String()
 	}
@@ -119,14 +117,11 @@ func (c *check) newTable(p match.Pair) *table {
 	}
 	for _, o := range t.plan.NotCompared {
 		t.report.NotCompared = append(t.report.NotCompared, fmt.Sprintf("%s: %s", o.Column, o.Reason))
-		t.leftOut = t.leftOut || !o.Requested && p.Source != nil && hasColumn(p.Source, o.Column) && hasColumn(p.Mirror, o.Column)
+		_, before := p.Source.Column(o.Column)
+		_, after := p.Mirror.Column(o.Column)
+		t.leftOut = t.leftOut || before && after && !o.Requested
 	}
 	return t
-}
-
-func hasColumn(t *store.Table, name string) bool {
-	_, ok := t.Column(name)
-	return ok
 }
 
 // excluded says why a table is not checked, "" when it is.
@@ -134,7 +129,7 @@ func (c *check) excluded(p match.Pair) string {
 	folded := store.FoldName(p.Name)
 	reason, notCopied := superoffice.NotCopied(folded)
 	switch {
-	case strings.HasPrefix(p.NotMirrored, "skipped"):
+	case p.NotMirrored == match.Skipped:
 		return p.NotMirrored
 	case notCopied && p.Mirror == nil:
 		return "not copied by the newer client: " + reason

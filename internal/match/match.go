@@ -122,7 +122,8 @@ func (o *Options) skips() map[string]bool {
 	return skips
 }
 
-const skipped = "skipped by request"
+// Skipped is why a table of SkipTables is not compared.
+const Skipped = "skipped by request"
 
 // mirrored returns all tables, those that are not mirrored with the reason.
 func (a pairs) mirrored() []Pair {
@@ -136,7 +137,7 @@ func (a pairs) mirrored() []Pair {
 			p.NotMirrored = "not copied by the newer client: large binary content"
 		}
 		if skips[folded] {
-			p.NotMirrored = skipped
+			p.NotMirrored = Skipped
 		}
 		all = append(all, *p)
 	}
@@ -160,7 +161,7 @@ func (a pairs) named() (found []Pair, unknown []string) {
 		seen[folded] = true
 		switch reason, blocked := superoffice.BlockedReason(folded); {
 		case skips[folded]:
-			p.NotMirrored = skipped
+			p.NotMirrored = Skipped
 		case blocked && p.Mirror == nil:
 			p.NotMirrored = "never mirrored: " + reason
 		}
