@@ -2,7 +2,6 @@ package mirror
 
 import (
 	"encoding/json"
-	"math"
 	"time"
 
 	"fmt"
@@ -180,7 +179,7 @@ func (t *TableReport) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	*t = TableReport(j.fields)
-	t.trace, t.Elapsed = j.trace, time.Duration(math.Round(j.seconds.Elapsed*float64(time.Second)))
+	t.trace, t.Elapsed = j.trace, text.Seconds(j.seconds.Elapsed)
 	return nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -86,7 +85,7 @@ func (t *WaitTable) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	*t = WaitTable(j.waitFields)
-	t.Remaining = time.Duration(math.Round(j.Remaining * float64(time.Second)))
+	t.Remaining = text.Seconds(j.Remaining)
 	return nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -88,7 +87,7 @@ func (t *WatchTable) UnmarshalJSON(data []byte) error {
 		return err
 	}
 	*t = WatchTable(j.watchFields)
-	t.Remaining = time.Duration(math.Round(j.Remaining * float64(time.Second)))
+	t.Remaining = text.Seconds(j.Remaining)
 	return nil
 }
 

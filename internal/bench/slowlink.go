@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/so-mirror/mirror/internal/diff"
 )
 
 // The slow link: what a branch office has to a data centre. Both directions are
@@ -155,12 +157,5 @@ func (l *lane) send(n int) time.Time {
 }
 
 func sleepUntil(ctx context.Context, t time.Time) error {
-	timer := time.NewTimer(time.Until(t))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return diff.SystemClock{}.Sleep(ctx, time.Until(t))
 }

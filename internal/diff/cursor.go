@@ -119,13 +119,7 @@ func (c *cursor) start(ctx context.Context, readers *sync.WaitGroup, src store.S
 	}
 	readers.Go(func() {
 		defer close(c.full)
-		defer func() {
-			// A Source that panics fails its table, not the whole service.
-			if v := recover(); v != nil {
-				c.err = fmt.Errorf("panic: %v", v)
-			}
-		}()
-		c.err = c.read(ctx, src, q)
+		c.err = Guard(func() error { return c.read(ctx, src, q) })
 	})
 	return c.advance()
 }

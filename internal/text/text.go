@@ -4,6 +4,7 @@
 package text
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -115,6 +116,9 @@ func Count(n int64) string {
 	}
 	return s
 }
+
+// Seconds returns the duration that a number of seconds in JSON stands for.
+func Seconds(s float64) time.Duration { return time.Duration(math.Round(s * float64(time.Second))) }
 
 // Duration returns a duration in a unit that suits its size: "1.24s".
 func Duration(d time.Duration) string {

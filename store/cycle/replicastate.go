@@ -66,7 +66,7 @@ func (r *Replica) provisionState(ctx context.Context, tx store.Tx, have, tables 
 		}
 		var rows []store.Row
 		for p := range r.opts.Partitions {
-			rows = append(rows, store.Row{p + 1, r.sessionID(), "tenant-" + strings.ToLower(r.customer.contextID), r.opts.Token, r.topic.text(p, 0)})
+			rows = append(rows, store.Row{p + 1, sessionID(r.session), "tenant-" + strings.ToLower(r.customer.contextID), r.opts.Token, r.topic.text(p, 0)})
 		}
 		if err := tx.Insert(ctx, t, []string{c.ID, c.Session, c.Tenant, c.Token, c.Offset}, rows); err != nil {
 			return err
@@ -104,7 +104,7 @@ func (r *Replica) provisionState(ctx context.Context, tx store.Tx, have, tables 
 	return tx.Insert(ctx, t, []string{c.ID, c.Table, c.SchemaHash}, rows)
 }
 
-func (r *Replica) sessionID() string { return fmt.Sprintf("session-%d", r.session+1) }
+func sessionID(n int) string { return fmt.Sprintf("session-%d", n+1) }
 
 func stateRow(c StateColumns, id int64) []store.Cell { return []store.Cell{{Column: c.ID, Value: id}} }
 
@@ -154,7 +154,7 @@ func (r *Replica) moveOffsets(ctx context.Context, tx store.Tx, offsets map[int]
 // deleted come back.
 func (r *Replica) resetState(ctx context.Context, tx store.Tx) error {
 	c := r.opts.State
-	session := fmt.Sprintf("session-%d", r.session+2)
+	session := sessionID(r.session + 1)
 	for p := range r.opts.Partitions {
 		where := stateRow(c, int64(p+1))
 		set := []store.Cell{{Column: c.Session, Value: session}, {Column: c.Offset, Value: r.topic.text(p, 0)}}
