@@ -177,6 +177,7 @@ func TestWrongDatabases(t *testing.T) {
 		"the same":                {same, same},
 		"exchanged":               {memory.New(replicated(), state("cust6647-cdc:0:1")), memory.New(contact(), metadataTable(1))},
 		"of two customers":        {memory.New(contact(), metadataTable(1)), memory.New(replicated(), state("cust1-cdc:0:1"))},
+		"two old mirrors":         {memory.New(contact(), metadataTable(1)), memory.New(contact(), metadataTable(1))},
 		"two replicas":            {memory.New(replicated(), state("cust6647-cdc:0:1")), memory.New(replicated(), state("cust1-cdc:0:1"))},
 		"a customer's as replica": {memory.New(replicated(), state("cust6647-cdc:0:1")), memory.New(contact())},
 		"no table in common":      {memory.New(contact()), memory.New(memory.Table{Name: "PERSON", Columns: []string{"ID int"}}, state("cust6647-cdc:0:1"))},
