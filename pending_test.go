@@ -310,6 +310,10 @@ func (still) Changed(_ context.Context, _ store.Table, _ store.LSN, keys []store
 	return make([]bool, len(keys)), nil
 }
 
+func (still) ChangedKeys(context.Context, store.Table, store.LSN, store.Row, int) ([]store.Row, error) {
+	return nil, nil
+}
+
 type deniedTracking struct{ *cycle.Customer }
 
 func (deniedTracking) Version(context.Context) (store.LSN, error) {

@@ -91,6 +91,24 @@ type ChangeTracker interface {
 	// whether its row was inserted, updated or deleted after version since.
 	// A version before MinValidVersion is an error.
 	Changed(ctx context.Context, t Table, since LSN, keys []Row) ([]bool, error)
+
+	// ChangedKeys lists the keys, which are values of Table.Key as Rows delivers
+	// them, whose rows were inserted, updated or deleted after version since:
+	// those behind the key after, or from the first on when it is nil. They
+	// ascend as CompareKeys orders them, each once however often it changed.
+	// There are at most n, which is at least 1; fewer are the last. An update
+	// that gives a row another key deletes the one and inserts the other. Where
+	// the engine takes two spellings for one key and CompareKeys does not, such
+	// as "a" and "A", the one that its row has now is there; the other may be.
+	//
+	// A change that is committed before the first page is asked for is in one of
+	// the pages; one that comes while they are read may be in none: whoever
+	// wants it later asks since a Version from before the first page. A call can
+	// cost as much as all changes after since, so large pages are cheap and many
+	// small ones are not. A version before MinValidVersion is an error, never a
+	// list with keys missing. One after Version, as a restored backup leaves
+	// behind, has no changes yet.
+	ChangedKeys(ctx context.Context, t Table, since LSN, after Row, n int) ([]Row, error)
 }
 
 // Digester is an optional capability of a [Source] that can summarise rows where

@@ -4,6 +4,8 @@
 package tracking
 
 import (
+	"cmp"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"slices"
@@ -104,6 +106,62 @@ func (l *Log) MinValidVersion(t store.Table) (int64, error) {
 // store.CompareKeys has it.
 func (l *Log) Changed(t store.Table, since int64, keys []store.Row) ([]bool, error) {
 	const doing = "read changes of"
+	cols, err := knownKey(doing, t)
+	if err != nil {
+		return nil, err
+	}
+	asked := make([]store.Row, len(keys))
+	for i, key := range keys {
+		if asked[i], err = keyValues(doing, t, cols, key, store.Normalize); err != nil {
+			return nil, err
+		}
+	}
+	later, err := l.later(doing, t, since)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(later, func(a, b change) int { return store.CompareKeys(cols, a.key, b.key) })
+	changed := make([]bool, len(keys))
+	for i, key := range asked {
+		_, changed[i] = slices.BinarySearchFunc(later, key, func(ch change, key store.Row) int { return store.CompareKeys(cols, ch.key, key) })
+	}
+	return changed, nil
+}
+
+// ChangedKeys does what store.ChangeTracker says. Of spellings that CompareKeys
+// holds for one key it lists that of the last change.
+func (l *Log) ChangedKeys(t store.Table, since int64, after store.Row, n int) ([]store.Row, error) {
+	const doing = "list changed keys of"
+	cols, err := knownKey(doing, t)
+	if err != nil {
+		return nil, err
+	}
+	if n < 1 {
+		return nil, fmt.Errorf("%s %s: asked for %d keys: ask for at least one", doing, t, n)
+	}
+	if after != nil {
+		if after, err = keyValues(doing, t, cols, after, store.StoredValue); err != nil {
+			return nil, err
+		}
+	}
+	later, err := l.later(doing, t, since)
+	if err != nil {
+		return nil, err
+	}
+	later = slices.DeleteFunc(later, func(ch change) bool { return after != nil && store.CompareKeys(cols, ch.key, after) <= 0 })
+	slices.SortFunc(later, func(a, b change) int {
+		return cmp.Or(store.CompareKeys(cols, a.key, b.key), cmp.Compare(b.version, a.version), deletedFirst(b.deleted, a.deleted))
+	})
+	later = slices.CompactFunc(later, func(a, b change) bool { return store.CompareKeys(cols, a.key, b.key) == 0 })
+	keys := make([]store.Row, min(n, len(later)))
+	for i := range keys {
+		keys[i] = later[i].key.Clone()
+	}
+	return keys, nil
+}
+
+// knownKey returns the columns of the primary key, all of which are there.
+func knownKey(doing string, t store.Table) ([]store.Column, error) {
 	if len(t.Key) == 0 {
 		return nil, untracked(doing, t)
 	}
@@ -111,43 +169,44 @@ func (l *Log) Changed(t store.Table, since int64, keys []store.Row) ([]bool, err
 	if i := slices.IndexFunc(cols, func(col store.Column) bool { return col.Name == "" }); i >= 0 {
 		return nil, fmt.Errorf("%s %s: it has no column %q", doing, t, t.Key[i])
 	}
-	asked := make([]store.Row, len(keys))
-	for i, key := range keys {
-		if len(key) != len(cols) {
-			return nil, fmt.Errorf("%s %s: key has %d values for %d columns", doing, t, len(key), len(cols))
-		}
-		asked[i] = make(store.Row, len(cols))
-		for j, col := range cols {
-			var err error
-			if asked[i][j], err = store.Normalize(col.Type, key[j]); err != nil {
-				return nil, fmt.Errorf("%s %s: column %s: %w", doing, t, t.Key[j], err)
-			}
+	return cols, nil
+}
+
+// keyValues returns a key that was asked for with its values normalised.
+func keyValues(doing string, t store.Table, cols []store.Column, key store.Row, normalize func(store.Type, any) (driver.Value, error)) (store.Row, error) {
+	if len(key) != len(cols) {
+		return nil, fmt.Errorf("%s %s: key has %d values for %d columns", doing, t, len(key), len(cols))
+	}
+	values := make(store.Row, len(cols))
+	for i, col := range cols {
+		var err error
+		if values[i], err = normalize(col.Type, key[i]); err != nil {
+			return nil, fmt.Errorf("%s %s: column %s: %w", doing, t, col.Name, err)
 		}
 	}
+	return values, nil
+}
+
+// later returns the changes of a table after a version, in no order.
+func (l *Log) later(doing string, t store.Table, since int64) ([]change, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	folded := store.FoldName(t.Name)
 	if least := l.minValid(folded); since < least {
 		return nil, fmt.Errorf("%s %s: version %d is older than the oldest that is known, %d: read the table anew", doing, t, since, least)
 	}
-	var later []store.Row
+	var later []change
 	if tracked := l.tables[folded]; tracked != nil {
 		for _, ch := range tracked.changes {
-			if len(ch.key) != len(cols) {
+			if len(ch.key) != len(t.Key) {
 				return nil, fmt.Errorf("%s %s: %s", doing, t, keyChanges)
 			}
 			if ch.version > since {
-				later = append(later, ch.key)
+				later = append(later, ch)
 			}
 		}
 	}
-	compare := func(a, b store.Row) int { return store.CompareKeys(cols, a, b) }
-	slices.SortFunc(later, compare)
-	changed := make([]bool, len(keys))
-	for i, key := range asked {
-		_, changed[i] = slices.BinarySearchFunc(later, key, compare)
-	}
-	return changed, nil
+	return later, nil
 }
 
 // Quiet reports whether no change of a table after a version is known. It asks
@@ -268,17 +327,19 @@ func (l *Log) Since(t store.Table, at store.LSN) (version int64, keys []Changed,
 		last.Spellings = append(last.Spellings, ch.key)
 		last.Deleted = last.Deleted && ch.deleted
 	}
-	slices.SortStableFunc(keys, func(a, b Changed) int {
-		switch {
-		case a.Deleted == b.Deleted:
-			return 0
-		case a.Deleted:
-			return -1
-		default:
-			return 1
-		}
-	})
+	slices.SortStableFunc(keys, func(a, b Changed) int { return deletedFirst(a.Deleted, b.Deleted) })
 	return l.version, keys, ""
+}
+
+func deletedFirst(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	default:
+		return 1
+	}
 }
 
 // KeyText tells keys apart at least as far as EqualValues does.

@@ -150,6 +150,16 @@ func (c *Customer) Changed(ctx context.Context, t store.Table, since store.LSN, 
 	return c.log.Changed(t, int64(since), keys)
 }
 
+// ChangedKeys implements store.ChangeTracker. Of spellings that
+// store.CompareKeys holds for one key it lists that of the last change.
+func (c *Customer) ChangedKeys(ctx context.Context, t store.Table, since store.LSN, after store.Row, n int) ([]store.Row, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	c.waitLogged()
+	return c.log.ChangedKeys(t, int64(since), after, n)
+}
+
 // waitLogged returns when every row that could be read before is logged.
 func (c *Customer) waitLogged() {
 	c.commits.Lock()

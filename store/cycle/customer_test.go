@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -59,105 +58,6 @@ func TestConformance(t *testing.T) {
 		}))
 }
 
-func TestChanged(t *testing.T) {
-	ctx := t.Context()
-	// changed asks for keys of one column.
-	changed := func(w *world, table string, since store.LSN, keys ...any) []bool {
-		t.Helper()
-		rows := make([]store.Row, len(keys))
-		for i, k := range keys {
-			rows[i] = store.Row{k}
-		}
-		got, err := w.customer.Changed(ctx, w.must(w.customer, table), since, rows)
-		require.NoError(t, err)
-		return got
-	}
-	t.Run("inserted, updated, deleted and moved rows", func(t *testing.T) {
-		w := newWorld(t, contact(store.Row{1, "a"}, store.Row{2, "b"}, store.Row{3, "c"}, store.Row{4, "d"}))
-		w.set(w.customer, "contact", cells("contact_id", 1), cells("name", "x"))     // 2
-		w.insert(w.customer, "contact", store.Row{5, "e"})                           // 3
-		w.delete(w.customer, "contact", cells("contact_id", 2))                      // 4
-		w.set(w.customer, "contact", cells("contact_id", 3), cells("contact_id", 7)) // 5
-		require.Equal(t, store.LSN(5), w.version())
-		ask := []any{7, 1, 2, 3, 4, 5, 6}
-		require.Equal(t, []bool{true, true, true, true, false, true, false}, changed(w, "contact", 1, ask...))
-		require.Equal(t, []bool{true, false, true, true, false, true, false}, changed(w, "contact", 2, ask...))
-		require.Equal(t, []bool{true, false, false, true, false, false, false}, changed(w, "contact", 4, ask...))
-		require.Equal(t, make([]bool, len(ask)), changed(w, "contact", 5, ask...))
-		require.Empty(t, changed(w, "contact", 1))
-	})
-	t.Run("keys are equal as CompareKeys has it", func(t *testing.T) {
-		w := newWorld(t,
-			memory.Table{Name: "code", Columns: []string{"code nvarchar(9)"}, Key: []string{"code"}},
-			memory.Table{Name: "price", Columns: []string{"price decimal(9,2)"}, Key: []string{"price"}},
-			memory.Table{Name: "moment", Columns: []string{"moment datetimeoffset(0)"}, Key: []string{"moment"}},
-			memory.Table{Name: "tick", Columns: []string{"tick datetime"}, Key: []string{"tick"}})
-		noon := time.Date(2026, 2, 3, 12, 0, 0, 0, time.UTC)
-		w.insert(w.customer, "code", store.Row{"a"})
-		w.insert(w.customer, "price", store.Row{"1.50"})
-		w.insert(w.customer, "moment", store.Row{noon})
-		w.insert(w.customer, "tick", store.Row{noon.Add(3 * time.Millisecond)})
-		require.Equal(t, []bool{true, false, false}, changed(w, "code", 1, "a", "A", "a "))
-		require.Equal(t, []bool{true, true, false}, changed(w, "price", 1, "1.5", "01.500", "1.51"))
-		require.Equal(t, []bool{true, false}, changed(w, "moment", 1, noon.In(time.FixedZone("", 3600)), noon.Add(time.Second)))
-		require.Equal(t, []bool{true, false}, changed(w, "tick", 1, noon.Add(4*time.Millisecond), noon))
-	})
-	t.Run("composite keys in key order", func(t *testing.T) {
-		w := newWorld(t, memory.Table{Name: "link", Columns: []string{"v int null", "b nvarchar(9)", "a int"}, Key: []string{"a", "b"}})
-		w.insert(w.customer, "link", store.Row{0, "x", 1}, store.Row{0, "y", 2})
-		got, err := w.customer.Changed(ctx, w.must(w.customer, "link"), 1, []store.Row{{2, "y"}, {1, "y"}, {1, "x"}})
-		require.NoError(t, err)
-		require.Equal(t, []bool{true, false, true}, got)
-	})
-	t.Run("what is no longer known is an error", func(t *testing.T) {
-		w := newWorld(t, contact(), person())
-		w.insert(w.customer, "contact", store.Row{1, "a"})
-		w.insert(w.customer, "contact", store.Row{2, "b"})
-		w.customer.Forget(2)
-		require.Equal(t, []bool{false, true}, changed(w, "contact", 2, 1, 2))
-		for _, since := range []store.LSN{1, store.ResendAll} {
-			_, err := w.customer.Changed(ctx, w.must(w.customer, "contact"), since, []store.Row{{1}})
-			require.EqualError(t, err, fmt.Sprintf("read changes of contact: version %d is older than the oldest that is known, 2: read the table anew", since))
-		}
-		table := w.must(w.customer, "contact")
-		w.update(w.customer, func(tx store.Tx) error { return tx.Truncate(ctx, table) })
-		_, err := w.customer.Changed(ctx, table, 3, []store.Row{{1}})
-		require.ErrorContains(t, err, "older than the oldest that is known, 4")
-		require.Equal(t, []bool{false}, changed(w, "person", 2, 1))
-	})
-	t.Run("no primary key", func(t *testing.T) {
-		w := newWorld(t, memory.Table{Name: "log", Columns: []string{"n int"}})
-		w.insert(w.customer, "log", store.Row{1})
-		log := w.must(w.customer, "log")
-		_, err := w.customer.MinValidVersion(ctx, log)
-		require.ErrorIs(t, err, errors.ErrUnsupported)
-		_, err = w.customer.Changed(ctx, log, 2, nil)
-		require.ErrorIs(t, err, errors.ErrUnsupported)
-		require.ErrorContains(t, err, "read changes of log: unsupported operation: changes are tracked by primary key, and it has none")
-	})
-	t.Run("keys that are none", func(t *testing.T) {
-		w := newWorld(t, contact())
-		table := w.must(w.customer, "contact")
-		_, err := w.customer.Changed(ctx, table, 1, []store.Row{{1, 2}})
-		require.ErrorContains(t, err, "key has 2 values for 1 columns")
-		_, err = w.customer.Changed(ctx, table, 1, []store.Row{{"x"}})
-		require.ErrorContains(t, err, "column contact_id: value x does not fit int")
-		_, err = w.customer.Changed(ctx, store.Table{Name: "contact", Key: []string{"contact_id"}}, 1, nil)
-		require.ErrorContains(t, err, `it has no column "contact_id"`)
-	})
-	t.Run("canceled", func(t *testing.T) {
-		w := newWorld(t, contact())
-		ctx, cancel := context.WithCancel(ctx)
-		cancel()
-		_, err := w.customer.Version(ctx)
-		require.Equal(t, context.Canceled, err)
-		_, err = w.customer.MinValidVersion(ctx, w.must(w.customer, "contact"))
-		require.Equal(t, context.Canceled, err)
-		_, err = w.customer.Changed(ctx, w.must(w.customer, "contact"), 1, nil)
-		require.Equal(t, context.Canceled, err)
-	})
-}
-
 // slowCommit has its Updates return late: what they wrote can be read before.
 type slowCommit struct {
 	store.Store
@@ -174,6 +74,24 @@ func (s slowCommit) Update(ctx context.Context, fn func(store.Tx) error) error {
 // TestWhatCanBeReadIsLogged: who reads a row and then asks for changes learns
 // of the change that made it.
 func TestWhatCanBeReadIsLogged(t *testing.T) {
+	t.Run("Changed", func(t *testing.T) {
+		whatCanBeReadIsLogged(t, func(c *Customer, tab store.Table) {
+			changed, err := c.Changed(t.Context(), tab, 1, []store.Row{{1}})
+			require.NoError(t, err)
+			require.Equal(t, []bool{true}, changed)
+		})
+	})
+	t.Run("ChangedKeys", func(t *testing.T) {
+		whatCanBeReadIsLogged(t, func(c *Customer, tab store.Table) {
+			keys, err := c.ChangedKeys(t.Context(), tab, 1, nil, 9)
+			require.NoError(t, err)
+			require.Equal(t, []store.Row{{int64(1)}}, keys)
+		})
+	})
+}
+
+func whatCanBeReadIsLogged(t *testing.T, ask func(c *Customer, tab store.Table)) {
+	t.Helper()
 	db := slowCommit{memory.New(contact()), make(chan struct{}), make(chan struct{})}
 	c := NewCustomer("Cust10195", db)
 	tables, err := c.Tables(t.Context())
@@ -190,9 +108,7 @@ func TestWhatCanBeReadIsLogged(t *testing.T) {
 	require.EqualValues(t, 1, n)
 	require.False(t, c.commits.TryLock(), "whoever asks has to wait")
 	close(db.end)
-	changed, err := c.Changed(t.Context(), tables[0], 1, []store.Row{{1}})
-	require.NoError(t, err)
-	require.Equal(t, []bool{true}, changed)
+	ask(c, tables[0])
 	wg.Wait()
 	require.True(t, c.commits.TryLock())
 }

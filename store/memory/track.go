@@ -86,6 +86,15 @@ func (s *Store) Changed(ctx context.Context, t store.Table, since store.LSN, key
 	return log.Changed(t, int64(since), keys)
 }
 
+// ChangedKeys implements store.ChangeTracker.
+func (s *Store) ChangedKeys(ctx context.Context, t store.Table, since store.LSN, after store.Row, n int) ([]store.Row, error) {
+	log, err := s.track(ctx, t.String())
+	if err != nil {
+		return nil, err
+	}
+	return log.ChangedKeys(t, int64(since), after, n)
+}
+
 // events returns what became of the rows between two versions of a database, as
 // far as their tracking does not begin anew. A row that was written is changed, be
 // it to the values that it had.

@@ -93,6 +93,11 @@ func (s *Source) Changed(ctx context.Context, t store.Table, since store.LSN, ke
 	return changed, nil
 }
 
+// ChangedKeys implements store.ChangeTracker.
+func (s *Source) ChangedKeys(_ context.Context, t store.Table, _ store.LSN, _ store.Row, _ int) ([]store.Row, error) {
+	return nil, fmt.Errorf("list changed keys of %s: %w", t, errors.ErrUnsupported)
+}
+
 // changesText returns the query for the numbers of those keys that changed.
 func (s *Source) changesText(t store.Table, since store.LSN, keys []store.Row) (string, []any, error) {
 	columns := make([]store.Column, len(t.Key))

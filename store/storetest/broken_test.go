@@ -30,6 +30,7 @@ type broken struct {
 	version  func(c store.ChangeTracker, ctx context.Context) (store.LSN, error)
 	least    func(c store.ChangeTracker, ctx context.Context, t store.Table) (store.LSN, error)
 	changed  func(c store.ChangeTracker, ctx context.Context, t store.Table, since store.LSN, keys []store.Row) ([]bool, error)
+	listed   func(c store.ChangeTracker, ctx context.Context, t store.Table, since store.LSN, after store.Row, n int) ([]store.Row, error)
 
 	create   func(tx store.Tx, ctx context.Context, t store.Table) error
 	drop     func(tx store.Tx, ctx context.Context, t store.Table) error
@@ -111,6 +112,13 @@ func (b *broken) Changed(ctx context.Context, t store.Table, since store.LSN, ke
 		return b.changed(b.tracker(), ctx, t, since, keys)
 	}
 	return b.tracker().Changed(ctx, t, since, keys)
+}
+
+func (b *broken) ChangedKeys(ctx context.Context, t store.Table, since store.LSN, after store.Row, n int) ([]store.Row, error) {
+	if b.listed != nil {
+		return b.listed(b.tracker(), ctx, t, since, after, n)
+	}
+	return b.tracker().ChangedKeys(ctx, t, since, after, n)
 }
 
 func (b *broken) Update(ctx context.Context, fn func(store.Tx) error) error {
