@@ -12,21 +12,29 @@ import (
 	"github.com/so-mirror/mirror/store/sqlstore"
 )
 
+const versionQuery = "SELECT CHANGE_TRACKING_CURRENT_VERSION()"
+
+// minVersionQuery asks for the minimum valid version of the table that a
+// parameter names.
+func minVersionQuery(param string) string {
+	return "SELECT CHANGE_TRACKING_MIN_VALID_VERSION(OBJECT_ID(" + param + "))"
+}
+
+// Why a version is NULL.
 const (
-	versionQuery    = "SELECT CHANGE_TRACKING_CURRENT_VERSION()"
-	minVersionQuery = "SELECT CHANGE_TRACKING_MIN_VALID_VERSION(OBJECT_ID(@p1))"
+	databaseUntracked = "change tracking is off: ALTER DATABASE ... SET CHANGE_TRACKING = ON"
+	tableUntracked    = "change tracking is off for the table, or the login lacks VIEW CHANGE TRACKING"
 )
 
 // Version implements store.ChangeTracker.
 func (s *Source) Version(ctx context.Context) (store.LSN, error) {
-	return s.version(ctx, "read change tracking version",
-		"change tracking is off: ALTER DATABASE ... SET CHANGE_TRACKING = ON", versionQuery)
+	return s.version(ctx, "read change tracking version", databaseUntracked, versionQuery)
 }
 
 // MinValidVersion implements store.ChangeTracker.
 func (s *Source) MinValidVersion(ctx context.Context, t store.Table) (store.LSN, error) {
-	return s.version(ctx, "read minimum valid version of "+t.String(),
-		"change tracking is off for the table, or the login lacks VIEW CHANGE TRACKING", s.server.limitLocks()+minVersionQuery, s.server.tableName(t))
+	return s.version(ctx, "read minimum valid version of "+t.String(), tableUntracked,
+		s.server.limitLocks()+minVersionQuery("@p1"), s.server.tableName(t))
 }
 
 // version reads a version, whose absence means that there is no tracking.
@@ -62,7 +70,7 @@ func unsupported(err error) error {
 func (s *Source) Changed(ctx context.Context, t store.Table, since store.LSN, keys []store.Row) ([]bool, error) {
 	doing := "read changes of " + t.String()
 	if len(t.Key) == 0 {
-		return nil, fmt.Errorf("%s: %w: changes are tracked by primary key, and it has none", doing, errors.ErrUnsupported)
+		return nil, noKey(doing)
 	}
 	changed := make([]bool, len(keys))
 	chunk := (maxParams - 1) / len(t.Key)
@@ -88,14 +96,17 @@ func (s *Source) Changed(ctx context.Context, t store.Table, since store.LSN, ke
 		return nil, err
 	}
 	if since < least {
-		return nil, fmt.Errorf("%s: version %d is older than the oldest that is known, %d: read the table anew", doing, since, least)
+		return nil, fmt.Errorf("%s: %w", doing, expired(since, least))
 	}
 	return changed, nil
 }
 
-// ChangedKeys implements store.ChangeTracker.
-func (s *Source) ChangedKeys(_ context.Context, t store.Table, _ store.LSN, _ store.Row, _ int) ([]store.Row, error) {
-	return nil, fmt.Errorf("list changed keys of %s: %w", t, errors.ErrUnsupported)
+func noKey(doing string) error {
+	return fmt.Errorf("%s: %w: changes are tracked by primary key, and it has none", doing, errors.ErrUnsupported)
+}
+
+func expired(since, least store.LSN) error {
+	return fmt.Errorf("version %d is older than the oldest that is known, %d: read the table anew", since, least)
 }
 
 // changesText returns the query for the numbers of those keys that changed.

@@ -37,6 +37,8 @@ type reader struct {
 	broken  bool      // the connection cannot be used again
 	late    *watchdog // nil without a time limit
 
+	then func(rows *sql.Rows) error // reads what follows the rows
+
 	texts []int // columns of the key that were read exactly
 	tail  *tail // nil when the reading cannot go on by another one
 	skip  *tail // what the reading before this one handed over
@@ -47,10 +49,17 @@ type reader struct {
 // a connection that the pool lends to somebody else.
 const scope = int64(0)
 
-// newReader prepares a query. Before and behind stand around it, hint
-// follows the name of its table. Exact reads all text by Codec.Exact; plain is
-// what plainKey returned.
-func newReader(d *Dialect, q store.Query, before, behind, hint string, exact, plain bool) (*reader, error) {
+// frame is what a query is read in.
+type frame struct {
+	before, behind string   // stand around it, in the same batch
+	hint           string   // follows the name of its table
+	derived        *Derived // takes the place of its table
+	exact          bool     // all text is read by Codec.Exact
+	plain          bool     // what plainKey returned
+}
+
+// newReader prepares a query.
+func newReader(d *Dialect, q store.Query, f frame) (*reader, error) {
 	names := q.Columns
 	if names == nil {
 		names = q.Table.ColumnNames()
@@ -59,7 +68,7 @@ func newReader(d *Dialect, q store.Query, before, behind, hint string, exact, pl
 	if err != nil {
 		return nil, err
 	}
-	key, err := d.keyColumns(q.Table, q.Key, plain)
+	key, err := d.keyColumns(q.Table, q.Key, f.plain)
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +79,7 @@ func newReader(d *Dialect, q store.Query, before, behind, hint string, exact, pl
 		cols[i].Decode = c.restored(cols[i].Decode)
 	}
 	r := &reader{stmt: statement{d: d}, cols: cols}
-	r.exactly(q, exact)
+	r.exactly(q, f.exact)
 	for i, c := range cols {
 		if c.Decode != nil {
 			r.decode = append(r.decode, i)
@@ -81,7 +90,7 @@ func newReader(d *Dialect, q store.Query, before, behind, hint string, exact, pl
 	}
 	head, tail := d.limit(q.Limit)
 	s := &r.stmt
-	s.printf("%sSELECT %s", before, head)
+	s.printf("%sSELECT %s", f.before, head)
 	for i, c := range cols {
 		if i > 0 {
 			s.WriteString(", ")
@@ -91,7 +100,12 @@ func newReader(d *Dialect, q store.Query, before, behind, hint string, exact, pl
 	if len(cols) == 0 {
 		return nil, errors.New("no columns to read")
 	}
-	s.printf(" FROM %s%s", d.table(q.Table), hint)
+	s.WriteString(" FROM ")
+	if f.derived != nil {
+		s.WriteString(f.derived.From(s.bind))
+	} else {
+		s.WriteString(d.table(q.Table) + f.hint)
+	}
 	if err := s.bounds(key, q); err != nil {
 		return nil, err
 	}
@@ -105,8 +119,12 @@ func newReader(d *Dialect, q store.Query, before, behind, hint string, exact, pl
 			sep = ", "
 		}
 	}
-	s.WriteString(tail + behind)
-	if before != "" && len(s.args) == 0 {
+	s.WriteString(tail)
+	if f.derived != nil {
+		s.WriteString("; " + f.derived.Then(s.bind))
+	}
+	s.WriteString(f.behind)
+	if f.before != "" && len(s.args) == 0 {
 		s.bind(scope)
 	}
 	return r, nil
@@ -205,7 +223,7 @@ func (r *reader) readScan(ctx context.Context, q sqlx.QueryerContext, yield func
 	}
 	defer rows.Close()
 	dest := make([]any, len(r.cols))
-	return r.batches(ctx, func(row store.Row) error {
+	err = r.batches(ctx, func(row store.Row) error {
 		if !rows.Next() {
 			if err := rows.Err(); err != nil {
 				return err
@@ -214,6 +232,10 @@ func (r *reader) readScan(ctx context.Context, q sqlx.QueryerContext, yield func
 		}
 		return scanRow(rows, row, dest)
 	}, yield)
+	if err == nil && r.then != nil {
+		return r.then(rows)
+	}
+	return err
 }
 
 func scanRow(rows *sql.Rows, row store.Row, dest []any) error {

@@ -160,16 +160,17 @@ func (s *Store) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, 
 // rows reads text as the driver delivers it, and from the first row on that the
 // driver cannot deliver exactly. What is known of a table is remembered.
 func (s *Store) rows(ctx context.Context, q store.Query, yield func([]store.Row, error) bool) error {
-	before, behind := s.d.aroundRead(q.Table)
+	f := frame{hint: s.d.hint(q.Table, false)}
+	f.before, f.behind = s.d.aroundRead(q.Table)
 	table := s.d.table(q.Table)
-	_, exact := s.exact.Load(table)
-	plain, err := s.plainKey(ctx, q)
-	if err != nil {
+	_, f.exact = s.exact.Load(table)
+	var err error
+	if f.plain, err = s.plainKey(ctx, q); err != nil {
 		return err
 	}
 	var skip *tail
 	for {
-		r, err := newReader(s.d, q, before, behind, s.d.hint(q.Table, false), exact, plain)
+		r, err := newReader(s.d, q, f)
 		if err != nil {
 			return err
 		}
@@ -179,7 +180,7 @@ func (s *Store) rows(ctx context.Context, q store.Query, yield func([]store.Row,
 			return err
 		}
 		s.exact.Store(table, true)
-		exact = true
+		f.exact = true
 		if q, skip, err = r.rest(q); err != nil {
 			return err
 		}

@@ -316,7 +316,7 @@ func TestStatements(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.q.Table = tab
-			r, err := newReader(d, c.q, "", "", " HINT", false, false)
+			r, err := newReader(d, c.q, frame{hint: " HINT"})
 			require.NoError(t, err)
 			require.Equal(t, c.want, r.stmt.String())
 		})

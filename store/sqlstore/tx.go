@@ -75,7 +75,7 @@ func (x *tx) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, err
 		if x.err != nil {
 			return x.err
 		}
-		r, err := newReader(x.store.d, q, "", "", x.store.d.hint(q.Table, true), true, false)
+		r, err := newReader(x.store.d, q, frame{hint: x.store.d.hint(q.Table, true), exact: true})
 		if err == nil {
 			err = r.limited(ctx, x.store.d.Timeout, func(ctx context.Context) error { return r.readScan(ctx, x.db, yield) })
 		}
