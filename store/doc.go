@@ -9,7 +9,8 @@
 //   - [Identifier] says which database it is, so that mistakes are found.
 //   - [Isolator] says how its reads are isolated.
 //   - [Inventorier] lists what a database has besides tables.
-//   - [ChangeTracker] proves which differences the next cycle brings.
+//   - [ChangeTracker] proves which differences the next cycle brings, and lists the
+//     keys that changed since a version.
 //   - [Digester] summarises rows where they are stored.
 //   - [Pool] and [BatchKeeper] say how much can be read at a time, and how fast.
 //   - [AnyValuer] says that columns hold values that are not of their type.

@@ -33,6 +33,8 @@ func TestTrackingIsOff(t *testing.T) {
 	require.ErrorIs(t, err, errors.ErrUnsupported)
 	_, err = s.Changed(t.Context(), person(t, s), 0, nil)
 	require.ErrorIs(t, err, errors.ErrUnsupported)
+	_, err = s.ChangedKeys(t.Context(), person(t, s), 0, nil, 1)
+	require.ErrorIs(t, err, errors.ErrUnsupported)
 	require.Empty(t, s.Calls(), "what is off is not asked")
 	require.Panics(t, func() { s.ForgetChanges(1) })
 	require.Panics(t, func() { s.TrackChanges(1, 2) })
@@ -152,11 +154,14 @@ func TestTrackingOfWhatWasNotCommitted(t *testing.T) {
 
 	s.ResetCalls()
 	s.FailAt(memory.Track, 2, stop)
+	s.FailAt(memory.Track, 3, stop)
 	_, err = s.Version(t.Context())
 	require.NoError(t, err)
 	_, err = s.MinValidVersion(t.Context(), table)
 	require.ErrorIs(t, err, stop)
-	require.Equal(t, []memory.Call{{Method: memory.Track}, {Method: memory.Track, Table: "person"}}, s.Calls())
+	_, err = s.ChangedKeys(t.Context(), table, 500, nil, 1)
+	require.ErrorIs(t, err, stop)
+	require.Equal(t, []memory.Call{{Method: memory.Track}, {Method: memory.Track, Table: "person"}, {Method: memory.Track, Table: "person"}}, s.Calls())
 }
 
 // Two mechanisms find the changes of a transaction: they agree.
@@ -182,6 +187,21 @@ func TestTracksLikeTheCustomer(t *testing.T) {
 		v, err := c.Version(t.Context())
 		require.NoError(t, err)
 		return v
+	}
+	pages := func(c store.ChangeTracker, since store.LSN) (listed []bool) {
+		listed = make([]bool, len(keys))
+		var after store.Row
+		for {
+			page, err := c.ChangedKeys(t.Context(), table, since, after, 3)
+			require.NoError(t, err)
+			for _, key := range page {
+				listed[key[0].(int64)] = true
+			}
+			if len(page) < 3 {
+				return listed
+			}
+			after = page[2]
+		}
 	}
 	truncated, compared := 0, 0
 	for range 1000 {
@@ -221,6 +241,8 @@ func TestTracksLikeTheCustomer(t *testing.T) {
 			truncated++
 			continue
 		}
+		require.Equal(t, changed, pages(own, ownSince))
+		require.Equal(t, want, pages(customer, customerSince))
 		for k, after := range there() {
 			if before[k] || after { // else it came and went in one transaction
 				require.Equal(t, want[k], changed[k], "key %d, %v", k, ops)

@@ -18,6 +18,12 @@ func changeContracts() []contract {
 		{"composite-key", changedComposite},
 		{"too-old", changesTooOld},
 		{"no-key", changesWithoutKey},
+		{"keys", changedKeys},
+		{"keys-pages", changedKeysInPages},
+		{"keys-composite", changedKeysComposite},
+		{"keys-types", changedKeysOfTypes},
+		{"keys-writes", changedKeysWhileOthersWrite},
+		{"truncated", changesTruncated},
 	}
 }
 
@@ -91,6 +97,7 @@ func changesRolledBack(t *env) {
 		return errors.Join(write(t, tx, tab), errors.New("storetest: roll this back"))
 	})
 	require.Equal(t, []bool{false, false, false}, t.changed(tab, before, store.Row{1}, store.Row{2}, store.Row{4}))
+	require.Empty(t, t.listed(tab, before, nil, 9))
 }
 
 func changedComposite(t *env) {
@@ -115,6 +122,11 @@ func changesTooOld(t *env) {
 	t.changed(tab, least, store.Row{1})
 	_, err = c.Changed(t.Context(), tab, least-1, []store.Row{{1}})
 	require.Error(t, err, "Changed since before MinValidVersion has to be refused")
+	t.listed(tab, least, nil, 1)
+	for _, after := range []store.Row{nil, {int64(2)}, {int64(99)}} {
+		_, err = c.ChangedKeys(t.Context(), tab, least-1, after, 1)
+		require.Error(t, err, "ChangedKeys since before MinValidVersion, behind %s, has to be refused", show(after))
+	}
 }
 
 func changesWithoutKey(t *env) {
@@ -124,4 +136,6 @@ func changesWithoutKey(t *env) {
 	require.ErrorIs(t, err, errors.ErrUnsupported, "MinValidVersion")
 	_, err = c.Changed(t.Context(), tab, t.version(), []store.Row{{1}})
 	require.ErrorIs(t, err, errors.ErrUnsupported, "Changed")
+	_, err = c.ChangedKeys(t.Context(), tab, t.version(), nil, 1)
+	require.ErrorIs(t, err, errors.ErrUnsupported, "ChangedKeys")
 }

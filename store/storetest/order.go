@@ -103,17 +103,19 @@ func (c orderCase) check(t *env) {
 	}
 }
 
-// primaryKeyOrder: an index in the database's own order must not decide. The
-// values differ by any collation.
+// primaryKeyCases are keys whose values differ by any collation.
+var primaryKeyCases = []orderCase{
+	{"text", "nvarchar(20)", []any{"b", "A", "C", "é", "f", "Z", "a1", "ø", "10", "9", "_x", "-y", "\uffee", "\U0001f600"}},
+	{"guid", "uniqueidentifier", []any{
+		"FF000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-FF0000000000", "01000000-0000-0000-FF00-000000000000", "00000000-00FF-0000-0000-000000000002"}},
+	{"decimal", "decimal(20,2)", []any{"10", "9.5", "-10", "-9.99", "100"}},
+	{"bytes", "varbinary(20)", []any{[]byte{0xff}, []byte{1, 0xff}, []byte{2}, []byte{0x7f}}},
+	{"datetimeoffset", "datetimeoffset(0)", []any{at("2024-01-01T12:00:00Z"), at("2024-01-01T11:00:00-02:00"), at("2024-01-01T13:30:00+02:00")}},
+}
+
+// primaryKeyOrder: an index in the database's own order must not decide.
 func primaryKeyOrder(t *env) {
-	for _, c := range []orderCase{
-		{"text", "nvarchar(20)", []any{"b", "A", "C", "é", "f", "Z", "a1", "ø", "10", "9", "_x", "-y", "\uffee", "\U0001f600"}},
-		{"guid", "uniqueidentifier", []any{
-			"FF000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-FF0000000000", "01000000-0000-0000-FF00-000000000000", "00000000-00FF-0000-0000-000000000002"}},
-		{"decimal", "decimal(20,2)", []any{"10", "9.5", "-10", "-9.99", "100"}},
-		{"bytes", "varbinary(20)", []any{[]byte{0xff}, []byte{1, 0xff}, []byte{2}, []byte{0x7f}}},
-		{"datetimeoffset", "datetimeoffset(0)", []any{at("2024-01-01T12:00:00Z"), at("2024-01-01T11:00:00-02:00"), at("2024-01-01T13:30:00+02:00")}},
-	} {
+	for _, c := range primaryKeyCases {
 		def := table("pk "+c.name, []string{"k"}, notNull("id", "int"), notNull("k", c.typ))
 		var rows []store.Row
 		for i, literal := range c.values {
