@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"reflect"
 )
 
@@ -154,6 +155,35 @@ type Digest struct {
 	// different sums, which costs time and changes no verdict. It is "" when
 	// there are no rows or no columns were asked for.
 	Sum string
+}
+
+// KeyReader is an optional capability of a [Source] that finds single rows by
+// their keys, so that a comparison that knows which rows to look at need not
+// read the others.
+type KeyReader interface {
+	// RowsAt reads the rows of q whose values of q.Key are one of keys, as
+	// [CompareKeys] has it: several rows of one key where it is not unique or
+	// the engine has two spellings of it, none of a key that is not there.
+	// They come as Rows delivers them, in batches and in the order of q.Key.
+	//
+	// Keys ascend as CompareKeys orders them and hold no NULL; one that is given
+	// twice counts once. They may be any number: the rows of a few hundred are
+	// read at one moment, those of others at another one. The key is not empty,
+	// and q has neither bounds nor a limit. A key that its columns cannot hold
+	// is an error, as a bound in Rows is. What this engine cannot do at all is
+	// one that wraps errors.ErrUnsupported.
+	RowsAt(ctx context.Context, q Query, keys []Row) iter.Seq2[[]Row, error]
+}
+
+// RowsAt is [KeyReader.RowsAt] of s, an error that wraps errors.ErrUnsupported
+// when s is no KeyReader.
+func RowsAt(ctx context.Context, s Source, q Query, keys []Row) iter.Seq2[[]Row, error] {
+	if r, ok := s.(KeyReader); ok {
+		return r.RowsAt(ctx, q, keys)
+	}
+	return func(yield func([]Row, error) bool) {
+		yield(nil, fmt.Errorf("read rows of %s by their keys: %w", q.Table, errors.ErrUnsupported))
+	}
 }
 
 // BatchKeeper is an optional capability of a [Source] whose batches stay valid

@@ -12,6 +12,7 @@
 //   - [ChangeTracker] proves which differences the next cycle brings, and lists the
 //     keys that changed since a version.
 //   - [Digester] summarises rows where they are stored.
+//   - [KeyReader] reads single rows by their keys.
 //   - [Pool] and [BatchKeeper] say how much can be read at a time, and how fast.
 //   - [AnyValuer] says that columns hold values that are not of their type.
 //   - [Renamer], of a [Tx], lets a hard reset keep what it takes away.

@@ -192,9 +192,17 @@ func (c *stepClock) Sleep(ctx context.Context, d time.Duration) error {
 type dawdling struct{ through }
 
 func (d dawdling) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, error] {
+	return dawdled(d.through.Rows(ctx, q))
+}
+
+func (d dawdling) RowsAt(ctx context.Context, q store.Query, keys []store.Row) iter.Seq2[[]store.Row, error] {
+	return dawdled(d.through.RowsAt(ctx, q, keys))
+}
+
+func dawdled(rows iter.Seq2[[]store.Row, error]) iter.Seq2[[]store.Row, error] {
 	return func(yield func([]store.Row, error) bool) {
 		dawdle()
-		for batch, err := range d.through.Rows(ctx, q) {
+		for batch, err := range rows {
 			if !yield(batch, err) {
 				return
 			}

@@ -173,8 +173,10 @@ func faultModes() []faultMode {
 			},
 		},
 		{
-			kind:   midwayKind,
-			expect: func(c faultCall) (faultOutcome, bool) { return failing(c, errFault), c.method == "Rows" },
+			kind: midwayKind,
+			expect: func(c faultCall) (faultOutcome, bool) {
+				return failing(c, errFault), c.method == "Rows" || c.method == "RowsAt"
+			},
 			strike: failAfter(errFault),
 		},
 		{
@@ -321,7 +323,11 @@ func (s faultStore) Count(ctx context.Context, t store.Table) (int64, error) {
 }
 
 func (s faultStore) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, error] {
-	return faultRows(ctx, s.f, ofStore, s.store, q, func(error) {})
+	return faultRows(s.f, faultCall{ofStore, "Rows", q.Table.Name}, s.store.Rows(ctx, q), func(error) {})
+}
+
+func (s faultStore) RowsAt(ctx context.Context, q store.Query, keys []store.Row) iter.Seq2[[]store.Row, error] {
+	return faultRows(s.f, faultCall{ofStore, "RowsAt", q.Table.Name}, store.RowsAt(ctx, s.store, q, keys), func(error) {})
 }
 
 func (s faultStore) Update(ctx context.Context, fn func(store.Tx) error) error {
@@ -383,7 +389,7 @@ func (x *faultTx) Count(ctx context.Context, t store.Table) (int64, error) {
 }
 
 func (x *faultTx) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, error] {
-	return faultRows(ctx, x.f, ofTx, x.Tx, q, func(err error) { _ = x.failed(err) })
+	return faultRows(x.f, faultCall{ofTx, "Rows", q.Table.Name}, x.Tx.Rows(ctx, q), func(err error) { _ = x.failed(err) })
 }
 
 func (x *faultTx) Create(ctx context.Context, t store.Table) error {
@@ -430,12 +436,12 @@ func faultCount(ctx context.Context, f *fault, part string, src store.Source, t 
 	return n, err
 }
 
-func faultRows(ctx context.Context, f *fault, part string, src store.Source, q store.Query, failed func(error)) iter.Seq2[[]store.Row, error] {
+func faultRows(f *fault, call faultCall, rows iter.Seq2[[]store.Row, error], failed func(error)) iter.Seq2[[]store.Row, error] {
 	return func(yield func([]store.Row, error) bool) {
 		stopped := false
-		err := f.call(faultCall{part, "Rows", q.Table.Name}, func() error {
+		err := f.call(call, func() error {
 			midway := len(f.calls) == f.at && f.mode.kind == midwayKind
-			for batch, err := range src.Rows(ctx, q) {
+			for batch, err := range rows {
 				if err != nil {
 					return err
 				}

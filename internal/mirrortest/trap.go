@@ -264,6 +264,10 @@ func (s through) DigestAt(ctx context.Context, q store.Query, cuts []store.Row) 
 	return nil, errors.ErrUnsupported
 }
 
+func (s through) RowsAt(ctx context.Context, q store.Query, keys []store.Row) iter.Seq2[[]store.Row, error] {
+	return store.RowsAt(ctx, s.Store, q, keys)
+}
+
 // retold is a store whose catalogue says something else about its columns.
 type retold struct {
 	through
@@ -300,8 +304,16 @@ func (s changing) answered() error {
 }
 
 func (s changing) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, error] {
+	return s.read(s.through.Rows(ctx, q))
+}
+
+func (s changing) RowsAt(ctx context.Context, q store.Query, keys []store.Row) iter.Seq2[[]store.Row, error] {
+	return s.read(s.through.RowsAt(ctx, q, keys))
+}
+
+func (s changing) read(rows iter.Seq2[[]store.Row, error]) iter.Seq2[[]store.Row, error] {
 	return func(yield func([]store.Row, error) bool) {
-		for batch, err := range s.Store.Rows(ctx, q) {
+		for batch, err := range rows {
 			if !yield(batch, err) {
 				return
 			}

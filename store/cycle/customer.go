@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"sync"
 
@@ -35,6 +36,7 @@ var (
 	_ store.Identifier    = (*Customer)(nil)
 	_ store.Inventorier   = (*Customer)(nil)
 	_ store.Digester      = (*Customer)(nil)
+	_ store.KeyReader     = (*Customer)(nil)
 	_ store.AnyValuer     = (*Customer)(nil)
 	_ store.ChangeTracker = (*Customer)(nil)
 )
@@ -115,6 +117,11 @@ func (c *Customer) DigestAt(ctx context.Context, q store.Query, cuts []store.Row
 		return d.DigestAt(ctx, q, cuts)
 	}
 	return nil, errNoDigests
+}
+
+// RowsAt implements store.KeyReader for the database.
+func (c *Customer) RowsAt(ctx context.Context, q store.Query, keys []store.Row) iter.Seq2[[]store.Row, error] {
+	return store.RowsAt(ctx, c.db, q, keys)
 }
 
 // Version implements store.ChangeTracker, as SQL Server's

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"sync"
 	"testing"
@@ -127,6 +128,10 @@ func (isolated) DigestAt(context.Context, store.Query, []store.Row) ([]store.Dig
 	return []store.Digest{{Sum: "at"}}, nil
 }
 
+func (isolated) RowsAt(context.Context, store.Query, []store.Row) iter.Seq2[[]store.Row, error] {
+	return func(yield func([]store.Row, error) bool) { yield([]store.Row{{"row"}}, nil) }
+}
+
 func TestCapabilitiesOfTheDatabase(t *testing.T) {
 	ctx := t.Context()
 	t.Run("there", func(t *testing.T) {
@@ -142,6 +147,10 @@ func TestCapabilitiesOfTheDatabase(t *testing.T) {
 		at, err := c.DigestAt(ctx, store.Query{}, nil)
 		require.NoError(t, err)
 		require.Equal(t, []store.Digest{{Sum: "at"}}, at)
+		for batch, err := range c.RowsAt(ctx, store.Query{}, nil) {
+			require.NoError(t, err)
+			require.Equal(t, []store.Row{{"row"}}, batch)
+		}
 	})
 	t.Run("not there", func(t *testing.T) {
 		c := NewCustomer("Cust10195", struct{ store.Store }{memory.New()})
@@ -154,6 +163,9 @@ func TestCapabilitiesOfTheDatabase(t *testing.T) {
 		require.ErrorIs(t, err, errors.ErrUnsupported)
 		_, err = c.DigestAt(ctx, store.Query{}, nil)
 		require.ErrorIs(t, err, errors.ErrUnsupported)
+		for _, err := range c.RowsAt(ctx, store.Query{}, nil) {
+			require.ErrorIs(t, err, errors.ErrUnsupported)
+		}
 	})
 }
 

@@ -44,6 +44,14 @@ func TestFailAt(t *testing.T) {
 			_, err := s.DigestAt(ctx, store.Query{Table: def, Key: def.Key}, nil)
 			return err
 		}},
+		{"rows at", memory.RowsAt, func(ctx context.Context, s *memory.Store) error {
+			for _, err := range s.RowsAt(ctx, store.Query{Table: def, Key: def.Key}, []store.Row{{1}}) {
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}},
 		{"update", memory.Update, inTx(func(ctx context.Context, tx store.Tx) error { return nil })},
 		{"commit", memory.Commit, inTx(func(ctx context.Context, tx store.Tx) error { return tx.Truncate(ctx, def) })},
 		{"tx tables", memory.Tables, inTx(func(ctx context.Context, tx store.Tx) error { _, err := tx.Tables(ctx); return err })},

@@ -276,12 +276,25 @@ func (s *Store) stream(ctx context.Context, q store.Query, current func() (datab
 	if after.err != nil {
 		rows = rows[:min(after.rows, len(rows))]
 	}
+	stopped := false
+	err = batches(ctx, rows, columns, func() error { _, err := current(); return err }, func(batch []store.Row, err error) bool {
+		stopped = !yield(batch, err)
+		return !stopped
+	})
+	if err != nil || stopped {
+		return err
+	}
+	return after.err
+}
+
+// batches hands rows over, and asks before each batch whether it may go on.
+func batches(ctx context.Context, rows []store.Row, columns []int, may func() error, yield func([]store.Row, error) bool) error {
 	var b batch
 	for chunk := range slices.Chunk(rows, batchRows) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if _, err := current(); err != nil {
+		if err := may(); err != nil {
 			return err
 		}
 		if !yield(b.fill(chunk, columns), nil) {
@@ -289,7 +302,7 @@ func (s *Store) stream(ctx context.Context, q store.Query, current func() (datab
 		}
 		b.scrub()
 	}
-	return after.err
+	return nil
 }
 
 // batch is the buffer that all batches of one reader are delivered in.

@@ -144,6 +144,7 @@ var (
 	_ store.Isolator      = (*Source)(nil)
 	_ store.ChangeTracker = (*Source)(nil)
 	_ store.Digester      = (*Source)(nil)
+	_ store.KeyReader     = (*Source)(nil)
 	_ store.Identifier    = (*Source)(nil)
 	_ store.Inventorier   = (*Source)(nil)
 	_ store.Store         = (*Store)(nil)
@@ -274,6 +275,13 @@ func (s *Source) Count(ctx context.Context, t store.Table) (int64, error) {
 // which is not UTF-8. Half a pair in a key is errors.ErrUnsupported.
 func (s *Source) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, error] {
 	return s.sql.Rows(ctx, q)
+}
+
+// RowsAt implements store.KeyReader. About a thousand keys are one statement,
+// whose rows are of one moment under snapshot isolation. Keys of the types text,
+// ntext and xml are looked for in all rows.
+func (s *Source) RowsAt(ctx context.Context, q store.Query, keys []store.Row) iter.Seq2[[]store.Row, error] {
+	return s.sql.RowsAt(ctx, q, keys)
 }
 
 // Identity implements store.Identifier.

@@ -38,6 +38,7 @@ func textCodec(t store.Type, rules textRules) sqlstore.Codec {
 		c.Equal = func(column, param string) string {
 			return fmt.Sprintf("%s = %s AND %s", column, param, equal(column, param))
 		}
+		c.Alike = true
 	}
 	if rules.utf8 {
 		length := size(3*t.Length, 8000) // bytes of UTF-8 for each unit of UTF-16

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 
 	driversqlite "modernc.org/sqlite"
 
@@ -58,13 +57,6 @@ func (f *file) digests() *sqlstore.Digests {
 				return "CAST(COUNT(*) AS TEXT)"
 			}
 			return fmt.Sprintf("COUNT(*) || ' ' || %s(%s)", sumFunction, hash)
-		},
-		Values: func(alias string, names []string, rows string) string {
-			columns := make([]string, len(names))
-			for i, name := range names {
-				columns[i] = fmt.Sprintf("column%d AS %s", i+1, name)
-			}
-			return fmt.Sprintf("(SELECT %s FROM (VALUES %s)) AS %s", strings.Join(columns, ", "), rows, alias)
 		},
 	}
 }

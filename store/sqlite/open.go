@@ -28,6 +28,7 @@ type reader interface {
 	store.BatchKeeper
 	store.AnyValuer
 	store.Digester
+	store.KeyReader
 	store.Identifier
 	store.Inventorier
 }
@@ -43,6 +44,7 @@ var (
 	_ store.Identifier  = (*Source)(nil)
 	_ store.Inventorier = (*Source)(nil)
 	_ store.Digester    = (*Source)(nil)
+	_ store.KeyReader   = (*Source)(nil)
 	_ store.Store       = (*Store)(nil)
 )
 

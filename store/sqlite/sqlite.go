@@ -38,6 +38,7 @@ func dialect() *sqlstore.Dialect {
 		Plain:            f.plain,
 		Qualified:        true, // a quoted name that no column has is a string
 		Placeholder:      func(n int) string { return fmt.Sprintf("?%d", n) },
+		Values:           values,
 		OwnValues:        true, // it copies out of SQLite's memory
 		AnyValue:         true,
 		Rename:           rename,
@@ -51,6 +52,14 @@ func dialect() *sqlstore.Dialect {
 		Classify:         classify,
 		Advice:           advice,
 	}
+}
+
+func values(alias string, names []string, rows string) string {
+	columns := make([]string, len(names))
+	for i, name := range names {
+		columns[i] = fmt.Sprintf("column%d AS %s", i+1, name)
+	}
+	return fmt.Sprintf("(SELECT %s FROM (VALUES %s)) AS %s", strings.Join(columns, ", "), rows, alias)
 }
 
 // createSuffix clusters a table by its primary key, as SQL Server does.

@@ -85,6 +85,11 @@ type Dialect struct {
 	// SELECT, one part behind ORDER BY. Default: LIMIT at the end.
 	Limit func(n int64) (head, tail string)
 
+	// Values returns a table for FROM, of rows such as "(1, ?), (2, ?)" and
+	// with the names of its columns.
+	// Default: (VALUES rows) AS alias (names).
+	Values func(alias string, names []string, rows string) string
+
 	// MaxParams is how many parameters one statement can have. Default: 900.
 	MaxParams int
 
@@ -199,11 +204,6 @@ type Digests struct {
 	// a condition: the one with the least number, by which groups are ordered.
 	// Default: MAX(CASE WHEN condition THEN column END).
 	First func(t store.Type, condition, column string) string
-
-	// Values returns a table for FROM, of rows such as "(1, ?), (2, ?)" and
-	// with the names of its columns.
-	// Default: (VALUES rows) AS alias (names).
-	Values func(alias string, names []string, rows string) string
 }
 
 // Execer is a connection or a transaction.
@@ -249,6 +249,11 @@ type Codec struct {
 	// keys, so that a primary key can hold values that store.CompareKeys calls
 	// equal. It does not count where Plain does.
 	Respelled bool
+
+	// Alike is true when values that Order calls equal are equal to the engine as
+	// they are, too, and only by that it can seek. Default: it seeks by Order, or
+	// not at all.
+	Alike bool
 
 	// Unordered is true for types that cannot be in a key.
 	Unordered bool

@@ -15,11 +15,9 @@ import (
 
 var _ store.Digester = (*Store)(nil)
 
-// The names by which a digest's statement calls the table and, with their
-// columns, the tables that it derives. Each column is named together with its
-// table, so that no name of the database can be taken for one of them.
+// The names by which a digest's statement calls the tables that it derives, with
+// their columns.
 const (
-	digestTable  = "t"
 	digestRows   = "g" // k0, k1, ... are the key, h the hash, n the row's number
 	digestRanges = "r" // n is the range's number; l0, l1, ... and h0, h1, ... are its bounds
 )
@@ -171,7 +169,7 @@ func (d *Dialect) newDigest(q store.Query, plain bool) (*digester, error) {
 		}
 		key[i].Decode = c.restored(c.Decode)
 	}
-	g := &digester{statement: statement{d: d}, key: key, table: d.table(q.Table) + " AS " + digestTable + d.hint(q.Table, false)}
+	g := &digester{statement: statement{d: d}, key: key, table: d.table(q.Table) + " AS " + readTable + d.hint(q.Table, false)}
 	if len(cols) > 0 {
 		columns, quoted := make([]store.Column, len(cols)), make([]string, len(cols))
 		for i, c := range cols {
@@ -191,12 +189,6 @@ func (d *Dialect) qualified(t store.Table, names []string) ([]column, error) {
 	cols, err := d.columns(t, names)
 	qualify(cols)
 	return cols, err
-}
-
-func qualify(cols []column) {
-	for i := range cols {
-		cols[i].ref = digestTable + "." + cols[i].quoted
-	}
 }
 
 func (d *Dialect) digestKey(c column) error {
@@ -423,27 +415,12 @@ func (g *digester) atShape(ranges []keyRange, hasLow, hasHigh bool) error {
 	g.WriteString(") AS d FROM ")
 
 	var rows strings.Builder
-	for i, r := range ranges {
-		if i > 0 {
-			rows.WriteString(", ")
+	for _, r := range ranges {
+		if err := g.tuple(&rows, r.number, g.key, r.low, r.high); err != nil {
+			return err
 		}
-		fmt.Fprintf(&rows, "(%d", r.number)
-		for _, bound := range []store.Row{r.low, r.high} {
-			for i, v := range bound {
-				value, err := g.key[i].boundValue(v)
-				if err != nil {
-					return err
-				}
-				rows.WriteString(", " + g.boundParam(g.key[i], value))
-			}
-		}
-		rows.WriteString(")")
 	}
-	if g.d.Digests.Values != nil {
-		g.WriteString(g.d.Digests.Values(digestRanges, names, rows.String()))
-		return nil
-	}
-	g.printf("(VALUES %s) AS %s (%s)", rows.String(), digestRanges, strings.Join(names, ", "))
+	g.WriteString(g.d.values(digestRanges, names, rows.String()))
 	return nil
 }
 

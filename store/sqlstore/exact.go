@@ -148,18 +148,26 @@ func (t *tail) take(row store.Row) bool {
 	return true
 }
 
-// rest returns what is left to read of q, and what of it to leave out.
-func (r *reader) rest(q store.Query) (store.Query, *tail, error) {
+// rest returns what is left to read of q and its keys, and what of it to leave
+// out.
+func (r *reader) rest(q store.Query, keys []store.Row) (store.Query, []store.Row, *tail, error) {
 	t := r.tail
 	if t.delivered == 0 {
-		return q, nil, nil
+		return q, keys, nil, nil
 	}
 	if t.lost {
-		return q, nil, fmt.Errorf("%w, after more than %d rows with one key: read the table again", errInexact, maxTail)
+		return q, keys, nil, fmt.Errorf("%w, after more than %d rows with one key: read the table again", errInexact, maxTail)
 	}
-	q.From = t.keyOf(t.rows[0])
+	last := t.keyOf(t.rows[0])
+	if keys != nil {
+		for len(keys) > 1 && store.CompareKeys(t.key, keys[0], last) < 0 {
+			keys = keys[1:]
+		}
+		return q, keys, t, nil
+	}
+	q.From = last
 	if q.Limit > 0 {
 		q.Limit += int64(len(t.rows)) - t.delivered
 	}
-	return q, t, nil
+	return q, keys, t, nil
 }

@@ -31,8 +31,7 @@ type reader struct {
 	cols    []column
 	decode  []int // columns with something to decode
 	measure []int // columns whose values have a length; not every engine holds them to that of the type
-	buffers [keepBatches + 1][]store.Row
-	current int       // the buffer that is being filled
+	buffers *buffers
 	started bool      // a batch was handed over
 	broken  bool      // the connection cannot be used again
 	late    *watchdog // nil without a time limit
@@ -51,11 +50,12 @@ const scope = int64(0)
 
 // frame is what a query is read in.
 type frame struct {
-	before, behind string   // stand around it, in the same batch
-	hint           string   // follows the name of its table
-	derived        *Derived // takes the place of its table
-	exact          bool     // all text is read by Codec.Exact
-	plain          bool     // what plainKey returned
+	before, behind string      // stand around it, in the same batch
+	hint           string      // follows the name of its table
+	derived        *Derived    // takes the place of its table
+	keys           []store.Row // those of the rows, see chunk; nil for all rows
+	exact          bool        // all text is read by Codec.Exact
+	plain          bool        // what plainKey returned
 }
 
 // newReader prepares a query.
@@ -72,13 +72,17 @@ func newReader(d *Dialect, q store.Query, f frame) (*reader, error) {
 	if err != nil {
 		return nil, err
 	}
+	if f.keys != nil {
+		qualify(cols)
+		qualify(key)
+	}
 	for i, c := range cols {
 		if q.Verbatim && d.AnyValue {
 			cols[i].Decode = c.verbatim
 		}
 		cols[i].Decode = c.restored(cols[i].Decode)
 	}
-	r := &reader{stmt: statement{d: d}, cols: cols}
+	r := &reader{stmt: statement{d: d}, cols: cols, buffers: &buffers{}}
 	r.exactly(q, f.exact)
 	for i, c := range cols {
 		if c.Decode != nil {
@@ -101,12 +105,18 @@ func newReader(d *Dialect, q store.Query, f frame) (*reader, error) {
 		return nil, errors.New("no columns to read")
 	}
 	s.WriteString(" FROM ")
-	if f.derived != nil {
+	switch {
+	case f.derived != nil:
 		s.WriteString(f.derived.From(s.bind))
-	} else {
+	case f.keys != nil:
+		err = s.joined(d.table(q.Table)+" AS "+readTable+f.hint, key, f.keys)
+	default:
 		s.WriteString(d.table(q.Table) + f.hint)
 	}
-	if err := s.bounds(key, q); err != nil {
+	if err == nil {
+		err = s.bounds(key, q)
+	}
+	if err != nil {
 		return nil, err
 	}
 	sep := " ORDER BY "
@@ -276,7 +286,7 @@ func (r *reader) batches(ctx context.Context, next func(store.Row) error, yield 
 		n, size, err := 0, 0, error(nil)
 		r.late.start()
 		for n < batchRows && size < batchBytes {
-			row := r.row(n)
+			row := r.buffers.row(n, len(r.cols))
 			if err = next(row); err != nil {
 				break
 			}
@@ -318,13 +328,13 @@ func (r *reader) batches(ctx context.Context, next func(store.Row) error, yield 
 		}
 		if n > 0 {
 			r.started = true
+			batch := r.buffers.take(n)
 			if r.tail != nil {
-				r.tail.add(r.buffers[r.current][:n])
+				r.tail.add(batch)
 			}
-			if !yield(r.buffers[r.current][:n:n], nil) {
+			if !yield(batch, nil) {
 				return nil
 			}
-			r.current = (r.current + 1) % len(r.buffers)
 		}
 		if err == io.EOF { //nolint:errorlint // as above
 			return nil
@@ -332,18 +342,32 @@ func (r *reader) batches(ctx context.Context, next func(store.Row) error, yield 
 	}
 }
 
-// row returns the nth row of the batch. The batch grows with use, so that small
-// tables stay cheap.
-func (r *reader) row(n int) store.Row {
-	batch := r.buffers[r.current]
+// buffers are what batches are filled in. Readers that follow each other in one
+// iteration share them, so that batches of the last one stay as they are.
+type buffers struct {
+	rows    [keepBatches + 1][]store.Row
+	current int // the one that is being filled
+}
+
+// row returns the nth row of the batch, which has that many columns. The batch
+// grows with use, so that small tables stay cheap.
+func (b *buffers) row(n, columns int) store.Row {
+	batch := b.rows[b.current]
 	if n == len(batch) {
 		more := min(max(8, n), batchRows-n)
-		values := make(store.Row, more*len(r.cols))
+		values := make(store.Row, more*columns)
 		for range more {
-			batch = append(batch, values[:len(r.cols):len(r.cols)])
-			values = values[len(r.cols):]
+			batch = append(batch, values[:columns:columns])
+			values = values[columns:]
 		}
-		r.buffers[r.current] = batch
+		b.rows[b.current] = batch
 	}
 	return batch[n]
+}
+
+// take returns the first n rows as a batch and turns to the next one.
+func (b *buffers) take(n int) []store.Row {
+	batch := b.rows[b.current][:n:n]
+	b.current = (b.current + 1) % len(b.rows)
+	return batch
 }

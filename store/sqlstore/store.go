@@ -153,14 +153,15 @@ func (s *Store) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, 
 		if err := s.prepare(ctx); err != nil {
 			return err
 		}
-		return s.wrap(ctx, s.rows(ctx, q, yield), "read rows of "+q.Table.String())
+		return s.wrap(ctx, s.rows(ctx, q, nil, &buffers{}, yield), "read rows of "+q.Table.String())
 	})
 }
 
-// rows reads text as the driver delivers it, and from the first row on that the
-// driver cannot deliver exactly. What is known of a table is remembered.
-func (s *Store) rows(ctx context.Context, q store.Query, yield func([]store.Row, error) bool) error {
-	f := frame{hint: s.d.hint(q.Table, false)}
+// rows reads those with the keys, all of them for nil: text as the driver delivers
+// it, and from the first row on that the driver cannot deliver, exactly. What is
+// known of a table is remembered.
+func (s *Store) rows(ctx context.Context, q store.Query, keys []store.Row, into *buffers, yield func([]store.Row, error) bool) error {
+	f := frame{hint: s.d.hint(q.Table, false), keys: keys}
 	f.before, f.behind = s.d.aroundRead(q.Table)
 	table := s.d.table(q.Table)
 	_, f.exact = s.exact.Load(table)
@@ -174,14 +175,14 @@ func (s *Store) rows(ctx context.Context, q store.Query, yield func([]store.Row,
 		if err != nil {
 			return err
 		}
-		r.skip = skip
+		r.skip, r.buffers = skip, into
 		err = r.limited(ctx, s.d.Timeout, func(ctx context.Context) error { return s.read(ctx, r, yield) })
 		if !errors.Is(err, errInexact) {
 			return err
 		}
 		s.exact.Store(table, true)
 		f.exact = true
-		if q, skip, err = r.rest(q); err != nil {
+		if q, f.keys, skip, err = r.rest(q, f.keys); err != nil {
 			return err
 		}
 	}
