@@ -40,7 +40,7 @@ func (s *Source) ChangedKeys(ctx context.Context, t store.Table, since store.LSN
 // there are n others. It asks again only when the server tells keys apart that
 // CompareKeys does not.
 func (s *Source) changedKeys(ctx context.Context, q sqlx.QueryerContext, t store.Table, columns []store.Column, since store.LSN, after store.Row, n int) (keys []store.Row, err error) {
-	known := 0 // rows with the key after that the answer will begin with
+	known := 0 // rows with the key after, as far as they were seen
 	if after != nil {
 		known = 1
 	}
@@ -50,7 +50,6 @@ func (s *Source) changedKeys(ctx context.Context, q sqlx.QueryerContext, t store
 		if err != nil {
 			return nil, err
 		}
-		known = 0
 		for _, key := range page {
 			order := 1
 			if after != nil {

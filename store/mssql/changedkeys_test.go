@@ -228,6 +228,31 @@ func TestChangedKeysAnswers(t *testing.T) {
 	}
 }
 
+func TestChangedKeysOfManyBatches(t *testing.T) {
+	var rows [][]driver.Value
+	var want []store.Row
+	for i := range int64(2000) {
+		rows, want = append(rows, []driver.Value{i}), append(want, store.Row{i})
+	}
+	keys, err := scripted(t, &script{answers: []answer{keysAnswer(int64(1), rows...)}}).ChangedKeys(t.Context(), keyed("t", []string{"a"}, "bigint"), 41, nil, 5000)
+	require.NoError(t, err)
+	require.Equal(t, want, keys)
+}
+
+func TestChangedKeysRemembersExactText(t *testing.T) {
+	row := func(v driver.Value) []driver.Value { return []driver.Value{v} }
+	s := &script{answers: []answer{keysAnswer(int64(1), row("\ufffd")), keysAnswer(int64(1), row([]byte("\xfd\xff"))), keysAnswer(int64(1), row([]byte("a\x00")), row([]byte{0, 0xd8}))}}
+	src, tab := scripted(t, s), keyed("t", []string{"a"}, "nvarchar(9)")
+	keys, err := src.ChangedKeys(t.Context(), tab, 41, nil, 3)
+	require.NoError(t, err)
+	require.Equal(t, []store.Row{{"\ufffd"}}, keys)
+	keys, err = src.ChangedKeys(t.Context(), tab, 41, nil, 3)
+	require.ErrorIs(t, err, errors.ErrUnsupported)
+	require.ErrorContains(t, err, "half a surrogate pair")
+	require.Nil(t, keys)
+	require.Len(t, s.asked, 3)
+}
+
 func TestChangedKeysErrors(t *testing.T) {
 	number, text := keyed("t", []string{"a"}, "bigint"), keyed("t", []string{"a"}, "nvarchar(9)")
 	one := []driver.Value{int64(1)}
