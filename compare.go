@@ -35,8 +35,12 @@ const (
 	// fetches only those that differ. Differences are exact; that a range is equal holds
 	// but for a probability of 2^-64. Tables that cannot be digested are streamed.
 	StrategyDigest Strategy = "digest"
-	// StrategyAuto streams the first two seconds of a table, digests a part of what
-	// follows, and goes on with what is faster.
+	// StrategyJoin has one engine that reads both sides find the keys that may differ
+	// (see [store.Joiner]), and fetches only their rows. It is exact. Tables that cannot
+	// be joined are streamed.
+	StrategyJoin Strategy = "join"
+	// StrategyAuto joins where it can. Where it cannot it streams the first part of a
+	// table, digests a few rows, and goes on with what is faster.
 	StrategyAuto Strategy = "auto"
 )
 
@@ -187,6 +191,7 @@ func (m *Mirror) Compare(ctx context.Context, source store.Source, opts *Compare
 	}
 	slots := make(chan struct{}, min(o.Tuning.Concurrency, limit))
 	c := m.newComparison(source, o, slots)
+	defer c.close()
 	report := c.newReport()
 	pairs, err := c.match(ctx, report)
 	if err == nil {
@@ -206,6 +211,7 @@ func (m *Mirror) Compare(ctx context.Context, source store.Source, opts *Compare
 		}
 		return nil, store.WrapError(ctx, err, "compare "+m.contextID)
 	}
+	c.join(ctx)
 	c.compareTables(ctx, pairs, report, slots)
 	if ctx.Err() != nil {
 		report.Incomplete, report.Checkpoint = true, c.snapshot()
@@ -225,13 +231,41 @@ func (m *Mirror) Compare(ctx context.Context, source store.Source, opts *Compare
 // newComparison begins a comparison. Each range of keys that is read beside
 // another takes one of slots.
 func (m *Mirror) newComparison(source store.Source, o CompareOptions, slots chan struct{}) *comparison {
-	c := &comparison{m: m, source: source, opts: o, saved: m.clock.Now(), runs: map[string]*running{}}
-	c.engine = diff.New(diff.Options{
-		Source: source, Mirror: m.store, Strategy: diff.Strategy(o.Strategy), DigestRows: o.Tuning.DigestRows, SplitRows: o.Tuning.SplitRows,
-		MaxKeys: o.MaxKeys, MaxSamples: o.MaxSamples, RowsPerSecond: o.Tuning.MaxRowsPerSecond,
-		Slots: slots, Save: c.checkpoint, SaveEvery: o.Tuning.CheckpointEvery, Clock: m.clock, Steps: m.steps,
-	})
+	c := &comparison{m: m, source: source, opts: o, saved: m.clock.Now(), runs: map[string]*running{}, slots: slots}
+	c.engine = c.newEngine(nil, "")
 	return c
+}
+
+// newEngine returns an engine that joins by join, or says why not.
+func (c *comparison) newEngine(join store.Join, noJoin string) *diff.Engine {
+	o, m := &c.opts, c.m
+	return diff.New(diff.Options{
+		Source: c.source, Mirror: m.store, Join: join, NoJoin: noJoin, Strategy: diff.Strategy(o.Strategy), DigestRows: o.Tuning.DigestRows, SplitRows: o.Tuning.SplitRows,
+		MaxKeys: o.MaxKeys, MaxSamples: o.MaxSamples, RowsPerSecond: o.Tuning.MaxRowsPerSecond,
+		Slots: c.slots, Save: c.checkpoint, SaveEvery: o.Tuning.CheckpointEvery, Clock: m.clock, Steps: m.steps,
+	})
+}
+
+// join connects to an engine that reads both sides, where the rows are compared by
+// one. A comparison is right without it, so its errors are only told.
+func (c *comparison) join(ctx context.Context) {
+	if c.opts.Depth != DepthRows || c.opts.Strategy != StrategyJoin && c.opts.Strategy != StrategyAuto {
+		return
+	}
+	join, err := store.JoinOf(ctx, c.source, c.m.store)
+	if err != nil {
+		c.engine = c.newEngine(nil, err.Error())
+		return
+	}
+	c.joined = join
+	c.engine = c.newEngine(join, "")
+}
+
+// close ends what join began.
+func (c *comparison) close() {
+	if c.joined != nil {
+		_ = c.joined.Close() // it was only read
+	}
 }
 
 // newReport begins the report of the comparison.
@@ -356,8 +390,8 @@ func (o *CompareOptions) fill() error {
 	o.Tuning.DigestRows = min(cmp.Or(o.Tuning.DigestRows, defaultDigestRows), maxDigestRows)
 	o.MaxKeys = max(0, cmp.Or(o.MaxKeys, defaultMaxKeys))
 	o.Tuning.CheckpointEvery = cmp.Or(o.Tuning.CheckpointEvery, defaultCheckpointEvery)
-	if !slices.Contains([]Strategy{StrategyStream, StrategyDigest, StrategyAuto}, o.Strategy) {
-		return fmt.Errorf("compare: unknown strategy %q: want %q, %q or %q", text.Name(string(o.Strategy)), StrategyStream, StrategyDigest, StrategyAuto)
+	if !slices.Contains([]Strategy{StrategyStream, StrategyDigest, StrategyJoin, StrategyAuto}, o.Strategy) {
+		return fmt.Errorf("compare: unknown strategy %q: want %q, %q, %q or %q", text.Name(string(o.Strategy)), StrategyStream, StrategyDigest, StrategyJoin, StrategyAuto)
 	}
 	for _, limit := range []struct {
 		name  string
@@ -396,6 +430,8 @@ type comparison struct {
 	chosen    map[string]bool // folded names of the tables that a report is about; nil: those of opts
 
 	engine *diff.Engine
+	slots  chan struct{}
+	joined store.Join // nil without one engine for both sides
 
 	sourceSide, mirrorSide Side // which databases they are, for checkpoints
 

@@ -145,23 +145,29 @@ func TestDigestReadsLittle(t *testing.T) {
 func TestAuto(t *testing.T) {
 	for _, c := range []struct {
 		name        string
-		row, digest time.Duration // how long they take
+		row, digest time.Duration // how long they take, and a digest of as many
 		want        mirror.Strategy
 		wantReasons string
 	}{
-		{"digests are faster", 10 * time.Millisecond, 0, mirror.StrategyDigest, "rows/s streamed"},
-		{"rows are faster", 10 * time.Millisecond, time.Hour, mirror.StrategyStream, "rows/s streamed"},
-		{"it is over before that", 0, 0, mirror.StrategyStream, "took less than 2s"},
+		{"digests are faster", 10 * time.Millisecond, 0, mirror.StrategyDigest, " rows/s streamed"},
+		{"rows are faster", 10 * time.Millisecond, 6 * time.Millisecond, mirror.StrategyStream, " digested"},
+		{"digests are so slow that one try says it", 10 * time.Millisecond, time.Hour, mirror.StrategyStream, " 0 digested"},
+		{"it is over before that", 0, 0, mirror.StrategyStream, "it was done before digests were tried"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			source, st := twins(2000, every(100))
-			var passed atomic.Int64
+			var passed, rows atomic.Int64
 			m := newMirror(t, st, &mirror.Options{
 				Clock:    mirrortest.Clock{Time: func() time.Time { return noon.Add(time.Duration(passed.Load())) }},
-				Progress: func(mirror.Progress) { passed.Add(int64(10 * c.row)) },
+				Progress: func(p mirror.Progress) { passed.Add(int64(c.row) * (p.Rows - rows.Swap(p.Rows))) },
 			})
 			m.SmallSteps(20)
-			slow := digester{Store: source, every: func(d []store.Digest) []store.Digest { passed.Add(int64(c.digest)); return d }}
+			slow := digester{Store: source, every: func(d []store.Digest) []store.Digest {
+				for _, d := range d {
+					passed.Add(int64(c.digest) * d.Rows)
+				}
+				return d
+			}}
 			report, err := m.Compare(t.Context(), slow, &mirror.CompareOptions{Strategy: mirror.StrategyAuto, Tuning: mirror.Tuning{DigestRows: 10, Concurrency: 1}})
 			require.NoError(t, err)
 			tr := report.Table("contact")

@@ -9,7 +9,7 @@ import (
 // SmallSteps makes comparisons check, save and classify after so many rows or
 // keys, so that small tables see what large ones do.
 func (m *Mirror) SmallSteps(n int) {
-	m.steps = diff.Steps{Open: n, OpenBytes: 1 << 20, CheckEvery: int64(n), NoteEvery: time.Nanosecond}
+	m.steps = diff.Steps{Open: n, OpenBytes: 1 << 20, CheckEvery: int64(n), NoteEvery: time.Nanosecond, Probe: int64(n), Try: int64(n)}
 }
 
 // TableCheckpoint lets the tests damage checkpoints in every part.

@@ -63,8 +63,28 @@ func EqualFunc(ta, tb Type) func(a, b driver.Value) bool {
 			_, oy := y.Zone()
 			return ox == oy && CompareValues(ta, tb, a, b) == 0
 		}
-	default:
+	case KindFloat, KindBytes, KindAny, KindOther:
 		return SameValue
+	default:
+		return sameNumber
+	}
+}
+
+// sameNumber is SameValue for kinds in whose columns 5 and 5.0 are one number, should
+// an engine store both.
+func sameNumber(a, b driver.Value) bool {
+	if SameValue(a, b) {
+		return true
+	}
+	switch x := a.(type) {
+	case int64:
+		y, ok := b.(float64)
+		return ok && compareIntFloat(x, y) == 0
+	case float64:
+		y, ok := b.(int64)
+		return ok && compareIntFloat(y, x) == 0
+	default:
+		return false
 	}
 }
 

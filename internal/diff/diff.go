@@ -30,6 +30,7 @@ type Strategy string
 const (
 	Stream Strategy = "stream"
 	Digest Strategy = "digest"
+	Join   Strategy = "join"
 	Auto   Strategy = "auto"
 )
 
@@ -37,7 +38,12 @@ const (
 type Options struct {
 	Source, Mirror store.Source
 
-	Strategy   Strategy
+	Strategy Strategy
+
+	// Join reads both sides in one engine; nil: NoJoin says why not.
+	Join   store.Join
+	NoJoin string
+
 	DigestRows int64 // of one digest at first
 	SplitRows  int64 // of a range; 0: one range a table
 	MaxKeys    int   // that are kept of a table
@@ -74,12 +80,18 @@ type Steps struct {
 	// clock, NoteEvery after what time it notes how far it has come.
 	CheckEvery int64
 	NoteEvery  time.Duration
+
+	// Probe is how many rows Auto streams before it looks at the clock, and Try how
+	// many it digests first.
+	Probe, Try int64
 }
 
 func (s *Steps) fill() {
 	s.Open = cmp.Or(s.Open, 16<<10)
 	s.OpenBytes = cmp.Or(s.OpenBytes, 4<<20)
 	s.CheckEvery = cmp.Or(s.CheckEvery, 1024)
+	s.Probe = cmp.Or(s.Probe, 4<<10)
+	s.Try = cmp.Or(s.Try, 256)
 	s.NoteEvery = cmp.Or(s.NoteEvery, 100*time.Millisecond)
 }
 
@@ -112,6 +124,8 @@ type Run struct {
 	kept   int      // keys in the findings
 	chosen Strategy // what is left of Auto
 	reason string
+
+	noJoined string // why the sides were not joined
 }
 
 // Table begins the comparison of a table. Nothing is read yet.
@@ -138,7 +152,14 @@ func (r *Run) Compare(ctx context.Context) (Findings, error) {
 func (r *Run) Strategy() (chosen Strategy, reason string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.chosen, r.reason
+	chosen, reason = r.chosen, r.reason
+	if chosen == Auto {
+		chosen, reason = Stream, "it was done before digests were tried"
+	}
+	if r.noJoined != "" && reason != "" {
+		reason = "; " + reason
+	}
+	return chosen, r.noJoined + reason
 }
 
 // total sums up what all parts found.
@@ -213,7 +234,7 @@ func (r *Run) cut(ctx context.Context) error {
 	}
 	digester, ok := r.e.o.Source.(store.Digester)
 	var cuts []store.Row
-	if r.e.o.SplitRows > 0 && ok && r.Ranged {
+	if r.e.o.SplitRows > 0 && ok && r.Ranged && r.chosen != Join {
 		q := r.query(r.Source, nil, nil)
 		q.Columns = []string{}
 		digests, err := digester.DigestEvery(ctx, q, r.e.o.SplitRows)

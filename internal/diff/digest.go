@@ -11,70 +11,9 @@ import (
 	"github.com/so-mirror/mirror/store"
 )
 
-const (
-	// digestBatch is how many ranges are asked for at once, and how many pieces
-	// a range that differs is cut into.
-	digestBatch = 32
-
-	// probeTime is how long Auto streams before it tries digests, and
-	// probeBatch how many ranges it tries.
-	probeTime  = 2 * time.Second
-	probeBatch = 4
-)
-
-// strategy returns how a table is compared, and why if not as asked for.
-func (r *Run) strategy() (Strategy, string) {
-	asked := r.e.o.Strategy
-	if asked == Stream {
-		return asked, ""
-	}
-	if why := r.noDigests(); why != "" {
-		return Stream, why
-	}
-	return asked, ""
-}
-
-// noDigests says why the rows cannot be compared by digests, "" if they can.
-func (r *Run) noDigests() string {
-	source, ok := r.e.o.Source.(store.Digester)
-	mirror, also := r.e.o.Mirror.(store.Digester)
-	switch {
-	case !ok || source.DigestScheme() == "":
-		return "the source makes no digests"
-	case !also || mirror.DigestScheme() == "":
-		return "the mirror makes no digests"
-	case source.DigestScheme() != mirror.DigestScheme():
-		return fmt.Sprintf("the digests of the two sides cannot be compared: %s and %s", source.DigestScheme(), mirror.DigestScheme())
-	case !r.Ranged:
-		return "the table has no key by which both sides can be cut"
-	}
-	for i, s := range r.Source.Columns {
-		m := r.Mirror.Columns[i]
-		switch k := s.Type.Kind(); {
-		case s.Type == m.Type:
-		case k == m.Type.Kind() && (k == store.KindInt || k == store.KindString || k == store.KindBytes):
-		default:
-			return fmt.Sprintf("column %s has two types, %s and %s", s.Name, s.Type, m.Type)
-		}
-	}
-	return ""
-}
-
-// choice is the strategy for the next part.
-func (r *Run) choice() Strategy {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.chosen
-}
-
-// choose settles the strategy for the parts to come.
-func (r *Run) choose(s Strategy, why string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.chosen != Stream || r.reason == "" { // that digests cannot be had stands
-		r.chosen, r.reason = s, why
-	}
-}
+// digestBatch is how many ranges are asked for at once, and how many pieces a range
+// that differs is cut into.
+const digestBatch = 32
 
 // window is a range of keys with the digests of both sides.
 type window struct {
@@ -121,7 +60,7 @@ func (p *part) sourceWindow(ctx context.Context, from, before store.Row, n, rang
 	if q.Limit > 0 && rows >= q.Limit { // the last range may go on
 		n := len(w.source) - 1
 		if n == 0 {
-			w.err = errNoDigest{fmt.Errorf("source: digests that contradict themselves: a range of more than %s rows", text.Count(rows))}
+			w.err = errNo{Digest, fmt.Errorf("source: digests that contradict themselves: a range of more than %s rows", text.Count(rows))}
 			return w
 		}
 		w.before, w.last = w.source[n].First, false
@@ -135,7 +74,7 @@ func (p *part) sourceWindow(ctx context.Context, from, before store.Row, n, rang
 
 // checkDigests refuses digests of the source that are not of ranges in ascending
 // order between two keys: what is compared would not be the whole table. It is an
-// errNoDigest, because rows can be compared all the same.
+// errNo, because rows can be compared all the same.
 func (r *Run) checkDigests(digests []store.Digest, from, before store.Row) error {
 	last := from
 	for i, d := range digests {
@@ -145,7 +84,7 @@ func (r *Run) checkDigests(digests []store.Digest, from, before store.Row) error
 			bad = n > 0 || i > 0 && n == 0
 		}
 		if bad || before != nil && r.Order(d.First, before) >= 0 {
-			return errNoDigest{fmt.Errorf("source: digests that contradict themselves: %w: digest %d", store.ErrOrder, i+1)}
+			return errNo{Digest, fmt.Errorf("source: digests that contradict themselves: %w: digest %d", store.ErrOrder, i+1)}
 		}
 		last = d.First
 	}
@@ -163,7 +102,7 @@ func (p *part) mirrorWindow(ctx context.Context, w *window) {
 	q := r.query(r.Mirror, w.from, w.before)
 	w.mirror, w.err = r.e.o.Mirror.(store.Digester).DigestAt(ctx, q, cuts)
 	if w.err == nil && len(w.mirror) != len(cuts)+1 {
-		w.err = errNoDigest{fmt.Errorf("mirror: digests that contradict themselves: %d came for %d ranges", len(w.mirror), len(cuts)+1)}
+		w.err = errNo{Digest, fmt.Errorf("mirror: digests that contradict themselves: %d came for %d ranges", len(w.mirror), len(cuts)+1)}
 		return
 	}
 	if w.err != nil {
@@ -176,10 +115,6 @@ func (p *part) mirrorWindow(ctx context.Context, w *window) {
 	w.took = max(w.took, r.e.o.Clock.Now().Sub(started))
 	w.err = r.e.mirrorPace.wait(ctx, digestedRows(w.mirror))
 }
-
-// errNoDigest says that a side cannot make the digests after all, so that the
-// rest is streamed.
-type errNoDigest struct{ error }
 
 // digest compares the rest of the part by digests. While the mirror makes those
 // of one window, the source makes those of the next.
@@ -216,7 +151,7 @@ func (p *part) digest(ctx context.Context) error {
 	for w := range windows {
 		p.mirrorWindow(ctx, &w)
 		if errors.Is(w.err, errors.ErrUnsupported) {
-			return errNoDigest{w.err}
+			return errNo{Digest, w.err}
 		}
 		if err := p.compareWindow(ctx, w, true); err != nil {
 			return err
@@ -275,51 +210,11 @@ func (p *part) compareWindow(ctx context.Context, w window, drill bool) error {
 				i++
 			}
 			before := p.found.SourceRows
-			if err := p.stream(ctx, end(i-1), time.Time{}); err != nil {
+			if err := p.stream(ctx, end(i-1)); err != nil {
 				return err
 			}
 			astray += digestedRows(w.source[first:i]) - (p.found.SourceRows - before)
 		}
 	}
 	return nil
-}
-
-// auto streams for a while, digests a part of what follows, and goes on with
-// what was faster.
-func (p *part) auto(ctx context.Context) error {
-	r := p.r
-	clock := r.e.o.Clock.Now
-	started, before := clock(), p.found.SourceRows
-	if err := p.stream(ctx, p.before, started.Add(probeTime)); err != nil {
-		return err
-	}
-	if p.ended {
-		r.choose(Stream, "the table took less than "+probeTime.String())
-		return nil
-	}
-	if s := r.choice(); s != Auto { // another part has found out
-		return p.compare(ctx)
-	}
-	streamed := perSecond(p.found.SourceRows-before, clock().Sub(started))
-	w := p.sourceWindow(ctx, p.next, p.before, r.e.o.DigestRows, probeBatch)
-	p.mirrorWindow(ctx, &w)
-	if errors.Is(w.err, errors.ErrUnsupported) {
-		return errNoDigest{w.err}
-	}
-	digested := perSecond(digestedRows(w.source), w.took)
-	if err := p.compareWindow(ctx, w, true); err != nil {
-		return err
-	}
-	figures := fmt.Sprintf("%s rows/s streamed, %s digested", text.Count(streamed), text.Count(digested))
-	// What differs is fetched all the same, so digests must be clearly faster.
-	if digested > 2*streamed {
-		r.choose(Digest, figures)
-	} else {
-		r.choose(Stream, figures)
-	}
-	return p.compare(ctx)
-}
-
-func perSecond(rows int64, d time.Duration) int64 {
-	return int64(float64(rows) / max(d, time.Microsecond).Seconds())
 }

@@ -21,6 +21,7 @@ type merge struct {
 	stop func(rows int64) bool
 	next store.Row
 
+	sized     bool // it is known how many bytes a row has
 	settles   bool
 	open      []Open // to be settled
 	openBytes int
@@ -39,8 +40,10 @@ func newMerge(t *Table, maxSamples int) *merge {
 		ts, tm := t.Source.Columns[i].Type, t.Mirror.Columns[i].Type
 		switch k := ts.Kind(); {
 		case k == store.KindDecimal || k == store.KindGUID || k == store.KindBytes || k == store.KindAny:
-			m.equal[i] = equalBoxed(k)
+			m.equal[i] = equalBoxed(ts)
 		case k == store.KindTimeOffset || store.IsTime(ts) && ts != tm:
+			m.equal[i] = store.EqualFunc(ts, tm)
+		case t.AnyValue:
 			m.equal[i] = store.EqualFunc(ts, tm)
 		}
 		if i >= t.Key || t.AnyValue || !store.OrderDecides(ts, tm) {
@@ -88,14 +91,15 @@ func orderBoxed(ta, tb store.Type, a, b driver.Value) int {
 
 // equalBoxed is the equality of the kinds whose values are []byte, for values of
 // batches.
-func equalBoxed(k store.Kind) func(a, b driver.Value) bool {
+func equalBoxed(t store.Type) func(a, b driver.Value) bool {
+	k, plain := t.Kind(), store.EqualFunc(t, t)
 	return func(a, b driver.Value) bool {
 		x, ok := bytesOf(a)
 		y, also := bytesOf(b)
 		if ok && also {
 			return store.CompareBytes(k, x, y) == 0
 		}
-		return !ok && !also && store.SameValue(a, b)
+		return !ok && !also && plain(a, b)
 	}
 }
 
@@ -181,6 +185,9 @@ func (m *merge) run(source, mirror *cursor) error {
 	return nil
 }
 
+// full reports whether what differs has to be settled.
+func (m *merge) full(s Steps) bool { return len(m.open) >= s.Open || m.openBytes >= s.OpenBytes }
+
 // nextKey returns a copy of the lesser of the current keys, the first by which
 // nothing is decided yet.
 func (m *merge) nextKey(source, mirror *cursor) store.Row {
@@ -202,13 +209,10 @@ func (m *merge) count(source, mirror *cursor) {
 	m.found.SourceRows, m.found.MirrorRows = source.decided(), mirror.decided()
 }
 
-// measure takes the size of the first rows of the source: of text and binary
-// values their bytes, of others 8.
-func (m *merge) measure(source *cursor) {
-	if source.batch == nil {
-		return
-	}
-	for _, row := range source.batch.rows {
+// measure takes the size of rows of the source: of text and binary values their
+// bytes, of others 8.
+func (m *merge) measure(rows []store.Row) {
+	for _, row := range rows {
 		m.found.Sampled++
 		m.found.Bytes += int64(rowSize(row) - 8*len(row))
 	}

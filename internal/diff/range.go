@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"time"
 
 	"github.com/so-mirror/mirror/store"
 )
@@ -38,14 +37,16 @@ func (p *part) compare(ctx context.Context) error {
 	switch p.r.choice() {
 	case Digest:
 		err = p.digest(ctx)
+	case Join:
+		err = p.join(ctx)
 	case Auto:
 		err = p.auto(ctx)
 	default:
-		return p.stream(ctx, p.before, time.Time{})
+		return p.stream(ctx, p.before)
 	}
-	var none errNoDigest
+	var none errNo
 	if errors.As(err, &none) {
-		p.r.choose(Stream, none.Error())
+		p.r.without(none)
 		return p.compare(ctx)
 	}
 	return err
@@ -60,11 +61,11 @@ func (p *part) take(f Findings, next store.Row) {
 	p.ended = next == nil || p.before != nil && p.r.Order(next, p.before) >= 0
 }
 
-// stream compares the rows from p.next up to the key before, or until a point in
-// time. It leaves p.next at what is not compared yet.
-func (p *part) stream(ctx context.Context, before store.Row, until time.Time) error {
+// stream compares the rows from p.next up to the key before. It leaves p.next at
+// what is not compared yet.
+func (p *part) stream(ctx context.Context, before store.Row) error {
 	for {
-		m, err := p.segment(ctx, before, until)
+		m, err := p.segment(ctx, before)
 		if err != nil {
 			return err
 		}
@@ -85,7 +86,7 @@ func (p *part) stream(ctx context.Context, before store.Row, until time.Time) er
 		if p.r.enough(Findings{}) {
 			return ErrEnough
 		}
-		if m.next == nil || !until.IsZero() && !p.r.e.o.Clock.Now().Before(until) {
+		if m.next == nil {
 			return nil
 		}
 	}
@@ -108,10 +109,10 @@ func (r *Run) enough(f Findings) bool {
 
 // segment walks from p.next to the key before, as far as it comes without
 // settling what differs.
-func (p *part) segment(ctx context.Context, before store.Row, until time.Time) (*merge, error) {
+func (p *part) segment(ctx context.Context, before store.Row) (*merge, error) {
 	r, tune := p.r, p.r.e.o.Steps
 	m := newMerge(r.Table, max(0, r.e.o.MaxSamples-len(p.found.Samples)))
-	m.keep, m.room, m.settles = r.keep, r.e.room, r.Settler != nil
+	m.keep, m.room, m.settles, m.sized = r.keep, r.e.room, r.Settler != nil, p.found.Sampled > 0
 	var checked, counted, noted int64
 	began := r.e.o.Clock.Now()
 	saved := began
@@ -122,7 +123,7 @@ func (p *part) segment(ctx context.Context, before store.Row, until time.Time) (
 		counted = done
 	}
 	m.stop = func(rows int64) bool {
-		if len(m.open) >= tune.Open || m.openBytes >= tune.OpenBytes {
+		if m.full(tune) {
 			return true
 		}
 		if n := m.found.Different(); n > noted && !m.settles {
@@ -137,7 +138,7 @@ func (p *part) segment(ctx context.Context, before store.Row, until time.Time) (
 		checked = rows
 		progress()
 		now := r.e.o.Clock.Now()
-		if ctx.Err() != nil || !until.IsZero() && !now.Before(until) {
+		if ctx.Err() != nil {
 			return true
 		}
 		if len(m.open) > 0 {
@@ -194,7 +195,9 @@ func (r *Run) walk(ctx context.Context, m *merge, src, mir *cursor, source, mirr
 		err = second()
 	}
 	if err == nil {
-		m.measure(src)
+		if src.batch != nil && !m.sized {
+			m.measure(src.batch.rows)
+		}
 		err = m.run(src, mir)
 	}
 	return err

@@ -220,6 +220,7 @@ func PropertyRespelled(t *testing.T, open Open, seeds int, respell Respell, tune
 			again, err := m.Compare(t.Context(), source, opts)
 			require.NoError(t, err)
 			report.Tables[0].Elapsed, again.Tables[0].Elapsed = 0, 0
+			again.Tables[0].RowBytes = report.Tables[0].RowBytes // of the first rows of a range, which Auto cuts by the clock
 			require.Equal(t, report.Tables, again.Tables, "a report is the same however often the comparison runs")
 		})
 	}

@@ -119,6 +119,19 @@ func (c *Customer) DigestAt(ctx context.Context, q store.Query, cuts []store.Row
 	return nil, errNoDigests
 }
 
+// Cut implements store.Cutter for the database.
+func (c *Customer) Cut(ctx context.Context, q store.Query, n int64) (store.Row, error) {
+	if d, ok := c.db.(store.Cutter); ok {
+		return d.Cut(ctx, q, n)
+	}
+	return nil, fmt.Errorf("the customer's database makes no cuts: %w", errors.ErrUnsupported)
+}
+
+// Join implements store.Joiner for the database.
+func (c *Customer) Join(ctx context.Context, mirror store.Source) (store.Join, error) {
+	return store.JoinOf(ctx, c.db, mirror)
+}
+
 // RowsAt implements store.KeyReader for the database.
 func (c *Customer) RowsAt(ctx context.Context, q store.Query, keys []store.Row) iter.Seq2[[]store.Row, error] {
 	return store.RowsAt(ctx, c.db, q, keys)

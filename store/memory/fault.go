@@ -11,9 +11,9 @@ import (
 // Tx count together with those of the Store.
 type Method string
 
-// The methods of store.Store and store.Tx, Digest: both methods of
-// store.Digester that read, RowsAt: that of store.KeyReader, Track: the methods
-// of store.ChangeTracker where changes are tracked, Objects: that of
+// The methods of store.Store and store.Tx, Digest: both methods of store.Digester
+// that read, RowsAt: that of store.KeyReader, Cut: that of store.Cutter, Track: the
+// methods of store.ChangeTracker where changes are tracked, Objects: that of
 // store.Inventorier, and Commit: the end of an Update whose function returned nil.
 const (
 	Tables   Method = "Tables"
@@ -21,6 +21,7 @@ const (
 	Rows     Method = "Rows"
 	Digest   Method = "Digest"
 	RowsAt   Method = "RowsAt"
+	Cut      Method = "Cut"
 	Track    Method = "Track"
 	Objects  Method = "Objects"
 	Update   Method = "Update"
@@ -107,7 +108,7 @@ func (s *Store) DelayAt(method Method, n int, d time.Duration) {
 
 func (s *Store) prepare(caller string, n int, bad bool, f fault) {
 	switch f.method {
-	case Tables, Count, Rows, Digest, RowsAt, Track, Objects, Update, Commit, Create, Drop, Truncate, Insert, Set, Delete, Rename:
+	case Tables, Count, Rows, Digest, RowsAt, Cut, Track, Objects, Update, Commit, Create, Drop, Truncate, Insert, Set, Delete, Rename:
 	default:
 		bad = true
 	}

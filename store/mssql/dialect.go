@@ -45,6 +45,7 @@ func dialect(srv *server) *sqlstore.Dialect {
 		Schema:       srv.schema,
 		Placeholder:  func(n int) string { return fmt.Sprintf("@p%d", n) },
 		Limit:        func(n int64) (head, tail string) { return fmt.Sprintf("TOP (%d) ", n), "" },
+		Offset:       func(n int64) string { return fmt.Sprintf(" OFFSET %d ROWS FETCH NEXT 1 ROWS ONLY", n) },
 		MaxParams:    maxParams,
 		MaxRows:      maxRows,
 		Setup:        srv.setup,

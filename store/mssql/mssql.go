@@ -277,6 +277,11 @@ func (s *Source) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row,
 	return s.sql.Rows(ctx, q)
 }
 
+// Cut implements store.Cutter.
+func (s *Source) Cut(ctx context.Context, q store.Query, n int64) (store.Row, error) {
+	return s.sql.Cut(ctx, q, n)
+}
+
 // RowsAt implements store.KeyReader. About a thousand keys are one statement,
 // whose rows are of one moment under snapshot isolation. Keys of the types text,
 // ntext and xml are looked for in all rows.

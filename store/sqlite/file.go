@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -237,6 +238,8 @@ func (h *heldFiles) close(info os.FileInfo, c io.Closer) error {
 type connector struct {
 	path    string // absolute, without links: SQLite's other files lie beside this one
 	purpose purpose
+	foreign bool       // a pool of the caller's has it open
+	joined  *connector // to read another file, too; nil for none
 }
 
 func newConnector(path string, p purpose) (*connector, error) {
@@ -260,6 +263,9 @@ func newConnector(path string, p purpose) (*connector, error) {
 func (c *connector) Driver() driver.Driver { return &modernc.Driver{} }
 
 func (c *connector) look() (look, error) {
+	if c.foreign {
+		return look{}, nil
+	}
 	if c.purpose == toRead {
 		return lookAt(c.path, nil)
 	}
@@ -280,10 +286,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	release := func() error { return nil }
-	if l.way != frozen {
-		release = held.lock(l.info)
-	}
+	release := c.lock(l)
 	dc, err := inner.Connect(ctx)
 	if err != nil {
 		return nil, errors.Join(err, release())
@@ -292,7 +295,12 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if !ok {
 		return nil, errors.Join(errors.New("the driver's connection lacks a method"), dc.Close(), release())
 	}
-	conn := &conn{driverConn: opened, connector: c, look: l, release: release}
+	conn := &conn{driverConn: opened, opened: []openedFile{{c, l, release}}}
+	if c.joined != nil {
+		if err := conn.attach(ctx, c.joined); err != nil {
+			return nil, errors.Join(err, conn.Close())
+		}
+	}
 	if c.purpose == toRead {
 		return conn, nil
 	}
@@ -304,6 +312,14 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 		return nil, errors.Join(err, conn.Close())
 	}
 	return conn, nil
+}
+
+// lock counts a connection that may hold locks on the file.
+func (c *connector) lock(l look) (release func() error) {
+	if l.way == frozen || c.foreign {
+		return func() error { return nil }
+	}
+	return held.lock(l.info)
 }
 
 func (c *connector) dsn(w way) string {
@@ -318,6 +334,8 @@ func (c *connector) dsn(w way) string {
 	case c.purpose == toRead && w == frozen:
 		query.Set("mode", "ro")
 		query.Set("immutable", "1")
+	case c.foreign:
+		query.Set("mode", "ro")
 	case c.purpose == toRead:
 		query.Set("mode", "ro")
 		query.Set("readonly_shm", "1") // or SQLite makes the log's index
@@ -338,33 +356,67 @@ type driverConn interface {
 	IsReadOnly(schema string) (bool, error)
 }
 
-// conn is a connection that knows how its file was when it was opened.
+// conn is a connection that knows how its files were when they were opened.
 type conn struct {
 	driverConn
+	opened []openedFile
+}
+
+// openedFile is a file that a connection has open.
+type openedFile struct {
 	connector *connector
 	look      look
 	release   func() error
 }
 
-// Close implements driver.Conn.
-func (c *conn) Close() error {
-	if c.look.way == frozen {
-		return held.close(c.look.info, c.driverConn)
+// attach opens another file beside the first one.
+func (c *conn) attach(ctx context.Context, other *connector) error {
+	l, err := other.look()
+	if err != nil {
+		return err
 	}
-	return errors.Join(c.driverConn.Close(), c.release())
+	c.opened = append(c.opened, openedFile{other, l, other.lock(l)})
+	_, err = c.ExecContext(ctx, "ATTACH ?1 AS "+joinedSchema, []driver.NamedValue{{Ordinal: 1, Value: other.dsn(l.way)}})
+	return err
 }
+
+// Close implements driver.Conn. What was opened without locks is closed when that
+// frees none of others.
+func (c *conn) Close() error {
+	end := closer(func() error {
+		errs := []error{c.driverConn.Close()}
+		for _, f := range c.opened {
+			errs = append(errs, f.release())
+		}
+		return errors.Join(errs...)
+	})
+	for _, f := range c.opened {
+		if inner := end; f.look.way == frozen {
+			end = func() error { return held.close(f.look.info, inner) }
+		}
+	}
+	return end()
+}
+
+type closer func() error
+
+func (c closer) Close() error { return c() }
 
 // ResetSession implements driver.SessionResetter: a connection that could not see
 // what was written since it was opened, or would leave a file behind, is not used
 // again.
 func (c *conn) ResetSession(ctx context.Context) error {
-	if c.connector.purpose == toRead {
-		now, err := lookAt(c.connector.path, &c.look)
-		if err != nil || now.way != c.look.way || !os.SameFile(now.info, c.look.info) ||
-			c.look.way == frozen && !c.look.sameFile(now.info) {
+	for i := range c.opened {
+		f := &c.opened[i]
+		if f.connector.purpose != toRead || f.connector.foreign {
+			continue
+		}
+		now, err := lookAt(f.connector.path, &f.look)
+		if err != nil || now.way != f.look.way || !os.SameFile(now.info, f.look.info) ||
+			f.look.way == frozen && !f.look.sameFile(now.info) {
 			return driver.ErrBadConn
 		}
-		c.look = now
+		f.look = now
 	}
 	return c.driverConn.ResetSession(ctx)
 }
@@ -372,7 +424,7 @@ func (c *conn) ResetSession(ctx context.Context) error {
 // QueryContext implements driver.QueryerContext.
 func (c *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
 	rows, err := c.driverConn.QueryContext(ctx, query, args)
-	if c.look.way != frozen {
+	if !slices.ContainsFunc(c.opened, func(f openedFile) bool { return f.look.way == frozen }) {
 		return rows, err
 	}
 	if err != nil {
@@ -387,9 +439,14 @@ func (c *conn) QueryContext(ctx context.Context, query string, args []driver.Nam
 // changed returns an error when a file that was read without locks is no longer
 // as it was.
 func (c *conn) changed() error {
-	info, err := os.Stat(c.connector.path)
-	if err != nil || !c.look.sameFile(info) {
-		return fmt.Errorf("%s was changed while it was read: read it again", c.connector.path)
+	for _, f := range c.opened {
+		if f.look.way != frozen {
+			continue
+		}
+		info, err := os.Stat(f.connector.path)
+		if err != nil || !f.look.sameFile(info) {
+			return fmt.Errorf("%s was changed while it was read: read it again", f.connector.path)
+		}
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ func TestFrozenRows(t *testing.T) {
 	info, err := os.Stat(path)
 	require.NoError(t, err)
 	rows := func(end error) *frozenRows {
-		return &frozenRows{Rows: noRows{end}, conn: &conn{connector: &connector{path: path}, look: look{info: info, way: frozen}}}
+		return &frozenRows{Rows: noRows{end}, conn: &conn{opened: []openedFile{{connector: &connector{path: path}, look: look{info: info, way: frozen}}}}}
 	}
 	r := rows(io.EOF)
 	require.Equal(t, io.EOF, r.Next(nil))

@@ -27,6 +27,7 @@ type reader interface {
 	store.Pool
 	store.BatchKeeper
 	store.AnyValuer
+	store.Cutter
 	store.Digester
 	store.KeyReader
 	store.Identifier

@@ -46,6 +46,7 @@ func dialect() *sqlstore.Dialect {
 		Begin:            "BEGIN IMMEDIATE", // a reader that turns writer late can fail with SQLITE_BUSY
 		CreateSuffix:     createSuffix,
 		Digests:          f.digests(),
+		Joins:            &sqlstore.Joins{Stored: f.storedValue},
 		DefaultFunctions: defaultFunctions(),
 		DefaultTime:      func(t store.Type) string { return "(" + nowExpr(t) + ")" },
 		RolledBack:       func(err error) bool { return strings.Contains(err.Error(), "no transaction is active") },
@@ -104,7 +105,7 @@ func (f *file) codec(t store.Type) sqlstore.Codec {
 		c.Respelled = true
 	}
 	natural := func(order func(expr string) []string) {
-		c.Order, c.Bound = order, func(v driver.Value) any { return v }
+		c.Order, c.Bound, c.Seeks = order, func(v driver.Value) any { return v }, true
 	}
 	collated := func(expr string) []string { return []string{expr + " COLLATE BINARY"} } // a column may have another one
 	// untexted is for types whose values are in SQLite's order but for text,

@@ -356,6 +356,9 @@ func appendValue(buf []byte, k store.Kind, v driver.Value) ([]byte, error) {
 	case int64:
 		return binary.LittleEndian.AppendUint64(append(buf, 'i'), uint64(v)), nil
 	case float64:
+		if n := int64(v); !strict(k) && v >= -1<<63 && v < 1<<63 && float64(n) == v {
+			return binary.LittleEndian.AppendUint64(append(buf, 'i'), uint64(n)), nil
+		}
 		return binary.LittleEndian.AppendUint64(append(buf, 'f'), math.Float64bits(v)), nil
 	case time.Time:
 		buf = appendTime(buf, v)
@@ -376,6 +379,11 @@ func appendValue(buf []byte, k store.Kind, v driver.Value) ([]byte, error) {
 	default:
 		return nil, fmt.Errorf("hash a row: Go type %T", v)
 	}
+}
+
+// strict reports whether 5 and 5.0 are two values of a kind.
+func strict(k store.Kind) bool {
+	return k == store.KindFloat || k == store.KindBytes || k == store.KindAny
 }
 
 func hashDecimal(buf []byte, d string) []byte {

@@ -90,6 +90,10 @@ type Dialect struct {
 	// Default: (VALUES rows) AS alias (names).
 	Values func(alias string, names []string, rows string) string
 
+	// Offset returns what makes an ordered SELECT deliver the one row that has n
+	// rows before it. Default: LIMIT 1 OFFSET n.
+	Offset func(n int64) (tail string)
+
 	// MaxParams is how many parameters one statement can have. Default: 900.
 	MaxParams int
 
@@ -131,6 +135,9 @@ type Dialect struct {
 	// Digests is how the engine summarises rows. Default: it cannot, and the
 	// methods of store.Digester return errors.ErrUnsupported.
 	Digests *Digests
+
+	// Joins is how the engine compares two databases. Default: it cannot.
+	Joins *Joins
 
 	// DefaultFunctions maps functions that may stand as the default of a
 	// column, in lower case with their parentheses ("getdate()"), to the
@@ -229,6 +236,10 @@ type Codec struct {
 	// store.CompareKeys does, most significant first. It is applied to
 	// columns and to what Param returns alike. Default: the column.
 	Order func(expr string) []string
+
+	// Seeks is true when Order is the order of an index on the column. Default:
+	// that is only so without an Order.
+	Seeks bool
 
 	// Bound converts a key's value, as store.StoredValue leaves it, to what is
 	// compared with the one expression of Order, which may be of another type
@@ -345,6 +356,14 @@ func (d *Dialect) limit(n int64) (head, tail string) {
 	default:
 		return "", fmt.Sprintf(" LIMIT %d", n)
 	}
+}
+
+// offset returns what makes an ordered SELECT deliver its row behind n others.
+func (d *Dialect) offset(n int64) string {
+	if d.Offset != nil {
+		return d.Offset(n)
+	}
+	return fmt.Sprintf(" LIMIT 1 OFFSET %d", n)
 }
 
 func (d *Dialect) hint(t store.Table, inTx bool) string {

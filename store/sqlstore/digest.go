@@ -208,21 +208,10 @@ func (g *digester) run(ctx context.Context, q sqlx.QueryerContext, values store.
 	if g.before != "" && len(g.args) == 0 {
 		g.bind(scope)
 	}
-	rows, err := q.QueryContext(ctx, g.String(), g.args...)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	dest := make([]any, len(values))
-	for rows.Next() {
-		if err := scanRow(rows, values, dest); err != nil {
-			return err
-		}
-		if err := row(); err != nil {
-			return err
-		}
-	}
-	return rows.Err()
+	return g.query(ctx, q, len(values), func(got store.Row) error {
+		copy(values, got)
+		return row()
+	})
 }
 
 // every writes a statement that numbers the rows and groups them by n. The

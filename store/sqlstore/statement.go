@@ -2,11 +2,14 @@ package sqlstore
 
 import (
 	"bytes"
+	"context"
 	"database/sql/driver"
 	"errors"
 	"fmt"
 	"reflect"
 	"strings"
+
+	"github.com/jmoiron/sqlx"
 
 	"github.com/so-mirror/mirror/store"
 )
@@ -27,6 +30,25 @@ func (s *statement) bind(v any) string {
 		return "?"
 	}
 	return s.d.Placeholder(len(s.args))
+}
+
+// query runs the statement, and calls row for each row of its answer.
+func (s *statement) query(ctx context.Context, db sqlx.QueryerContext, columns int, row func(store.Row) error) error {
+	rows, err := db.QueryContext(ctx, s.String(), s.args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	values, dest := make(store.Row, columns), make([]any, columns)
+	for rows.Next() {
+		if err := scanRow(rows, values, dest); err != nil {
+			return err
+		}
+		if err := row(values); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
 }
 
 // param binds a value of a column and returns the expression for it.

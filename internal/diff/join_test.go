@@ -1,0 +1,279 @@
+package diff_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/so-mirror/mirror/internal/diff"
+	"github.com/so-mirror/mirror/store"
+	"github.com/so-mirror/mirror/store/memory"
+)
+
+// keyed gives the mirror the source's key, and leaves one row of each.
+func (s *sides) keyed(t testing.TB) *sides {
+	key := s.table.Key
+	seen := map[string]bool{}
+	var rows []store.Row
+	for _, row := range s.mirrored {
+		if k := spell(row[:key]); !seen[k] {
+			seen[k] = true
+			rows = append(rows, row)
+		}
+	}
+	def := s.table.Source.Table
+	columns := make([]string, len(def.Columns))
+	for i, c := range def.Columns {
+		columns[i] = c.Name + " " + c.Type.String()
+		if c.Nullable {
+			columns[i] += " null"
+		}
+	}
+	k := newSides(t, columns, def.Key, s.sourceRows, nil)
+	k.mirror, k.mirrored = memory.New(memory.Table{Name: "t", Columns: columns, Key: def.Key, Rows: rows}), rows
+	k.table.Mirror = k.table.Source
+	return k
+}
+
+// cutting is a store that makes cuts.
+type cutting struct{ *memory.Store }
+
+func (c cutting) Cut(ctx context.Context, q store.Query, n int64) (store.Row, error) {
+	q.Columns = q.Key
+	for rows, err := range c.Rows(ctx, q) {
+		if err != nil {
+			return nil, err
+		}
+		if int64(len(rows)) > n {
+			return rows[n].Clone(), nil
+		}
+		n -= int64(len(rows))
+	}
+	return nil, nil
+}
+
+// joined is an engine that reads both sides. It suspects some keys too many.
+type joined struct {
+	s *sides
+
+	mu      sync.Mutex
+	r       *rand.Rand
+	calls   int
+	failing int // the call that fails; 0: none
+}
+
+func (j *joined) Close() error { return nil }
+
+var errNoEngine = errors.New("the engine is gone")
+
+func (j *joined) Suspects(ctx context.Context, source, mirror store.Query, limit int) (found store.Suspects, err error) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.calls++; j.calls == j.failing {
+		return found, errNoEngine
+	}
+	keys, same := map[string]store.Row{}, map[string]string{}
+	for i, side := range []struct {
+		st *memory.Store
+		q  store.Query
+		n  *int64
+	}{{j.s.source, source, &found.SourceRows}, {j.s.mirror, mirror, &found.MirrorRows}} {
+		for rows, err := range side.st.Rows(ctx, side.q) {
+			if err != nil {
+				return found, err
+			}
+			for _, row := range rows {
+				*side.n++
+				key := row[:len(source.Key)]
+				switch k := spell(key); {
+				case i == 0:
+					keys[k], same[k] = key.Clone(), spell(row)
+				case same[k] != spell(row):
+					keys[k] = key.Clone()
+				case j.r.IntN(10) > 0:
+					delete(keys, k)
+				}
+			}
+		}
+	}
+	for _, key := range keys {
+		found.Keys = append(found.Keys, key)
+	}
+	if len(keys) > limit || j.r.IntN(8) == 0 {
+		found.Undecided, found.Keys = true, nil
+	}
+	slices.SortFunc(found.Keys, j.s.table.Order)
+	return found, nil
+}
+
+func (s *sides) joinEngine(j *joined, o diff.Options) *diff.Engine {
+	o.Source, o.Mirror, o.Clock, o.Join = cutting{s.source}, s.mirror, wall{}, j
+	return diff.New(o)
+}
+
+// A join, in chunks of any size, stopped, resumed, and with an engine that fails
+// in the middle, finds to the byte what a stream finds.
+func TestJoinProperty(t *testing.T) {
+	seeds := 400
+	if testing.Short() {
+		seeds = 50
+	}
+	joins, failures, resumed := 0, 0, 0
+	for seed := range uint64(seeds) {
+		r := rand.New(rand.NewPCG(seed, 2))
+		s := random(t, r)
+		if s.table.Keyless {
+			continue
+		}
+		s = s.keyed(t)
+		o := diff.Options{
+			Strategy: []diff.Strategy{diff.Join, diff.Auto}[r.IntN(2)], DigestRows: int64(1 + r.IntN(40)), MaxKeys: 10_000, MaxSamples: r.IntN(10),
+			Slots: make(chan struct{}, 1+r.IntN(3)),
+		}
+		if r.IntN(2) == 0 {
+			o.Steps = diff.Steps{Open: 1 + r.IntN(20)}
+		}
+		table := s.table
+		if r.IntN(2) == 0 {
+			table.Settler = func() diff.Settler { return coin{t} }
+		}
+		if r.IntN(4) == 0 {
+			table.MaxDifferences = int64(1 + r.IntN(20))
+		}
+		name := fmt.Sprintf("seed %d, %+v", seed, o)
+
+		streamed := o
+		streamed.Strategy = diff.Stream
+		want, wantErr := s.engine(streamed).Table(table).Compare(t.Context())
+
+		// The first attempt is cancelled at a random place that it notes.
+		ctx, cancel := context.WithCancel(t.Context())
+		stopAt, saves := r.IntN(6), 0
+		var first *diff.Run
+		var noted []byte
+		broken := o
+		broken.Slots = make(chan struct{})
+		broken.Save = func() {
+			if saves++; saves == stopAt {
+				var err error
+				noted, err = json.Marshal(first.Ranges())
+				require.NoError(t, err)
+				cancel()
+			}
+		}
+		j := &joined{s: s, r: r}
+		if r.IntN(4) == 0 {
+			j.failing = 1 + r.IntN(4)
+		}
+		first = s.joinEngine(j, broken).Table(table)
+		_, err := first.Compare(ctx)
+		cancel()
+		if err != nil && !errors.Is(err, diff.ErrEnough) {
+			require.ErrorIs(t, err, context.Canceled, name)
+		}
+		j.calls = 0
+		run := s.joinEngine(j, o).Table(table)
+		if noted != nil && table.MaxDifferences == 0 {
+			var ranges []diff.Range
+			require.NoError(t, json.Unmarshal(noted, &ranges), name)
+			require.True(t, run.Resume(ranges), name)
+			resumed++
+		}
+		got, err := run.Compare(t.Context())
+		require.Equal(t, wantErr, err, name)
+		enough := errors.Is(err, diff.ErrEnough)
+		if enough && table.Settler != nil {
+			// Where it stops depends on when differences are settled.
+			require.GreaterOrEqual(t, got.Different(), table.MaxDifferences, name)
+			continue
+		}
+		if enough {
+			got.SourceRows, got.MirrorRows = want.SourceRows, want.MirrorRows // of what was not compared
+		}
+		wantText, err := json.Marshal(want)
+		require.NoError(t, err)
+		gotText, err := json.Marshal(got)
+		require.NoError(t, err)
+		require.Equal(t, string(wantText), string(gotText), name)
+		require.NoError(t, got.Check(), name)
+		require.Empty(t, o.Slots, name)
+		if enough && j.failing > 0 {
+			continue // it may have stopped before
+		}
+		strategy, reason := run.Strategy()
+		if j.failing > 0 && j.calls >= j.failing {
+			failures++
+			require.NotEqual(t, diff.Join, strategy, name)
+			require.Contains(t, reason, errNoEngine.Error(), name)
+			continue
+		}
+		require.Equal(t, diff.Join, strategy, name)
+		joins++
+	}
+	require.Greater(t, joins, seeds/4)
+	require.Greater(t, failures, seeds/40)
+	require.Greater(t, resumed, seeds/10)
+}
+
+// What one engine cannot join is compared otherwise, and says why.
+func TestNoJoin(t *testing.T) {
+	rows := []store.Row{{1, 1}, {2, 2}}
+	s := newSides(t, []string{"id int", "n int"}, []string{"id"}, rows, rows)
+	j := &joined{s: s, r: rand.New(rand.NewPCG(1, 1))}
+	for _, c := range []struct {
+		name  string
+		table func() (diff.Table, *joined)
+		why   string
+	}{
+		{"the mirror's table has no key", func() (diff.Table, *joined) { return s.table, j }, "the mirror's table does not have the primary key"},
+		{"no key at all", func() (diff.Table, *joined) {
+			return newSides(t, []string{"id int", "n int"}, nil, rows, rows).table, j
+		}, "the table has no key by which both sides can be joined"},
+		{"another type", func() (diff.Table, *joined) {
+			k := s.keyed(t).table
+			k.Mirror.Columns = slices.Clone(k.Mirror.Columns)
+			k.Mirror.Columns[1].Type = store.MustType("float")
+			return k, j
+		}, "column n has two types, int and float"},
+		{"no engine", func() (diff.Table, *joined) { return s.keyed(t).table, nil }, "they are on two servers"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			table, j := c.table()
+			o := diff.Options{Strategy: diff.Join, NoJoin: "they are on two servers", DigestRows: 8, Source: s.source, Mirror: s.mirror, Clock: wall{}}
+			if j != nil {
+				o.Join = j
+			}
+			strategy, why := diff.New(o).Table(table).Strategy()
+			require.Equal(t, diff.Stream, strategy)
+			require.Equal(t, c.why, why)
+		})
+	}
+}
+
+// shift is a clock that moves when it is told to.
+type shift struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *shift) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *shift) Sleep(context.Context, time.Duration) error { return errors.ErrUnsupported }
+
+func (c *shift) move(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
