@@ -116,8 +116,8 @@ func (l *Log) Changed(t store.Table, since int64, keys []store.Row) ([]bool, err
 			return nil, err
 		}
 	}
-	later, err := l.later(doing, t, since)
-	if err != nil {
+	var later []change
+	if err := l.later(doing, t, since, func(ch change) { later = append(later, ch) }); err != nil {
 		return nil, err
 	}
 	slices.SortFunc(later, func(a, b change) int { return store.CompareKeys(cols, a.key, b.key) })
@@ -144,20 +144,50 @@ func (l *Log) ChangedKeys(t store.Table, since int64, after store.Row, n int) ([
 			return nil, err
 		}
 	}
-	later, err := l.later(doing, t, since)
+	p := page{cols: cols, n: n}
+	err = l.later(doing, t, since, func(ch change) {
+		if after == nil || store.CompareKeys(cols, ch.key, after) > 0 {
+			p.add(ch)
+		}
+	})
 	if err != nil {
 		return nil, err
 	}
-	later = slices.DeleteFunc(later, func(ch change) bool { return after != nil && store.CompareKeys(cols, ch.key, after) <= 0 })
-	slices.SortFunc(later, func(a, b change) int {
-		return cmp.Or(store.CompareKeys(cols, a.key, b.key), cmp.Compare(b.version, a.version), deletedFirst(b.deleted, a.deleted))
-	})
-	later = slices.CompactFunc(later, func(a, b change) bool { return store.CompareKeys(cols, a.key, b.key) == 0 })
-	keys := make([]store.Row, min(n, len(later)))
-	for i := range keys {
-		keys[i] = later[i].key.Clone()
+	p.cut()
+	keys := make([]store.Row, len(p.first))
+	for i, ch := range p.first {
+		keys[i] = ch.key.Clone()
 	}
 	return keys, nil
+}
+
+// page finds the first n keys of many changes without sorting all of them.
+type page struct {
+	cols  []store.Column
+	n     int
+	first []change
+	last  store.Row // the nth key so far, once there are n
+}
+
+func (p *page) add(ch change) {
+	if p.last != nil && store.CompareKeys(p.cols, ch.key, p.last) > 0 {
+		return
+	}
+	if p.first = append(p.first, ch); len(p.first)/2 >= p.n {
+		p.cut()
+	}
+}
+
+// cut leaves the last change of each of the first n keys, in order.
+func (p *page) cut() {
+	slices.SortFunc(p.first, func(a, b change) int {
+		return cmp.Or(store.CompareKeys(p.cols, a.key, b.key), cmp.Compare(b.version, a.version), deletedFirst(b.deleted, a.deleted))
+	})
+	p.first = slices.CompactFunc(p.first, func(a, b change) bool { return store.CompareKeys(p.cols, a.key, b.key) == 0 })
+	if len(p.first) >= p.n {
+		p.first = p.first[:p.n]
+		p.last = p.first[p.n-1].key
+	}
 }
 
 // knownKey returns the columns of the primary key, all of which are there.
@@ -187,26 +217,25 @@ func keyValues(doing string, t store.Table, cols []store.Column, key store.Row, 
 	return values, nil
 }
 
-// later returns the changes of a table after a version, in no order.
-func (l *Log) later(doing string, t store.Table, since int64) ([]change, error) {
+// later calls add with each change of a table after a version, in no order.
+func (l *Log) later(doing string, t store.Table, since int64, add func(change)) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	folded := store.FoldName(t.Name)
 	if least := l.minValid(folded); since < least {
-		return nil, fmt.Errorf("%s %s: version %d is older than the oldest that is known, %d: read the table anew", doing, t, since, least)
+		return fmt.Errorf("%s %s: version %d is older than the oldest that is known, %d: read the table anew", doing, t, since, least)
 	}
-	var later []change
 	if tracked := l.tables[folded]; tracked != nil {
 		for _, ch := range tracked.changes {
 			if len(ch.key) != len(t.Key) {
-				return nil, fmt.Errorf("%s %s: %s", doing, t, keyChanges)
+				return fmt.Errorf("%s %s: %s", doing, t, keyChanges)
 			}
 			if ch.version > since {
-				later = append(later, ch)
+				add(ch)
 			}
 		}
 	}
-	return later, nil
+	return nil
 }
 
 // Quiet reports whether no change of a table after a version is known. It asks

@@ -93,9 +93,9 @@ func (s *Source) changes(t store.Table, columns []store.Column, since store.LSN)
 	}
 }
 
-// changesTable returns what follows FROM. The server groups changes by what its
-// collations and its padding call one key, so that of "a" and "A" the change table
-// has one. Where that can be, the spelling that the row has now is added.
+// changesTable returns what follows FROM. Where a collation or padding takes "a"
+// and "A" for one key, nothing is documented of which of them the change table has,
+// so the spelling that the row has now is added.
 func (s *Source) changesTable(t store.Table, columns []store.Column, since string) string {
 	changes := fmt.Sprintf("CHANGETABLE(CHANGES %s, %s) AS c", s.server.tableName(t), since)
 	var tracked, current, same, exact []string
