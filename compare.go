@@ -94,6 +94,20 @@ type CompareOptions struct {
 	// changed, starts anew. Default: everything is compared.
 	Resume *Checkpoint
 
+	// Since is an earlier report of this comparison. Of a table that was compared to the
+	// end then, only those keys are read that changed since by the source's change
+	// tracking and, where it has one, the mirror's, and those that differed: see
+	// [Basis]. SourceRows stays what it was. All rows are compared where that is not
+	// possible: what changed is no longer known, the table was sent anew, its columns
+	// or the options changed, the earlier report kept not all keys that differ (see
+	// MaxKeys), or is about other databases. Default: all rows are compared.
+	Since *Report
+
+	// SinceRows is how many rows of each table are read anew besides, from where the
+	// comparison before it ended, so that after so many comparisons all of them were.
+	// Default: none.
+	SinceRows int64
+
 	// OnCheckpoint is called about every Tuning.CheckpointEvery with what a later call
 	// can resume from, from one goroutine at a time. Default: not at all.
 	OnCheckpoint func(*Checkpoint)
@@ -183,6 +197,11 @@ func (m *Mirror) Compare(ctx context.Context, source store.Source, opts *Compare
 			return nil, fmt.Errorf("compare: %w", err)
 		}
 	}
+	if o.Since != nil {
+		if err := o.Since.checkSince(m.contextID); err != nil {
+			return nil, fmt.Errorf("compare: %w", err)
+		}
+	}
 	caller := ctx
 	if o.MaxDuration > 0 {
 		var cancel context.CancelFunc
@@ -193,6 +212,7 @@ func (m *Mirror) Compare(ctx context.Context, source store.Source, opts *Compare
 	c := m.newComparison(source, o, slots)
 	defer c.close()
 	report := c.newReport()
+	c.started = report.Started
 	pairs, err := c.match(ctx, report)
 	if err == nil {
 		err = c.readIsolation(ctx, report)
@@ -223,6 +243,7 @@ func (m *Mirror) Compare(ctx context.Context, source store.Source, opts *Compare
 			report.Warnings = append(report.Warnings, t.Table+": "+t.Warning)
 		}
 	}
+	report.warnSince()
 	report.measure()
 	report.Finished = m.clock.Now().UTC()
 	return report, caller.Err()
@@ -324,6 +345,7 @@ func (c *comparison) readVersion(ctx context.Context, report *Report, pairs []pa
 	switch {
 	case err == nil:
 		c.changes = tracker
+		c.readMirrorVersion(ctx)
 		for i := range pairs {
 			pairs[i].version = version
 		}
@@ -398,7 +420,7 @@ func (o *CompareOptions) fill() error {
 		value int64
 	}{
 		{"DigestRows", o.Tuning.DigestRows}, {"MaxDifferences", o.MaxDifferences}, {"SplitRows", o.Tuning.SplitRows}, {"MaxRowsPerSecond", o.Tuning.MaxRowsPerSecond},
-		{"MaxDuration", int64(o.MaxDuration)}, {"CheckpointEvery", int64(o.Tuning.CheckpointEvery)},
+		{"MaxDuration", int64(o.MaxDuration)}, {"SinceRows", o.SinceRows}, {"CheckpointEvery", int64(o.Tuning.CheckpointEvery)},
 	} {
 		if limit.value < 0 {
 			return fmt.Errorf("compare: %s is negative: leave it 0 for its default", limit.name)
@@ -422,7 +444,11 @@ type comparison struct {
 	source  store.Source
 	opts    CompareOptions
 	tables  int
+	started time.Time
 	changes store.ChangeTracker // of the source; nil when it has none
+
+	mirrorChanges store.ChangeTracker // nil when the mirror has none
+	mirrorVersion store.LSN
 
 	metadata  *store.Table    // nil when there is none, or none that can be read
 	unread    string          // why the one that is there cannot be read
@@ -453,67 +479,4 @@ func (c *comparison) report(o Progress) {
 	defer c.mu.Unlock()
 	o.TablesDone, o.Tables = c.done, c.tables
 	c.m.progress(o)
-}
-
-// running is the comparison of a table's rows while it goes on.
-type running struct {
-	p        pair
-	run      *diff.Run
-	tracking *tracking // nil when differences cannot be classified
-}
-
-// compareRows compares the rows of a table by value.
-func (c *comparison) compareRows(ctx context.Context, p pair, tr *TableReport) error {
-	plan := p.Plan.Table
-	if err := c.countProgress(ctx, p, &plan); err != nil {
-		return err
-	}
-	if !p.requested() {
-		plan.MaxDifferences = c.opts.MaxDifferences
-	}
-	r := &running{p: p, tracking: c.trackingOf(p, tr)}
-	if r.tracking != nil {
-		plan.Settler = r.tracking.settler
-	}
-	r.run = c.engine.Table(plan)
-	if r.tracking != nil {
-		r.tracking.run = r.run
-	}
-	if t := c.previous(p); t != nil {
-		r.run.Resume(t.Ranges)
-	}
-	c.begin(r)
-	found, err := r.run.Compare(ctx)
-	tr.fill(found, plan.Source.Columns)
-	strategy, reason := r.run.Strategy()
-	tr.Strategy, tr.StrategyReason = Strategy(strategy), reason
-	if errors.Is(err, diff.ErrEnough) {
-		tr.Truncated, tr.trace.Read = true, found.MirrorRows
-		err = c.count(ctx, p, tr)
-	}
-	if err == nil && r.tracking != nil {
-		err = r.tracking.finish(tr)
-	}
-	return err
-}
-
-// countProgress counts the rows that the user's progress function expects, and
-// has it called while they are compared.
-func (c *comparison) countProgress(ctx context.Context, p pair, t *diff.Table) error {
-	if c.m.progress == nil {
-		return nil
-	}
-	started := c.m.clock.Now()
-	expected, err := c.source.Count(ctx, *p.Source)
-	if err != nil {
-		return err
-	}
-	t.Progress = func(rows int64) {
-		o := Progress{Table: p.Name, Rows: rows, Expected: max(rows, expected)}
-		if elapsed := c.m.clock.Now().Sub(started); rows > 0 {
-			o.Remaining = time.Duration(float64(elapsed) * float64(o.Expected-rows) / float64(rows))
-		}
-		c.report(o)
-	}
-	return nil
 }

@@ -129,6 +129,8 @@ type TableReport struct {
 	Strategy       Strategy `json:"strategy,omitempty"`       // by which the rows were compared
 	StrategyReason string   `json:"strategyReason,omitempty"` // why, where that was not simply asked for
 
+	Basis *Basis `json:"basis,omitempty"` // with CompareOptions.Since; nil: all rows were compared
+
 	ChangedColumns []ColumnCount      `json:"changedColumns,omitempty"` // in how many of the Changed rows each differs
 	Schema         []SchemaDifference `json:"schema,omitempty"`         // the order of columns and their defaults do not count
 	NotCompared    []Omission         `json:"notCompared,omitempty"`    // every column whose values were not compared
@@ -150,6 +152,8 @@ type trace struct {
 	ResetFrom   *store.LSN `json:"resetFrom,omitempty"`   // the LSN before it was last seen to be -1
 	MetadataSum string     `json:"metadataSum,omitempty"` // identifies the metadata rows when they were last looked at
 	Read        int64      `json:"read,omitempty"`        // rows of the mirror that were compared, where Truncated
+
+	standing `json:"standing,omitzero"`
 }
 
 // seconds is the JSON form of a time.

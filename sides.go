@@ -37,6 +37,7 @@ type pair struct {
 	metadataSum   string
 	version       store.LSN // of the source, read after lsn
 	state         LSNState
+	populated     bool // a cycle did so while it was compared
 }
 
 // match finds out which databases the two sides are, refuses the wrong ones, and

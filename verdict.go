@@ -239,6 +239,7 @@ func (c *comparison) compareBoth(ctx context.Context, p pair, blank TableReport)
 		if !errors.Is(err, errPopulated) || ctx.Err() != nil {
 			return tr
 		}
+		p.populated = true
 		if err := c.refresh(ctx, &p); err != nil {
 			tr.fail(ctx, err)
 			return tr

@@ -126,6 +126,7 @@ type Run struct {
 	reason string
 
 	noJoined string // why the sides were not joined
+	partial  bool   // not all rows are looked at
 }
 
 // Table begins the comparison of a table. Nothing is read yet.

@@ -239,14 +239,14 @@ type Range struct {
 // Ranges returns how far the comparison has come, nil when that cannot be
 // continued.
 func (r *Run) Ranges() []Range {
-	if !r.Ranged {
+	if !r.Ranged || r.partial {
 		return nil
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var ranges []Range
 	for _, p := range r.parts {
-		ranges = append(ranges, Range{Next: r.keyCells(p.next), Before: r.keyCells(p.before), Ended: p.ended, Found: p.found.clone()})
+		ranges = append(ranges, Range{Next: r.KeyCells(p.next), Before: r.KeyCells(p.before), Ended: p.ended, Found: p.found.clone()})
 	}
 	return ranges
 }

@@ -68,8 +68,8 @@ func (t *Table) query(s Side, from, before store.Row) store.Query {
 	return store.Query{Table: s.Table, Columns: names, Key: names[:t.Key], From: from, Before: before}
 }
 
-// keyCells returns a key with the names of its columns, nil for no key.
-func (t *Table) keyCells(key store.Row) []store.Cell {
+// KeyCells returns a key with the names of its columns, nil for no key.
+func (t *Table) KeyCells(key store.Row) []store.Cell {
 	if key == nil {
 		return nil
 	}

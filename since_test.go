@@ -1,0 +1,267 @@
+package mirror_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
+	"github.com/so-mirror/mirror/store/memory"
+)
+
+// change inserts, updates and deletes rows of contact, the same in all stores.
+func change(t *testing.T, r *rand.Rand, n int, stores ...*memory.Store) {
+	t.Helper()
+	for range n {
+		id, name, remove := r.IntN(120), fmt.Sprint("Name ", r.IntN(1000)), r.IntN(4) == 0
+		for _, st := range stores {
+			require.NoError(t, st.Update(t.Context(), func(tx store.Tx) error {
+				where := []store.Cell{{Column: "contact_id", Value: id}}
+				found, err := tx.Delete(t.Context(), contactOf(t, st), where)
+				if err != nil || remove && found > 0 {
+					return err
+				}
+				return tx.Insert(t.Context(), contactOf(t, st), []string{"contact_id", "name"}, []store.Row{{id, name}})
+			}))
+		}
+	}
+}
+
+func contactOf(t *testing.T, st *memory.Store) store.Table {
+	t.Helper()
+	def, _, ok := st.Table("contact")
+	require.True(t, ok)
+	return def
+}
+
+// stored is the report as a file gives it back.
+func stored(t *testing.T, r *mirror.Report) *mirror.Report {
+	t.Helper()
+	data, err := json.Marshal(r)
+	require.NoError(t, err)
+	var back mirror.Report
+	require.NoError(t, json.Unmarshal(data, &back))
+	return &back
+}
+
+// found is what both ways of comparing must agree on.
+func found(t *testing.T, r *mirror.Report) string {
+	t.Helper()
+	tr := *r.Table("contact")
+	tr.Basis, tr.Strategy, tr.StrategyReason, tr.RowBytes = nil, "", "", 0
+	tr.SourceRows, tr.MirrorRows = 0, tr.MirrorRows-tr.SourceRows
+	data, err := json.Marshal(tr)
+	require.NoError(t, err)
+	var fields map[string]json.RawMessage
+	require.NoError(t, json.Unmarshal(data, &fields))
+	delete(fields, "elapsed")
+	delete(fields, "standing")
+	data, err = json.Marshal(fields)
+	require.NoError(t, err)
+	return string(bytes.TrimSpace(data))
+}
+
+// A chain of comparisons, each since the one before it, finds what a comparison of
+// all rows finds: whatever changes at the source, or in a mirror that is tracked.
+func TestSinceProperty(t *testing.T) {
+	seeds := 150
+	if testing.Short() {
+		seeds = 20
+	}
+	used := 0
+	for seed := range uint64(seeds) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 3))
+			source, st := twins(100, every(2+r.IntN(30)))
+			source.TrackChanges(812, 800)
+			tracked := r.IntN(2) == 0
+			if tracked {
+				st.TrackChanges(5, 0)
+			}
+			m := newMirror(t, st, nil)
+			if r.IntN(2) == 0 {
+				m.SmallSteps(1 + r.IntN(10))
+			}
+			before, err := m.Compare(t.Context(), source, nil)
+			require.NoError(t, err)
+			first := before.Started
+			for range 1 + r.IntN(4) {
+				change(t, r, r.IntN(10), source)     // on its way
+				change(t, r, r.IntN(10), source, st) // arrived
+				if tracked {
+					change(t, r, r.IntN(5), st)
+				}
+				opts := &mirror.CompareOptions{Since: stored(t, before), SinceRows: int64(max(0, r.IntN(60)-20)), MaxSamples: 1000}
+				got, err := m.Compare(t.Context(), source, opts)
+				require.NoError(t, err)
+				want, err := m.Compare(t.Context(), source, &mirror.CompareOptions{MaxSamples: 1000})
+				require.NoError(t, err)
+				require.Equal(t, found(t, want), found(t, got), "%s", got)
+				basis := got.Table("contact").Basis
+				require.Empty(t, basis.Reason)
+				require.Equal(t, tracked, basis.MirrorTracked)
+				require.Equal(t, first, basis.AllRows)
+				used++
+				before = got
+			}
+		})
+	}
+	require.Greater(t, used, seeds)
+}
+
+// Where it is not certain what changed, all rows are compared, and the report says
+// why.
+func TestSinceAllRows(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		do   func(t *testing.T, source, st *memory.Store, r *mirror.Report, o *mirror.CompareOptions) (*memory.Store, *memory.Store)
+		want string
+	}{
+		{"nothing happens", nil, ""},
+		{"the changes are forgotten", func(_ *testing.T, source, st *memory.Store, _ *mirror.Report, _ *mirror.CompareOptions) (*memory.Store, *memory.Store) {
+			change(t, rand.New(rand.NewPCG(1, 1)), 20, source)
+			source.ForgetChanges(815)
+			return source, st
+		}, "the changes since the earlier report are no longer known"},
+		{"the source was restored", func(_ *testing.T, source, st *memory.Store, _ *mirror.Report, _ *mirror.CompareOptions) (*memory.Store, *memory.Store) {
+			source.TrackChanges(811, 800)
+			return source, st
+		}, "the source was restored"},
+		{"tracking is off by now", func(t *testing.T, source, st *memory.Store, _ *mirror.Report, _ *mirror.CompareOptions) (*memory.Store, *memory.Store) {
+			again, _ := twins(100, every(50))
+			return again, st
+		}, "the earlier report is about another source"},
+		{"another mirror", func(t *testing.T, source, _ *memory.Store, _ *mirror.Report, _ *mirror.CompareOptions) (*memory.Store, *memory.Store) {
+			_, other := twins(100, every(50))
+			return source, other
+		}, "the earlier report is about another mirror"},
+		{"a side that cannot tell which it is", func(_ *testing.T, source, st *memory.Store, r *mirror.Report, _ *mirror.CompareOptions) (*memory.Store, *memory.Store) {
+			r.Source.ID = ""
+			return source, st
+		}, "it cannot be told whether the source is the database of the earlier report"},
+		{"other columns", func(_ *testing.T, source, st *memory.Store, _ *mirror.Report, o *mirror.CompareOptions) (*memory.Store, *memory.Store) {
+			o.IgnoreColumns = []string{"name"}
+			return source, st
+		}, "its columns, its key or the options changed"},
+		{"keys that were not kept", func(_ *testing.T, source, st *memory.Store, r *mirror.Report, _ *mirror.CompareOptions) (*memory.Store, *memory.Store) {
+			r.Table("contact").Differences = r.Table("contact").Differences[:1]
+			return source, st
+		}, "the earlier report does not have all keys that differ"},
+		{"the table is sent anew", func(t *testing.T, source, st *memory.Store, _ *mirror.Report, _ *mirror.CompareOptions) (*memory.Store, *memory.Store) {
+			setLSN(t, st, store.ResendAll)
+			return source, st
+		}, "the table is or was sent anew"},
+		{"the table was sent anew", func(t *testing.T, source, st *memory.Store, r *mirror.Report, _ *mirror.CompareOptions) (*memory.Store, *memory.Store) {
+			lsn := store.ResendAll
+			r.Table("contact").LSN = &lsn
+			return source, st
+		}, "the table is or was sent anew"},
+		{"the LSN fell", func(t *testing.T, source, st *memory.Store, _ *mirror.Report, _ *mirror.CompareOptions) (*memory.Store, *memory.Store) {
+			setLSN(t, st, 811)
+			return source, st
+		}, "the table is or was sent anew"},
+		{"it ended early", func(_ *testing.T, source, st *memory.Store, r *mirror.Report, _ *mirror.CompareOptions) (*memory.Store, *memory.Store) {
+			r.Table("contact").Truncated = true
+			return source, st
+		}, "the earlier report is not of all rows"},
+		{"the mirror's changes are forgotten", func(_ *testing.T, source, st *memory.Store, _ *mirror.Report, _ *mirror.CompareOptions) (*memory.Store, *memory.Store) {
+			change(t, rand.New(rand.NewPCG(1, 1)), 20, st)
+			st.ForgetChanges(15)
+			return source, st
+		}, "the changes in the mirror since the earlier report are no longer known"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			source, st := twins(100, every(50))
+			source.TrackChanges(812, 800)
+			st.TrackChanges(5, 0)
+			before, err := newMirror(t, st, nil).Compare(t.Context(), source, nil)
+			require.NoError(t, err)
+			o := &mirror.CompareOptions{Since: stored(t, before)}
+			if c.do != nil {
+				source, st = c.do(t, source, st, o.Since, o)
+			}
+			m := newMirror(t, st, nil)
+			got, err := m.Compare(t.Context(), source, o)
+			require.NoError(t, err)
+			all := *o
+			all.Since = nil
+			want, err := m.Compare(t.Context(), source, &all)
+			require.NoError(t, err)
+			require.Equal(t, found(t, want), found(t, got))
+			require.Contains(t, got.Table("contact").Basis.Reason, c.want)
+			if c.want != "" {
+				require.Equal(t, want.Table("contact").SourceRows, got.Table("contact").SourceRows)
+				require.Equal(t, got.Started, got.Table("contact").Basis.AllRows)
+			}
+		})
+	}
+}
+
+func setLSN(t *testing.T, st *memory.Store, lsn store.LSN) {
+	t.Helper()
+	require.NoError(t, st.Seed(memory.Metadata(customer, map[string]store.LSN{"contact": lsn})))
+}
+
+// What it reads depends on what changed, and not on how many rows there are; and the
+// samples come round.
+func TestSinceReadsLittle(t *testing.T) {
+	source, st := twins(3000, every(1000))
+	source.TrackChanges(812, 800)
+	m := newMirror(t, st, nil)
+	report, err := m.Compare(t.Context(), source, nil)
+	require.NoError(t, err)
+	change(t, rand.New(rand.NewPCG(1, 1)), 10, source)
+
+	// Somebody writes to the mirror, which does not track that.
+	require.NoError(t, st.Update(t.Context(), func(tx store.Tx) error {
+		_, err := tx.Set(t.Context(), contactOf(t, st), []store.Cell{{Column: "contact_id", Value: 2500}}, []store.Cell{{Column: "name", Value: "oops"}})
+		return err
+	}))
+	seen := 0
+	for round := range 6 {
+		reads := len(source.Calls())
+		report, err = m.Compare(t.Context(), source, &mirror.CompareOptions{Since: stored(t, report), SinceRows: 1000})
+		require.NoError(t, err)
+		basis := report.Table("contact").Basis
+		require.Empty(t, basis.Reason)
+		require.InDelta(t, 1000, basis.Sampled, 10, "rows were deleted")
+		require.LessOrEqual(t, basis.Keys, int64(20))
+		require.Contains(t, report.String(), "a change that was made in the mirror itself since")
+		for _, c := range source.Calls()[reads:] {
+			require.NotEqual(t, memory.Count, c.Method)
+		}
+		for _, d := range report.Table("contact").Differences {
+			if d.Key[0].Value == int64(2500) {
+				seen++
+				require.GreaterOrEqual(t, round, 2, "it lies in the third sample")
+			}
+		}
+	}
+	require.Equal(t, 4, seen, "what differed is read again")
+}
+
+// Nothing is compared by a report that nobody can have written, or of another customer.
+func TestSinceRefuses(t *testing.T) {
+	source, st := twins(10, every(5))
+	report, err := newMirror(t, st, nil).Compare(t.Context(), source, nil)
+	require.NoError(t, err)
+	for name, damage := range map[string]func(r *mirror.Report){
+		"another version":  func(r *mirror.Report) { r.Version = 99 },
+		"another customer": func(r *mirror.Report) { r.ContextID = "Cust99" },
+		"counts":           func(r *mirror.Report) { r.Tables[0].Missing = -1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := stored(t, report)
+			damage(r)
+			_, err := newMirror(t, st, nil).Compare(t.Context(), source, &mirror.CompareOptions{Since: r})
+			require.ErrorIs(t, err, mirror.ErrInvalidDocument)
+		})
+	}
+	_, err = newMirror(t, st, nil).Compare(t.Context(), source, &mirror.CompareOptions{SinceRows: -1})
+	require.ErrorContains(t, err, "SinceRows is negative")
+}
