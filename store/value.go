@@ -57,7 +57,7 @@ func EqualFunc(ta, tb Type) func(a, b driver.Value) bool {
 			x, ok := a.(time.Time)
 			y, ok2 := b.(time.Time)
 			if !ok || !ok2 {
-				return SameValue(a, b)
+				return sameNumber(a, b)
 			}
 			_, ox := x.Zone()
 			_, oy := y.Zone()
@@ -70,8 +70,8 @@ func EqualFunc(ta, tb Type) func(a, b driver.Value) bool {
 	}
 }
 
-// sameNumber is SameValue for kinds in whose columns 5 and 5.0 are one number, should
-// an engine store both.
+// sameNumber is SameValue for kinds in whose columns 5 and 5.0 are one number, and so
+// are zeros of either sign, should an engine store them.
 func sameNumber(a, b driver.Value) bool {
 	if SameValue(a, b) {
 		return true
@@ -81,8 +81,13 @@ func sameNumber(a, b driver.Value) bool {
 		y, ok := b.(float64)
 		return ok && compareIntFloat(x, y) == 0
 	case float64:
-		y, ok := b.(int64)
-		return ok && compareIntFloat(y, x) == 0
+		switch y := b.(type) {
+		case int64:
+			return compareIntFloat(y, x) == 0
+		case float64:
+			return x == y
+		}
+		return false
 	default:
 		return false
 	}

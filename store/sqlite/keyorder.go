@@ -19,7 +19,7 @@ type file struct {
 	units atomic.Uint32 // the encoding, if it is one of 16 bits: see wide
 
 	mu    sync.Mutex
-	known map[any]*spellings // by the driver's connection
+	known map[knownBy]*spellings
 }
 
 // prepare asks once in which encoding text is stored, which is fixed with the
@@ -44,6 +44,9 @@ func (f *file) prepare(ctx context.Context, q sqlx.QueryerContext) error {
 	return nil
 }
 
+// knownBy is a connection of the driver, and the name by which it knows a file.
+type knownBy struct{ conn, schema any }
+
 // spellings is what one connection found out, and the state of the database
 // that it found it in: what SQLite counts of its own changes, of those of
 // others, and of changes of the schema.
@@ -60,13 +63,12 @@ const maxKnown = 64
 // that are no text hold none. A table is looked
 // through once for each state of the database.
 func (f *file) plain(ctx context.Context, conn *sqlx.Conn, table string, types []store.Type, columns []string) (bool, error) {
-	var id any
-	if err := conn.Raw(func(dc any) error { id = dc; return nil }); err != nil {
+	schema, _, _ := strings.Cut(table, ".") // of this package
+	id := knownBy{schema: schema}
+	if err := conn.Raw(func(dc any) error { id.conn = dc; return nil }); err != nil {
 		return false, err
 	}
-	var state string
-	err := conn.GetContext(ctx, &state, `SELECT total_changes() || ' ' || d.data_version || ' ' || s.schema_version
-		FROM pragma_data_version AS d, pragma_schema_version AS s`)
+	state, err := stateOf(ctx, conn, schema)
 	if err != nil {
 		return false, err
 	}
@@ -100,11 +102,23 @@ func (f *file) plain(ctx context.Context, conn *sqlx.Conn, table string, types [
 	defer f.mu.Unlock()
 	if known = f.known[id]; known == nil || known.state != state {
 		if len(f.known) >= maxKnown || f.known == nil {
-			f.known = map[any]*spellings{}
+			f.known = map[knownBy]*spellings{}
 		}
 		known = &spellings{state: state, tables: map[string]bool{}}
 		f.known[id] = known
 	}
 	known.tables[name] = odd == 0
 	return odd == 0, nil
+}
+
+// stateOf returns the state in which a connection sees a file.
+func stateOf(ctx context.Context, conn *sqlx.Conn, schema string) (state string, err error) {
+	for _, query := range []string{"SELECT total_changes()", "PRAGMA " + schema + ".data_version", "PRAGMA " + schema + ".schema_version"} {
+		var n int64
+		if err := conn.GetContext(ctx, &n, query); err != nil {
+			return "", err
+		}
+		state += fmt.Sprint(n, " ")
+	}
+	return state, nil
 }

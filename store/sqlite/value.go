@@ -40,8 +40,11 @@ func kindOf(letter byte) store.Kind { return store.Kind(letter - 'a') }
 func decode(k store.Kind, v driver.Value) driver.Value {
 	switch k {
 	case store.KindBool:
-		if n, ok := v.(int64); ok && (n == 0 || n == 1) {
-			return n == 1
+		switch v {
+		case int64(0), 0.0:
+			return false
+		case int64(1), 1.0:
+			return true
 		}
 	case store.KindFloat: // a default such as 0 is stored as an integer
 		if n, ok := v.(int64); ok {
@@ -100,7 +103,7 @@ const guidText = len("6F9619FF-8B86-D011-B42D-00C04FC964FF")
 
 // decodeDecimal takes a number that is stored as one, too: in a column that was
 // declared NUMERIC or DECIMAL. The shortest text of a float is the one that a
-// person gave.
+// person gave. One that is whole is the integer that SQLite takes it for.
 func decodeDecimal(v driver.Value) driver.Value {
 	switch v := v.(type) {
 	case string:
@@ -110,6 +113,9 @@ func decodeDecimal(v driver.Value) driver.Value {
 	case int64:
 		return strconv.AppendInt(nil, v, 10)
 	case float64:
+		if n := int64(v); v >= -1<<63 && v < 1<<63 && float64(n) == v {
+			return strconv.AppendInt(nil, n, 10)
+		}
 		if !math.IsInf(v, 0) {
 			return strconv.AppendFloat(nil, v, 'f', -1, 64)
 		}

@@ -59,30 +59,57 @@ func (j *Join) Close() error { return j.close() }
 func (j *Join) Suspects(ctx context.Context, source, mirror store.Query, limit int) (found store.Suspects, err error) {
 	s := j.source
 	err = s.ask(ctx, "join "+source.Table.String(), func(ctx context.Context) error {
-		if s.d.Joins == nil {
+		switch {
+		case s.d.Joins == nil:
 			return fmt.Errorf("the engine has no joins: %w", errors.ErrUnsupported)
-		}
-		plain, err := s.plainKey(ctx, source)
-		if err != nil {
+		case s.d.Joins.Differs == nil:
+			found, err = j.exceptIn(ctx, source, mirror, limit)
 			return err
 		}
-		g, err := j.newJoiner(source, mirror, plain, limit)
-		if err != nil {
-			return err
-		}
-		if s.d.Joins.Differs != nil {
+		g, err := j.newJoiner(source, mirror, false, limit)
+		if err == nil {
 			found, err = g.full(ctx, s.db)
-			return err
 		}
-		tx, err := s.db.BeginTxx(ctx, nil)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = tx.Rollback() }()
-		found, err = g.except(ctx, tx)
 		return err
 	})
 	return found, err
+}
+
+// exceptIn finds the suspects in one transaction, which sees either side as it was at
+// one moment: the spellings of its keys, too.
+func (j *Join) exceptIn(ctx context.Context, source, mirror store.Query, limit int) (found store.Suspects, err error) {
+	s := j.source
+	conn, err := s.db.Connx(ctx)
+	if err != nil {
+		return found, err
+	}
+	defer conn.Close()
+	tx, err := conn.BeginTxx(ctx, nil)
+	if err != nil {
+		return found, err
+	}
+	defer func() { _ = tx.Rollback() }()
+	plain, err := s.plainIn(ctx, conn, source, s.d.table(source.Table))
+	if err == nil && plain {
+		plain, err = s.plainIn(ctx, conn, mirror, j.mirrorName(mirror.Table))
+	}
+	if err != nil {
+		return found, err
+	}
+	g, err := j.newJoiner(source, mirror, plain, limit)
+	if err != nil {
+		return found, err
+	}
+	return g.except(ctx, tx)
+}
+
+// mirrorName is the quoted name by which a table of the mirror is read.
+func (j *Join) mirrorName(t store.Table) string {
+	var name []string
+	for _, part := range j.mirror(t) {
+		name = append(name, j.source.d.quote(part))
+	}
+	return strings.Join(name, ".")
 }
 
 // joiner writes the statements of one range.
@@ -109,11 +136,7 @@ func (j *Join) newJoiner(source, mirror store.Query, plain bool, limit int) (*jo
 	}
 	var err error
 	if g.source, err = d.joined(source, d.table(source.Table), joinSource, plain); err == nil {
-		var name []string
-		for _, part := range j.mirror(mirror.Table) {
-			name = append(name, d.quote(part))
-		}
-		g.mirror, err = d.joined(mirror, strings.Join(name, "."), joinMirror, plain)
+		g.mirror, err = d.joined(mirror, j.mirrorName(mirror.Table), joinMirror, plain)
 	}
 	if err != nil {
 		return nil, err

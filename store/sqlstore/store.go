@@ -190,33 +190,47 @@ func (s *Store) rows(ctx context.Context, q store.Query, keys []store.Row, into 
 
 // plainKey reports whether the values of a key are in order by themselves.
 func (s *Store) plainKey(ctx context.Context, q store.Query) (plain bool, err error) {
-	if s.d.Plain == nil {
-		return false, nil
+	if types, _, err := s.d.plainColumns(q, ""); len(types) == 0 {
+		return false, err
 	}
-	key, err := s.d.columns(q.Table, q.Key)
+	conn, err := s.db.Connx(ctx)
 	if err != nil {
 		return false, err
 	}
-	var types []store.Type
-	var names []string
-	for _, c := range key {
-		if c.Codec.Plain != nil {
-			types, names = append(types, c.Type), append(names, c.ref)
-		}
-	}
+	defer conn.Close()
+	return s.plainIn(ctx, conn, q, s.d.table(q.Table))
+}
+
+// plainIn is plainKey for a table that a connection knows by that name.
+func (s *Store) plainIn(ctx context.Context, conn *sqlx.Conn, q store.Query, table string) (plain bool, err error) {
+	types, names, err := s.d.plainColumns(q, table)
 	if len(types) == 0 {
-		return false, nil
+		return false, err
 	}
-	err = limited(ctx, s.d.Timeout, func(ctx context.Context) error {
-		conn, err := s.db.Connx(ctx)
-		if err != nil {
-			return err
-		}
-		defer conn.Close()
-		plain, err = s.d.Plain(ctx, conn, s.d.table(q.Table), types, names)
+	err = limited(ctx, s.d.Timeout, func(ctx context.Context) (err error) {
+		plain, err = s.d.Plain(ctx, conn, table, types, names)
 		return err
 	})
 	return plain, err
+}
+
+// plainColumns returns the columns of a key of which Dialect.Plain is asked.
+func (d *Dialect) plainColumns(q store.Query, table string) (types []store.Type, names []string, err error) {
+	if d.Plain == nil {
+		return nil, nil, nil
+	}
+	key, err := d.columns(q.Table, q.Key)
+	for _, c := range key {
+		if c.Codec.Plain == nil {
+			continue
+		}
+		name := c.quoted
+		if d.Qualified {
+			name = table + "." + name
+		}
+		types, names = append(types, c.Type), append(names, name)
+	}
+	return types, names, err
 }
 
 // limited runs a reader within the time limit, which begins anew with each
