@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,7 +30,7 @@ type Strategy string
 
 const (
 	// StrategyStream fetches all rows from both sides and compares them by value. It
-	// is exact, and the default.
+	// is exact.
 	StrategyStream Strategy = "stream"
 	// StrategyDigest has both sides summarise ranges of rows (see [store.Digester]) and
 	// fetches only those that differ. Differences are exact; that a range is equal holds
@@ -40,7 +41,7 @@ const (
 	// be joined are streamed.
 	StrategyJoin Strategy = "join"
 	// StrategyAuto joins where it can. Where it cannot it streams the first part of a
-	// table, digests a few rows, and goes on with what is faster.
+	// table, digests a few rows, and goes on with what is faster. It is the default.
 	StrategyAuto Strategy = "auto"
 )
 
@@ -73,7 +74,7 @@ type CompareOptions struct {
 	LooseTypes bool
 
 	Depth    Depth    // Default: DepthRows.
-	Strategy Strategy // Default: StrategyStream.
+	Strategy Strategy // Default: StrategyAuto.
 
 	// MaxDifferences stops the comparison of a table's rows after so many that differ
 	// and are not Pending: see TableReport.Truncated. Default: no limit.
@@ -275,7 +276,7 @@ func (c *comparison) join(ctx context.Context) {
 	}
 	join, err := store.JoinOf(ctx, c.source, c.m.store)
 	if err != nil {
-		c.engine = c.newEngine(nil, err.Error())
+		c.engine = c.newEngine(nil, strings.TrimSuffix(err.Error(), ": "+errors.ErrUnsupported.Error()))
 		return
 	}
 	c.joined = join
@@ -408,7 +409,7 @@ func (o *CompareOptions) fill() error {
 	o.Depth = cmp.Or(o.Depth, DepthRows)
 	o.MaxSamples = max(0, cmp.Or(o.MaxSamples, defaultMaxSamples))
 	o.Tuning.Concurrency = cmp.Or(o.Tuning.Concurrency, defaultConcurrency)
-	o.Strategy = cmp.Or(o.Strategy, StrategyStream)
+	o.Strategy = cmp.Or(o.Strategy, StrategyAuto)
 	o.Tuning.DigestRows = min(cmp.Or(o.Tuning.DigestRows, defaultDigestRows), maxDigestRows)
 	o.MaxKeys = max(0, cmp.Or(o.MaxKeys, defaultMaxKeys))
 	o.Tuning.CheckpointEvery = cmp.Or(o.Tuning.CheckpointEvery, defaultCheckpointEvery)

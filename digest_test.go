@@ -60,7 +60,7 @@ func TestDigestsThatCannotBe(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 			source, store := twins(100, every(50))
-			for _, opts := range []mirror.CompareOptions{{Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{DigestRows: 10}}, {Tuning: mirror.Tuning{SplitRows: 10}}} {
+			for _, opts := range []mirror.CompareOptions{{Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{DigestRows: 10}}, {Strategy: mirror.StrategyStream, Tuning: mirror.Tuning{SplitRows: 10}}} {
 				if c.at != nil && opts.Tuning.SplitRows > 0 {
 					continue
 				}

@@ -110,7 +110,7 @@ func TestCancelWhileItWaitsForTheRate(t *testing.T) {
 func TestMaxDuration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		source, store := twins(1000, every(100))
-		opts := &mirror.CompareOptions{Tuning: mirror.Tuning{MaxRowsPerSecond: 100}, MaxDuration: 3 * time.Second}
+		opts := &mirror.CompareOptions{Strategy: mirror.StrategyStream, Tuning: mirror.Tuning{MaxRowsPerSecond: 100}, MaxDuration: 3 * time.Second}
 		m := newMirror(t, store, nil)
 		m.SmallSteps(1)
 		began := time.Now()
@@ -394,7 +394,7 @@ func TestCheckpointWithDifferencesThatWait(t *testing.T) {
 	m := newMirror(t, f.Store, nil)
 	m.SmallSteps(4) // rows of both sides; fewer differences than end a stream
 	_, err := m.Compare(t.Context(), f.Customer, &mirror.CompareOptions{
-		Tuning: mirror.Tuning{CheckpointEvery: time.Nanosecond},
+		Strategy: mirror.StrategyStream, Tuning: mirror.Tuning{CheckpointEvery: time.Nanosecond},
 		OnCheckpoint: func(c *mirror.Checkpoint) {
 			for _, table := range c.Tables() {
 				if table.Table == "contact" && table.Done == nil {

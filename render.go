@@ -43,6 +43,9 @@ func (r *Report) writeHead(b *strings.Builder) {
 		fmt.Fprintf(b, "Wrong database: %s\n", text.Printable(mistake))
 	}
 	fmt.Fprintf(b, "Scope: %s\n", r.scope())
+	if ways := r.strategies(); ways != "" {
+		fmt.Fprintf(b, "Strategy: %s\n", ways)
+	}
 	if r.SourceIsolation+r.MirrorIsolation != "" {
 		fmt.Fprintf(b, "Read under: source %s, mirror %s\n",
 			text.Printable(cmp.Or(r.SourceIsolation, "unknown")), text.Printable(cmp.Or(r.MirrorIsolation, "unknown")))
@@ -63,6 +66,29 @@ func (r *Report) writeHead(b *strings.Builder) {
 		}
 		b.WriteString("\n")
 	}
+}
+
+// strategies says how the tables were compared, "" where all of them were streamed.
+func (r *Report) strategies() string {
+	tables := map[Strategy]int64{}
+	for _, t := range r.Tables {
+		if t.Strategy != "" {
+			tables[t.Strategy]++
+		}
+	}
+	if r.Strategy != StrategyAuto || tables[StrategyJoin]+tables[StrategyDigest] == 0 {
+		return ""
+	}
+	var parts []string
+	for _, s := range []struct {
+		strategy Strategy
+		what     string
+	}{{StrategyJoin, "joined in one engine"}, {StrategyDigest, "digested"}, {StrategyStream, "streamed"}} {
+		if n := tables[s.strategy]; n > 0 {
+			parts = append(parts, text.Count(n)+" "+s.what)
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // writeVerdicts writes a line for each table, and one for each reason why tables
@@ -282,10 +308,7 @@ func (t *TableReport) notes(asked Strategy) []string {
 		}
 		notes = append(notes, strings.Join(parts, ", "))
 	}
-	switch {
-	case asked == StrategyAuto && t.Strategy != "":
-		notes = append(notes, string(t.Strategy)+": "+t.StrategyReason)
-	case t.StrategyReason != "":
+	if asked != StrategyAuto && t.StrategyReason != "" {
 		notes = append(notes, t.StrategyReason)
 	}
 	return notes
