@@ -100,9 +100,10 @@
 // are (sides.go), and has internal/match pair their tables (match.go) and plan by which
 // columns the rows of each pair are compared (plan.go). Each table goes to
 // internal/diff: its rows come from both Sources in key order, in one range or
-// several (range.go, cursor.go); digest.go leaves out ranges that both sides sum up
-// alike, and merge.go walks the rest and counts what differs, by the order and the
-// equality of package store. pending.go, which the engine asks what becomes of a
+// several (range.go, cursor.go); join.go leaves out the keys whose rows one engine finds
+// alike and digest.go ranges that both sides sum up alike, as strategy.go chooses, and
+// merge.go walks the rest and counts what differs, by the order and the equality of
+// package store. With an earlier report since.go reads only what changed. pending.go, which the engine asks what becomes of a
 // difference, asks the source's change tracking. verdict.go makes a verdict of what was
 // found, report.go holds it, render.go shows it. A table without a key is told apart
 // by all its columns (plan.go of internal/match) and counted in groups of equal rows

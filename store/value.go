@@ -32,7 +32,8 @@ func CompareKeys(key []Column, a, b Row) int {
 
 // EqualValues reports whether a value of a column of type ta and a value of a
 // column of type tb are the same, by the rules that [Kind] documents. NULL
-// equals only NULL.
+// equals only NULL. Where an engine stores 5 and 5.0 in a column that is neither of
+// floats nor of bytes nor of anything, they are one number.
 func EqualValues(ta, tb Type, a, b driver.Value) bool {
 	return EqualFunc(ta, tb)(a, b)
 }
