@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"iter"
@@ -199,6 +200,20 @@ type BatchKeeper interface {
 func KeepsBatches(s Source, n int) bool {
 	k, ok := s.(BatchKeeper)
 	return ok && k.KeepsBatches() >= n
+}
+
+// Decoder is an optional capability of a [Source] whose engine stores values of
+// some types in another form than that of a [Row]: times as text, for instance.
+// With it Compare decodes only values that differ.
+type Decoder interface {
+	// StoredForm names the way in which values are stored, "" when they always
+	// come as those of a Row. What two Sources with the same form deliver alike,
+	// in columns of the same type, is equal by [EqualValues].
+	StoredForm() string
+
+	// Decoder returns what makes a value of a Row of one, not NULL, that came by
+	// [Query.Stored] in a column of type t. It is nil when there is nothing to do.
+	Decoder(t Type) func(stored driver.Value) driver.Value
 }
 
 // AnyValuer is an optional capability of a [Source] whose columns can hold

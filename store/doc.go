@@ -14,6 +14,7 @@
 //   - [Digester] summarises rows where they are stored.
 //   - [KeyReader] reads single rows by their keys.
 //   - [Pool] and [BatchKeeper] say how much can be read at a time, and how fast.
+//   - [Decoder] leaves it to whoever reads to decode values.
 //   - [AnyValuer] says that columns hold values that are not of their type.
 //   - [Renamer], of a [Tx], lets a hard reset keep what it takes away.
 //

@@ -105,6 +105,11 @@ type Query struct {
 	// Limit is the number of rows after which reading ends. Default: all.
 	Limit int64
 
+	// Stored are columns of Columns, none of them of Key, whose values come as
+	// they are stored, for a [Decoder] to decode. A store that is none ignores
+	// it. Default: every value is that of a Row.
+	Stored []string
+
 	// Verbatim asks for a [Verbatim] in place of a value that is not of its
 	// column's type, or that the engine would store in another spelling.
 	// Default: such values are errors, or come as the store makes of them.

@@ -37,7 +37,7 @@ const readAhead = 3
 // batch is a copy of a Source's batch. Only the slices and the values of type
 // []byte are copied: strings cannot change, and numbers are values. A []byte
 // becomes a *[]byte, which an interface holds without an allocation; nothing
-// but a merge sees it (see unboxed).
+// but a merge sees it (see [Table.plain]).
 type batch struct {
 	rows   []store.Row
 	values store.Row
@@ -97,17 +97,16 @@ func unbox(v driver.Value) driver.Value {
 	return v
 }
 
-// unboxed returns a row of a batch as a Source delivers it. Its bytes are still
-// those of the batch.
-func unboxed(r store.Row) store.Row {
-	if r == nil {
-		return nil
-	}
-	plain := make(store.Row, len(r))
+// kept returns a copy of a row of a batch that stays what it is.
+func kept(r store.Row) store.Row {
+	row := slices.Clone(r)
 	for i, v := range r {
-		plain[i] = unbox(v)
+		if b, ok := bytesOf(v); ok {
+			copied := append(make([]byte, 0, len(b)), b...)
+			row[i] = &copied
+		}
 	}
-	return plain
+	return row
 }
 
 // start begins reading and returns when the first row is there.

@@ -131,6 +131,7 @@ type Run struct {
 
 // Table begins the comparison of a table. Nothing is read yet.
 func (e *Engine) Table(t Table) *Run {
+	t.decode = decoders(&t, e.o.Source, e.o.Mirror)
 	r := &Run{Table: &t, e: e}
 	r.chosen, r.reason = r.strategy()
 	return r

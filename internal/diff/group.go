@@ -42,7 +42,7 @@ func (m *merge) group(source, mirror *cursor, both bool) error {
 			return nil
 		}
 		last = len(variants)
-		row = unboxed(row).Clone()
+		row = kept(row)
 		variants = append(variants, variant{row: row})
 		size += rowSize(row)
 		return &variants[last]
@@ -64,7 +64,7 @@ func (m *merge) group(source, mirror *cursor, both bool) error {
 		v := find(row)
 		if v == nil {
 			return unsupported(fmt.Sprintf("too many different rows of the source share the key %s: more than %s, or %d MiB",
-				store.FormatCells(m.cells(m.table.Source.Columns, unboxed(row), m.table.Key)), text.Count(maxVariants), maxVariantBytes>>20))
+				store.FormatCells(m.cells(m.table.Source.Columns, m.table.plain(row), m.table.Key)), text.Count(maxVariants), maxVariantBytes>>20))
 		}
 		v.source++
 		return nil
@@ -101,8 +101,7 @@ type rest struct {
 }
 
 func (r *rest) add(m *merge, row store.Row) {
-	row = unboxed(row)
-	sum, _ := hex.DecodeString(m.sum(Duplicate, nil, row))
+	sum, _ := hex.DecodeString(m.sum(Duplicate, nil, m.table.plain(row)))
 	carry := uint16(0)
 	for i := range r.sum {
 		carry += uint16(r.sum[i]) + uint16(sum[i])
@@ -110,7 +109,7 @@ func (r *rest) add(m *merge, row store.Row) {
 		carry >>= 8
 	}
 	if r.rows++; r.row == nil {
-		r.row = row.Clone()
+		r.row = kept(row)
 	}
 }
 

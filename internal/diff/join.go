@@ -88,7 +88,7 @@ func (p *part) sizeRows(ctx context.Context) error {
 	if p.found.Sampled > 0 {
 		return nil
 	}
-	q := r.query(r.Source, p.next, p.before)
+	q := r.stored(r.query(r.Source, p.next, p.before))
 	q.Limit = sizedRows
 	m := newMerge(r.Table, 0)
 	for rows, err := range r.e.o.Source.Rows(ctx, q) {

@@ -46,6 +46,9 @@ func newMerge(t *Table, maxSamples int) *merge {
 		case t.AnyValue:
 			m.equal[i] = store.EqualFunc(ts, tm)
 		}
+		if t.decoder(i) != nil {
+			m.equal[i] = m.equalDecoded(i)
+		}
 		if i >= t.Key || t.AnyValue || !store.OrderDecides(ts, tm) {
 			m.compared = append(m.compared, i)
 		}
@@ -192,9 +195,9 @@ func (m *merge) full(s Steps) bool { return len(m.open) >= s.Open || m.openBytes
 // nothing is decided yet.
 func (m *merge) nextKey(source, mirror *cursor) store.Row {
 	if !source.ok || mirror.ok && m.orderBoth(source.row, mirror.row) > 0 {
-		return unboxed(mirror.row[:m.table.Key]).Clone()
+		return m.table.plain(mirror.row[:m.table.Key]).Clone()
 	}
-	return unboxed(source.row[:m.table.Key]).Clone()
+	return m.table.plain(source.row[:m.table.Key]).Clone()
 }
 
 // restart forgets what was found, and goes on from the current keys.
@@ -214,7 +217,7 @@ func (m *merge) count(source, mirror *cursor) {
 func (m *merge) measure(rows []store.Row) {
 	for _, row := range rows {
 		m.found.Sampled++
-		m.found.Bytes += int64(rowSize(row) - 8*len(row))
+		m.found.Bytes += int64(rowSize(m.table.plain(row)) - 8*len(row))
 	}
 }
 
@@ -227,7 +230,7 @@ func (m *merge) differ(kind Kind, source, mirror store.Row, n int64) {
 	}
 	*m.found.count(kind) += n
 	if m.table.Differs != nil {
-		m.table.Differs(kind, unboxed(source), unboxed(mirror), n)
+		m.table.Differs(kind, m.table.plain(source), m.table.plain(mirror), n)
 	}
 	wanted := len(m.found.Samples) < m.maxSamples
 	var columns []ChangedColumn
@@ -240,8 +243,8 @@ func (m *merge) differ(kind Kind, source, mirror store.Row, n int64) {
 			if wanted {
 				columns = append(columns, ChangedColumn{
 					Column: m.table.Source.Columns[i].Name,
-					Source: Short(store.NewCell(m.table.Source.Columns[i], unbox(source[i]))),
-					Mirror: Short(store.NewCell(m.table.Mirror.Columns[i], unbox(mirror[i]))),
+					Source: Short(store.NewCell(m.table.Source.Columns[i], m.table.plainValue(i, source[i]))),
+					Mirror: Short(store.NewCell(m.table.Mirror.Columns[i], m.table.plainValue(i, mirror[i]))),
 				})
 			}
 		}
@@ -249,7 +252,7 @@ func (m *merge) differ(kind Kind, source, mirror store.Row, n int64) {
 	if !wanted && (m.keep == nil || m.table.Keyless) && !m.settles {
 		return // nothing but the counts
 	}
-	source, mirror, row = unboxed(source), unboxed(mirror), unboxed(row)
+	source, mirror, row = m.table.plain(source), m.table.plain(mirror), m.table.plain(row)
 	open := Open{Kind: kind, Rows: n, sample: -1, kept: -1}
 	sum := ""
 	if (wanted || m.keep != nil) && !m.table.Keyless {

@@ -164,8 +164,8 @@ func (p *part) segment(ctx context.Context, before store.Row) (*merge, error) {
 
 // cursors returns the cursors of both sides.
 func (r *Run) cursors(m *merge) (source, mirror *cursor) {
-	source = &cursor{key: r.Source.Columns[:r.Key], order: m.orderSource, bytes: bytesColumns(r.Source.Columns), onBatch: r.e.sourcePace.wait}
-	mirror = &cursor{key: r.Mirror.Columns[:r.Key], order: m.orderMirror, bytes: bytesColumns(r.Mirror.Columns), onBatch: r.e.mirrorPace.wait}
+	source = &cursor{key: r.Source.Columns[:r.Key], order: m.orderSource, bytes: r.bytesColumns(r.Source), onBatch: r.e.sourcePace.wait}
+	mirror = &cursor{key: r.Mirror.Columns[:r.Key], order: m.orderMirror, bytes: r.bytesColumns(r.Mirror), onBatch: r.e.mirrorPace.wait}
 	return source, mirror
 }
 
@@ -176,11 +176,11 @@ func (r *Run) walk(ctx context.Context, m *merge, src, mir *cursor, source, mirr
 	defer readers.Wait()
 	defer cancel()
 	startSource := func() error {
-		q := r.query(r.Source, from, before)
+		q := r.stored(r.query(r.Source, from, before))
 		return store.WrapError(ctx, src.start(ctx, &readers, source, q), "source")
 	}
 	startMirror := func() error {
-		q := r.query(r.Mirror, from, before)
+		q := r.stored(r.query(r.Mirror, from, before))
 		return store.WrapError(ctx, mir.start(ctx, &readers, mirror, q), "mirror")
 	}
 	// The second side starts when the first one has brought a batch. Taking

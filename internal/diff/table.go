@@ -2,6 +2,7 @@ package diff
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 
 	"github.com/so-mirror/mirror/store"
@@ -39,6 +40,8 @@ type Table struct {
 	// Progress is told how many rows of the source are compared so far, by
 	// several goroutines; nil: nobody asks.
 	Progress func(rows int64)
+
+	decode []func(stored driver.Value) driver.Value // by column; see decoders
 }
 
 // Side is one side of a table with the columns to compare, those of the key
@@ -109,13 +112,17 @@ func (t *Table) KeyOf(cells []store.Cell) (store.Row, error) {
 	return key, nil
 }
 
-// bytesColumns returns the columns whose values are []byte.
-func bytesColumns(cols []store.Column) []int {
+// bytesColumns returns the columns whose values are []byte, or may be.
+func (t *Table) bytesColumns(s Side) []int {
 	var at []int
-	for i, c := range cols {
+	for i, c := range s.Columns {
 		switch c.Type.Kind() {
 		case store.KindBytes, store.KindDecimal, store.KindGUID, store.KindAny:
 			at = append(at, i)
+		default:
+			if t.decoder(i) != nil {
+				at = append(at, i)
+			}
 		}
 	}
 	return at

@@ -264,6 +264,20 @@ func (s through) DigestAt(ctx context.Context, q store.Query, cuts []store.Row) 
 	return nil, errors.ErrUnsupported
 }
 
+func (s through) StoredForm() string {
+	if d, ok := s.Store.(store.Decoder); ok {
+		return d.StoredForm()
+	}
+	return ""
+}
+
+func (s through) Decoder(t store.Type) func(stored driver.Value) driver.Value {
+	if d, ok := s.Store.(store.Decoder); ok {
+		return d.Decoder(t)
+	}
+	return nil
+}
+
 func (s through) RowsAt(ctx context.Context, q store.Query, keys []store.Row) iter.Seq2[[]store.Row, error] {
 	return store.RowsAt(ctx, s.Store, q, keys)
 }

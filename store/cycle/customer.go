@@ -2,6 +2,7 @@ package cycle
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"iter"
@@ -73,6 +74,22 @@ func (c *Customer) Identity(ctx context.Context) (store.Identity, error) {
 func (c *Customer) HoldsAnyValue() bool {
 	a, ok := c.db.(store.AnyValuer)
 	return ok && a.HoldsAnyValue()
+}
+
+// StoredForm implements store.Decoder for the database; it is "" where that is none.
+func (c *Customer) StoredForm() string {
+	if d, ok := c.db.(store.Decoder); ok {
+		return d.StoredForm()
+	}
+	return ""
+}
+
+// Decoder implements store.Decoder for the database.
+func (c *Customer) Decoder(t store.Type) func(stored driver.Value) driver.Value {
+	if d, ok := c.db.(store.Decoder); ok {
+		return d.Decoder(t)
+	}
+	return nil
 }
 
 // Isolation implements store.Isolator for the database; it is "" where that

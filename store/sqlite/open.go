@@ -28,6 +28,7 @@ type reader interface {
 	store.BatchKeeper
 	store.AnyValuer
 	store.Cutter
+	store.Decoder
 	store.Digester
 	store.KeyReader
 	store.Identifier

@@ -40,6 +40,7 @@ func dialect() *sqlstore.Dialect {
 		Placeholder:      func(n int) string { return fmt.Sprintf("?%d", n) },
 		Values:           values,
 		OwnValues:        true, // it copies out of SQLite's memory
+		StoredForm:       "sqlite",
 		AnyValue:         true,
 		Rename:           rename,
 		MaxRows:          1,                 // a prepared row binds faster than many rows at once

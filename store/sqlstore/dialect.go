@@ -157,6 +157,10 @@ type Dialect struct {
 	// Default: it may, as database/sql allows.
 	OwnValues bool
 
+	// StoredForm is what store.Decoder.StoredForm returns: the name of the form
+	// that values have before Codec.Decode. Default: they are always decoded.
+	StoredForm string
+
 	// Timeout bounds each statement, and in Rows each wait for the next rows.
 	// What takes longer is an error that wraps context.DeadlineExceeded.
 	// Default: no limit.
@@ -277,7 +281,9 @@ type Codec struct {
 	// Default: there is nothing of that kind.
 	Check func(bound any) error
 
-	// Decode converts what the driver delivers. Default: nothing to do.
+	// Decode converts what the driver delivers. With Dialect.StoredForm it never
+	// fails, and what is the same before is the same after it. Default: nothing to
+	// do.
 	Decode func(v driver.Value) (driver.Value, error)
 
 	// Exact reads text whose value holds U+FFFD when it is read by Select: the

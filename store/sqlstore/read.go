@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/jmoiron/sqlx"
@@ -31,6 +32,7 @@ type reader struct {
 	cols    []column
 	decode  []int // columns with something to decode
 	measure []int // columns whose values have a length; not every engine holds them to that of the type
+	inexact []int // columns of text that the driver may not deliver exactly
 	buffers *buffers
 	started bool      // a batch was handed over
 	broken  bool      // the connection cannot be used again
@@ -77,7 +79,10 @@ func newReader(d *Dialect, q store.Query, f frame) (*reader, error) {
 		qualify(key)
 	}
 	for i, c := range cols {
-		if q.Verbatim && d.AnyValue {
+		switch {
+		case d.StoredForm != "" && slices.Contains(q.Stored, c.Name):
+			cols[i].Decode = nil
+		case q.Verbatim && d.AnyValue:
 			cols[i].Decode = c.verbatim
 		}
 		cols[i].Decode = c.restored(cols[i].Decode)
@@ -90,6 +95,9 @@ func newReader(d *Dialect, q store.Query, f frame) (*reader, error) {
 		}
 		if k := c.Type.Kind(); k == store.KindString || k == store.KindBytes {
 			r.measure = append(r.measure, i)
+		}
+		if c.Exact != nil {
+			r.inexact = append(r.inexact, i)
 		}
 	}
 	head, tail := d.limit(q.Limit)
@@ -306,13 +314,15 @@ func (r *reader) batches(ctx context.Context, next func(store.Row) error, yield 
 			if r.skip != nil && r.skip.take(row) {
 				continue
 			}
+			for _, i := range r.inexact {
+				if v, ok := row[i].(string); ok && strings.Contains(v, replacement) {
+					return errInexact
+				}
+			}
 			for _, i := range r.measure {
 				switch v := row[i].(type) {
 				case string:
 					size += len(v)
-					if r.cols[i].Exact != nil && strings.Contains(v, replacement) {
-						return errInexact
-					}
 				case []byte:
 					size += len(v)
 				}

@@ -237,4 +237,4 @@ type fault struct {
 }
 
 // brokenStores are the faults, each with the contracts that must find it.
-var brokenStores = slices.Concat(brokenTables, brokenRows, brokenValues, brokenWrites, brokenRanges, brokenSums, brokenTransactions, brokenRenames, brokenIdentities, brokenInventories, brokenVerbatims, brokenChanges, brokenChangedKeys, brokenContexts)
+var brokenStores = slices.Concat(brokenTables, brokenRows, brokenValues, brokenDecoders, brokenWrites, brokenRanges, brokenSums, brokenTransactions, brokenRenames, brokenIdentities, brokenInventories, brokenVerbatims, brokenChanges, brokenChangedKeys, brokenContexts)

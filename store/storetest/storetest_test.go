@@ -153,6 +153,10 @@ func TestBrokenStores(t *testing.T) {
 // TestWrapper: what the broken stores are made from breaks nothing by itself.
 func TestWrapper(t *testing.T) {
 	for name, check := range checks() {
+		if strings.HasPrefix(name, "decode/") {
+			require.Empty(t, attempt(t, check, func() *storing { return &storing{Store: memory.New()} }), name)
+			continue
+		}
 		require.Empty(t, attempt(t, check, func() *broken { return &broken{Store: tracked()} }), name)
 		if strings.HasPrefix(name, "verbatim/") {
 			require.Empty(t, attempt(t, check, func() *broken { return &broken{Store: anyValues()} }), name)
