@@ -22,7 +22,7 @@ func TestParse(t *testing.T) {
 	o, err := parse([]string{"-dir", "x"}, io.Discard)
 	require.NoError(t, err)
 	require.Equal(t, options{
-		dir: "x", rows: []int{100_000, 1_000_000, 10_000_000}, large: million, remote: million, check: 2 * million, pairs: 3, only: parts(),
+		dir: "x", rows: []int{100_000, 1_000_000, 10_000_000}, large: million, remote: million, check: 2 * million, curveMax: million, pairs: 3, only: parts(),
 	}, o)
 
 	o, err = parse([]string{"-rows", " 20000, 10000,20000", "-only", "damage, naive"}, io.Discard)
@@ -34,7 +34,8 @@ func TestParse(t *testing.T) {
 		"rows that are no number": {"-rows 1e6", "-rows 1e6: want numbers from 10,000 to 100,000,000"},
 		"few rows":                {"-rows 100000,9999", "want numbers from 10,000"},
 		"no pairs":                {"-pairs 0", "-pairs 0: want at least 1"},
-		"an unknown part":         {"-only stream,speed", "-only stream,speed: want some of stream,naive,damage,replica,digest"},
+		"a short curve":           {"-curve-max 100", "-curve-max 100: want a number from 10,000"},
+		"an unknown part":         {"-only stream,speed", "-only stream,speed: want some of stream,naive,damage,replica,curve,digest"},
 		"an argument":             {"quick", `unexpected "quick"`},
 		"an unknown flag":         {"-fast", "flag provided but not defined: -fast"},
 	} {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -72,7 +73,7 @@ func (d data) prepare(o options) error {
 			wanted[d.path(kind, rows)] = rows
 		}
 	}
-	local := slices.ContainsFunc(o.only, func(part string) bool { return part != "digest" && part != "replica" })
+	local := slices.ContainsFunc(o.only, func(part string) bool { return part != "digest" && part != "replica" && part != "curve" })
 	if local && slices.Contains(o.only, "stream") {
 		for _, rows := range o.rows {
 			add(rows)
@@ -90,6 +91,9 @@ func (d data) prepare(o options) error {
 	if slices.Contains(o.only, "replica") {
 		wanted[d.replicaPath("old", o.check)] = o.check
 		wanted[d.replicaPath("new", o.check)] = o.check
+	}
+	if slices.Contains(o.only, "curve") {
+		maps.Copy(wanted, d.curveFiles(o))
 	}
 	need, largest := int64(0), int64(0)
 	for path, rows := range wanted {

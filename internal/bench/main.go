@@ -59,6 +59,9 @@ func run(ctx context.Context, args []string) error {
 	err = b.run(ctx)
 	if len(b.lines) > 0 {
 		fmt.Print(table(b.lines)) // what was measured before it failed, too
+		for _, s := range b.sections {
+			fmt.Print("\n" + s.title + "\n" + aligned(append([][]string{s.headings}, s.cells...), "  "))
+		}
 	}
 	if err == nil && o.write {
 		err = b.write(ctx, ".")
@@ -68,20 +71,21 @@ func run(ctx context.Context, args []string) error {
 
 // options are what the flags say.
 type options struct {
-	dir    string
-	rows   []int    // sizes of the part "stream", ascending
-	large  int      // rows of the parts "naive" and "damage"
-	remote int      // rows of the part "digest"
-	check  int      // rows of all tables of the part "replica"
-	pairs  int      // rounds of every measurement but those over the slow link
-	only   []string // parts to run
-	write  bool
-	clean  bool
-	dsn    string
+	dir      string
+	rows     []int    // sizes of the part "stream", ascending
+	large    int      // rows of the parts "naive" and "damage"
+	remote   int      // rows of the part "digest"
+	check    int      // rows of all tables of the part "replica"
+	pairs    int      // rounds of every measurement but those over the slow link
+	only     []string // parts to run
+	curveMax int      // the most rows of the part "curve"
+	write    bool
+	clean    bool
+	dsn      string
 }
 
 // parts are what -only chooses from.
-func parts() []string { return []string{"stream", "naive", "damage", "replica", "digest"} }
+func parts() []string { return []string{"stream", "naive", "damage", "replica", "curve", "digest"} }
 
 const million = 1_000_000
 
@@ -97,6 +101,7 @@ func parse(args []string, output io.Writer) (options, error) {
 	rows := f.String("rows", "100000,1000000,10000000", "`numbers` of rows to stream")
 	only := f.String("only", strings.Join(parts(), ","), "`parts` to run")
 	f.IntVar(&o.pairs, "pairs", 3, "`number` of times that each contestant runs")
+	f.IntVar(&o.curveMax, "curve-max", million, "most `rows` of the part curve")
 	quick := f.Bool("quick", false, "small tables, once: less than a minute")
 	f.BoolVar(&o.write, "write", false, "write "+markdownFile+" and "+plotFile)
 	f.BoolVar(&o.clean, "clean", false, "remove the databases of earlier runs, and nothing else")
@@ -108,6 +113,7 @@ func parse(args []string, output io.Writer) (options, error) {
 	}
 	if *quick {
 		*rows, o.large, o.remote, o.check, o.pairs = "20000,100000", 100_000, 20_000, 100_000, 1
+		o.curveMax = min(o.curveMax, 100_000)
 	}
 	for s := range strings.SplitSeq(*rows, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(s))
@@ -118,6 +124,9 @@ func parse(args []string, output io.Writer) (options, error) {
 	}
 	slices.Sort(o.rows)
 	o.rows = slices.Compact(o.rows)
+	if o.curveMax < minRows || o.curveMax > maxRows {
+		return o, fmt.Errorf("-curve-max %d: want a number from %s to %s", o.curveMax, grouped(minRows), grouped(maxRows))
+	}
 	if o.pairs < 1 {
 		return o, fmt.Errorf("-pairs %d: want at least 1", o.pairs)
 	}
@@ -149,19 +158,21 @@ type bench struct {
 	progress io.Writer
 	lines    []line
 	series   map[string][]point // by contestant, for the plot
+	curves   map[string][]point // of the part "curve"
+	sections []section
 }
 
 func (b *bench) run(ctx context.Context) error {
 	if err := b.data.prepare(b.options); err != nil {
 		return err
 	}
-	b.series = map[string][]point{}
+	b.series, b.curves = map[string][]point{}, map[string][]point{}
 	for _, part := range parts() {
 		if !slices.Contains(b.only, part) {
 			continue
 		}
 		err := map[string]func(context.Context) error{
-			"stream": b.stream, "naive": b.naive, "damage": b.damage, "replica": b.replica, "digest": b.digest,
+			"stream": b.stream, "naive": b.naive, "damage": b.damage, "replica": b.replica, "curve": b.curve, "digest": b.digest,
 		}[part](ctx)
 		if ctx.Err() != nil {
 			return ctx.Err()

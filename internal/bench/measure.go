@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql/driver"
 	"encoding/json"
@@ -34,12 +35,14 @@ type task struct {
 	Mirror     string `json:"mirror,omitempty"`
 	Link       string `json:"link,omitempty"` // address of the slow link, for the source on the server
 	Note       string `json:"-"`
+	curveTask
 }
 
 func (t task) String() string { return strings.TrimSpace(t.Contestant + " " + t.Note) }
 
 // result is what a measurement found.
 type result struct {
+	curveResult
 	Seconds float64 `json:"seconds"`
 	PeakMiB float64 `json:"peakMiB"`
 	Changed int64   `json:"changed"`
@@ -55,7 +58,9 @@ func measure(ctx context.Context, arg string, w io.Writer) error {
 	}
 	var r result
 	var err error
-	switch t.Contestant {
+	switch cmp.Or(t.Part, t.Contestant) {
+	case curveFiles, curveServer, curveSince:
+		err = measureCurve(ctx, t, &r)
 	case "driver", "compare", "naive":
 		err = measureFiles(ctx, t, &r)
 	case "all tables", "check":
@@ -68,8 +73,10 @@ func measure(ctx context.Context, arg string, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if r.PeakMiB, err = peakMiB(); err != nil {
-		return err
+	if r.PeakMiB == 0 {
+		if r.PeakMiB, err = peakMiB("self"); err != nil {
+			return err
+		}
 	}
 	return json.NewEncoder(w).Encode(r)
 }
@@ -100,25 +107,34 @@ func measureFiles(ctx context.Context, t task, r *result) error {
 
 // compare runs Compare and returns how many rows are changed.
 func compare(ctx context.Context, source store.Source, mirrored store.Store, opts *mirror.CompareOptions, rows int) (int64, error) {
-	m, err := mirror.New("Cust10195", mirrored, nil)
+	report, err := compareTable(ctx, source, mirrored, opts, rows)
 	if err != nil {
 		return 0, err
+	}
+	return report.Tables[0].Changed, nil
+}
+
+// compareTable runs Compare of one table.
+func compareTable(ctx context.Context, source store.Source, mirrored store.Store, opts *mirror.CompareOptions, rows int) (*mirror.Report, error) {
+	m, err := mirror.New("Cust10195", mirrored, nil)
+	if err != nil {
+		return nil, err
 	}
 	report, err := m.Compare(ctx, source, opts)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	if err := report.Err(); err != nil {
-		return 0, err
+		return nil, err
 	}
 	if len(report.Tables) != 1 {
-		return 0, fmt.Errorf("%d tables were compared, not 1", len(report.Tables))
+		return nil, fmt.Errorf("%d tables were compared, not 1", len(report.Tables))
 	}
 	t := report.Tables[0]
 	if t.SourceRows != int64(rows) || t.MirrorRows != int64(rows) || t.Missing+t.Extra+t.Duplicate+int64(len(t.Schema)+len(t.NotCompared)) > 0 {
-		return 0, fmt.Errorf("unexpected report:\n%s", report)
+		return nil, fmt.Errorf("unexpected report:\n%s", report)
 	}
-	return t.Changed, nil
+	return report, nil
 }
 
 // readBoth reads both sides at the same time below database/sql's Scan and
@@ -176,9 +192,9 @@ func readAll(ctx context.Context, db *sqlx.DB, query string) (n int, err error) 
 	return n, err
 }
 
-// peakMiB returns the greatest amount of memory that this process had at a time.
-func peakMiB() (float64, error) {
-	status, err := os.ReadFile("/proc/self/status")
+// peakMiB returns the greatest amount of memory that a process had at a time.
+func peakMiB(pid string) (float64, error) {
+	status, err := os.ReadFile("/proc/" + pid + "/status")
 	if err != nil {
 		return 0, fmt.Errorf("peak memory, which only Linux tells: %w", err)
 	}

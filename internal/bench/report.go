@@ -118,6 +118,9 @@ func (b *bench) write(ctx context.Context, root string) error {
 			return err
 		}
 	}
+	if err := b.writeCurves(root); err != nil {
+		return err
+	}
 	return os.WriteFile(filepath.Join(root, markdownFile), b.markdown(machine(ctx)), 0o644)
 }
 
@@ -143,6 +146,7 @@ func machine(ctx context.Context) []fact {
 			}
 		}
 	}
+	facts = append(facts, peerFacts(ctx)...)
 	if dsn := os.Getenv(dsnVariable); dsn != "" {
 		if version, err := serverVersion(ctx, dsn); err == nil {
 			facts = append(facts, fact{"server behind the slow link", version})
@@ -180,6 +184,7 @@ func (b *bench) markdown(facts []fact) []byte {
 	if len(b.series) > 0 {
 		fmt.Fprintf(&w, "\n![time and peak memory against rows](%s)\n", plotFile)
 	}
+	b.curveMarkdown(&w)
 	fmt.Fprint(&w, "\n## The machine\n\n")
 	var cells [][]string
 	for _, f := range facts {
