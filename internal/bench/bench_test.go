@@ -22,7 +22,7 @@ func TestParse(t *testing.T) {
 	o, err := parse([]string{"-dir", "x"}, io.Discard)
 	require.NoError(t, err)
 	require.Equal(t, options{
-		dir: "x", rows: []int{100_000, 1_000_000, 10_000_000}, large: million, remote: million, check: 2 * million, curveMax: million, pairs: 3, only: parts(),
+		dir: "x", rows: []int{100_000, 1_000_000, 10_000_000}, large: million, remote: million, check: 2 * million, upTo: million, pairs: 3, only: parts(),
 	}, o)
 
 	o, err = parse([]string{"-rows", " 20000, 10000,20000", "-only", "damage, naive"}, io.Discard)

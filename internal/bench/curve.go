@@ -80,7 +80,7 @@ func (b *bench) addSection(title string, headings []string, cells [][]string) {
 // curveSizes are the numbers of rows, each ten times the one before it.
 func (o options) curveSizes() []int {
 	var sizes []int
-	for n := minRows; n <= o.curveMax; n *= 10 {
+	for n := minRows; n <= o.upTo; n *= 10 {
 		sizes = append(sizes, n)
 	}
 	return sizes
@@ -104,8 +104,8 @@ func (b *bench) curve(ctx context.Context) error {
 	for _, p := range missingPeers() {
 		b.add(line{what: "curve, " + p.name, rows: b.curveRows(), verdict: "not run: " + p.missing()})
 	}
-	if b.curveMax > maxNaiveRows {
-		b.add(line{what: "curve, " + byNaive, rows: b.curveMax, verdict: "not run: it needs 4 GB for each million rows"})
+	if b.upTo > maxNaiveRows {
+		b.add(line{what: "curve, " + byNaive, rows: b.upTo, verdict: "not run: it needs 4 GB for each million rows"})
 	}
 	return errors.Join(b.curveOfRows(ctx), b.curveOfColumns(ctx), b.curveOfChanges(ctx), b.curveOnServer(ctx))
 }

@@ -15,11 +15,11 @@ import (
 )
 
 func TestCurveSizes(t *testing.T) {
-	o := options{curveMax: 10 * million}
+	o := options{upTo: 10 * million}
 	require.Equal(t, []int{10_000, 100_000, million, 10 * million}, o.curveSizes())
 	require.Equal(t, million, o.curveRows())
 	require.Equal(t, million, o.curveMiddle())
-	o.curveMax = 250_000
+	o.upTo = 250_000
 	require.Equal(t, []int{10_000, 100_000}, o.curveSizes())
 	require.Equal(t, 100_000, o.curveRows())
 }
@@ -124,7 +124,7 @@ func TestMissingPeer(t *testing.T) {
 	}
 	require.Equal(t, []string{bySqldiff, "sqldiff is not installed (Debian's package sqlite3-tools)"}, curveRow(bySqldiff, make([]rounds, 1), nil))
 	require.Nil(t, curveRow(bySingle, make([]rounds, 1), nil))
-	b := &bench{options: options{curveMax: million, pairs: 3}}
+	b := &bench{options: options{upTo: million, pairs: 3}}
 	b.addSection("Rows", []string{"time", "10,000 rows"}, [][]string{{byJoin, "20 ms"}})
 	text := string(b.markdown(nil))
 	require.Contains(t, text, "Missing: sqldiff is not installed")

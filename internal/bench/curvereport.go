@@ -64,5 +64,5 @@ are dashed.
 		fmt.Fprintf(w, "\n### %s\n\n", s.title)
 		writeTable(w, s.headings, s.cells)
 	}
-	fmt.Fprintf(w, "\nOnce more, with the table of this run's greatest size:\n\n    go run ./internal/bench -only curve -curve-max %d -pairs %d\n", b.curveMax, b.pairs)
+	fmt.Fprintf(w, "\nOnce more, with the table of this run's greatest size:\n\n    go run ./internal/bench -only curve -curve-max %d -pairs %d\n", b.upTo, b.pairs)
 }

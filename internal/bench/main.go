@@ -71,17 +71,17 @@ func run(ctx context.Context, args []string) error {
 
 // options are what the flags say.
 type options struct {
-	dir      string
-	rows     []int    // sizes of the part "stream", ascending
-	large    int      // rows of the parts "naive" and "damage"
-	remote   int      // rows of the part "digest"
-	check    int      // rows of all tables of the part "replica"
-	pairs    int      // rounds of every measurement but those over the slow link
-	only     []string // parts to run
-	curveMax int      // the most rows of the part "curve"
-	write    bool
-	clean    bool
-	dsn      string
+	dir    string
+	rows   []int    // sizes of the part "stream", ascending
+	large  int      // rows of the parts "naive" and "damage"
+	remote int      // rows of the part "digest"
+	check  int      // rows of all tables of the part "replica"
+	pairs  int      // rounds of every measurement but those over the slow link
+	only   []string // parts to run
+	upTo   int      // the most rows of the part "curve"
+	write  bool
+	clean  bool
+	dsn    string
 }
 
 // parts are what -only chooses from.
@@ -101,8 +101,8 @@ func parse(args []string, output io.Writer) (options, error) {
 	rows := f.String("rows", "100000,1000000,10000000", "`numbers` of rows to stream")
 	only := f.String("only", strings.Join(parts(), ","), "`parts` to run")
 	f.IntVar(&o.pairs, "pairs", 3, "`number` of times that each contestant runs")
-	f.IntVar(&o.curveMax, "curve-max", million, "most `rows` of the part curve")
-	quick := f.Bool("quick", false, "small tables, once: less than a minute")
+	f.IntVar(&o.upTo, "curve-max", million, "most `rows` of the part curve")
+	quick := f.Bool("quick", false, "small tables, once: about a minute")
 	f.BoolVar(&o.write, "write", false, "write "+markdownFile+" and "+plotFile)
 	f.BoolVar(&o.clean, "clean", false, "remove the databases of earlier runs, and nothing else")
 	if err := f.Parse(args); err != nil {
@@ -113,7 +113,7 @@ func parse(args []string, output io.Writer) (options, error) {
 	}
 	if *quick {
 		*rows, o.large, o.remote, o.check, o.pairs = "20000,100000", 100_000, 20_000, 100_000, 1
-		o.curveMax = min(o.curveMax, 100_000)
+		o.upTo = min(o.upTo, 100_000)
 	}
 	for s := range strings.SplitSeq(*rows, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(s))
@@ -124,8 +124,8 @@ func parse(args []string, output io.Writer) (options, error) {
 	}
 	slices.Sort(o.rows)
 	o.rows = slices.Compact(o.rows)
-	if o.curveMax < minRows || o.curveMax > maxRows {
-		return o, fmt.Errorf("-curve-max %d: want a number from %s to %s", o.curveMax, grouped(minRows), grouped(maxRows))
+	if o.upTo < minRows || o.upTo > maxRows {
+		return o, fmt.Errorf("-curve-max %d: want a number from %s to %s", o.upTo, grouped(minRows), grouped(maxRows))
 	}
 	if o.pairs < 1 {
 		return o, fmt.Errorf("-pairs %d: want at least 1", o.pairs)

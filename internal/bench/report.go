@@ -214,7 +214,7 @@ in the system's cache when they are read.
 
 ## Once more
 
-    go run ./internal/bench -quick    # small tables, less than a minute
+    go run ./internal/bench -quick    # small tables, about a minute
     go run ./internal/bench -write    # this file
 
 The databases stay in the directory that -dir names, %[5]s GB with the default sizes; -clean
