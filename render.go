@@ -44,7 +44,7 @@ func (r *Report) writeHead(b *strings.Builder) {
 	}
 	fmt.Fprintf(b, "Scope: %s\n", r.scope())
 	if ways := r.strategies(); ways != "" {
-		fmt.Fprintf(b, "Strategy: %s\n", ways)
+		fmt.Fprintf(b, "Tables: %s\n", ways)
 	}
 	if r.SourceIsolation+r.MirrorIsolation != "" {
 		fmt.Fprintf(b, "Read under: source %s, mirror %s\n",

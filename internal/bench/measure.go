@@ -101,7 +101,7 @@ func measureFiles(ctx context.Context, t task, r *result) error {
 		r.Changed, err = compareNaively(ctx, source.DB(), mirrored.DB(), t.Rows)
 		return err
 	}
-	r.Changed, err = compare(ctx, source, mirrored, nil, t.Rows)
+	r.Changed, err = compare(ctx, source, mirrored, &mirror.CompareOptions{Strategy: mirror.StrategyStream}, t.Rows)
 	return err
 }
 
