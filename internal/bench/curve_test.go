@@ -188,6 +188,7 @@ func TestApart(t *testing.T) {
 		"far":                    {[]float64{10, 50}, []float64{10, 50}},
 		"near":                   {[]float64{50, 52}, []float64{46, 56}},
 		"near one that is moved": {[]float64{50, 52, 57}, []float64{43, 53, 63}},
+		"two that move a third":  {[]float64{40, 50, 52}, []float64{112. / 3, 142. / 3, 172. / 3}},
 		"at the top":             {[]float64{1, 2}, []float64{0, 10}},
 		"at the bottom":          {[]float64{99, 99, 99}, []float64{80, 90, 100}},
 	} {

@@ -55,7 +55,7 @@ are dashed.
   sides.
 - On the **server** source and mirror are two databases of one server, over the loopback.
   Bytes are those that TCP carries on all connections, both directions together. CPU time is
-  the client's. It has the same server as the slow link.
+  the client's. The server is that of the slow link.
 `, grouped(b.curveMiddle()), counted(b.pairs, "round"), bySingle, grouped(maxNaiveRows))
 	for _, p := range missingPeers() {
 		fmt.Fprintf(w, "\nMissing: %s.\n", p.missing())
