@@ -132,8 +132,18 @@ func tableOf(t testing.TB, src store.Source, name string) store.Table {
 
 func rowsOf(t testing.TB, src store.Source, q store.Query) []store.Row {
 	t.Helper()
+	return copied(t, src.Rows(t.Context(), q))
+}
+
+func rowsAt(t testing.TB, src store.Source, q store.Query, keys ...store.Row) []store.Row {
+	t.Helper()
+	return copied(t, store.RowsAt(t.Context(), src, q, keys))
+}
+
+func copied(t testing.TB, batches iter.Seq2[[]store.Row, error]) []store.Row {
+	t.Helper()
 	rows := []store.Row{}
-	for batch, err := range src.Rows(t.Context(), q) {
+	for batch, err := range batches {
 		require.NoError(t, err)
 		for _, r := range batch {
 			rows = append(rows, r.Clone())
@@ -246,6 +256,9 @@ func TestUndefinedBytes(t *testing.T) {
 			require.Equal(t, []int64{1, 0, 0}, []int64{tr.Missing, tr.Extra, tr.Changed}, "%s", r)
 			require.Equal(t, "\u008d", tr.Samples[0].Key[0].Value)
 		}
+		byKey := store.Query{Table: tableOf(t, st, "a"), Key: []string{"k"}}
+		require.Equal(t, []store.Row{{"\u0081", int64(2)}, {"\u008d", int64(3)}, {"æ", int64(4)}},
+			rowsAt(t, st, byKey, store.Row{"\u0081"}, store.Row{"\u008d"}, store.Row{"\u008f"}, store.Row{"æ"}, store.Row{"\ufffd"}))
 	})
 }
 
@@ -355,6 +368,11 @@ func TestCollations(t *testing.T) {
 				require.Equal(t, got[i:], rowsOf(t, st, store.Query{Table: tab, Columns: []string{"k"}, Key: []string{"k"}, From: bound}))
 				require.Equal(t, got[:i], rowsOf(t, st, store.Query{Table: tab, Columns: []string{"k"}, Key: []string{"k"}, Before: bound}))
 			}
+			// What looks alike by a collation is another key, in one code page and in two.
+			byKey := store.Query{Table: tab, Columns: []string{"k"}, Key: []string{"k"}}
+			require.Equal(t, got, rowsAt(t, st, byKey, got...))
+			require.Equal(t, []store.Row{{"Å"}}, rowsAt(t, st, byKey, store.Row{"AB"}, store.Row{"a "}, store.Row{"Å"}, store.Row{"Ø"}, store.Row{"名"}))
+			require.Equal(t, []store.Row{{"B"}}, rowsAt(t, st, byKey, store.Row{"AB"}, store.Row{"B"}, store.Row{"a "}))
 			require.NoError(t, st.Update(t.Context(), func(tx store.Tx) error {
 				for _, s := range append(texts, "a ", "c") {
 					n, err := tx.Set(t.Context(), tab, []store.Cell{{Column: "k", Value: s}}, []store.Cell{{Column: "id", Value: 7}})

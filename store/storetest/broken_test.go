@@ -24,6 +24,8 @@ type broken struct {
 	every  func(d store.Digester, ctx context.Context, q store.Query, n int64) ([]store.Digest, error)
 	at     func(d store.Digester, ctx context.Context, q store.Query, cuts []store.Row) ([]store.Digest, error)
 
+	rowsAt func(r store.KeyReader, ctx context.Context, q store.Query, keys []store.Row) rowSeq
+
 	identity func(i store.Identifier, ctx context.Context) (store.Identity, error)
 	objects  func(i store.Inventorier, ctx context.Context) ([]store.Object, error)
 	anyValue func(src store.Source) bool
@@ -68,6 +70,13 @@ func (b *broken) DigestAt(ctx context.Context, q store.Query, cuts []store.Row) 
 		return b.at(b.digester(), ctx, q, cuts)
 	}
 	return b.digester().DigestAt(ctx, q, cuts)
+}
+
+func (b *broken) RowsAt(ctx context.Context, q store.Query, keys []store.Row) rowSeq {
+	if b.rowsAt != nil {
+		return b.rowsAt(b.Store.(store.KeyReader), ctx, q, keys)
+	}
+	return b.Store.(store.KeyReader).RowsAt(ctx, q, keys)
 }
 
 func (b *broken) Identity(ctx context.Context) (store.Identity, error) {
@@ -237,4 +246,4 @@ type fault struct {
 }
 
 // brokenStores are the faults, each with the contracts that must find it.
-var brokenStores = slices.Concat(brokenTables, brokenRows, brokenValues, brokenDecoders, brokenWrites, brokenRanges, brokenSums, brokenTransactions, brokenRenames, brokenIdentities, brokenInventories, brokenVerbatims, brokenChanges, brokenChangedKeys, brokenContexts)
+var brokenStores = slices.Concat(brokenTables, brokenRows, brokenValues, brokenDecoders, brokenWrites, brokenRanges, brokenSums, brokenKeys, brokenTransactions, brokenRenames, brokenIdentities, brokenInventories, brokenVerbatims, brokenChanges, brokenChangedKeys, brokenContexts)

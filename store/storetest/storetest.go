@@ -8,11 +8,11 @@
 // Each contract is a subtest such as "rows/limit": an area, which is a file of
 // this package that says what it demands, and a name. The suite begins with
 // everything on. What an engine does not support it declares with [Skip], one
-// contract and one reason at a time. The areas "decode", "digest", "identity",
-// "objects", "changes" and "rename" are left out for an engine without that
-// optional capability; "objects" needs the option [Objects]. Run it with the race
-// detector. A Store that keeps a lock it should have let go makes it hang, and the
-// trace of go test -timeout names the check.
+// contract and one reason at a time. The areas "decode", "digest", "keys",
+// "identity", "objects", "changes" and "rename" are left out for an engine without
+// that optional capability; "objects" needs the option [Objects]. Run it with the
+// race detector. A Store that keeps a lock it should have let go makes it hang, and
+// the trace of go test -timeout names the check.
 //
 // An engine that only reads passes [RunSource], and [Bench] measures reading.
 package storetest
@@ -147,6 +147,7 @@ func areas() []area {
 		{name: "concurrent", contracts: concurrentContracts()},
 		{name: "decode", optional: noDecoder, contracts: decodeContracts()},
 		{name: "digest", optional: noDigester, contracts: digestContracts()},
+		{name: "keys", optional: noKeyReader, contracts: keyContracts()},
 		{name: "identity", optional: noIdentifier, contracts: identityContracts()},
 		{name: "objects", optional: noInventorier, contracts: objectContracts()},
 		{name: "verbatim", contracts: verbatimContracts()},
