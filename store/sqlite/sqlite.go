@@ -37,7 +37,6 @@ func dialect() *sqlstore.Dialect {
 		Codec:            f.codec,
 		Plain:            f.plain,
 		Qualified:        true, // a quoted name that no column has is a string
-		Placeholder:      func(n int) string { return fmt.Sprintf("?%d", n) },
 		Values:           values,
 		OwnValues:        true, // it copies out of SQLite's memory
 		StoredForm:       "sqlite",
