@@ -25,6 +25,9 @@ import (
 	"github.com/so-mirror/mirror/store/sqlstore"
 )
 
+// maxParams is SQLite's limit for one statement: https://www.sqlite.org/limits.html.
+const maxParams = 32766
+
 func dialect() *sqlstore.Dialect {
 	f := &file{}
 	return &sqlstore.Dialect{
@@ -42,6 +45,7 @@ func dialect() *sqlstore.Dialect {
 		StoredForm:       "sqlite",
 		AnyValue:         true,
 		Rename:           rename,
+		MaxParams:        maxParams,
 		MaxRows:          1,                 // a prepared row binds faster than many rows at once
 		Begin:            "BEGIN IMMEDIATE", // a reader that turns writer late can fail with SQLITE_BUSY
 		CreateSuffix:     createSuffix,

@@ -84,7 +84,7 @@ func (s *Store) DigestAt(ctx context.Context, q store.Query, cuts []store.Row) (
 	if err != nil {
 		return nil, err
 	}
-	chunk := max(1, s.d.maxParams()/max(1, 2*len(q.Key)))
+	chunk := max(1, min(maxKeys, s.d.maxParams()/max(1, 2*len(q.Key))))
 	for len(ranges) > 0 {
 		some := ranges[:min(chunk, len(ranges))]
 		ranges = ranges[len(some):]

@@ -21,8 +21,13 @@ const (
 	keysTable = "r" // n is the key's number; k0, k1, ... are its values
 )
 
-// maxKeys bounds the keys of one statement, whose text grows with them.
-const maxKeys = 1024
+const (
+	// maxKeys bounds the keys of one statement, whose text grows with them.
+	maxKeys = 1024
+
+	// maxScanned takes its place where each statement looks at all rows.
+	maxScanned = 16 * maxKeys
+)
 
 // RowsAt implements store.KeyReader. It asks for up to about a thousand keys at
 // once.
@@ -42,7 +47,11 @@ func (s *Store) rowsAt(ctx context.Context, q store.Query, keys []store.Row, yie
 	if len(q.Key) == 0 || q.From != nil || q.Before != nil || q.Limit > 0 {
 		return errors.New("the query has no key, or has bounds or a limit, which do not go with keys")
 	}
-	key, err := s.d.keyColumns(q.Table, q.Key, false)
+	plain, err := s.plainKey(ctx, q)
+	if err != nil {
+		return err
+	}
+	key, err := s.d.keyColumns(q.Table, q.Key, plain)
 	if err != nil {
 		return err
 	}
@@ -102,11 +111,14 @@ func ascending(key []column, last store.Row, keys []store.Row, first int) ([]sto
 
 // keysAtOnce returns how many keys one statement asks for. They fill batches.
 func (d *Dialect) keysAtOnce(key []column) int {
-	each := len(key)
-	if key[0].Alike {
+	each, most := len(key), maxKeys
+	switch first := key[0]; {
+	case first.Alike:
 		each++
+	case first.Order != nil && !first.Seeks:
+		most = maxScanned
 	}
-	n := min(maxKeys, max(1, (d.maxParams()-1)/each))
+	n := min(most, max(1, (d.maxParams()-1)/each))
 	return max(n-n%batchRows, min(n, batchRows))
 }
 

@@ -108,14 +108,17 @@ func TestKeyStatementsAreFew(t *testing.T) {
 func TestKeysAtOnce(t *testing.T) {
 	for _, c := range []struct {
 		params, columns int
-		alike           bool
+		alike, sorts    bool
 		want            int
 	}{
-		{2098, 1, false, 1024}, {2098, 2, false, 1024}, {2098, 3, false, 640}, {2098, 1, true, 1024}, {2098, 2, true, 640},
-		{900, 1, false, 896}, {900, 2, false, 384}, {32766, 1, false, 1024}, {200, 2, false, 99}, {8, 3, false, 2}, {2, 3, false, 1},
+		{2098, 1, false, false, 1024}, {2098, 2, false, false, 1024}, {2098, 3, false, false, 640}, {2098, 1, true, false, 1024}, {2098, 2, true, false, 640},
+		{900, 1, false, false, 896}, {900, 2, false, false, 384}, {32766, 1, false, false, 1024}, {200, 2, false, false, 99}, {8, 3, false, false, 2}, {2, 3, false, false, 1}, {32766, 1, false, true, 16384}, {32766, 3, false, true, 10880}, {2098, 1, true, true, 1024},
 	} {
 		key := make([]column, c.columns)
 		key[0].Alike = c.alike
+		if c.sorts {
+			key[0].Order = func(expr string) []string { return []string{expr} }
+		}
 		require.Equal(t, c.want, (&Dialect{MaxParams: c.params}).keysAtOnce(key), "%+v", c)
 	}
 }
