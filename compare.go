@@ -274,13 +274,15 @@ func (c *comparison) join(ctx context.Context) {
 	if c.opts.Depth != DepthRows || c.opts.Strategy != StrategyJoin && c.opts.Strategy != StrategyAuto {
 		return
 	}
-	join, err := store.JoinOf(ctx, c.source, c.m.store)
+	err := diff.Guard(func() (err error) {
+		c.joined, err = store.JoinOf(ctx, c.source, c.m.store)
+		return err
+	})
 	if err != nil {
-		c.engine = c.newEngine(nil, strings.TrimSuffix(err.Error(), ": "+errors.ErrUnsupported.Error()))
+		c.joined, c.engine = nil, c.newEngine(nil, strings.TrimSuffix(err.Error(), ": "+errors.ErrUnsupported.Error()))
 		return
 	}
-	c.joined = join
-	c.engine = c.newEngine(join, "")
+	c.engine = c.newEngine(c.joined, "")
 }
 
 // close ends what join began.

@@ -30,6 +30,8 @@ type check struct {
 	restored                       bool // the replica's offsets began anew
 	tables                         []*table
 	prefixes                       []string // of table names, which do not count
+	joined                         store.Join
+	lent                           map[string]bool // tables of the reference that have the replica's key
 	referenceTables, replicaTables []store.Table
 	report                         *Report
 
@@ -58,15 +60,41 @@ func newCheck(ctx context.Context, reference, replica store.Source, opts *Option
 		return nil, fmt.Errorf("check replica: %w", err)
 	}
 	c.slots = make(chan struct{}, min(c.o.Tuning.Concurrency, limit))
+	noJoin := c.join(ctx)
 	c.engine = diff.New(diff.Options{
-		Source: reference, Mirror: replica, Strategy: diff.Strategy(c.o.Strategy), DigestRows: c.o.Tuning.DigestRows,
+		Source: reference, Mirror: replica, Join: c.joined, NoJoin: noJoin, Strategy: diff.Strategy(c.o.Strategy), DigestRows: c.o.Tuning.DigestRows,
 		SplitRows: c.o.Tuning.SplitRows, RowsPerSecond: c.o.Tuning.MaxRowsPerSecond, Slots: c.slots, Clock: c.clock,
 	})
 	c.report.Started = c.now()
 	if err := c.begin(ctx); err != nil {
+		c.close()
 		return nil, store.WrapError(ctx, err, "check replica")
 	}
 	return c, nil
+}
+
+// join connects to an engine that reads both sides, or says why it cannot: a check is
+// right without it.
+func (c *check) join(ctx context.Context) (why string) {
+	if c.o.Strategy != mirror.StrategyJoin && c.o.Strategy != mirror.StrategyAuto {
+		return ""
+	}
+	err := diff.Guard(func() (err error) {
+		c.joined, err = store.JoinOf(ctx, c.reference, c.replica)
+		return err
+	})
+	if err != nil {
+		c.joined = nil
+		return err.Error()
+	}
+	return ""
+}
+
+// close ends what newCheck began.
+func (c *check) close() {
+	if c.joined != nil {
+		_ = c.joined.Close() // it was only read
+	}
 }
 
 // begin finds out which databases the sides are, refuses the wrong ones, and
@@ -214,7 +242,8 @@ func (c *check) tell(open int, next time.Time) {
 func (c *check) matchTables() error {
 	c.prefixes = append([]string{"dbo.", superoffice.ReplicaSchema + "."}, c.o.SchemaPrefixes...)
 	c.prefixes = append(c.prefixes, sharedPrefixes(c.referenceTables, c.replicaTables, c.prefixes)...)
-	reference, replica := withKeys(c.referenceTables, c.replicaTables, c.prefixes)
+	reference, replica, lent := withKeys(c.referenceTables, c.replicaTables, c.prefixes)
+	c.lent = lent
 	matched := match.Tables(reference, replica, match.Options{
 		Tables: c.o.Tables, SkipTables: c.o.SkipTables, IgnoreColumns: c.o.IgnoreColumns, SchemaPrefixes: c.prefixes, LooseTypes: true,
 		AnyValue: store.HoldsAnyValue(c.reference) || store.HoldsAnyValue(c.replica), NotData: isNoData,

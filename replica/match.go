@@ -48,8 +48,10 @@ func sharedPrefixes(reference, replica []store.Table, known []string) []string {
 
 // withKeys returns the tables with the keys by which they are compared: the newer
 // client gives every table one, and where only one side declares a key the other
-// side's rows are told apart by the same columns.
-func withKeys(reference, replica []store.Table, prefixes []string) (a, b []store.Table) {
+// side's rows are told apart by the same columns. Lent are the names of the tables of
+// the reference for which that was done: nothing keeps such a key from being there twice.
+func withKeys(reference, replica []store.Table, prefixes []string) (a, b []store.Table, lent map[string]bool) {
+	lent = map[string]bool{}
 	a, b = slices.Clone(reference), slices.Clone(replica)
 	byName := map[string]*store.Table{}
 	for i, t := range b {
@@ -58,9 +60,10 @@ func withKeys(reference, replica []store.Table, prefixes []string) (a, b []store
 	for i := range a {
 		if other := byName[store.FoldName(store.TrimPrefix(a[i].Name, prefixes))]; other != nil && len(a[i].Key) == 0 {
 			a[i].Key = keyOf(&a[i], other.Key)
+			lent[a[i].String()] = true
 		}
 	}
-	return a, b
+	return a, b, lent
 }
 
 // keyOf returns the columns of t that key means, nil when t lacks one.
@@ -103,6 +106,9 @@ func (c *check) newTable(p match.Pair) *table {
 	}
 	t.plan = p.Plan
 	t.plan.Differs = t.differs
+	if c.lent[t.plan.Source.Table.String()] {
+		t.plan.Source.Table.Key = nil
+	}
 	t.run = c.engine.Table(t.plan.Table)
 	for _, col := range t.plan.Source.Columns[:t.plan.Key] {
 		t.report.Key = append(t.report.Key, col.Name)

@@ -163,6 +163,7 @@ func Check(ctx context.Context, reference, replica store.Source, opts *Options) 
 	if err != nil {
 		return nil, err
 	}
+	defer c.close()
 	err = c.run(ctx)
 	c.report.Finished = c.now()
 	err = c.conclude(ctx, err)

@@ -171,6 +171,7 @@ func (w *watching) match(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer c.close()
 	w.report.ContextID = c.report.ContextID
 	for _, t := range w.tables {
 		i := slices.IndexFunc(c.tables, func(of *table) bool {

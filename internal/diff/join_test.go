@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -243,6 +244,7 @@ func TestNoJoin(t *testing.T) {
 			k.Mirror.Columns[1].Type = store.MustType("float")
 			return k, j
 		}, "column n has two types, int and float"},
+		{"no engine that anybody asked for", func() (diff.Table, *joined) { return s.keyed(t).table, nil }, "nobody asked for one engine for both sides"},
 		{"no engine", func() (diff.Table, *joined) { return s.keyed(t).table, nil }, "they are on two servers"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -250,6 +252,9 @@ func TestNoJoin(t *testing.T) {
 			o := diff.Options{Strategy: diff.Join, NoJoin: "they are on two servers", DigestRows: 8, Source: s.source, Mirror: s.mirror, Clock: wall{}}
 			if j != nil {
 				o.Join = j
+			}
+			if strings.HasPrefix(c.why, "nobody") {
+				o.NoJoin = ""
 			}
 			strategy, why := diff.New(o).Table(table).Strategy()
 			require.Equal(t, diff.Stream, strategy)

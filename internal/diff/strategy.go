@@ -1,6 +1,7 @@
 package diff
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,7 +66,7 @@ func (r *Run) noDigests() string {
 func (r *Run) noJoin() string {
 	switch {
 	case r.e.o.Join == nil:
-		return r.e.o.NoJoin
+		return cmp.Or(r.e.o.NoJoin, "nobody asked for one engine for both sides")
 	case !r.Ranged:
 		return "the table has no key by which both sides can be joined"
 	case !unique(r.Source, r.Key) || !unique(r.Mirror, r.Key):

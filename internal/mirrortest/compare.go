@@ -12,8 +12,12 @@ import (
 // compare compares source with the store and demands that the counts add up.
 func (t *env) compare(source store.Source, opts *mirror.CompareOptions) *mirror.Report {
 	t.Helper()
-	r, err := t.mirror(nil).Compare(t.Context(), source, opts)
+	m := t.mirror(nil)
+	r, err := m.Compare(t.Context(), source, opts)
 	require.NoError(t, err)
+	if opts == nil {
+		t.joins.add(oneReport(t, m, source, mirror.CompareOptions{Tuning: mirror.Tuning{DigestRows: 100}}))
+	}
 	for _, tr := range r.Tables {
 		if tr.Verdict == mirror.VerdictDifferent && r.Depth == mirror.DepthRows {
 			require.Equal(t, tr.SourceRows-tr.Missing, tr.MirrorRows-tr.Extra-tr.Duplicate, "counts of %s add up", tr.Table)

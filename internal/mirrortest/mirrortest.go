@@ -71,6 +71,7 @@ func run(t *testing.T, source, open Open, skips []Skip, areas ...area) {
 	}
 	for _, a := range areas {
 		t.Run(a.name, func(t *testing.T) {
+			joins := &joins{}
 			if reason := reasons[a.name]; reason != "" {
 				t.Skip(reason)
 			}
@@ -84,9 +85,11 @@ func run(t *testing.T, source, open Open, skips []Skip, areas ...area) {
 					// Pools are the caller's: a store never opens one.
 					pools := goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener")
 					t.Cleanup(func() { goleak.VerifyNone(t, ignore, pools) })
-					s.run(&env{T: t, openSource: source, store: open(t)})
+					joins.scenarios++
+					s.run(&env{T: t, openSource: source, store: open(t), joins: joins})
 				})
 			}
+			joins.require(t, a, source, open)
 		})
 	}
 }
@@ -101,6 +104,7 @@ type env struct {
 	*testing.T
 	openSource Open
 	store      store.Store
+	joins      *joins
 }
 
 // table is a table with its rows, as a scenario writes it down.

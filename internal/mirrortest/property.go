@@ -181,10 +181,10 @@ func (s twoSides) repeats() bool {
 	return false
 }
 
-// Property compares random tables with random damage, by both strategies, in steps
+// Property compares random tables with random damage, by all strategies, in steps
 // of any size and with any concurrency, and demands that the report equals what
-// brute force finds in memory. Tune, which may be nil, makes the steps of a
-// comparison small.
+// brute force finds in memory, and is one whether rows are streamed or joined in one
+// engine. Tune, which may be nil, makes the steps of a comparison small.
 func Property(t *testing.T, open Open, seeds int, tune func(m *mirror.Mirror, n int), limits ...Unfit) {
 	PropertyRespelled(t, open, seeds, nil, tune, limits...)
 }
@@ -195,6 +195,7 @@ func PropertyRespelled(t *testing.T, open Open, seeds int, respell Respell, tune
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent(), goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener"))
 	var sum tally
 	strategies := map[mirror.Strategy]int{}
+	joins, joinable := 0, canJoin(t, open, open)
 	for seed := range uint64(seeds) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 0))
@@ -203,7 +204,7 @@ func PropertyRespelled(t *testing.T, open Open, seeds int, respell Respell, tune
 			opts := &mirror.CompareOptions{
 				MaxSamples: []int{-1, 0, 1, 3, 1 << 20}[r.IntN(5)],
 				Tuning:     mirror.Tuning{Concurrency: r.IntN(4), DigestRows: 1 + r.Int64N(40), SplitRows: max(0, r.Int64N(40)-10)},
-				Strategy:   []mirror.Strategy{mirror.StrategyStream, mirror.StrategyDigest, mirror.StrategyAuto}[r.IntN(3)],
+				Strategy:   []mirror.Strategy{mirror.StrategyStream, mirror.StrategyDigest, mirror.StrategyAuto, mirror.StrategyJoin}[r.IntN(4)],
 			}
 			source, store := s.load(t, open, r)
 			m, err := mirror.New(ContextID, store, nil)
@@ -222,13 +223,20 @@ func PropertyRespelled(t *testing.T, open Open, seeds int, respell Respell, tune
 			report.Tables[0].Elapsed, again.Tables[0].Elapsed = 0, 0
 			again.Tables[0].RowBytes = report.Tables[0].RowBytes // of the first rows of a range, which Auto cuts by the clock
 			require.Equal(t, report.Tables, again.Tables, "a report is the same however often the comparison runs")
+
+			joined := oneReport(t, m, source, *opts)
+			s.check(t, joined, opts)
+			joins += Joined(joined)
 		})
 	}
-	t.Logf("%d seeds: %+v, %v", seeds, sum, strategies)
+	t.Logf("%d seeds: %+v, %v, %d joined", seeds, sum, strategies, joins)
 	for _, n := range []int64{sum.equal, sum.missing, sum.extra, sum.changed, sum.duplicate} {
 		require.Greater(t, n, int64(seeds/4), "the tables are damaged in every way")
 	}
 	require.Greater(t, strategies[mirror.StrategyDigest], seeds/10, "digests are used")
+	if joinable {
+		require.Greater(t, joins, seeds/8, "one engine reads both sides")
+	}
 }
 
 // load creates both tables and takes over what the stores made of the values.

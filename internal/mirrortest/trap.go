@@ -104,6 +104,8 @@ func (d diff) text(t *env, columns []store.Column) string {
 	return text
 }
 
+var strategies = []mirror.Strategy{mirror.StrategyStream, mirror.StrategyDigest, mirror.StrategyJoin, mirror.StrategyAuto}
+
 func trapScenarios() []scenario {
 	return append(scenariosOf(traps()), changingScenarios()...)
 }
@@ -122,7 +124,7 @@ func scenariosOf(traps []trap) []scenario {
 			for _, p := range tr.pairs {
 				t.load(src, p.source)
 			}
-			for _, strategy := range []mirror.Strategy{mirror.StrategyStream, mirror.StrategyDigest} {
+			for _, strategy := range strategies {
 				tr.check(t, strategy, src, t.store, false)
 				tr.check(t, strategy, t.store, src, true)
 			}
@@ -143,6 +145,10 @@ func (tr trap) check(t *env, strategy mirror.Strategy, source, target store.Stor
 		Strategy: strategy, LooseTypes: tr.loose, MaxSamples: 1000, Tuning: mirror.Tuning{Concurrency: 1},
 	})
 	require.NoError(t, err)
+	if strategy == mirror.StrategyJoin {
+		t.joins.add(r)
+		oneReport(t, m, source, mirror.CompareOptions{LooseTypes: tr.loose, Tuning: mirror.Tuning{DigestRows: 1}})
+	}
 	require.Len(t, r.Tables, len(tr.pairs))
 	for i, p := range tr.pairs {
 		got := r.Tables[i]
@@ -299,7 +305,7 @@ func (s retold) Tables(ctx context.Context) ([]store.Table, error) {
 }
 
 // changing is a store that somebody else changes after each of the first few
-// answers: after a batch, or after digests.
+// answers: after a batch, after digests, or after the engine named what may differ.
 type changing struct {
 	through
 	change func(n int) error // nil: not now
@@ -355,6 +361,42 @@ func (s changing) DigestAt(ctx context.Context, q store.Query, cuts []store.Row)
 	return digests, s.answered()
 }
 
+func (s changing) Join(ctx context.Context, mirror store.Source) (store.Join, error) {
+	join, err := s.through.Join(ctx, mirror)
+	if err != nil {
+		return nil, err
+	}
+	return changingJoin{join, s}, nil
+}
+
+// joining is a store beside one that changes when the two were joined.
+type joining struct {
+	through
+	beside changing
+}
+
+func (s joining) Join(ctx context.Context, mirror store.Source) (store.Join, error) {
+	join, err := s.through.Join(ctx, mirror)
+	if err != nil {
+		return nil, err
+	}
+	return changingJoin{join, s.beside}, nil
+}
+
+// changingJoin is a join of a store that changes.
+type changingJoin struct {
+	store.Join
+	of changing
+}
+
+func (j changingJoin) Suspects(ctx context.Context, source, mirror store.Query, limit int) (store.Suspects, error) {
+	found, err := j.Join.Suspects(ctx, source, mirror, limit)
+	if err != nil {
+		return found, err
+	}
+	return found, j.of.answered()
+}
+
 // changingScenarios: rows that never change never differ, and counts add up,
 // whatever happens to the others meanwhile.
 func changingScenarios() []scenario {
@@ -408,14 +450,14 @@ func changingScenarios() []scenario {
 			t.load(t.store, loaded())
 			fixed, moving := t.source(loaded()), t.store
 			touched := map[int64]mirror.DiffKind{} // what the moving store has: for the mirror, extra rows
-			for run, strategy := range []mirror.Strategy{mirror.StrategyStream, mirror.StrategyDigest} {
+			for run, strategy := range strategies[:3] {
 				n := 0
 				moved := changing{through: through{moving}, n: &n, change: func(n int) error {
 					return change(t, moving, changesAtMost*run+n, touched)
 				}}
-				source, target := store.Store(fixed), store.Store(moved)
+				source, target := store.Store(joining{through{fixed}, moved}), store.Store(moved)
 				if side == "source" {
-					source, target = target, source
+					source, target = moved, fixed
 				}
 				m, err := mirror.New(ContextID, target, nil)
 				require.NoError(t, err)

@@ -41,7 +41,8 @@ func compareOne(t *testing.T, source, target string) *mirror.TableReport {
 func everyWay() []*mirror.CompareOptions {
 	return []*mirror.CompareOptions{
 		{Strategy: mirror.StrategyStream}, {Strategy: mirror.StrategyDigest}, {Strategy: mirror.StrategyAuto}, {Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{DigestRows: 1}},
-		{Tuning: mirror.Tuning{SplitRows: 1}}, {Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{SplitRows: 7, DigestRows: 3}},
+		{Strategy: mirror.StrategyJoin}, {Strategy: mirror.StrategyJoin, Tuning: mirror.Tuning{DigestRows: 1, Concurrency: 3}},
+		{Strategy: mirror.StrategyStream, Tuning: mirror.Tuning{SplitRows: 1}}, {Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{SplitRows: 7, DigestRows: 3}},
 	}
 }
 

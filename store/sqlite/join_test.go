@@ -1,15 +1,14 @@
 package sqlite_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/internal/mirrortest"
 	"github.com/so-mirror/mirror/store"
 )
 
@@ -24,30 +23,9 @@ func joinedLike(t *testing.T, source store.Source, target store.Store, o mirror.
 	for _, o.Strategy = range []mirror.Strategy{mirror.StrategyJoin, mirror.StrategyAuto} {
 		report, err = m.Compare(t.Context(), source, &o)
 		require.NoError(t, err)
-		joined = 0
-		for _, tr := range report.Tables {
-			if tr.Strategy == mirror.StrategyJoin {
-				joined++
-			}
-		}
-		require.Equal(t, reportText(t, streamed), reportText(t, report), "%s: %+v\n%s\n%s", o.Strategy, o, report, streamed)
+		require.Equal(t, mirrortest.ReportText(t, streamed, true), mirrortest.ReportText(t, report, true), "%+v\n%s\n%s", o, report, streamed)
 	}
-	return joined, report
-}
-
-// reportText is a report without what depends on the strategy and the clock.
-func reportText(t *testing.T, r *mirror.Report) string {
-	t.Helper()
-	c := *r
-	c.Strategy, c.Started, c.Finished = "", time.Time{}, time.Time{}
-	c.Tables = nil
-	for _, tr := range r.Tables {
-		tr.Strategy, tr.StrategyReason, tr.Elapsed = "", "", 0
-		c.Tables = append(c.Tables, tr)
-	}
-	text, err := json.MarshalIndent(c, "", " ")
-	require.NoError(t, err)
-	return string(text)
+	return mirrortest.Joined(report), report
 }
 
 // What looks alike to EXCEPT, and what is named as it names its own.

@@ -191,7 +191,8 @@ func none(int) bool { return false }
 func someWays() []*mirror.CompareOptions {
 	return []*mirror.CompareOptions{
 		{Strategy: mirror.StrategyStream}, {Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{DigestRows: 64}}, {Strategy: mirror.StrategyAuto},
-		{Tuning: mirror.Tuning{SplitRows: 50}}, {Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{SplitRows: 200, DigestRows: 10}},
+		{Strategy: mirror.StrategyStream, Tuning: mirror.Tuning{SplitRows: 50}}, {Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{SplitRows: 200, DigestRows: 10}},
+		{Strategy: mirror.StrategyJoin, Tuning: mirror.Tuning{DigestRows: 16}},
 	}
 }
 
@@ -307,7 +308,7 @@ func TestKeyInTwoSpellings(t *testing.T) {
 			_, st := database(t, script)
 			target := newMirror(t, st)
 			for rows := int64(1); rows < 7; rows++ {
-				for _, o := range []mirror.CompareOptions{{Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{DigestRows: rows}}, {Tuning: mirror.Tuning{SplitRows: rows}}} {
+				for _, o := range []mirror.CompareOptions{{Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{DigestRows: rows}}, {Strategy: mirror.StrategyStream, Tuning: mirror.Tuning{SplitRows: rows}}} {
 					report, err := target.Compare(t.Context(), source, &o)
 					require.NoError(t, err)
 					tr := report.Table("t")
@@ -367,7 +368,7 @@ func TestBoundsAreTheKeys(t *testing.T) {
 
 			left, store := database(t, script+"DELETE FROM t WHERE v % 3 = 0")
 			require.NoError(t, left.Get(&n, "SELECT ? - COUNT(*) FROM t", n))
-			for _, opts := range []mirror.CompareOptions{{Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{DigestRows: 1}}, {Tuning: mirror.Tuning{SplitRows: 1}}} {
+			for _, opts := range []mirror.CompareOptions{{Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{DigestRows: 1}}, {Strategy: mirror.StrategyStream, Tuning: mirror.Tuning{SplitRows: 1}}} {
 				report, err := newMirror(t, store).Compare(t.Context(), source, &opts)
 				require.NoError(t, err)
 				require.Equal(t, n, report.Table("t").Missing, "%+v: %s", opts, report)
