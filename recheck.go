@@ -251,6 +251,9 @@ func (r *Report) clone() *Report {
 func (t *TableReport) look(now *store.LSN) {
 	was := t.trace.LastLSN
 	t.trace.LastLSN = now
+	if t.fellBehind(now) {
+		t.trace.standing = standing{} // what was compared is sent anew
+	}
 	switch {
 	case was == nil || now == nil:
 	case *was >= 0 && *now > *was:

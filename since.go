@@ -105,6 +105,10 @@ func (c *comparison) since(ctx context.Context, p pair) (then *TableReport, mirr
 	switch {
 	case c.changes == nil:
 		return nil, nil, "the source's change tracking cannot be read", nil
+	case !p.Plan.Ranged:
+		return nil, nil, "the table has no key by which single rows can be read", nil
+	case !sameTables(p, then):
+		return nil, nil, "the earlier report is of another table of that name", nil
 	case !slices.Contains([]Verdict{VerdictIdentical, VerdictDifferent, VerdictPending, VerdictSchemaDiffers}, then.Verdict) || then.Truncated || was.Version == nil:
 		return nil, nil, "the earlier report is not of all rows", nil
 	case was.Plan != c.planSum(p):
@@ -115,8 +119,8 @@ func (c *comparison) since(ctx context.Context, p pair) (then *TableReport, mirr
 		return nil, nil, "the mirror's table does not have the primary key", nil
 	case *was.Version > p.version:
 		return nil, nil, "the source was restored: its version is before that of the earlier report", nil
-	case p.populated || p.requested() || then.ResetRequested() || then.requested() || (p.lsn == nil) != (then.LSN == nil) || p.lsn != nil && *p.lsn < *then.LSN:
-		return nil, nil, "the table is or was sent anew", nil
+	case c.sentAnew(p, then):
+		return nil, nil, sentAnew, nil
 	}
 	least, err := c.changes.MinValidVersion(ctx, *p.Source)
 	switch {
@@ -126,6 +130,8 @@ func (c *comparison) since(ctx context.Context, p pair) (then *TableReport, mirr
 		return nil, nil, "", err
 	case *was.Version < least:
 		return nil, nil, "the changes since the earlier report are no longer known", nil
+	case then.LSN != nil && *then.LSN < least && *p.lsn > *then.LSN: // a cycle that finds it so wipes the table
+		return nil, nil, sentAnew + ", as its LSN was too old", nil
 	}
 	if mirrored, why, err = c.mirrorListing(ctx, p, was.MirrorVersion); why != "" || err != nil {
 		return nil, nil, why, err
@@ -133,8 +139,31 @@ func (c *comparison) since(ctx context.Context, p pair) (then *TableReport, mirr
 	return then, mirrored, "", nil
 }
 
+const sentAnew = "the table is or was sent anew"
+
+// sentAnew reports whether all of a table may have been sent since an earlier report,
+// or is being sent: a cycle can stop in the middle of that.
+func (c *comparison) sentAnew(p pair, then *TableReport) bool {
+	if p.lsn == nil && (c.metadata != nil || c.unread != "") { // a replica has none
+		return true
+	}
+	return p.populated || p.requested() || then.ResetRequested() || then.fellBehind(p.lsn)
+}
+
+// fellBehind reports whether the LSN of now cannot have come by changes alone from that
+// of the report.
+func (t *TableReport) fellBehind(now *store.LSN) bool {
+	return t.requested() || (t.LSN == nil) != (now == nil) || now != nil && *now < *t.LSN
+}
+
 // requested reports whether the LSN asked for the whole table when it was compared.
 func (t *TableReport) requested() bool { return t.LSN != nil && *t.LSN == store.ResendAll }
+
+// sameTables reports whether an earlier report is of the mirror's table: of two that
+// differ in their prefix one can be gone by now.
+func sameTables(p pair, then *TableReport) bool {
+	return store.FoldName(then.MirrorName) == store.FoldName(p.Mirror.String())
+}
 
 // sameKey reports whether two tables have one primary key.
 func sameKey(a, b []string) bool {

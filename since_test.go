@@ -10,7 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/internal/mirrortest"
 	"github.com/so-mirror/mirror/store"
+	"github.com/so-mirror/mirror/store/cycle"
 	"github.com/so-mirror/mirror/store/memory"
 )
 
@@ -264,4 +266,145 @@ func TestSinceRefuses(t *testing.T) {
 	}
 	_, err = newMirror(t, st, nil).Compare(t.Context(), source, &mirror.CompareOptions{SinceRows: -1})
 	require.ErrorContains(t, err, "SinceRows is negative")
+}
+
+// A cycle that sends all of a table can stop in the middle of it, which no LSN and no
+// change of the source tells.
+func TestSinceSentAnew(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		do   func(t *testing.T, w *sinceWorld)
+		want string
+	}{
+		{"its metadata row was deleted before the earlier report", func(t *testing.T, w *sinceWorld) {
+			_, err := w.m.HardReset(t.Context(), &mirror.HardResetOptions{Confirm: customer, Tables: []string{"contact"}})
+			require.NoError(t, err)
+			w.compare()
+			w.interrupted()
+		}, "the table is or was sent anew"},
+		{"its LSN is too old", func(t *testing.T, w *sinceWorld) {
+			w.touch("person")
+			w.compare()
+			w.customer.Forget(1 << 30)
+			w.interrupted()
+		}, "the table is or was sent anew"},
+		{"its LSN was too old", func(t *testing.T, w *sinceWorld) {
+			w.touch("person")
+			w.compare()
+			w.customer.Forget(1 << 30)
+			w.cycle()
+			w.lose()
+		}, "the table is or was sent anew"},
+		{"Recheck saw it", func(t *testing.T, w *sinceWorld) {
+			_, err := w.m.ResetTables(t.Context(), []string{"contact"}, nil)
+			require.NoError(t, err)
+			w.recheck()
+			w.touch("person")
+			w.cycle()
+			w.recheck()
+			w.lose()
+		}, "the earlier report is not of all rows"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newSinceWorld(t)
+			c.do(t, w)
+			got, err := w.m.Compare(t.Context(), w.customer, &mirror.CompareOptions{Since: stored(t, w.report)})
+			require.NoError(t, err)
+			want, err := w.m.Compare(t.Context(), w.customer, nil)
+			require.NoError(t, err)
+			require.NotZero(t, want.Table("contact").Missing)
+			require.Equal(t, found(t, want), found(t, got))
+			require.Contains(t, got.Table("contact").Basis.Reason, c.want)
+		})
+	}
+}
+
+// sinceWorld is a customer with a mirror that cycles fill, and the report of a
+// comparison.
+type sinceWorld struct {
+	t        *testing.T
+	customer *cycle.Customer
+	mirror   *memory.Store
+	task     *cycle.Task
+	m        *mirror.Mirror
+	report   *mirror.Report
+}
+
+func newSinceWorld(t *testing.T) *sinceWorld {
+	t.Helper()
+	contact := mirrortest.Companies()
+	for i := range 40 {
+		contact.Rows = append(contact.Rows, store.Row{i, fmt.Sprint("Company ", i)})
+	}
+	person := memory.Table{Name: "person", Columns: []string{"person_id int"}, Key: []string{"person_id"}}
+	w := &sinceWorld{t: t, customer: cycle.NewCustomer(customer, memory.New(contact, person)), mirror: memory.New()}
+	w.task = &cycle.Task{Customer: w.customer, Mirror: w.mirror, BatchSize: 100}
+	w.m = newMirror(t, w.mirror, nil)
+	w.cycle()
+	w.compare()
+	require.True(t, w.report.Identical())
+	return w
+}
+
+func (w *sinceWorld) cycle() {
+	w.t.Helper()
+	_, err := w.task.Run(w.t.Context())
+	require.NoError(w.t, err)
+}
+
+// interrupted is a cycle that stops behind its first batch.
+func (w *sinceWorld) interrupted() {
+	w.t.Helper()
+	w.task.FailAfterBatches = 1
+	_, err := w.task.Run(w.t.Context())
+	require.ErrorIs(w.t, err, cycle.ErrInterrupted)
+}
+
+func (w *sinceWorld) compare() {
+	w.t.Helper()
+	var err error
+	w.report, err = w.m.Compare(w.t.Context(), w.customer, nil)
+	require.NoError(w.t, err)
+}
+
+func (w *sinceWorld) recheck() {
+	w.t.Helper()
+	var err error
+	w.report, err = w.m.Recheck(w.t.Context(), w.customer, w.report, nil)
+	require.NoError(w.t, err)
+}
+
+// touch changes a table of the customer that has no rows.
+func (w *sinceWorld) touch(table string) {
+	w.t.Helper()
+	require.NoError(w.t, w.customer.Update(w.t.Context(), func(tx store.Tx) error {
+		return tx.Insert(w.t.Context(), store.Table{Name: table}, []string{table + "_id"}, []store.Row{{1}})
+	}))
+}
+
+// lose deletes a row of the mirror, as a service that loses one does.
+func (w *sinceWorld) lose() {
+	w.t.Helper()
+	require.NoError(w.t, w.mirror.Update(w.t.Context(), func(tx store.Tx) error {
+		_, err := tx.Delete(w.t.Context(), contactOf(w.t, w.mirror), []store.Cell{{Column: "contact_id", Value: 7}})
+		return err
+	}))
+}
+
+// The report of a table is not that of another one that is matched instead of it.
+func TestSinceOtherTable(t *testing.T) {
+	source, st := twins(10, func(int) bool { return false })
+	source.TrackChanges(812, 800)
+	o := mirror.CompareOptions{SchemaPrefixes: []string{"crm7."}}
+	before, err := newMirror(t, st, nil).Compare(t.Context(), source, &o)
+	require.NoError(t, err)
+	other := mirrortest.Companies()
+	other.Name = "crm7.contact"
+	require.NoError(t, st.Seed(other))
+	require.NoError(t, st.Update(t.Context(), func(tx store.Tx) error { return tx.Drop(t.Context(), contactOf(t, st)) }))
+	o.Since = stored(t, before)
+	got, err := newMirror(t, st, nil).Compare(t.Context(), source, &o)
+	require.NoError(t, err)
+	require.EqualValues(t, 10, got.Tables[0].Missing, "%s", got)
+	require.Contains(t, got.Tables[0].Basis.Reason, "another table")
 }

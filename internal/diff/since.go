@@ -110,9 +110,13 @@ func (p *part) listed(ctx context.Context, lists []*listing, before store.Row, o
 				if err := l.skip(ctx, r, least); err != nil {
 					return err
 				}
-				for key, err := l.peek(ctx, r); key != nil && r.Order(key, least) == 0; key, err = l.peek(ctx, r) {
+				for {
+					key, err := l.peek(ctx, r)
 					if err != nil {
 						return err
+					}
+					if key == nil || r.Order(key, least) != 0 {
+						break
 					}
 					l.keys = l.keys[1:]
 				}
