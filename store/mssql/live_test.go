@@ -212,14 +212,22 @@ func (s *testServer) give(d *database) error {
 
 // openDB returns a pool on a database without tables that no one else uses: of
 // the live server, of the live server through a recorder, or of a replay.
-func openDB(t testing.TB) *sqlx.DB {
+func openDB(t testing.TB) *sqlx.DB { return openThrough(t, nil) }
+
+// openThrough is openDB with a pool whose connections dialer makes.
+func openThrough(t testing.TB, dialer mssqldb.Dialer) *sqlx.DB {
 	t.Helper()
 	if !*record && !replaying(t) {
 		s := liveServer(t)
 		d, err := s.take("")
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, s.give(d)) })
-		return d.db
+		if dialer == nil {
+			return d.db
+		}
+		cfg := s.config
+		cfg.Database = d.name
+		return openPool(t, cfg, dialer)
 	}
 	n := ordinal(t)
 	name, file := fmt.Sprintf("mirror_replay_%d", n), tdsreplay.File(t)
@@ -238,7 +246,14 @@ func openDB(t testing.TB) *sqlx.DB {
 	}
 	cfg, err := msdsn.Parse(tdsreplay.DSN(t, upstream, file, name))
 	require.NoError(t, err)
-	db := sqlx.NewDb(sql.OpenDB(mssqldb.NewConnectorConfig(cfg)), "sqlserver")
+	return openPool(t, cfg, dialer)
+}
+
+func openPool(t testing.TB, cfg msdsn.Config, dialer mssqldb.Dialer) *sqlx.DB {
+	t.Helper()
+	connector := mssqldb.NewConnectorConfig(cfg)
+	connector.Dialer = dialer
+	db := sqlx.NewDb(sql.OpenDB(connector), "sqlserver")
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
 	return db
 }
