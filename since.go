@@ -29,7 +29,8 @@ type Basis struct {
 
 	// MirrorTracked says that the mirror's own changes are tracked, too. Otherwise a
 	// change that somebody made there after AllRows is not seen, unless its row was
-	// sampled since or changed at the source.
+	// sampled since or changed at the source; nor is a row that was lost when the table
+	// was reset and filled between two comparisons.
 	MirrorTracked bool `json:"mirrorTracked,omitempty"`
 }
 

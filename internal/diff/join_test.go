@@ -282,3 +282,45 @@ func (c *shift) move(d time.Duration) {
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
 }
+
+// A listing that repeats a page, or is out of order, ends the comparison.
+func TestSinceListings(t *testing.T) {
+	rows := []store.Row{{1, 1}, {2, 2}, {3, 3}}
+	s := newSides(t, []string{"id int", "n int"}, []string{"id"}, rows, rows[:2]).keyed(t)
+	page := func(n int, key func(i int) int64) []store.Row {
+		keys := make([]store.Row, n)
+		for i := range keys {
+			keys[i] = store.Row{key(i)}
+		}
+		return keys
+	}
+	for name, list := range map[string]func(after store.Row, n int) []store.Row{
+		"the same page":           func(_ store.Row, n int) []store.Row { return page(n, func(i int) int64 { return int64(i) }) },
+		"the same key":            func(_ store.Row, n int) []store.Row { return page(n, func(int) int64 { return 1 }) },
+		"out of order":            func(store.Row, int) []store.Row { return page(2, func(i int) int64 { return int64(2 - i) }) },
+		"more than one asked for": func(_ store.Row, n int) []store.Row { return page(n+1, func(i int) int64 { return int64(i) }) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			run := s.engine(diff.Options{Strategy: diff.Stream, MaxKeys: 10}).Table(s.table)
+			_, err := run.CompareSince(t.Context(), diff.Since{Listings: []func(context.Context, store.Row, int) ([]store.Row, error){
+				func(_ context.Context, after store.Row, n int) ([]store.Row, error) { return list(after, n), nil },
+			}})
+			require.ErrorIs(t, err, store.ErrOrder)
+			require.Nil(t, run.Ranges(), "it is no place to resume from")
+		})
+	}
+	t.Run("in pages", func(t *testing.T) {
+		run := s.engine(diff.Options{Strategy: diff.Stream, MaxKeys: 10}).Table(s.table)
+		found, err := run.CompareSince(t.Context(), diff.Since{Listings: []func(context.Context, store.Row, int) ([]store.Row, error){
+			func(_ context.Context, after store.Row, n int) ([]store.Row, error) {
+				if after != nil {
+					return page(1, func(int) int64 { return 20_000 }), nil
+				}
+				return page(n, func(i int) int64 { return int64(i) }), nil
+			},
+		}})
+		require.NoError(t, err)
+		require.EqualValues(t, 16<<10+1, found.Keys)
+		require.EqualValues(t, 1, found.Missing)
+	})
+}

@@ -149,7 +149,11 @@ func (l *listing) peek(ctx context.Context, r *Run) (store.Row, error) {
 			return nil, err
 		}
 		for i, key := range keys {
-			if len(key) != r.Key || l.last != nil && r.Order(l.last, key) > 0 || i >= maxListed {
+			n := 1
+			if l.last != nil {
+				n = r.Order(key, l.last)
+			}
+			if len(key) != r.Key || n < 0 || n == 0 && i == 0 || i >= maxListed { // or the same page would come forever
 				return nil, fmt.Errorf("%w: key %d of the keys that changed", store.ErrOrder, i+1)
 			}
 			l.last = key
