@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/so-mirror/mirror/store"
 
@@ -152,7 +151,7 @@ func isWAL(path string, info os.FileInfo) (bool, error) {
 	}
 	header := make([]byte, headerSize)
 	n, err := io.ReadFull(file, header)
-	if cerr := held.close(info, file); cerr != nil {
+	if cerr := held.close(kept{of: []os.FileInfo{info}, closer: file}); cerr != nil {
 		return false, fmt.Errorf("open database: %w", cerr)
 	}
 	switch {
@@ -164,74 +163,6 @@ func isWAL(path string, info os.FileInfo) (bool, error) {
 		return false, fmt.Errorf("open %s: it is no SQLite database, or an encrypted one: check the path", path)
 	}
 	return header[readVersion] == walVersion, nil
-}
-
-// held keeps what may not be closed yet. POSIX frees all locks that a process has
-// on a file as soon as it closes the file, whoever took them. SQLite sees to that
-// among its connections with locks; what is opened without must stay open until
-// those are closed.
-var held heldFiles
-
-type heldFiles struct {
-	mu    sync.Mutex
-	files []*heldFile
-}
-
-type heldFile struct {
-	info    os.FileInfo
-	locking int // connections that may hold locks
-	closers []io.Closer
-}
-
-// find returns the file, nil when no connection may hold a lock on it.
-func (h *heldFiles) find(info os.FileInfo) *heldFile {
-	for _, f := range h.files {
-		if os.SameFile(f.info, info) {
-			return f
-		}
-	}
-	return nil
-}
-
-// lock counts a connection that may hold locks until release is called.
-func (h *heldFiles) lock(info os.FileInfo) (release func() error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	f := h.find(info)
-	if f == nil {
-		f = &heldFile{info: info}
-		h.files = append(h.files, f)
-	}
-	f.locking++
-	return sync.OnceValue(func() error {
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		if f.locking--; f.locking > 0 {
-			return nil
-		}
-		for i, g := range h.files {
-			if g == f {
-				h.files = append(h.files[:i], h.files[i+1:]...)
-				break
-			}
-		}
-		var errs []error
-		for _, c := range f.closers {
-			errs = append(errs, c.Close())
-		}
-		return errors.Join(errs...)
-	})
-}
-
-// close closes c, which has the file open without locks, as soon as it may.
-func (h *heldFiles) close(info os.FileInfo, c io.Closer) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if f := h.find(info); f != nil {
-		f.closers = append(f.closers, c)
-		return nil
-	}
-	return c.Close()
 }
 
 // connector opens each connection of a pool in the way that fits the file then.
@@ -383,24 +314,15 @@ func (c *conn) attach(ctx context.Context, other *connector) error {
 // Close implements driver.Conn. What was opened without locks is closed when that
 // frees none of others.
 func (c *conn) Close() error {
-	end := closer(func() error {
-		errs := []error{c.driverConn.Close()}
-		for _, f := range c.opened {
-			errs = append(errs, f.release())
-		}
-		return errors.Join(errs...)
-	})
+	k := kept{closer: c.driverConn}
 	for _, f := range c.opened {
-		if inner := end; f.look.way == frozen {
-			end = func() error { return held.close(f.look.info, inner) }
+		k.then = append(k.then, f.release)
+		if f.look.way == frozen {
+			k.of = append(k.of, f.look.info)
 		}
 	}
-	return end()
+	return held.close(k)
 }
-
-type closer func() error
-
-func (c closer) Close() error { return c() }
 
 // ResetSession implements driver.SessionResetter: a connection that could not see
 // what was written since it was opened, or would leave a file behind, is not used
