@@ -80,12 +80,21 @@ func (s *server) limitLocks() string { return fmt.Sprintf("SET LOCK_TIMEOUT %d; 
 // aroundRead sets the isolation for one SELECT. SQL Server takes it back when
 // the call ends; servers that do not are told to.
 func (s *server) aroundRead(t store.Table) (before, behind string) {
-	const set = "SET TRANSACTION ISOLATION LEVEL "
-	level := "READ COMMITTED"
 	if s.isolation() == "snapshot" && !s.memoryOptimised(t) {
-		level = "SNAPSHOT"
+		return s.around(levelSnapshot)
 	}
-	return s.limitLocks() + set + level + "; ", "; " + set + "READ COMMITTED"
+	return s.around(levelReadCommitted)
+}
+
+// The isolation levels of SQL Server by which is read.
+const (
+	levelSnapshot      = "SNAPSHOT"
+	levelReadCommitted = "READ COMMITTED"
+)
+
+func (s *server) around(level string) (before, behind string) {
+	const set = "SET TRANSACTION ISOLATION LEVEL "
+	return s.limitLocks() + set + level + "; ", "; " + set + levelReadCommitted
 }
 
 // updateLock is the application lock by which Updates take turns, followed by
@@ -250,16 +259,23 @@ func encodeTimeOfDay(v driver.Value) any { return v.(time.Time).AddDate(2000, 0,
 
 // floatCodec tells 0 from -0 by the bits.
 func floatCodec(t store.Type) sqlstore.Codec {
-	bits := convert("binary(8)")
+	bits := floatBits(t)
 	c := sqlstore.Codec{}
 	if t.Name == "real" {
-		bits = convert("binary(4)")
 		c.Encode = func(v driver.Value) any { return float32(v.(float64)) }
 	}
 	c.Equal = func(column, param string) string {
 		return fmt.Sprintf("%s = %s AND %s = %s", column, param, bits(column), bits(param))
 	}
 	return c
+}
+
+// floatBits returns what makes bytes of a number, by which 0 and -0 differ.
+func floatBits(t store.Type) func(expr string) string {
+	if t.Name == "real" {
+		return convert("binary(4)")
+	}
+	return convert("binary(8)")
 }
 
 // size returns the size of a type of that length: "max" for what has none, as
@@ -273,10 +289,7 @@ func size(length, limit int) string {
 
 // bytesCodec adds the length to what is compared: SQL Server pads with zeros.
 func bytesCodec(t store.Type) sqlstore.Codec {
-	plain := func(expr string) string { return expr }
-	if t.Name == "image" {
-		plain = convert("varbinary(max)")
-	}
+	plain := plainBytes(t)
 	c := sqlstore.Codec{
 		Param: convert("varbinary(" + size(t.Length, 8000) + ")"),
 		Equal: func(column, param string) string {
@@ -289,6 +302,14 @@ func bytesCodec(t store.Type) sqlstore.Codec {
 		}
 	}
 	return c
+}
+
+// plainBytes returns what makes bytes that can be compared.
+func plainBytes(t store.Type) func(expr string) string {
+	if t.Name == "image" {
+		return convert("varbinary(max)")
+	}
+	return func(expr string) string { return expr }
 }
 
 // decodeTime puts times without a zone into UTC, whatever zone the connection

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"github.com/microsoft/go-mssqldb/msdsn"
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror/store"
@@ -22,12 +23,7 @@ func TestLogins(t *testing.T) {
 	dsn := func(user, pass, database string) string {
 		cfg := s.config
 		cfg.User, cfg.Password, cfg.Database = user, pass, database
-		cfg.Parameters = nil
-		u := cfg.URL()
-		q := u.Query()
-		q.Set("encrypt", s.config.Parameters["encrypt"])
-		u.RawQuery = q.Encode()
-		return u.String()
+		return dsnOf(s, cfg)
 	}
 	t.Run("a wrong password", func(t *testing.T) {
 		_, err := mssql.Open(t.Context(), dsn(s.config.User, "geheim", d.name), nil)
@@ -82,6 +78,16 @@ func TestLogins(t *testing.T) {
 		require.ErrorIs(t, err, store.ErrPermission)
 		require.ErrorContains(t, err, "Preflight lists what it lacks")
 	})
+}
+
+// dsnOf returns the connection string of a login to the server.
+func dsnOf(s *testServer, cfg msdsn.Config) string {
+	cfg.Parameters = nil
+	u := cfg.URL()
+	q := u.Query()
+	q.Set("encrypt", s.config.Parameters["encrypt"])
+	u.RawQuery = q.Encode()
+	return u.String()
 }
 
 // dropLogin waits for the server to notice that the login's sessions are closed.

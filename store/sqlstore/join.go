@@ -21,14 +21,15 @@ type Joins struct {
 	// for EXCEPT, and whose transactions see the state in which they began.
 	Stored func(c store.Column, name string) ([]string, error)
 
-	// Differs returns a condition on the values of a column in a row of either side.
-	// It is true unless both sides read them alike. It is for engines with a fast
-	// FULL JOIN.
-	Differs func(source, mirror store.Column, s, m string) (string, error)
+	// Alike returns a condition on two values of a column, s of the source and m of
+	// the mirror, none of them NULL. It is true only if both sides read them alike,
+	// to the bit. It is for engines with a fast FULL JOIN.
+	Alike func(source, mirror store.Type, s, m string) (string, error)
 
 	// Equal returns the condition by which that joins rows, for a column of the key.
-	// Values that store.EqualValues tells apart may meet it. Default: m = s.
-	Equal func(source, mirror store.Column, s, m string) string
+	// Values that are not alike may meet it, and all that are alike do.
+	// Default: m = s.
+	Equal func(source, mirror store.Type, s, m string) string
 }
 
 // The names by which a join calls the tables.
@@ -62,7 +63,7 @@ func (j *Join) Suspects(ctx context.Context, source, mirror store.Query, limit i
 		switch {
 		case s.d.Joins == nil:
 			return fmt.Errorf("the engine has no joins: %w", errors.ErrUnsupported)
-		case s.d.Joins.Differs == nil:
+		case s.d.Joins.Alike == nil:
 			found, err = j.exceptIn(ctx, source, mirror, limit)
 			return err
 		}
@@ -173,39 +174,58 @@ func (j joined) keys() string {
 	return strings.Join(read, ", ")
 }
 
-// absent is the condition that an outer join found no row of this side.
-func (j joined) absent() string { return j.key[0].ref + " IS NULL" }
-
 // full finds the suspects of both sides at once. What is none is there once on either
 // side, so as many rows must be left on both.
 func (g *joiner) full(ctx context.Context, db sqlx.QueryerContext) (found store.Suspects, err error) {
-	differs, err := g.differs()
+	s, err := g.fullJoin()
 	if err != nil {
 		return found, err
 	}
-	s := g.statement()
-	head, tail := g.d.limit(int64(g.limit) + 1)
-	s.printf("SELECT %s%s, %s FROM ", head, g.source.keys(), g.mirror.keys())
-	if err := g.derived(s, g.source); err != nil {
-		return found, err
-	}
-	s.WriteString(" FULL JOIN ")
-	if err := g.derived(s, g.mirror); err != nil {
-		return found, err
-	}
-	s.printf(" ON %s WHERE %s OR %s OR %s%s", g.on(), g.source.absent(), g.mirror.absent(), differs, tail)
-	var p pairs
-	if err := p.read(ctx, db, g, s, g.source, g.mirror); err != nil {
-		return found, err
-	}
-	if found.SourceRows, err = g.count(ctx, db, g.source); err == nil {
-		found.MirrorRows, err = g.count(ctx, db, g.mirror)
-	}
+	p := pairs{joiner: g}
+	sides := []joined{g.source, g.mirror}
+	err = s.answers(ctx, db,
+		resultSet{2, func(row store.Row) (err error) {
+			if found.SourceRows, err = number(row[0]); err == nil {
+				found.MirrorRows, err = number(row[1])
+			}
+			return err
+		}},
+		resultSet{2 * len(g.source.key), func(row store.Row) error { return p.add(row, sides...) }})
 	found.Undecided = p.rows > g.limit || found.SourceRows-p.sides[0] != found.MirrorRows-p.sides[1]
 	if !found.Undecided {
-		found.Keys = p.sorted(g)
+		found.Keys = p.sorted()
 	}
 	return found, err
+}
+
+// fullJoin is the statement of full: the numbers of rows, then the keys.
+func (g *joiner) fullJoin() (*statement, error) {
+	suspect, err := g.suspect()
+	if err != nil {
+		return nil, err
+	}
+	s := g.statement()
+	for i, side := range []joined{g.source, g.mirror} {
+		s.printf("%s(SELECT COUNT(*) FROM %s", []string{"SELECT ", ", "}[i], side.table)
+		if err := s.bounds(side.key, side.q); err != nil {
+			return nil, err
+		}
+		s.WriteString(")")
+	}
+	head, tail := g.d.limit(int64(g.limit) + 1)
+	s.printf("; SELECT %s%s, %s FROM ", head, g.source.keys(), g.mirror.keys())
+	if err := g.derived(s, g.source, joinSource); err != nil {
+		return nil, err
+	}
+	s.WriteString(" FULL JOIN ")
+	if err := g.derived(s, g.mirror, joinMirror); err != nil {
+		return nil, err
+	}
+	s.printf(" ON %s WHERE %s%s%s", g.on(), suspect, tail, g.behind)
+	if g.before != "" && len(s.args) == 0 {
+		s.bind(scope)
+	}
+	return s, nil
 }
 
 // on is the condition that joins rows.
@@ -215,23 +235,30 @@ func (g *joiner) on() string {
 		m := g.mirror.key[i]
 		terms[i] = m.ref + " = " + s.ref
 		if g.d.Joins.Equal != nil {
-			terms[i] = g.d.Joins.Equal(s.Column, m.Column, s.ref, m.ref)
+			terms[i] = g.d.Joins.Equal(s.Type, m.Type, s.ref, m.ref)
 		}
 	}
 	return strings.Join(terms, " AND ")
 }
 
-// differs is the condition that joined rows may differ.
-func (g *joiner) differs() (string, error) {
+// suspect is the condition that a row of one side met none of the other, or one that
+// may differ. Whatever it compares with a NULL that should not be there is suspect,
+// so it asks what is alike, and not what differs.
+func (g *joiner) suspect() (string, error) {
 	terms := make([]string, len(g.source.cols))
 	for i, s := range g.source.cols {
 		m := g.mirror.cols[i]
-		var err error
-		if terms[i], err = g.d.Joins.Differs(s.Column, m.Column, s.ref, m.ref); err != nil {
+		alike, err := g.d.Joins.Alike(s.Type, m.Type, s.ref, m.ref)
+		if err != nil {
 			return "", fmt.Errorf("column %s: %w", s.Name, err)
 		}
+		if s.Nullable && m.Nullable {
+			alike = fmt.Sprintf("(%s OR %s IS NULL AND %s IS NULL)", alike, s.ref, m.ref)
+		}
+		terms[i] = alike
 	}
-	return strings.Join(terms, " OR "), nil
+	return fmt.Sprintf("%s IS NULL OR %s IS NULL OR CASE WHEN %s THEN 0 ELSE 1 END = 1",
+		g.source.key[0].ref, g.mirror.key[0].ref, strings.Join(terms, " AND ")), nil
 }
 
 // except finds the rows of the source that the mirror does not have alike, and those
@@ -243,13 +270,13 @@ func (g *joiner) except(ctx context.Context, db sqlx.QueryerContext) (found stor
 	if err != nil {
 		return found, err
 	}
-	var p pairs
+	p := pairs{joiner: g}
 	err = g.exceptOf(ctx, db, &p, g.source, g.mirror, true)
 	if err == nil && (p.rows > 0 || found.SourceRows != found.MirrorRows) && p.rows <= g.limit {
 		err = g.exceptOf(ctx, db, &p, g.mirror, g.source, false)
 	}
 	if found.Undecided = p.rows > g.limit; !found.Undecided {
-		found.Keys = p.sorted(g)
+		found.Keys = p.sorted()
 	}
 	return found, err
 }
@@ -274,8 +301,8 @@ func (g *joiner) exceptOf(ctx context.Context, db sqlx.QueryerContext, p *pairs,
 			return err
 		}
 	}
-	s.printf(" ORDER BY %s) LIMIT %d", strings.Join(order, ", "), g.limit+1)
-	return p.read(ctx, db, g, s, one)
+	s.printf(" ORDER BY %s) LIMIT %d%s", strings.Join(order, ", "), g.limit+1, g.behind)
+	return s.query(ctx, db, len(one.key), func(row store.Row) error { return p.add(row, one) })
 }
 
 // stored returns the expressions that hold the values of a side, those of the key
@@ -309,11 +336,15 @@ func (g *joiner) statement() *statement {
 }
 
 // derived adds the rows of a side within its bounds.
-func (g *joiner) derived(s *statement, side joined) error {
-	alias, _, _ := strings.Cut(side.key[0].ref, ".")
+func (g *joiner) derived(s *statement, side joined, alias string) error {
 	names := make([]string, len(side.cols))
 	for i, c := range side.cols {
 		names[i] = c.ref
+	}
+	for _, c := range side.key {
+		if !slices.Contains(names, c.ref) {
+			names = append(names, c.ref)
+		}
 	}
 	s.printf("(SELECT %s FROM %s", strings.Join(names, ", "), side.table)
 	if err := s.bounds(side.key, side.q); err != nil {
@@ -330,49 +361,52 @@ func (g *joiner) count(ctx context.Context, db sqlx.QueryerContext, side joined)
 		return 0, err
 	}
 	s.WriteString(g.behind)
-	err = s.query(ctx, db, 1, func(row store.Row) error {
-		var ok bool
-		if n, ok = row[0].(int64); !ok {
-			return fmt.Errorf("the number of rows is of Go type %T", row[0])
-		}
-		return nil
+	err = s.query(ctx, db, 1, func(row store.Row) (err error) {
+		n, err = number(row[0])
+		return err
 	})
 	return n, err
 }
 
+func number(v any) (int64, error) {
+	n, ok := v.(int64)
+	if !ok {
+		return 0, fmt.Errorf("the number of rows is of Go type %T", v)
+	}
+	return n, nil
+}
+
 // pairs are what a join delivered.
 type pairs struct {
+	*joiner
 	rows  int
 	sides [2]int64 // rows with a key of either side
 	keys  []store.Row
 }
 
-// read reads rows that hold a key of each of sides, or NULL.
-func (p *pairs) read(ctx context.Context, db sqlx.QueryerContext, g *joiner, s *statement, sides ...joined) error {
-	n := len(g.source.key)
-	s.WriteString(g.behind)
-	return s.query(ctx, db, n*len(sides), func(row store.Row) error {
-		p.rows++
-		for i, side := range sides {
-			key := row[i*n : (i+1)*n]
-			if key[0] == nil {
-				continue
-			}
-			decoded, err := keyOf(side.key, key)
-			if err != nil {
-				return err
-			}
-			p.keys = append(p.keys, decoded)
-			p.sides[i]++
+// add adds a row that holds a key of each of sides, or NULL.
+func (p *pairs) add(row store.Row, sides ...joined) error {
+	p.rows++
+	n := len(p.source.key)
+	for i, side := range sides {
+		key := row[i*n : (i+1)*n]
+		if key[0] == nil {
+			continue
 		}
-		return nil
-	})
+		decoded, err := keyOf(side.key, key)
+		if err != nil {
+			return err
+		}
+		p.keys = append(p.keys, decoded)
+		p.sides[i]++
+	}
+	return nil
 }
 
 // sorted returns each key once.
-func (p *pairs) sorted(g *joiner) []store.Row {
-	key := make([]store.Column, len(g.source.key))
-	for i, c := range g.source.key {
+func (p *pairs) sorted() []store.Row {
+	key := make([]store.Column, len(p.source.key))
+	for i, c := range p.source.key {
 		key[i] = c.Column
 	}
 	slices.SortFunc(p.keys, func(a, b store.Row) int { return store.CompareKeys(key, a, b) })

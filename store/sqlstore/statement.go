@@ -2,10 +2,12 @@ package sqlstore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"strings"
 
@@ -34,18 +36,35 @@ func (s *statement) bind(v any) string {
 
 // query runs the statement, and calls row for each row of its answer.
 func (s *statement) query(ctx context.Context, db sqlx.QueryerContext, columns int, row func(store.Row) error) error {
+	return s.answers(ctx, db, resultSet{columns, row})
+}
+
+// resultSet is what takes the rows that come for one SELECT of a batch. They are valid
+// until it returns.
+type resultSet struct {
+	columns int
+	row     func(store.Row) error
+}
+
+// answers runs a batch of as many SELECTs.
+func (s *statement) answers(ctx context.Context, db sqlx.QueryerContext, sets ...resultSet) error {
 	rows, err := db.QueryContext(ctx, s.String(), s.args...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
-	values, dest := make(store.Row, columns), make([]any, columns)
-	for rows.Next() {
-		if err := scanRow(rows, values, dest); err != nil {
-			return err
+	for i, a := range sets {
+		if i > 0 && !rows.NextResultSet() {
+			return cmp.Or(rows.Err(), fmt.Errorf("%d of %d answers came: %w", i, len(sets), io.ErrUnexpectedEOF))
 		}
-		if err := row(values); err != nil {
-			return err
+		values, dest := make(store.Row, a.columns), make([]any, a.columns)
+		for rows.Next() {
+			if err := scanRow(rows, values, dest); err != nil {
+				return err
+			}
+			if err := a.row(values); err != nil {
+				return err
+			}
 		}
 	}
 	return rows.Err()
