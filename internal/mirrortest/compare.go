@@ -15,7 +15,7 @@ func (t *env) compare(source store.Source, opts *mirror.CompareOptions) *mirror.
 	m := t.mirror(nil)
 	r, err := m.Compare(t.Context(), source, opts)
 	require.NoError(t, err)
-	if opts == nil {
+	if opts == nil && joinable(t, source, t.store) {
 		t.joins.add(oneReport(t, m, source, mirror.CompareOptions{Tuning: mirror.Tuning{DigestRows: 100}}))
 	}
 	for _, tr := range r.Tables {

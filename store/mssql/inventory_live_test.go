@@ -12,7 +12,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror/store"
-	"github.com/so-mirror/mirror/store/mssql"
 )
 
 func quoted(schema, name string) string {
@@ -51,7 +50,7 @@ func makeObject(ctx context.Context, st store.Store, o store.Object) error {
 		return errors.ErrUnsupported
 	}
 	for _, s := range statements {
-		if _, err := st.(*mssql.Store).DB().ExecContext(ctx, s); err != nil {
+		if _, err := st.(interface{ DB() *sqlx.DB }).DB().ExecContext(ctx, s); err != nil {
 			return err
 		}
 	}
