@@ -16,6 +16,8 @@ import (
 
 func TestFaults(t *testing.T) { mirrortest.Faults(t, open) }
 
+func TestJoinFaults(t *testing.T) { mirrortest.JoinFaults(t, open) }
+
 func TestKills(t *testing.T) {
 	mirrortest.Kills(t, func(t testing.TB, path string) (store.Store, func()) {
 		t.Helper()

@@ -169,8 +169,8 @@ func isWAL(path string, info os.FileInfo) (bool, error) {
 type connector struct {
 	path    string // absolute, without links: SQLite's other files lie beside this one
 	purpose purpose
-	foreign bool       // a pool of the caller's has it open
-	joined  *connector // to read another file, too; nil for none
+	foreign *foreignFile // a pool of the caller's has it open; nil: it does not
+	joined  *connector   // to read another file, too; nil for none
 }
 
 func newConnector(path string, p purpose) (*connector, error) {
@@ -194,8 +194,8 @@ func newConnector(path string, p purpose) (*connector, error) {
 func (c *connector) Driver() driver.Driver { return &modernc.Driver{} }
 
 func (c *connector) look() (look, error) {
-	if c.foreign {
-		return look{}, nil
+	if c.foreign != nil {
+		return look{}, c.foreign.check(c.path)
 	}
 	if c.purpose == toRead {
 		return lookAt(c.path, nil)
@@ -247,7 +247,7 @@ func (c *connector) Connect(ctx context.Context) (driver.Conn, error) {
 
 // lock counts a connection that may hold locks on the file.
 func (c *connector) lock(l look) (release func() error) {
-	if l.way == frozen || c.foreign {
+	if l.way == frozen || c.foreign != nil {
 		return func() error { return nil }
 	}
 	return held.lock(l.info)
@@ -265,8 +265,6 @@ func (c *connector) dsn(w way) string {
 	case c.purpose == toRead && w == frozen:
 		query.Set("mode", "ro")
 		query.Set("immutable", "1")
-	case c.foreign:
-		query.Set("mode", "ro")
 	case c.purpose == toRead:
 		query.Set("mode", "ro")
 		query.Set("readonly_shm", "1") // or SQLite makes the log's index
@@ -308,6 +306,9 @@ func (c *conn) attach(ctx context.Context, other *connector) error {
 	}
 	c.opened = append(c.opened, openedFile{other, l, other.lock(l)})
 	_, err = c.ExecContext(ctx, "ATTACH ?1 AS "+joinedSchema, []driver.NamedValue{{Ordinal: 1, Value: other.dsn(l.way)}})
+	if err != nil && strings.Contains(err.Error(), "same text encoding") {
+		return fmt.Errorf("one file holds text in another encoding than the other: %w", errors.ErrUnsupported)
+	}
 	return err
 }
 
@@ -330,7 +331,7 @@ func (c *conn) Close() error {
 func (c *conn) ResetSession(ctx context.Context) error {
 	for i := range c.opened {
 		f := &c.opened[i]
-		if f.connector.purpose != toRead || f.connector.foreign {
+		if f.connector.purpose != toRead || f.connector.foreign != nil {
 			continue
 		}
 		now, err := lookAt(f.connector.path, &f.look)

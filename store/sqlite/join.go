@@ -1,10 +1,13 @@
 package sqlite
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 
 	"github.com/jmoiron/sqlx"
 
@@ -40,8 +43,10 @@ func (s *Source) Join(ctx context.Context, mirror store.Source) (store.Join, err
 	st, err := sqlstore.New(db, dialect())
 	if err == nil {
 		err = st.Query(ctx, "join", func(ctx context.Context, q sqlx.QueryerContext) error {
-			var version int64
-			return sqlx.GetContext(ctx, q, &version, "PRAGMA "+joinedSchema+".schema_version")
+			if err := s.isIn(ctx, q, "main"); err != nil {
+				return err
+			}
+			return other.isIn(ctx, q, joinedSchema)
 		})
 	}
 	if err != nil {
@@ -65,11 +70,100 @@ func (s *Source) joinable(ctx context.Context) (*connector, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", err, errors.ErrUnsupported)
 	}
-	c.foreign = !s.owned
-	return c, nil
+	if !s.owned {
+		c.foreign, err = s.foreignFile(ctx, c.path)
+	}
+	return c, err
+}
+
+// foreignFile is a file that a pool of the caller's has open, and that is not looked
+// into: to close it would free the pool's locks.
+type foreignFile struct {
+	info os.FileInfo
+	wal  bool
+}
+
+// firstPage has the version of the file's format, and the counter of its changes.
+const firstPage = "SELECT COALESCE((SELECT data FROM sqlite_dbpage(?1) WHERE pgno = 1), x'')"
+
+func (s *Source) foreignFile(ctx context.Context, path string) (*foreignFile, error) {
+	var page []byte
+	if err := s.db.GetContext(ctx, &page, firstPage, "main"); err != nil {
+		return nil, err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	f := &foreignFile{info: info, wal: len(page) > readVersion && page[readVersion] == walVersion}
+	return f, f.check(path)
+}
+
+// check refuses a file that came to the path later, and one that SQLite cannot read
+// without making a log.
+func (f *foreignFile) check(path string) error {
+	info, err := statFile(path)
+	switch {
+	case err != nil:
+		return err
+	case !os.SameFile(info, f.info):
+		return fmt.Errorf("open %s: it is another file than before: %w", path, errors.ErrUnsupported)
+	case f.wal && (sizeOf(path+"-wal") < 0 || sizeOf(path+"-shm") < 0):
+		return fmt.Errorf("open %s: it has no log, and none is made for a pool of somebody else: %w", path, errors.ErrUnsupported)
+	}
+	return nil
+}
+
+// isIn makes sure that a connection reads the file of s by the name of a schema. Where
+// a pool is the caller's, another file may have come to its path.
+func (s *Source) isIn(ctx context.Context, q sqlx.QueryerContext, schema string) error {
+	for range 3 { // somebody may write meanwhile
+		var joined, own []byte
+		if err := sqlx.GetContext(ctx, q, &joined, firstPage, schema); err != nil {
+			return err
+		}
+		if s.owned {
+			return nil
+		}
+		if err := s.db.GetContext(ctx, &own, firstPage, "main"); err != nil {
+			return err
+		}
+		if bytes.Equal(joined, own) {
+			return nil
+		}
+	}
+	return fmt.Errorf("the file at the path of a database is not the one that its pool reads: %w", errors.ErrUnsupported)
 }
 
 func joinedName(t store.Table) []string { return []string{joinedSchema, t.Name} }
+
+// keyed makes sure that a table has a primary key, of columns that are among those of
+// key. Another program may have made it anew since it was listed.
+func keyed(ctx context.Context, q sqlx.QueryerContext, table, key []string) error {
+	var columns []struct {
+		Name string
+		PK   int
+	}
+	err := sqlx.SelectContext(ctx, q, &columns, "SELECT name, pk FROM pragma_table_info(?1, ?2)", table[1], table[0])
+	switch {
+	case err != nil:
+		return err
+	case len(columns) == 0:
+		return fmt.Errorf("no such table: %s", table[1])
+	}
+	has := false
+	for _, c := range columns {
+		if c.PK > 0 && !slices.Contains(key, c.Name) {
+			has = false
+			break
+		}
+		has = has || c.PK > 0
+	}
+	if !has {
+		return fmt.Errorf("the primary key of %s is another one: %w", table[1], errors.ErrUnsupported)
+	}
+	return nil
+}
 
 // storedValue holds a value as it is stored, whatever the collation of its column.
 // SQLite calls 5 and 5.0 equal, and 0.0 and -0.0, which columns of these kinds can hold.

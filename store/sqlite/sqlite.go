@@ -50,7 +50,7 @@ func dialect() *sqlstore.Dialect {
 		Begin:            "BEGIN IMMEDIATE", // a reader that turns writer late can fail with SQLITE_BUSY
 		CreateSuffix:     createSuffix,
 		Digests:          f.digests(),
-		Joins:            &sqlstore.Joins{Stored: f.storedValue},
+		Joins:            &sqlstore.Joins{Stored: f.storedValue, Keyed: keyed},
 		DefaultFunctions: defaultFunctions(),
 		DefaultTime:      func(t store.Type) string { return "(" + nowExpr(t) + ")" },
 		RolledBack:       func(err error) bool { return strings.Contains(err.Error(), "no transaction is active") },

@@ -382,14 +382,23 @@ func (d *Dialect) hint(t store.Table, inTx bool) string {
 func (d *Dialect) maxParams() int { return cmp.Or(d.MaxParams, defaultMaxParams) }
 
 func (d *Dialect) table(t store.Table) string {
+	parts := d.nameOf(t)
+	for i, part := range parts {
+		parts[i] = d.quote(part)
+	}
+	return strings.Join(parts, ".")
+}
+
+// nameOf returns the parts of a table's name.
+func (d *Dialect) nameOf(t store.Table) []string {
 	schema := t.Schema
 	if schema == "" && d.Schema != nil {
 		schema = d.Schema()
 	}
 	if schema == "" {
-		return d.quote(t.Name)
+		return []string{t.Name}
 	}
-	return d.quote(schema) + "." + d.quote(t.Name)
+	return []string{schema, t.Name}
 }
 
 var (

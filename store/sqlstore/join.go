@@ -21,6 +21,10 @@ type Joins struct {
 	// for EXCEPT, and whose transactions see the state in which they began.
 	Stored func(c store.Column, name string) ([]string, error)
 
+	// Keyed makes sure that no two rows of a table, given by the parts of its name, share
+	// a key, since EXCEPT takes rows that are there twice for one. It goes with Stored.
+	Keyed func(ctx context.Context, q sqlx.QueryerContext, table, key []string) error
+
 	// Alike returns a condition on two values of a column, s of the source and m of
 	// the mirror, none of them NULL. It is true only if both sides read them alike,
 	// to the bit. It is for engines with a fast FULL JOIN.
@@ -90,6 +94,12 @@ func (j *Join) exceptIn(ctx context.Context, source, mirror store.Query, limit i
 		return found, err
 	}
 	defer func() { _ = tx.Rollback() }()
+	if err := s.d.Joins.Keyed(ctx, tx, s.d.nameOf(source.Table), source.Key); err != nil {
+		return found, err
+	}
+	if err := s.d.Joins.Keyed(ctx, tx, j.mirror(mirror.Table), mirror.Key); err != nil {
+		return found, err
+	}
 	plain, err := s.plainIn(ctx, conn, source, s.d.table(source.Table))
 	if err == nil && plain {
 		plain, err = s.plainIn(ctx, conn, mirror, j.mirrorName(mirror.Table))
