@@ -219,7 +219,10 @@ func (p *part) compareSuspects(ctx context.Context, s store.Suspects, before sto
 		}
 		keys = keys[slices.IndexFunc(keys, func(key store.Row) bool { return r.Order(key, m.next) >= 0 }):]
 	}
-	total.SourceRows, total.MirrorRows = max(total.SourceRows, s.SourceRows), max(total.MirrorRows, s.MirrorRows)
+	// The other rows are equal, so there are as many on both sides. That their numbers
+	// say so holds only for sides that did not change since.
+	equal := max(0, min(s.SourceRows-total.SourceRows, s.MirrorRows-total.MirrorRows))
+	total.SourceRows, total.MirrorRows = total.SourceRows+equal, total.MirrorRows+equal
 	p.take(total, before)
 	r.progress(total.SourceRows)
 	return nil

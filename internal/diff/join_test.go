@@ -324,3 +324,69 @@ func TestSinceListings(t *testing.T) {
 		require.EqualValues(t, 1, found.Missing)
 	})
 }
+
+// moving is a join of rows that change as soon as the keys are named.
+type moving struct {
+	*joined
+	move func()
+}
+
+func (j moving) Suspects(ctx context.Context, source, mirror store.Query, limit int) (store.Suspects, error) {
+	found, err := j.joined.Suspects(ctx, source, mirror, limit)
+	j.move()
+	return found, err
+}
+
+// Counts add up, whatever became of suspect rows before they were read.
+func TestJoinOfMovingRows(t *testing.T) {
+	columns, key := []string{"id int", "n int null"}, []string{"id"}
+	type change func(t *testing.T, st *memory.Store)
+	insert := func(id int) change {
+		return func(t *testing.T, st *memory.Store) {
+			require.NoError(t, st.Update(t.Context(), func(tx store.Tx) error {
+				return tx.Insert(t.Context(), store.Table{Name: "t"}, []string{"id"}, []store.Row{{id}})
+			}))
+		}
+	}
+	remove := func(id int) change {
+		return func(t *testing.T, st *memory.Store) {
+			require.NoError(t, st.Update(t.Context(), func(tx store.Tx) error {
+				_, err := tx.Delete(t.Context(), store.Table{Name: "t"}, []store.Cell{{Column: "id", Value: id}})
+				return err
+			}))
+		}
+	}
+	for name, c := range map[string]struct{ source, mirror change }{
+		"a missing row came":               {nil, insert(3)},
+		"an extra row went":                {nil, remove(9)},
+		"a missing row went at the source": {remove(3), nil},
+		"an extra row came at the source":  {insert(9), nil},
+		"a changed row went on one side":   {remove(4), nil},
+		"a changed row went on the other":  {nil, remove(4)},
+		"all of it":                        {remove(3), remove(9)},
+		"one for the other":                {insert(9), insert(3)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSides(t, columns, key, []store.Row{{1, nil}, {2, nil}, {3, nil}, {4, 1}, {5, nil}}, []store.Row{{1, nil}, {2, nil}, {4, 2}, {5, nil}, {9, nil}}).keyed(t)
+			j := moving{&joined{s: s, r: rand.New(rand.NewPCG(1, 3))}, func() {
+				if c.source != nil {
+					c.source(t, s.source)
+				}
+				if c.mirror != nil {
+					c.mirror(t, s.mirror)
+				}
+			}}
+			o := diff.Options{Strategy: diff.Join, DigestRows: 64, MaxSamples: 10, Slots: make(chan struct{}, 1), Source: cutting{s.source}, Mirror: s.mirror, Clock: wall{}, Join: j}
+			run := diff.New(o).Table(s.table)
+			f, err := run.Compare(t.Context())
+			require.NoError(t, err)
+			strategy, _ := run.Strategy()
+			require.Equal(t, diff.Join, strategy)
+			require.NoError(t, f.Check())
+			equal := f.SourceRows - f.Changed - f.Missing
+			require.Equal(t, f.MirrorRows, equal+f.Changed+f.Extra+f.Duplicate, "%+v", f)
+			require.InDelta(t, 5, f.SourceRows, 1)
+			require.InDelta(t, 5, f.MirrorRows, 1)
+		})
+	}
+}
