@@ -24,6 +24,10 @@ type broken struct {
 	every  func(d store.Digester, ctx context.Context, q store.Query, n int64) ([]store.Digest, error)
 	at     func(d store.Digester, ctx context.Context, q store.Query, cuts []store.Row) ([]store.Digest, error)
 
+	cut     func(c store.Cutter, ctx context.Context, q store.Query, n int64) (store.Row, error)
+	joining func(j *scan) // changes how a join compares
+	unknown func(mirror store.Source) (*broken, error)
+
 	rowsAt func(r store.KeyReader, ctx context.Context, q store.Query, keys []store.Row) rowSeq
 
 	identity func(i store.Identifier, ctx context.Context) (store.Identity, error)
@@ -77,6 +81,13 @@ func (b *broken) RowsAt(ctx context.Context, q store.Query, keys []store.Row) ro
 		return b.rowsAt(b.Store.(store.KeyReader), ctx, q, keys)
 	}
 	return b.Store.(store.KeyReader).RowsAt(ctx, q, keys)
+}
+
+func (b *broken) Cut(ctx context.Context, q store.Query, n int64) (store.Row, error) {
+	if b.cut != nil {
+		return b.cut(b.Store.(store.Cutter), ctx, q, n)
+	}
+	return b.Store.(store.Cutter).Cut(ctx, q, n)
 }
 
 func (b *broken) Identity(ctx context.Context) (store.Identity, error) {
@@ -246,4 +257,4 @@ type fault struct {
 }
 
 // brokenStores are the faults, each with the contracts that must find it.
-var brokenStores = slices.Concat(brokenTables, brokenRows, brokenValues, brokenDecoders, brokenWrites, brokenRanges, brokenSums, brokenKeys, brokenTransactions, brokenRenames, brokenIdentities, brokenInventories, brokenVerbatims, brokenChanges, brokenChangedKeys, brokenContexts)
+var brokenStores = slices.Concat(brokenTables, brokenRows, brokenValues, brokenDecoders, brokenWrites, brokenRanges, brokenSums, brokenKeys, brokenCuts, brokenJoins, brokenTransactions, brokenRenames, brokenIdentities, brokenInventories, brokenVerbatims, brokenChanges, brokenChangedKeys, brokenContexts)

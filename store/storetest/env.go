@@ -17,12 +17,14 @@ import (
 )
 
 // env is what a check works on. It writes through st and reads through src;
-// for a Store they are one. Other opens another database.
+// for a Store they are one. Other opens another database. Skip ends the check: the
+// engine says why it cannot do what is asked for.
 type env struct {
 	T
 	src   store.Source
 	st    store.Store
-	other func() store.Source
+	other func() (store.Source, store.Store)
+	skip  func(reason string)
 
 	// object makes an object, see [Objects].
 	object func(ctx context.Context, st store.Store, o store.Object) error

@@ -58,7 +58,7 @@ func sameDatabase(t *env) {
 }
 
 func otherDatabase(t *env) {
-	other := t.other()
+	other, _ := t.other()
 	require.NotEqual(t, identity(t, t.src).ID, identity(t, other).ID, "two databases")
 	require.Equal(t, identity(t, other), identity(t, other))
 }

@@ -185,7 +185,7 @@ func objectsOfHostileNames(t *env) {
 
 func objectsOfAnother(t *env) {
 	tab := t.peopleTable()
-	other := t.other()
+	other, _ := t.other()
 	t.make(view(tab))
 	require.Empty(t, objects(t, other), "what another database has")
 	require.Len(t, objects(t, t.src), 1)

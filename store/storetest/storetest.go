@@ -8,9 +8,10 @@
 // Each contract is a subtest such as "rows/limit": an area, which is a file of
 // this package that says what it demands, and a name. The suite begins with
 // everything on. What an engine does not support it declares with [Skip], one
-// contract and one reason at a time. The areas "decode", "digest", "keys",
-// "identity", "objects", "changes" and "rename" are left out for an engine without
-// that optional capability; "objects" needs the option [Objects]. Run it with the
+// contract and one reason at a time. The areas "decode", "digest", "keys", "cut",
+// "join", "identity", "objects", "changes" and "rename" are left out for an engine
+// without that optional capability; "objects" needs the option [Objects], and "join"
+// two databases that one engine can read. Run it with the
 // race detector. A Store that keeps a lock it should have let go makes it hang, and
 // the trace of go test -timeout names the check.
 //
@@ -21,6 +22,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -48,9 +50,9 @@ type options struct {
 
 type skip struct{ contract, reason string }
 
-// Skip leaves out one contract, such as "rows/limit", and gives the reason to
-// whoever reads the test's output. A name that is not a contract and a reason
-// that is empty fail the test.
+// Skip leaves out one contract, such as "rows/limit", or several by a pattern of
+// [path.Match], such as "join/*", and gives the reason to whoever reads the test's
+// output. A name that is not a contract and a reason that is empty fail the test.
 func Skip(contract, reason string) Option {
 	return func(o *options) { o.skips = append(o.skips, skip{contract, reason}) }
 }
@@ -89,7 +91,8 @@ func run(t *testing.T, as []area, open func(t testing.TB) (store.Source, store.S
 						t.Skip(reason)
 					}
 					src, st := open(t)
-					e := &env{T: t, src: src, st: st, other: func() store.Source { src, _ := open(t); return src }, object: o.object}
+					e := &env{T: t, src: src, st: st, other: func() (store.Source, store.Store) { return open(t) }, object: o.object,
+						skip: func(reason string) { t.Skip(reason) }}
 					if reason := a.needs(e); reason != "" {
 						t.Skip(reason)
 					}
@@ -105,14 +108,19 @@ func skipped(list []skip) (map[string]string, error) {
 	checks := checks()
 	skips := make(map[string]string, len(list))
 	for _, s := range list {
-		if _, ok := checks[s.contract]; !ok {
+		found := false
+		for name := range checks {
+			if ok, err := path.Match(s.contract, name); ok && err == nil {
+				skips[name], found = s.reason, true
+			}
+		}
+		if !found {
 			return nil, fmt.Errorf("skip %q: no such contract, known are:\n%s",
 				s.contract, strings.Join(slices.Sorted(maps.Keys(checks)), "\n"))
 		}
 		if strings.TrimSpace(s.reason) == "" {
 			return nil, fmt.Errorf("skip %q: the reason is empty", s.contract)
 		}
-		skips[s.contract] = s.reason
 	}
 	return skips, nil
 }
@@ -148,6 +156,8 @@ func areas() []area {
 		{name: "decode", optional: noDecoder, contracts: decodeContracts()},
 		{name: "digest", optional: noDigester, contracts: digestContracts()},
 		{name: "keys", optional: noKeyReader, contracts: keyContracts()},
+		{name: "cut", optional: noCutter, contracts: cutContracts()},
+		{name: "join", optional: noJoiner, contracts: joinContracts()},
 		{name: "identity", optional: noIdentifier, contracts: identityContracts()},
 		{name: "objects", optional: noInventorier, contracts: objectContracts()},
 		{name: "verbatim", contracts: verbatimContracts()},
