@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,10 +27,11 @@ func CheckProperty(t *testing.T, open Open, seeds int, limits ...Unfit) {
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent(), goleak.IgnoreTopFunction("database/sql.(*DB).connectionOpener"))
 	found, verdicts := map[replica.What]int64{}, map[replica.Verdict]int{}
 	over := 0
+	var joins atomic.Int64
 	for seed := range uint64(seeds) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			p := newFrozen(t, rand.New(rand.NewPCG(seed, 11)), open, limits)
-			report, err := replica.Check(t.Context(), p.reference, p.replica, &p.opts)
+			report, err := replica.Check(t.Context(), joinCounted{through{p.reference}, func() { joins.Add(1) }}, p.replica, &p.opts)
 			require.NoError(t, err)
 			for what, n := range p.judge(t, report) {
 				found[what] += n
@@ -41,7 +43,10 @@ func CheckProperty(t *testing.T, open Open, seeds int, limits ...Unfit) {
 			}
 		})
 	}
-	t.Logf("%d seeds: %v, %v, %d with more keys than are read again", seeds, found, verdicts, over)
+	t.Logf("%d seeds: %v, %v, %d with more keys than are read again, %d ranges joined", seeds, found, verdicts, over, joins.Load())
+	if canJoin(t, open, open) {
+		require.Greater(t, joins.Load(), int64(seeds/8))
+	}
 	if seeds < 200 { // too few to play everything
 		return
 	}
@@ -240,7 +245,7 @@ func newFrozen(t *testing.T, r *rand.Rand, open Open, limits []Unfit) *frozen {
 
 	p.opts = replica.Options{
 		MaxKeys: []int{1, 2, 5, 1000, 1000}[r.IntN(5)], MaxSamples: r.IntN(4) - 1, RoundedTimes: r.IntN(4) == 0,
-		Strategy: []mirror.Strategy{mirror.StrategyStream, mirror.StrategyDigest, mirror.StrategyAuto}[r.IntN(3)],
+		Strategy: strategies[r.IntN(len(strategies))],
 		Tuning:   mirror.Tuning{Concurrency: r.IntN(4), DigestRows: 1 + r.Int64N(40), SplitRows: max(0, r.Int64N(40)-10)},
 	}
 	switch r.IntN(4) {

@@ -51,7 +51,13 @@ func CheckSoak(t *testing.T, open Open, d time.Duration) {
 	for _, what := range slices.Sorted(maps.Keys(counts)) {
 		t.Logf("%6d %s", counts[what], what)
 	}
+	if !t.Failed() && canJoin(t, open, open) {
+		require.Positive(t, counts[joinedChunks])
+	}
 }
+
+// joinedChunks is counted for ranges of which one engine looked at both sides.
+const joinedChunks = "ranges joined in one engine"
 
 // harm is a damage of one row of a table, that of id 3, or of a row more, and what a
 // check may say of the table besides that it is not decided.
@@ -140,7 +146,7 @@ func newCheckSoak(t *testing.T, open Open, seed uint64) *checkSoak {
 	}
 	s.opts = replica.Options{
 		Clock: s.ticks, MaxWait: 90 * time.Minute, MaxKeys: []int{3, 1000, 1000}[r.IntN(3)],
-		Strategy: []mirror.Strategy{mirror.StrategyStream, mirror.StrategyDigest}[r.IntN(2)],
+		Strategy: strategies[r.IntN(len(strategies))],
 		Tuning:   mirror.Tuning{Concurrency: 1 + r.IntN(4), DigestRows: 1 + r.Int64N(30), SplitRows: r.Int64N(30)},
 	}
 	return s
@@ -251,9 +257,9 @@ func (s *checkSoak) check() *replica.Report {
 		}
 		return src
 	}
-	reference := wrap(s.mirror)
+	reference := wrap(joinCounted{through{s.mirror}, func() { s.count(joinedChunks) }})
 	if s.customer {
-		reference = s.twins.customer
+		reference = reaching{s.twins.customer}
 	}
 	report, err := replica.Check(ctx, reference, wrap(s.replica), &s.opts)
 	stop()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/store"
+	"github.com/so-mirror/mirror/store/cycle"
 )
 
 // ReportText is all of a report that does not depend on the strategy and the clock.
@@ -111,6 +112,40 @@ func (s through) Cut(ctx context.Context, q store.Query, n int64) (store.Row, er
 }
 
 func (s through) within() store.Store { return s.Store }
+
+// joinCounted is a store that counts the ranges that it joins.
+type joinCounted struct {
+	through
+	count func()
+}
+
+func (s joinCounted) Join(ctx context.Context, mirror store.Source) (store.Join, error) {
+	join, err := s.through.Join(ctx, mirror)
+	if err != nil {
+		return nil, err
+	}
+	return countedJoin{join, s.count}, nil
+}
+
+type countedJoin struct {
+	store.Join
+	count func()
+}
+
+func (j countedJoin) Suspects(ctx context.Context, source, mirror store.Query, limit int) (store.Suspects, error) {
+	found, err := j.Join.Suspects(ctx, source, mirror, limit)
+	if err == nil {
+		j.count()
+	}
+	return found, err
+}
+
+// reaching is a customer whose engine reaches a mirror that is wrapped.
+type reaching struct{ *cycle.Customer }
+
+func (s reaching) Join(ctx context.Context, mirror store.Source) (store.Join, error) {
+	return s.Customer.Join(ctx, unwrapped(mirror))
+}
 
 func unwrapped(s store.Source) store.Source {
 	for {

@@ -66,6 +66,9 @@ func Soak(t *testing.T, open Open, d time.Duration) {
 	for _, name := range slices.Sorted(maps.Keys(s.counts)) {
 		t.Logf("%6d %s", s.counts[name], name)
 	}
+	if canJoin(t, open, open) {
+		require.Positive(t, s.counts[joinedTables], "one engine reads both sides")
+	}
 	const shown = 10
 	for _, p := range s.problems[:min(shown, len(s.problems))] {
 		t.Log(p)

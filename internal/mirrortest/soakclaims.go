@@ -16,13 +16,15 @@ import (
 )
 
 // comparer compares with change tracking.
-func (s *soak) comparer(r *rand.Rand, m *mirror.Mirror) { s.compare(r, m, s.customer, "tracked") }
+func (s *soak) comparer(r *rand.Rand, m *mirror.Mirror) {
+	s.compare(r, m, reaching{s.customer}, "tracked")
+}
+
+// joinedTables is counted for tables that one engine compared.
+const joinedTables = "compare: table joined"
 
 func (s *soak) compare(r *rand.Rand, m *mirror.Mirror, source store.Source, how string) *mirror.Report {
-	o := &mirror.CompareOptions{Strategy: mirror.StrategyStream, Tuning: mirror.Tuning{Concurrency: 1 + r.IntN(3), DigestRows: 64}}
-	if r.IntN(2) == 0 {
-		o.Strategy = mirror.StrategyDigest
-	}
+	o := &mirror.CompareOptions{Strategy: strategies[r.IntN(len(strategies))], Tuning: mirror.Tuning{Concurrency: 1 + r.IntN(3), DigestRows: []int64{8, 64}[r.IntN(2)]}}
 	if r.IntN(3) == 0 {
 		o.Tuning.SplitRows = 100
 	}
@@ -34,6 +36,9 @@ func (s *soak) compare(r *rand.Rand, m *mirror.Mirror, source store.Source, how 
 		return nil
 	}
 	s.count(name)
+	for range Joined(report) {
+		s.count(joinedTables)
+	}
 	s.verdicts(name, from, report, nil)
 	return report
 }
@@ -72,7 +77,7 @@ func (s *soak) verdicts(name string, from int, report, before *mirror.Report) {
 
 // rechecker follows the differences of a comparison for some cycles.
 func (s *soak) rechecker(r *rand.Rand, m *mirror.Mirror) {
-	source, how := store.Source(s.customer), "tracked"
+	source, how := store.Source(reaching{s.customer}), "tracked"
 	if r.IntN(2) == 0 {
 		source, how = through{s.customer}, "untracked"
 	}
