@@ -60,6 +60,7 @@ func dialect(srv *server) *sqlstore.Dialect {
 			"newid()": "NEWID()", "newsequentialid()": "NEWSEQUENTIALID()",
 		},
 		NationalStrings: true,
+		OwnValues:       true, // it decodes rows ahead of whoever reads them, each into memory of its own
 		Digests:         srv.digests(),
 		Timeout:         srv.opts.QueryTimeout,
 		Classify:        classify,

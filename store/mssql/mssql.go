@@ -141,6 +141,7 @@ type Store struct{ Source }
 var (
 	_ store.Source        = (*Source)(nil)
 	_ store.Pool          = (*Source)(nil)
+	_ store.BatchKeeper   = (*Source)(nil)
 	_ store.Isolator      = (*Source)(nil)
 	_ store.ChangeTracker = (*Source)(nil)
 	_ store.Digester      = (*Source)(nil)
@@ -302,6 +303,9 @@ func (s *Source) Objects(ctx context.Context) ([]store.Object, error) { return s
 
 // PoolLimit implements store.Pool.
 func (s *Source) PoolLimit() (pool any, connections int) { return s.sql.PoolLimit() }
+
+// KeepsBatches implements store.BatchKeeper.
+func (s *Source) KeepsBatches() int { return s.sql.KeepsBatches() }
 
 // Isolation implements store.Isolator: "snapshot", "read committed", or
 // "read committed snapshot" where the database has READ_COMMITTED_SNAPSHOT on.

@@ -33,6 +33,7 @@ type reader struct {
 	decode  []int // columns with something to decode
 	measure []int // columns whose values have a length; not every engine holds them to that of the type
 	inexact []int // columns of text that the driver may not deliver exactly
+	blobs   []int // columns whose values can be []byte without bytes
 	buffers *buffers
 	started bool      // a batch was handed over
 	broken  bool      // the connection cannot be used again
@@ -93,8 +94,12 @@ func newReader(d *Dialect, q store.Query, f frame) (*reader, error) {
 		if c.Decode != nil {
 			r.decode = append(r.decode, i)
 		}
-		if k := c.Type.Kind(); k == store.KindString || k == store.KindBytes {
+		k := c.Type.Kind()
+		if k == store.KindString || k == store.KindBytes {
 			r.measure = append(r.measure, i)
+		}
+		if d.AnyValue || k == store.KindBytes || k == store.KindOther {
+			r.blobs = append(r.blobs, i)
 		}
 		if c.Exact != nil {
 			r.inexact = append(r.inexact, i)
@@ -161,7 +166,7 @@ func (r *reader) readDriver(ctx context.Context, dc any, yield func([]store.Row,
 	}
 	err = r.batches(ctx, func(row store.Row) error {
 		err := rows.Next(row)
-		keepEmpty(row)
+		keepEmpty(row, r.blobs)
 		return err
 	}, yield)
 	if cerr := rows.Close(); cerr != nil {
@@ -269,8 +274,8 @@ func scanRow(rows *sql.Rows, row store.Row, dest []any) error {
 	}
 	for i, v := range values {
 		row[i] = v
+		keepEmpty(row, []int{i})
 	}
-	keepEmpty(row)
 	return nil
 }
 
@@ -279,9 +284,9 @@ var emptyBytes driver.Value = []byte{}
 
 // keepEmpty makes a value of what a driver gives for no bytes. SQLite's gives a
 // nil slice, and binds that as NULL.
-func keepEmpty(row store.Row) {
-	for i, v := range row {
-		if b, ok := v.([]byte); ok && b == nil {
+func keepEmpty(row store.Row, columns []int) {
+	for _, i := range columns {
+		if b, ok := row[i].([]byte); ok && b == nil {
 			row[i] = emptyBytes
 		}
 	}
