@@ -60,15 +60,16 @@ func (s *Store) rowsAt(ctx context.Context, q store.Query, keys []store.Row, yie
 	stopped := false
 	first := 0
 	for chunk := range slices.Chunk(keys, s.d.keysAtOnce(key)) {
-		if chunk, err = ascending(key, last, chunk, first); err != nil {
+		some, err := ascending(key, last, chunk, first)
+		if err != nil {
 			return err
 		}
 		first += len(chunk)
-		if len(chunk) == 0 {
+		if len(some) == 0 {
 			continue
 		}
-		last = chunk[len(chunk)-1]
-		err := s.rows(ctx, q, chunk, into, func(batch []store.Row, err error) bool {
+		last = some[len(some)-1]
+		err = s.rows(ctx, q, some, into, func(batch []store.Row, err error) bool {
 			stopped = !yield(batch, err)
 			return !stopped
 		})

@@ -80,6 +80,36 @@ func TestKeyStatements(t *testing.T) {
 	}
 }
 
+// What is wrong with a key is found where its statement would begin, and between
+// two of them.
+func TestKeysRefused(t *testing.T) {
+	two := keyTable("a", "b") // three keys are one statement
+	for _, c := range []struct {
+		name       string
+		keys       []store.Row
+		statements int
+		want       string
+	}{
+		{"in the first statement", []store.Row{{1, 1}, {1, 0}, {2, 2}}, 0, "read rows of t by their keys: key 1: the keys are not in ascending order"},
+		{"at the end of a statement", []store.Row{{1, 1}, {1, 2}, {1, 3}, {1, 2}}, 1, "key 3: the keys are not in ascending order"},
+		{"behind a key that is given twice", []store.Row{{1, 1}, {1, 1}, {1, 1}, {1, 1}, {1, 2}, {1, 0}}, 1, "key 5: the keys are not in ascending order"},
+		{"NULL", []store.Row{{1, 1}, {1, 2}, {1, 3}, {2, nil}}, 1, "key 3: column b: a key that is NULL"},
+		{"a value too many", []store.Row{{1, 1, 1}}, 0, "key 0: 3 values for 2 key columns"},
+		{"what the column cannot hold", []store.Row{{1, int64(1) << 40}}, 0, "key 0: column b: "},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			log := sent(t, nil, func(st *Store) {
+				var last error
+				for _, err := range st.RowsAt(t.Context(), store.Query{Table: two, Key: two.Key}, c.keys) {
+					last = err
+				}
+				require.ErrorContains(t, last, c.want)
+			})
+			require.Equal(t, c.statements, len(log), "statements")
+		})
+	}
+}
+
 // A server that keeps a plan for each text keeps few.
 func TestKeyStatementsAreFew(t *testing.T) {
 	f := &fake{}

@@ -129,6 +129,24 @@ var brokenKeys = []fault{
 			return r.RowsAt(ctx, q, keys)
 		}}
 	}, []string{"keys/verbatim"}},
+	{"RowsAt decodes what is asked for as it is stored", func() store.Store {
+		return &broken{Store: anyValues(), rowsAt: func(r store.KeyReader, ctx context.Context, q store.Query, keys []store.Row) rowSeq {
+			q.Stored = nil
+			return r.RowsAt(ctx, q, keys)
+		}}
+	}, []string{"keys/as-rows"}},
+	{"RowsAt has decimals of another scale", func() store.Store {
+		return readingAt(func(_ []store.Column, rows, _ []store.Row) ([]store.Row, error) {
+			for _, row := range rows {
+				for i, v := range row {
+					if text, ok := v.([]byte); ok && bytes.HasPrefix(text, []byte("-12.5")) {
+						row[i] = []byte("-12.500")
+					}
+				}
+			}
+			return rows, nil
+		})
+	}, []string{"keys/as-rows"}},
 
 	// What the engine takes for equal.
 	{"keys without case", func() store.Store { return likeText(strings.ToLower) },

@@ -21,6 +21,7 @@ func keyContracts() []contract {
 		{"none", keysNone},
 		{"many", keysMany},
 		{"columns", keysColumns},
+		{"as-rows", keysAsRows},
 		{"composite", keysComposite},
 		{"composite-many", keysCompositeMany},
 		{"repeated", keysRepeated},

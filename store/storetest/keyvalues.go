@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -71,6 +72,33 @@ func keysVerbatim(t *env) {
 	got, err := t.collectAt(t.Context(), q, want[0][:1], want[1][:1], want[2][:1])
 	require.NoError(t, err)
 	require.Equal(t, []store.Row{{int64(5), store.Verbatim{Value: "six"}}, {store.Verbatim{Value: "five"}, int64(1)}, {store.Verbatim{Value: []byte("five")}, int64(3)}}, got)
+}
+
+// keysAsRows: a row is what Rows makes of it, whatever Query asks for.
+func keysAsRows(t *env) {
+	def := table("values", []string{"id"}, notNull("id", "int"))
+	row := store.Row{int64(1)}
+	for _, c := range []struct {
+		typ     string
+		literal any
+	}{
+		{"bit", true}, {"bigint", int64(1) << 60}, {"float", 0.1}, {"decimal(9,2)", "-12.5"}, {"money", 1}, {"nvarchar(20)", "æ "}, {"varchar(20)", "1"}, {"nvarchar(max)", ""},
+		{"varbinary(9)", []byte{}}, {"varbinary(max)", []byte("1")}, {"uniqueidentifier", "6F9619FF-8B86-D011-B42D-00C04FC964FF"}, {"date", at("2024-02-29T00:00:00Z")},
+		{"time(0)", timeOfDay("12:34:56")}, {"datetime", at("2024-02-29T12:34:56.79Z")}, {"datetime2(3)", at("2024-02-29T12:34:56Z")}, {"datetimeoffset(3)", at("2024-02-29T12:34:56.5+01:00")},
+	} {
+		col := nullable(fmt.Sprintf("c%d", len(def.Columns)), c.typ)
+		def.Columns = append(def.Columns, col)
+		row = append(row, normalize(t, col.Type, c.literal))
+	}
+	null := make(store.Row, len(row))
+	null[0] = int64(2)
+	tab := t.load(def, row, null)
+	for _, q := range []store.Query{{}, {Stored: tab.ColumnNames()[1:]}, {Stored: []string{"c4", "c11"}}, {Verbatim: true}, {Columns: []string{"c14", "id", "c4"}, Stored: []string{"c14"}}} {
+		q.Table, q.Key = tab, tab.Key
+		got, err := t.collectAt(t.Context(), q, ids(0, 1, 2, 3)...)
+		require.NoError(t, err)
+		require.Equal(t, t.read(q), got, "rows of their keys, of columns %q, stored %q", q.Columns, q.Stored)
+	}
 }
 
 // checkKeys has the values of an order case in a column without an index.
