@@ -3,9 +3,10 @@ package mssql
 import (
 	"cmp"
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
+	"io"
+	"strings"
 
 	"github.com/jmoiron/sqlx"
 
@@ -32,14 +33,11 @@ func (s *Source) Join(ctx context.Context, mirror store.Source) (store.Join, err
 	}
 	want, err := other.place(ctx, "")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the mirror's server: %w", err)
 	}
 	got, err := s.place(ctx, want.Database)
 	if err == nil {
 		err = want.proves(got)
-	}
-	if err == nil {
-		err = s.seesAll(ctx, got)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the source's server: %w", err)
@@ -106,6 +104,8 @@ type place struct {
 	Broker   *string `db:"broker_guid"`
 	Access   *int    `db:"has_access"`
 	Unmask   *int    `db:"has_unmask"`
+
+	masked, policies int // columns whose values, and policies whose tables' rows may be hidden
 }
 
 // placeQuery asks for a database by its name, and for the connection's own when that
@@ -117,18 +117,49 @@ const placeQuery = `SELECT CONVERT(nvarchar(128), COALESCE(SERVERPROPERTY('Serve
 	CONVERT(int, HAS_DBACCESS(d.name)) AS has_access, CONVERT(int, HAS_PERMS_BY_NAME(QUOTENAME(d.name), 'DATABASE', 'UNMASK')) AS has_unmask
 FROM sys.databases AS d WHERE d.name = COALESCE(NULLIF(@p1, N''), DB_NAME())`
 
+// hiddenText asks, where the login has access to the database of the parameter, for
+// what it may not see there, as far as the server knows of such things.
+func hiddenText(database string, has catalogueFacts) string {
+	count := func(known int, view, condition string) string {
+		if known == 0 {
+			return "0"
+		}
+		return fmt.Sprintf("(SELECT COUNT(*) FROM %s.sys.%s AS x WHERE x.%s = 1)", quote(database), view, condition)
+	}
+	text := "SELECT " + count(has.Masks, "columns", "is_masked") + ", " + count(has.Policies, "security_policies", "is_enabled")
+	return "; IF HAS_DBACCESS(@p1) = 1 EXEC (N'" + strings.ReplaceAll(text, "'", "''") + "') ELSE SELECT 0, 0"
+}
+
+// place asks for a database; for one with a name also for what is hidden there.
 func (s *Source) place(ctx context.Context, database string) (p place, err error) {
 	err = s.sql.Query(ctx, "find the mirror's database", func(ctx context.Context, q sqlx.QueryerContext) error {
-		return sqlx.GetContext(ctx, q, &p, s.server.limitLocks()+placeQuery, database)
+		text := s.server.limitLocks() + placeQuery
+		if database != "" {
+			text += hiddenText(database, s.server.catalogue())
+		}
+		rows, err := q.QueryxContext(ctx, text, database)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		if !rows.Next() {
+			return cmp.Or(rows.Err(), fmt.Errorf("there is no database %q, or the login may not see it: %w", database, errors.ErrUnsupported))
+		}
+		if err := rows.StructScan(&p); err != nil || database == "" {
+			return err
+		}
+		for rows.Next() { // to the end, behind which the driver looks for more
+		}
+		if !rows.NextResultSet() || !rows.Next() {
+			return cmp.Or(rows.Err(), io.ErrUnexpectedEOF)
+		}
+		return rows.Scan(&p.masked, &p.policies)
 	})
-	if errors.Is(err, sql.ErrNoRows) {
-		return p, fmt.Errorf("it has no database %q, or the login may not see it: %w", database, errors.ErrUnsupported)
-	}
 	return p, err
 }
 
 // proves reports that the source's server found, by its name, the database that the
-// mirror's connection is in, and that the source's login may use it.
+// mirror's connection is in, and that the source's login sees all that is there.
 func (p place) proves(found place) error {
 	for _, fact := range []struct {
 		what       string
@@ -148,59 +179,16 @@ func (p place) proves(found place) error {
 	if p.Database != found.Database || p.ID != found.ID || orEmpty(p.Broker) != orEmpty(found.Broker) {
 		return fmt.Errorf("its database %s is another one than the mirror's: %w", found.Database, errors.ErrUnsupported)
 	}
-	if found.Access == nil || *found.Access != 1 {
-		return fmt.Errorf("the source's login has no access to the mirror's database %s: %w", found.Database, errors.ErrUnsupported)
-	}
-	return nil
-}
-
-// unseen is what there is in the mirror that the source's login may not see.
-type unseen struct {
-	Masked   int `db:"masked"`
-	Policies int `db:"policies"`
-}
-
-// hiddenText asks for that, as far as the server knows of it; "" asks nothing.
-func (p place) hiddenText(has catalogueFacts) string {
-	count := func(known bool, view, condition, name string) string {
-		if !known {
-			return "0 AS " + name
-		}
-		return fmt.Sprintf("(SELECT COUNT(*) FROM %s.sys.%s AS x WHERE x.%s = 1) AS %s", quote(p.Database), view, condition, name)
-	}
-	masks, policies := has.Masks > 0 && (p.Unmask == nil || *p.Unmask != 1), has.Policies > 0
-	if !masks && !policies {
-		return ""
-	}
-	return "SELECT " + count(masks, "columns", "is_masked", "masked") + ", " + count(policies, "security_policies", "is_enabled", "policies")
-}
-
-func (h unseen) refuse() error {
 	switch {
-	case h.Masked > 0:
-		return fmt.Errorf("columns of the mirror are masked, and the source's login lacks UNMASK there: %w", errors.ErrUnsupported)
-	case h.Policies > 0:
-		return fmt.Errorf("a security policy of the mirror may hide rows from the source's login: %w", errors.ErrUnsupported)
+	case found.Access == nil || *found.Access != 1:
+		return fmt.Errorf("the source's login has no access to the mirror's database %s: %w", found.Database, errors.ErrUnsupported)
+	case found.masked > 0 && (found.Unmask == nil || *found.Unmask != 1):
+		return fmt.Errorf("columns of the mirror's database %s are masked, and the source's login lacks UNMASK there: %w", found.Database, errors.ErrUnsupported)
+	case found.policies > 0:
+		return fmt.Errorf("a security policy of the mirror's database %s may hide rows from the source's login: %w", found.Database, errors.ErrUnsupported)
 	default:
 		return nil
 	}
-}
-
-// seesAll refuses a database of which the source's login is shown masked values, or
-// only some rows, unlike the mirror's own.
-func (s *Source) seesAll(ctx context.Context, p place) error {
-	text := p.hiddenText(s.server.catalogue())
-	if text == "" {
-		return nil
-	}
-	var h unseen
-	err := s.sql.Query(ctx, "look for what is hidden in the mirror", func(ctx context.Context, q sqlx.QueryerContext) error {
-		return sqlx.GetContext(ctx, q, &h, s.server.limitLocks()+text, p.Database) // a parameter, for limitLocks
-	})
-	if err != nil {
-		return err
-	}
-	return h.refuse()
 }
 
 // alike compares as [sqlstore.Joins] demands. Text is compared by its units, as it is
