@@ -191,7 +191,7 @@ func (g *joiner) full(ctx context.Context, db sqlx.QueryerContext) (found store.
 	if err != nil {
 		return found, err
 	}
-	p := pairs{joiner: g}
+	p := g.newPairs()
 	sides := []joined{g.source, g.mirror}
 	err = s.answers(ctx, db,
 		resultSet{2, func(row store.Row) (err error) {
@@ -280,15 +280,64 @@ func (g *joiner) except(ctx context.Context, db sqlx.QueryerContext) (found stor
 	if err != nil {
 		return found, err
 	}
-	p := pairs{joiner: g}
-	err = g.exceptOf(ctx, db, &p, g.source, g.mirror, true)
-	if err == nil && (p.rows > 0 || found.SourceRows != found.MirrorRows) && p.rows <= g.limit {
-		err = g.exceptOf(ctx, db, &p, g.mirror, g.source, false)
+	p := g.newPairs()
+	err = g.exceptOf(ctx, db, p, g.source, g.mirror, true)
+	if err == nil && p.rows <= g.limit {
+		err = g.exceptOfMirror(ctx, db, p, found)
 	}
 	if found.Undecided = p.rows > g.limit; !found.Undecided {
 		found.Keys = p.sorted()
 	}
 	return found, err
+}
+
+// scarce is how many times as many rows the mirror must have as there are suspects, for
+// to look these up is faster than to read all keys.
+const scarce = 16
+
+// exceptOfMirror finds the rows of the mirror alone. A row of the source that is not
+// suspect has its like there, so that these and the suspects that the mirror has, too,
+// are often all of its rows.
+func (g *joiner) exceptOfMirror(ctx context.Context, db sqlx.QueryerContext, p *pairs, found store.Suspects) error {
+	of := found.SourceRows - int64(p.rows)
+	if p.rows > 0 && int64(p.rows) <= found.MirrorRows/scarce {
+		n, err := g.lookUp(ctx, db, p.sorted())
+		if err != nil {
+			return err
+		}
+		of += n
+	}
+	if of == found.MirrorRows {
+		return nil
+	}
+	return g.exceptOf(ctx, db, p, g.mirror, g.source, false)
+}
+
+// lookUp counts the keys that the mirror has.
+func (g *joiner) lookUp(ctx context.Context, db sqlx.QueryerContext, keys []store.Row) (n int64, err error) {
+	side := g.mirror
+	have := g.newPairs()
+	for chunk := range slices.Chunk(keys, g.d.keysAtOnce(side.key)) {
+		bound, err := ascending(side.key, nil, chunk, 0)
+		if err != nil {
+			return 0, err
+		}
+		s := g.statement()
+		s.printf("SELECT %s FROM ", side.keys())
+		if err := s.joined(side.table, side.key, bound); err != nil {
+			return 0, err
+		}
+		s.WriteString(g.behind)
+		if err := s.query(ctx, db, len(side.key), func(row store.Row) error { return have.add(row, side) }); err != nil {
+			return 0, err
+		}
+	}
+	for _, key := range have.sorted() {
+		if _, is := slices.BinarySearchFunc(keys, key, have.compare); is {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // exceptOf finds the keys of rows of one side that the other does not have: with the
@@ -389,9 +438,18 @@ func number(v any) (int64, error) {
 // pairs are what a join delivered.
 type pairs struct {
 	*joiner
-	rows  int
-	sides [2]int64 // rows with a key of either side
-	keys  []store.Row
+	columns []store.Column // of the key
+	rows    int
+	sides   [2]int64 // rows with a key of either side
+	keys    []store.Row
+}
+
+func (g *joiner) newPairs() *pairs {
+	p := &pairs{joiner: g}
+	for _, c := range g.source.key {
+		p.columns = append(p.columns, c.Column)
+	}
+	return p
 }
 
 // add adds a row that holds a key of each of sides, or NULL.
@@ -415,10 +473,9 @@ func (p *pairs) add(row store.Row, sides ...joined) error {
 
 // sorted returns each key once.
 func (p *pairs) sorted() []store.Row {
-	key := make([]store.Column, len(p.source.key))
-	for i, c := range p.source.key {
-		key[i] = c.Column
-	}
-	slices.SortFunc(p.keys, func(a, b store.Row) int { return store.CompareKeys(key, a, b) })
-	return slices.CompactFunc(p.keys, func(a, b store.Row) bool { return store.CompareKeys(key, a, b) == 0 })
+	slices.SortFunc(p.keys, p.compare)
+	p.keys = slices.CompactFunc(p.keys, func(a, b store.Row) bool { return p.compare(a, b) == 0 })
+	return p.keys
 }
+
+func (p *pairs) compare(a, b store.Row) int { return store.CompareKeys(p.columns, a, b) }

@@ -25,6 +25,7 @@ func joinContracts() []contract {
 	add("names", joinNames)
 	add("composite", joinComposite)
 	add("both-ways", joinBothWays)
+	add("few", joinFew)
 	add("nearly-all", joinNearlyAll)
 	add("sees-changes", joinSeesChanges)
 	add("holds-nothing", joinHoldsNothing)

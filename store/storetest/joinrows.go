@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/bits"
 	"slices"
 	"sync"
 
@@ -63,6 +64,34 @@ func joinDifferent(t *twoSides) {
 		def.Name = fmt.Sprint("people", i)
 		s, m := t.load(def, byID, peopleRows(3), change(peopleRows(3)))
 		require.False(t, t.expect(s, m, 2).Undecided)
+	}
+}
+
+// joinFew: a change, a row that is missing and one more are found alone and together,
+// whether they make the numbers of rows differ or not.
+func joinFew(t *twoSides) {
+	const changed, missing, extra = 1, 2, 4
+	for kinds := range 2 * extra {
+		source := gaps(200)
+		var mirror []store.Row
+		for i, r := range source {
+			switch {
+			case i == 60 && kinds&changed != 0:
+				r = store.Row{r[0], "another name", r[2]}
+			case i == 120 && kinds&missing != 0:
+				continue
+			}
+			mirror = append(mirror, r)
+		}
+		if kinds&extra != 0 {
+			mirror = append(mirror, store.Row{int64(131), "more", nil})
+		}
+		def := people()
+		def.Name = fmt.Sprint("people", kinds)
+		s, m := t.load(def, byID, source, mirror)
+		found := t.expect(s, m, 100)
+		require.False(t, found.Undecided)
+		require.GreaterOrEqual(t, len(found.Keys), bits.OnesCount(uint(kinds)))
 	}
 }
 
