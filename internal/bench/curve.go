@@ -27,6 +27,7 @@ type curveTask struct {
 type curveResult struct {
 	Strategy string  `json:"strategy,omitempty"` // by which the table was compared
 	Reason   string  `json:"reason,omitempty"`   // and why
+	First    float64 `json:"first,omitempty"`    // seconds of the first time on new connections
 	Carried  int64   `json:"carried,omitempty"`  // bytes between this process and the server
 	Read     int64   `json:"read,omitempty"`     // rows, of both sides
 	All      int64   `json:"all,omitempty"`      // rows that a comparison of all rows reads
