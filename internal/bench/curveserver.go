@@ -57,16 +57,18 @@ func (c carriedConn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// openCurve opens a database of the server.
+// openCurve opens a database of the server, as mssql.Open does.
 func openCurve(dsn, database string, count *carried) (*sqlx.DB, error) {
 	config, err := msdsn.Parse(dsn)
 	if err != nil {
 		return nil, errors.New(dsnVariable + " is not a connection string") // the driver's error shows passwords
 	}
-	config.Database = database
+	config.Database, config.PacketSize = database, 8000
 	connector := mssqldb.NewConnectorConfig(config)
 	connector.Dialer = count
-	return sqlx.NewDb(sql.OpenDB(connector), "sqlserver"), nil
+	db := sqlx.NewDb(sql.OpenDB(connector), "sqlserver")
+	db.SetMaxIdleConns(8)
+	return db, nil
 }
 
 // curveOnServer holds the strategies against each other where one server has both

@@ -38,6 +38,19 @@ func TestParseDSN(t *testing.T) {
 	require.True(t, cfg.ReadOnlyIntent)
 }
 
+func TestPacketSize(t *testing.T) {
+	for dsn, want := range map[string]uint16{
+		"sqlserver://svc:x@db.example.com?database=d":                     8000,
+		"sqlserver://svc:x@db.example.com?database=d&packet+size=1024":    1024,
+		"server=db.example.com;user id=svc;password=x;packet size=16000":  16000,
+		"odbc:server=db.example.com;user id=svc;password=x;packet size=1": 512, // the least that the driver takes
+	} {
+		cfg, err := parseDSN(dsn)
+		require.NoError(t, err)
+		require.Equal(t, want, cfg.PacketSize, dsn)
+	}
+}
+
 func TestOpenHidesThePassword(t *testing.T) {
 	for name, dsn := range map[string]string{
 		"not escaped, a slash":     "sqlserver://svc:12/geheim@127.0.0.1:1?database=d",

@@ -1,6 +1,7 @@
 package mssql_test
 
 import (
+	"database/sql"
 	"strings"
 	"testing"
 	"time"
@@ -41,6 +42,16 @@ func TestLogins(t *testing.T) {
 		require.NoError(t, err)
 		defer st.Close()
 		loadNumbers(t, st)
+		var conns []*sql.Conn
+		for range 4 {
+			conn, err := st.DB().Conn(t.Context())
+			require.NoError(t, err)
+			conns = append(conns, conn)
+		}
+		for _, conn := range conns {
+			require.NoError(t, conn.Close())
+		}
+		require.Zero(t, st.DB().Stats().MaxIdleClosed, "connections are kept for the next question")
 		lacks, err := st.Preflight(t.Context())
 		require.NoError(t, err)
 		for _, l := range lacks {
