@@ -18,7 +18,7 @@ func TestCurveSizes(t *testing.T) {
 	o := options{upTo: 10 * million}
 	require.Equal(t, []int{10_000, 100_000, million, 10 * million}, o.curveSizes())
 	require.Equal(t, million, o.curveRows())
-	require.Equal(t, million, o.curveMiddle())
+	require.Equal(t, 100_000, o.curveMiddle())
 	o.upTo = 250_000
 	require.Equal(t, []int{10_000, 100_000}, o.curveSizes())
 	require.Equal(t, 100_000, o.curveRows())
