@@ -98,15 +98,16 @@ type CompareOptions struct {
 	// Since is an earlier report of this comparison. Of a table that was compared to the
 	// end then, only those keys are read that changed since by the source's change
 	// tracking and, where it has one, the mirror's, and those that differed: see
-	// [Basis]. SourceRows stays what it was. All rows are compared where that is not
-	// possible: what changed is no longer known, the table was sent anew, its columns
+	// [Basis]. The rows of a table are counted if some differ; otherwise SourceRows and
+	// MirrorRows stay what they were. All rows are compared, by Strategy, where that is
+	// not possible: what changed is no longer known, the table was sent anew, its columns
 	// or the options changed, the earlier report kept not all keys that differ (see
 	// MaxKeys), or is about other databases. Default: all rows are compared.
 	Since *Report
 
-	// SinceRows is how many rows of each table are read anew besides, from where the
-	// comparison before it ended, so that after so many comparisons all of them were.
-	// Default: none.
+	// SinceRows is how many rows of each table of which not all are compared are read
+	// anew besides, from where the comparison before it ended: n comparisons read all of
+	// a table with n times as many. Default: none.
 	SinceRows int64
 
 	// OnCheckpoint is called about every Tuning.CheckpointEvery with what a later call
@@ -340,6 +341,7 @@ func (c *comparison) readIsolation(ctx context.Context, report *Report) (err err
 // readVersion asks a source with change tracking for its version. That comes
 // after the LSNs were read, so that a valid LSN is never ahead.
 func (c *comparison) readVersion(ctx context.Context, report *Report, pairs []pair) error {
+	c.untracked = "the source does not track its changes"
 	tracker, ok := c.source.(store.ChangeTracker)
 	if !ok {
 		return nil
@@ -356,6 +358,7 @@ func (c *comparison) readVersion(ctx context.Context, report *Report, pairs []pa
 	case ctx.Err() != nil || errors.Is(err, store.ErrConnection):
 		return fmt.Errorf("source: %w", err)
 	default:
+		c.untracked = "the source's change tracking cannot be read"
 		report.Warnings = append(report.Warnings, fmt.Sprintf("the source's change tracking cannot be read, so pending rows are not told from others: %v", err))
 	}
 	return nil
@@ -449,6 +452,8 @@ type comparison struct {
 	tables  int
 	started time.Time
 	changes store.ChangeTracker // of the source; nil when it has none
+
+	untracked string // why there is none
 
 	mirrorChanges store.ChangeTracker // nil when the mirror has none
 	mirrorVersion store.LSN

@@ -46,6 +46,9 @@ func (r *Report) writeHead(b *strings.Builder) {
 	if ways := r.strategies(); ways != "" {
 		fmt.Fprintf(b, "Tables: %s\n", ways)
 	}
+	for _, line := range r.basis() {
+		fmt.Fprintf(b, "Rows read: %s\n", text.Printable(line))
+	}
 	if r.SourceIsolation+r.MirrorIsolation != "" {
 		fmt.Fprintf(b, "Read under: source %s, mirror %s\n",
 			text.Printable(cmp.Or(r.SourceIsolation, "unknown")), text.Printable(cmp.Or(r.MirrorIsolation, "unknown")))
@@ -95,6 +98,39 @@ func (r *Report) strategies() string {
 	return strings.Join(parts, ", ")
 }
 
+// basis says what was read of tables with a Basis: a line for those of which only some
+// rows were, and one for each reason why it was all.
+func (r *Report) basis() (lines []string) {
+	var keys, sampled int64
+	some := 0
+	var all groups
+	for _, t := range r.Tables {
+		switch b := t.Basis; {
+		case b == nil:
+		case b.Reason != "":
+			all.add(b.Reason, t.Table)
+		default:
+			some, keys, sampled = some+1, keys+b.Keys, sampled+b.Sampled
+		}
+	}
+	if some > 0 {
+		line := "those of " + plural(int(keys), "key", "keys")
+		if sampled > 0 {
+			line += " and a sample of " + text.Rows(sampled)
+		}
+		lines = append(lines, line+", of "+plural(some, "table", "tables"))
+	}
+	for _, why := range all {
+		lines = append(lines, fmt.Sprintf("all of %s: %s", plural(len(why.members), "table", "tables"), why.name))
+	}
+	return lines
+}
+
+// uncounted says that nobody counted the table's rows: see [CompareOptions].Since.
+func (t *TableReport) uncounted() bool {
+	return t.Basis != nil && t.Basis.Reason == "" && t.differences() == 0
+}
+
 // writeVerdicts writes a line for each table, and one for each reason why tables
 // are not mirrored.
 func (r *Report) writeVerdicts(b *strings.Builder) {
@@ -108,7 +144,7 @@ func (r *Report) writeVerdicts(b *strings.Builder) {
 			continue
 		}
 		source, mirror := text.Count(t.SourceRows), text.Count(t.MirrorRows)
-		if t.Verdict == VerdictFailed || t.Verdict == VerdictUnfinished || r.Depth == DepthSchema {
+		if t.Verdict == VerdictFailed || t.Verdict == VerdictUnfinished || r.Depth == DepthSchema || t.uncounted() {
 			source, mirror = "-", "-"
 		}
 		if t.Verdict == VerdictMissing {

@@ -110,7 +110,7 @@ type TableReport struct {
 	Keyless  bool     `json:"keyless,omitempty"`  // there is no primary key, and Key is all compared columns
 
 	// SourceRows and MirrorRows are 0 where they were not counted: for not-mirrored
-	// and failed tables, and at DepthSchema.
+	// and failed tables, and at DepthSchema. See [CompareOptions].Since, too.
 	SourceRows int64 `json:"sourceRows"`
 	MirrorRows int64 `json:"mirrorRows"`
 
@@ -126,7 +126,7 @@ type TableReport struct {
 	// many differences. SourceRows and MirrorRows are exact all the same.
 	Truncated bool `json:"truncated,omitempty"`
 
-	Strategy       Strategy `json:"strategy,omitempty"`       // by which the rows were compared
+	Strategy       Strategy `json:"strategy,omitempty"`       // by which all rows were compared
 	StrategyReason string   `json:"strategyReason,omitempty"` // why, where that was not simply asked for
 
 	Basis *Basis `json:"basis,omitempty"` // with CompareOptions.Since; nil: all rows were compared

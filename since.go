@@ -15,8 +15,8 @@ import (
 // Basis says what the report of a table rests on, in a comparison with
 // CompareOptions.Since.
 type Basis struct {
-	// AllRows is when all rows were compared last. Reason says why that was done now,
-	// "" when it was not.
+	// AllRows is when all rows were compared last, in one comparison: samples do not
+	// move it. Reason says why that was done now, "" when it was not.
 	AllRows time.Time `json:"allRows"`
 	Reason  string    `json:"reason,omitempty"`
 
@@ -105,9 +105,9 @@ func (c *comparison) since(ctx context.Context, p pair) (then *TableReport, mirr
 	was := then.trace.standing
 	switch {
 	case c.changes == nil:
-		return nil, nil, "the source's change tracking cannot be read", nil
+		return nil, nil, c.untracked, nil
 	case !p.Plan.Ranged:
-		return nil, nil, "the table has no key by which single rows can be read", nil
+		return nil, nil, p.Plan.Unranged(), nil
 	case !sameTables(p, then):
 		return nil, nil, "the earlier report is of another table of that name", nil
 	case !slices.Contains([]Verdict{VerdictIdentical, VerdictDifferent, VerdictPending, VerdictSchemaDiffers}, then.Verdict) || then.Truncated || was.Version == nil:
@@ -244,8 +244,15 @@ func (c *comparison) compareSince(ctx context.Context, r *running, then *TableRe
 	tr.fill(found.Findings, p.Plan.Source.Columns)
 	tr.Truncated = errors.Is(err, diff.ErrEnough)
 	tr.RowBytes = then.RowBytes
-	tr.SourceRows = max(then.SourceRows, tr.Missing+tr.Changed)
-	tr.MirrorRows = tr.SourceRows - tr.Missing + tr.Extra + tr.Duplicate
+	tr.SourceRows, tr.MirrorRows = then.SourceRows, then.SourceRows
+	if tr.Missing+tr.Extra+tr.Changed+tr.Duplicate > 0 {
+		// What share of the rows differs decides whether anything is repaired.
+		if err := c.count(ctx, p, tr); err != nil {
+			return err
+		}
+		tr.SourceRows = max(tr.SourceRows, tr.Missing+tr.Changed) // they are counted later than the differences
+		tr.MirrorRows = max(tr.MirrorRows, tr.Extra+tr.Changed+tr.Duplicate)
+	}
 	tr.Basis = &Basis{AllRows: was.AllRows, Keys: found.Keys, Sampled: found.Rows, NotSampled: found.NoRange, MirrorTracked: mirrored != nil}
 	c.stand(p, tr)
 	tr.trace.AllRows, tr.trace.Sample = was.AllRows, nil
@@ -294,7 +301,7 @@ func (r *Report) warnSince() {
 		if n > 1 {
 			tables = text.Count(int64(n)) + " tables"
 		}
-		r.Warnings = append(r.Warnings, fmt.Sprintf("of %s only the rows were read that changed at the source: a change that was made in the mirror itself since %s would not be seen there",
+		r.Warnings = append(r.Warnings, fmt.Sprintf("of %s only the rows were read that changed at the source: a change that was made in the mirror itself since %s would not be seen there, unless its row was sampled",
 			tables, first.UTC().Format(time.DateTime+" UTC")))
 	}
 }

@@ -158,10 +158,14 @@ func (r *Run) Strategy() (chosen Strategy, reason string) {
 	if chosen == Auto {
 		chosen, reason = Stream, "it was done before digests were tried"
 	}
-	if r.noJoined != "" && reason != "" {
-		reason = "; " + reason
+	switch {
+	case r.noJoined == "":
+		return chosen, reason
+	case reason == "" || reason == r.noJoined:
+		return chosen, r.noJoined
+	default:
+		return chosen, r.noJoined + "; " + reason
 	}
-	return chosen, r.noJoined + reason
 }
 
 // total sums up what all parts found.

@@ -237,7 +237,19 @@ func TestNoJoin(t *testing.T) {
 		{"the mirror's table has no key", func() (diff.Table, *joined) { return s.table, j }, "the mirror's table does not have the primary key"},
 		{"no key at all", func() (diff.Table, *joined) {
 			return newSides(t, []string{"id int", "n int"}, nil, rows, rows).table, j
-		}, "the table has no key by which both sides can be joined"},
+		}, "the table has no primary key"},
+		{"a key that may be NULL", func() (diff.Table, *joined) {
+			k := s.keyed(t).table
+			k.Mirror.Columns = slices.Clone(k.Mirror.Columns)
+			k.Mirror.Columns[0].Nullable, k.Ranged = true, false
+			return k, j
+		}, "column id of the key may be NULL"},
+		{"a key of another type", func() (diff.Table, *joined) {
+			k := s.keyed(t).table
+			k.Mirror.Columns = slices.Clone(k.Mirror.Columns)
+			k.Mirror.Columns[0].Type, k.Ranged = store.MustType("bigint"), false
+			return k, j
+		}, "column id of the key is int at the source and bigint in the mirror"},
 		{"another type", func() (diff.Table, *joined) {
 			k := s.keyed(t).table
 			k.Mirror.Columns = slices.Clone(k.Mirror.Columns)

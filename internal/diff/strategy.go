@@ -57,7 +57,7 @@ func (r *Run) noDigests() string {
 	case source.DigestScheme() != mirror.DigestScheme():
 		return fmt.Sprintf("the digests of the two sides cannot be compared: %s and %s", source.DigestScheme(), mirror.DigestScheme())
 	case !r.Ranged:
-		return "the table has no key by which both sides can be cut"
+		return r.Unranged()
 	}
 	return r.otherTypes()
 }
@@ -68,7 +68,7 @@ func (r *Run) noJoin() string {
 	case r.e.o.Join == nil:
 		return cmp.Or(r.e.o.NoJoin, "nobody asked for one engine for both sides")
 	case !r.Ranged:
-		return "the table has no key by which both sides can be joined"
+		return r.Unranged()
 	case !unique(r.Source, r.Key) || !unique(r.Mirror, r.Key):
 		return "the mirror's table does not have the primary key"
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 
 	"github.com/so-mirror/mirror/store"
 )
@@ -126,4 +127,21 @@ func (t *Table) bytesColumns(s Side) []int {
 		}
 	}
 	return at
+}
+
+// Unranged says for people why the table is not Ranged.
+func (t *Table) Unranged() string {
+	if t.Keyless {
+		return "the table has no primary key"
+	}
+	for i, s := range t.Source.Columns[:t.Key] {
+		m := t.Mirror.Columns[i]
+		switch {
+		case s.Nullable || m.Nullable:
+			return fmt.Sprintf("column %s of the key may be NULL", s.Name)
+		case s.Type != m.Type:
+			return fmt.Sprintf("column %s of the key is %s at the source and %s in the mirror", s.Name, s.Type, m.Type)
+		}
+	}
+	return "the table has no key by which single rows can be read"
 }
