@@ -253,7 +253,7 @@ func ExampleMirror_Compare() {
 
 	// Output:
 	// Comparison of Cust10195 by rows, 2026-02-03 04:05:06 UTC, took 0s
-	// Source: unknown by its tables, memory
+	// Source: a database that its tables do not identify, memory
 	// Mirror: the mirror of Cust10195, memory
 	// Scope: 2 of 2 tables compared, with all columns
 	//   TABLE    VERDICT    SOURCE  MIRROR  MISSING  CHANGED  TIME
@@ -267,7 +267,7 @@ func ExampleMirror_Compare() {
 	//   missing   contact_id=3
 	//
 	// 1 identical, 1 different.
-	// Whether 2 rows that differ wait for the next cycle is not known: see Recheck.
+	// Whether 2 rows that differ wait for the next cycle is not known: compare again after it (Recheck).
 }
 
 // A reset needs names; those that a comparison found come from Report.Stale.

@@ -178,7 +178,7 @@ func (r *Report) writeFoot(b *strings.Builder) {
 		fmt.Fprintf(b, "That is not all: %s left out that nobody asked to leave out (see IgnoreColumns).\n", plural(n, "column was", "columns were"))
 	}
 	if n := r.Unknown(); n > 0 {
-		fmt.Fprintf(b, "Whether %s that differ wait for the next cycle is not known: see Recheck.\n", text.Rows(n))
+		fmt.Fprintf(b, "Whether %s that differ wait for the next cycle is not known: compare again after it (Recheck).\n", text.Rows(n))
 	}
 	if command := r.replicaCommand(); command != "" {
 		fmt.Fprintf(b, "The newer client repairs its replica by itself: %s\n", command)

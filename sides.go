@@ -407,7 +407,7 @@ func (s Side) where(lead string) string {
 
 // text says for people what a side is.
 func (s Side) text() string {
-	role := "unknown by its tables"
+	role := "a database that its tables do not identify"
 	switch s.Role {
 	case roleCustomer:
 		role = "a customer's database"

@@ -110,7 +110,7 @@ func (r *Report) writeNext(b *strings.Builder) {
 		steps = append(steps, "Check again.")
 	case r.Decision == Go && r.Reference.Role == roleMirror:
 		steps = append(steps, "Keep this report.",
-			"If the two databases still have their old names, swap them, and check again by the new names. If that is done, the replica has proven to be good in its new place.")
+			"Before the swap: swap the names of the two databases, and check again by the new names. After it: the replica has proven to be good in its new place.")
 	case r.Decision == Go:
 		steps = append(steps, "Keep this report. Check again after each restore, move or suspension of the customer's database.")
 	}

@@ -45,7 +45,7 @@ func (s Side) String() string {
 	if s.ContextID != "" {
 		what += " of " + text.Printable(s.ContextID)
 	}
-	for _, part := range []string{s.Engine, s.Version, s.Server, s.Database, s.Schema} {
+	for _, part := range []string{strings.TrimSpace(s.Engine + " " + s.Version), s.Server, s.Database, s.Schema} {
 		if part != "" {
 			what += ", " + text.Printable(part)
 		}

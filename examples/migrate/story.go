@@ -224,7 +224,7 @@ func (s *story) rollBack(ctx context.Context) error {
 	if err := s.expect(report, replica.Go); err != nil {
 		return err
 	}
-	s.say("%s is the old mirror again.", s.name(s.old))
+	s.say("\n%s is the old mirror again. The names stay until the reader is mended.", s.name(s.old))
 	return nil
 }
 

@@ -47,7 +47,7 @@ func sideScenarios() []scenario {
 			again, err := t.mirror(nil).Recheck(t.Context(), t.source(contact(rows...)), unidentified(r), nil)
 			require.NoError(t, err)
 			require.Equal(t, "unknown", again.Source.Role, "no table tells")
-			require.Contains(t, again.String(), "\nSource: unknown by its tables")
+			require.Contains(t, again.String(), "\nSource: a database that its tables do not identify")
 			require.Contains(t, again.String(), "\nMirror: the mirror of Cust10195")
 		}},
 		{name: "the same database", run: func(t *env) {
