@@ -7,7 +7,8 @@ import (
 )
 
 // Cutter is an optional capability of a [Source] that finds a place in the order of
-// keys without reading what lies before it.
+// keys without reading what lies before it. With it Compare divides tables into ranges,
+// to join them, to try digests on few rows, and to sample.
 type Cutter interface {
 	// Cut returns the key of the row that has n rows of q before it, nil when
 	// there are no more than n. It is errors.ErrUnsupported for a key by whose
