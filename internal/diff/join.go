@@ -187,17 +187,34 @@ func (p *part) compareChunk(ctx context.Context, c *chunk) error {
 	if c.found.Undecided {
 		return p.stream(ctx, c.before)
 	}
-	return p.compareSuspects(ctx, c.found, c.before)
+	err := p.compareSuspects(ctx, c.found, c.before)
+	if errors.Is(err, errDoubt) {
+		return p.stream(ctx, c.before)
+	}
+	return err
 }
+
+// errDoubt says that the rows of suspect keys are not those that the engine saw: they
+// changed meanwhile, or a side does not find by its key what it has.
+var errDoubt = errors.New("the rows of suspect keys are others than the engine saw")
 
 // compareSuspects compares the rows of suspect keys, which are all that can differ
 // before a key. What was found is taken at once: between two of the keys nobody
-// knows how many rows there are.
+// knows how many rows there are. It is errDoubt, and nothing is taken, when the rows
+// are not those of s, as far as s has their numbers.
 func (p *part) compareSuspects(ctx context.Context, s store.Suspects, before store.Row) error {
 	r := p.r
 	total := Findings{Columns: make([]int64, len(r.Source.Columns))}
+	counted := s.SourceRows > 0 || s.MirrorRows > 0
+	doubt := func() error {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.kept -= len(total.Keys)
+		return errDoubt
+	}
 	for keys := s.Keys; len(keys) > 0; {
-		m, err := p.walkKeys(ctx, keys, total)
+		seen := newDelivered(keys)
+		m, err := p.walkKeys(ctx, keys, seen, total)
 		if err != nil {
 			return err
 		}
@@ -210,19 +227,31 @@ func (p *part) compareSuspects(ctx context.Context, s store.Suspects, before sto
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		done := len(keys)
+		if m.next != nil {
+			done, _ = slices.BinarySearchFunc(keys, m.next, r.Order)
+		}
+		if counted && !seen.all(done) {
+			return doubt()
+		}
+		keys = keys[done:]
 		if r.enough(total) {
+			// About as many of the other rows lie before the last of these keys.
+			part := int64(len(s.Keys) - len(keys))
+			total.SourceRows = max(total.SourceRows, s.SourceRows*part/int64(len(s.Keys)))
+			total.MirrorRows = max(total.MirrorRows, s.MirrorRows*part/int64(len(s.Keys)))
 			p.take(total, orElse(m.next, before))
 			return ErrEnough
 		}
-		if m.next == nil {
-			break
-		}
-		keys = keys[slices.IndexFunc(keys, func(key store.Row) bool { return r.Order(key, m.next) >= 0 }):]
 	}
-	// The other rows are equal, so there are as many on both sides. That their numbers
-	// say so holds only for sides that did not change since.
-	equal := max(0, min(s.SourceRows-total.SourceRows, s.MirrorRows-total.MirrorRows))
-	total.SourceRows, total.MirrorRows = total.SourceRows+equal, total.MirrorRows+equal
+	// The other rows are equal, so there are as many on both sides.
+	if counted {
+		equal := s.SourceRows - total.SourceRows
+		if equal < 0 || equal != s.MirrorRows-total.MirrorRows {
+			return doubt()
+		}
+		total.SourceRows, total.MirrorRows = s.SourceRows, s.MirrorRows
+	}
 	p.take(total, before)
 	r.progress(total.SourceRows)
 	return nil
@@ -230,7 +259,7 @@ func (p *part) compareSuspects(ctx context.Context, s store.Suspects, before sto
 
 // walkKeys compares the rows of keys, as far as it comes without settling what
 // differs. Before is what was found of the chunk already.
-func (p *part) walkKeys(ctx context.Context, keys []store.Row, before Findings) (*merge, error) {
+func (p *part) walkKeys(ctx context.Context, keys []store.Row, seen *delivered, before Findings) (*merge, error) {
 	r := p.r
 	m := newMerge(r.Table, max(0, r.e.o.MaxSamples-len(p.found.Samples)-len(before.Samples)))
 	m.keep, m.room, m.settles, m.sized = r.keep, r.e.room, r.Settler != nil, true
@@ -248,21 +277,51 @@ func (p *part) walkKeys(ctx context.Context, keys []store.Row, before Findings) 
 		return false
 	}
 	source, mirror := r.cursors(m)
-	err := r.walk(ctx, m, source, mirror, someRows{r.e.o.Source, m.orderSource, keys}, someRows{r.e.o.Mirror, m.orderMirror, keys}, nil, nil)
+	err := r.walk(ctx, m, source, mirror, someRows{r.e.o.Source, m.orderSource, keys, seen.source}, someRows{r.e.o.Mirror, m.orderMirror, keys, seen.mirror}, nil, nil)
 	m.count(source, mirror)
 	return m, err
 }
 
-// someRows reads the rows of some keys.
+// delivered notes which of some keys had a row, on either side.
+type delivered struct{ source, mirror []bool }
+
+func newDelivered(keys []store.Row) *delivered {
+	return &delivered{make([]bool, len(keys)), make([]bool, len(keys))}
+}
+
+// all reports whether each of the first n keys had a row.
+func (d *delivered) all(n int) bool {
+	for i := range n {
+		if !d.source[i] && !d.mirror[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// someRows reads the rows of some keys, and notes which had one.
 type someRows struct {
 	store.Source
 	order func(a, b store.Row) int
 	keys  []store.Row
+	seen  []bool
 }
 
 // Rows implements Source.
 func (s someRows) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, error] {
-	return func(yield func([]store.Row, error) bool) {
+	return func(to func([]store.Row, error) bool) {
+		next := 0
+		yield := func(batch []store.Row, err error) bool {
+			for _, row := range batch {
+				for next < len(s.keys) && s.order(s.keys[next], row) < 0 {
+					next++
+				}
+				if next < len(s.keys) && s.order(s.keys[next], row) == 0 {
+					s.seen[next] = true
+				}
+			}
+			return to(batch, err)
+		}
 		began, unsupported := false, false
 		for batch, err := range store.RowsAt(ctx, s.Source, q, s.keys) {
 			if unsupported = !began && errors.Is(err, errors.ErrUnsupported); unsupported {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -400,5 +401,88 @@ func TestJoinOfMovingRows(t *testing.T) {
 			require.InDelta(t, 5, f.SourceRows, 1)
 			require.InDelta(t, 5, f.MirrorRows, 1)
 		})
+	}
+}
+
+// mute is a store that does not find some rows by their keys, or finds them twice.
+type mute struct {
+	cutting
+	times func(key any) int
+}
+
+func (s mute) RowsAt(ctx context.Context, q store.Query, keys []store.Row) iter.Seq2[[]store.Row, error] {
+	return func(yield func([]store.Row, error) bool) {
+		for rows, err := range s.cutting.RowsAt(ctx, q, keys) {
+			var some []store.Row
+			for _, row := range rows {
+				some = append(some, slices.Repeat([]store.Row{row.Clone()}, s.times(row[0]))...)
+			}
+			if err != nil || len(some) > 0 {
+				if !yield(some, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Rows of suspect keys that are not those that the engine saw decide nothing.
+func TestJoinDoubts(t *testing.T) {
+	var rows, others []store.Row
+	for i := range 200 {
+		rows = append(rows, store.Row{i, i})
+		switch i % 50 {
+		case 7: // missing
+		case 8:
+			others = append(others, store.Row{i, -i})
+		default:
+			others = append(others, store.Row{i, i})
+		}
+	}
+	others = append(others, store.Row{1000, 1})
+	s := newSides(t, []string{"id int", "n int"}, []string{"id"}, rows, others).keyed(t)
+	o := diff.Options{DigestRows: 10, MaxKeys: 12, MaxSamples: 3, Strategy: diff.Stream}
+	want, err := s.engine(o).Table(s.table).Compare(t.Context())
+	require.NoError(t, err)
+	require.EqualValues(t, 9, want.Different())
+	for name, times := range map[string]func(source bool, key any) int{
+		"all are found":                      func(bool, any) int { return 1 },
+		"none is found":                      func(bool, any) int { return 0 },
+		"the source finds none":              func(source bool, _ any) int { return map[bool]int{false: 1}[source] },
+		"the mirror finds none":              func(source bool, _ any) int { return map[bool]int{true: 1}[source] },
+		"none that changed":                  func(_ bool, key any) int { return map[bool]int{false: 1}[key.(int64)%50 == 8] },
+		"none that is missing":               func(_ bool, key any) int { return map[bool]int{false: 1}[key.(int64)%50 == 7] },
+		"none that is there besides":         func(_ bool, key any) int { return map[bool]int{false: 1}[key.(int64) == 1000] },
+		"rows of the mirror are there twice": func(source bool, _ any) int { return map[bool]int{true: 1, false: 2}[source] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := o
+			o.Strategy, o.Clock = diff.Join, wall{}
+			o.Join = &joined{s: s, r: rand.New(rand.NewPCG(1, 1))}
+			o.Source = mute{cutting{s.source}, func(key any) int { return times(true, key) }}
+			o.Mirror = mute{cutting{s.mirror}, func(key any) int { return times(false, key) }}
+			run := diff.New(o).Table(s.table)
+			got, err := run.Compare(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, want, got)
+		})
+	}
+}
+
+// A comparison that ends early says about how many rows it is of.
+func TestJoinEndsEarly(t *testing.T) {
+	var rows, others []store.Row
+	for i := range 1000 {
+		rows = append(rows, store.Row{i, i})
+		others = append(others, store.Row{i, i + i%50/49})
+	}
+	s := newSides(t, []string{"id int", "n int"}, []string{"id"}, rows, others).keyed(t)
+	s.table.MaxDifferences = 10
+	for _, chunk := range []int64{10, 1000} {
+		got, err := s.joinEngine(&joined{s: s, r: rand.New(rand.NewPCG(1, 3))}, diff.Options{Strategy: diff.Join, DigestRows: chunk}).Table(s.table).Compare(t.Context())
+		require.ErrorIs(t, err, diff.ErrEnough)
+		require.EqualValues(t, 10, got.Different())
+		require.InDelta(t, 500, got.MirrorRows, 60, "10 of 20 differ so far")
+		require.InDelta(t, 500, got.SourceRows, 60)
 	}
 }
