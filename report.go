@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"encoding/json"
+	"errors"
 	"time"
 
 	"fmt"
@@ -350,6 +351,9 @@ func (t *TableReport) check() error {
 		}
 		if d.Rows < 1 || d.Rows > diff.MaxCount || !slices.Contains([]DiffState{DiffUnknown, DiffPending, DiffArrived, DiffDiverged}, d.State) {
 			return fmt.Errorf("a difference has %d rows and the state %q", d.Rows, text.Clip(string(d.State), text.MaxName))
+		}
+		if len(d.Key) == 0 {
+			return errors.New("a difference has no key")
 		}
 		kept += d.Rows
 	}

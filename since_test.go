@@ -307,6 +307,7 @@ func TestSinceRefuses(t *testing.T) {
 		"another version":  func(r *mirror.Report) { r.Version = 99 },
 		"another customer": func(r *mirror.Report) { r.ContextID = "Cust99" },
 		"counts":           func(r *mirror.Report) { r.Tables[0].Missing = -1 },
+		"no key":           func(r *mirror.Report) { r.Tables[0].Differences[0].Key = nil },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := stored(t, report)

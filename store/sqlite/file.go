@@ -170,6 +170,7 @@ type connector struct {
 	path    string // absolute, without links: SQLite's other files lie beside this one
 	purpose purpose
 	foreign *foreignFile // a pool of the caller's has it open; nil: it does not
+	same    os.FileInfo  // the only file that may be at the path; nil: any
 	joined  *connector   // to read another file, too; nil for none
 }
 
@@ -198,7 +199,11 @@ func (c *connector) look() (look, error) {
 		return look{}, c.foreign.check(c.path)
 	}
 	if c.purpose == toRead {
-		return lookAt(c.path, nil)
+		l, err := lookAt(c.path, nil)
+		if err == nil && c.same != nil && !os.SameFile(l.info, c.same) {
+			err = errReplaced(c.path)
+		}
+		return l, err
 	}
 	info, err := statFile(c.path)
 	if err == nil {

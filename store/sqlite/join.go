@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/jmoiron/sqlx"
 
@@ -70,10 +71,15 @@ func (s *Source) joinable(ctx context.Context) (*connector, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", err, errors.ErrUnsupported)
 	}
+	c.same = s.file
 	if !s.owned {
 		c.foreign, err = s.foreignFile(ctx, c.path)
 	}
 	return c, err
+}
+
+func errReplaced(path string) error {
+	return fmt.Errorf("open %s: it is another file than before: %w", path, errors.ErrUnsupported)
 }
 
 // foreignFile is a file that a pool of the caller's has open, and that is not looked
@@ -107,7 +113,7 @@ func (f *foreignFile) check(path string) error {
 	case err != nil:
 		return err
 	case !os.SameFile(info, f.info):
-		return fmt.Errorf("open %s: it is another file than before: %w", path, errors.ErrUnsupported)
+		return errReplaced(path)
 	case f.wal && (sizeOf(path+"-wal") < 0 || sizeOf(path+"-shm") < 0):
 		return fmt.Errorf("open %s: it has no log, and none is made for a pool of somebody else: %w", path, errors.ErrUnsupported)
 	}
@@ -138,31 +144,44 @@ func (s *Source) isIn(ctx context.Context, q sqlx.QueryerContext, schema string)
 func joinedName(t store.Table) []string { return []string{joinedSchema, t.Name} }
 
 // keyed makes sure that a table has a primary key, of columns that are among those of
-// key. Another program may have made it anew since it was listed.
-func keyed(ctx context.Context, q sqlx.QueryerContext, table, key []string) error {
+// key and never NULL. Another program may have made it anew since it was listed. Values
+// of a key are alike on two sides only if the affinities of its columns are.
+func keyed(ctx context.Context, q sqlx.QueryerContext, table, key []string) (alike string, err error) {
 	var columns []struct {
-		Name string
-		PK   int
+		Name    string
+		Type    string
+		NotNull bool
+		PK      int
+		IsRowID bool `db:"is_rowid"` // which is never NULL, whatever the catalogue says
 	}
-	err := sqlx.SelectContext(ctx, q, &columns, "SELECT name, pk FROM pragma_table_info(?1, ?2)", table[1], table[0])
+	err = sqlx.SelectContext(ctx, q, &columns, `SELECT name, type, "notnull", pk,
+		NOT EXISTS (SELECT 1 FROM pragma_index_list(?1, ?2) WHERE origin = 'pk') AS is_rowid
+		FROM pragma_table_info(?1, ?2)`, table[1], table[0])
 	switch {
 	case err != nil:
-		return err
+		return "", err
 	case len(columns) == 0:
-		return fmt.Errorf("no such table: %s", table[1])
+		return "", fmt.Errorf("no such table: %s", table[1])
 	}
 	has := false
+	affinities := make([]string, len(key))
 	for _, c := range columns {
-		if c.PK > 0 && !slices.Contains(key, c.Name) {
-			has = false
-			break
+		i := slices.Index(key, c.Name)
+		switch {
+		case i < 0 && c.PK > 0:
+			return "", fmt.Errorf("the primary key of %s is another one: %w", table[1], errors.ErrUnsupported)
+		case i < 0:
+			continue
+		case !c.NotNull && (c.PK == 0 || !c.IsRowID):
+			return "", fmt.Errorf("column %s of the key of %s may be NULL: %w", c.Name, table[1], errors.ErrUnsupported)
 		}
 		has = has || c.PK > 0
+		affinities[i] = affinityOf(c.Type)
 	}
 	if !has {
-		return fmt.Errorf("the primary key of %s is another one: %w", table[1], errors.ErrUnsupported)
+		return "", fmt.Errorf("the primary key of %s is another one: %w", table[1], errors.ErrUnsupported)
 	}
-	return nil
+	return strings.Join(affinities, " "), nil
 }
 
 // storedValue holds a value as it is stored, whatever the collation of its column.

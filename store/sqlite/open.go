@@ -19,6 +19,8 @@ type Source struct {
 	reader
 	db    *sqlx.DB
 	owned bool // OpenSource, Open or Create made the pool
+
+	file os.FileInfo // that a pool which writes has open, whatever comes to its path; nil: it reads
 }
 
 // reader is the part of a sqlstore.Store that reads.
@@ -123,9 +125,10 @@ func Create(ctx context.Context, path string) (*Store, error) {
 }
 
 func open(ctx context.Context, path string, p purpose) (*Store, error) {
+	var l look
 	c, err := newConnector(path, p)
 	if err == nil {
-		_, err = c.look()
+		l, err = c.look()
 	}
 	if err != nil {
 		return nil, err
@@ -135,6 +138,9 @@ func open(ctx context.Context, path string, p purpose) (*Store, error) {
 		return nil, err
 	}
 	st.owned = true
+	if p != toRead {
+		st.file = l.info
+	}
 	// SQLite looks at a file only when it is asked something about it.
 	err = st.sql.Query(ctx, "open "+path, func(ctx context.Context, q sqlx.QueryerContext) error {
 		var version int64

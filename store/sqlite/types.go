@@ -3,6 +3,7 @@ package sqlite
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jmoiron/sqlx"
@@ -75,28 +76,40 @@ func parseType(declared string) store.Type {
 	}
 }
 
-// byAffinity goes by the rules of SQLite, in their order: see
-// https://www.sqlite.org/datatype3.html#determination_of_column_affinity.
+// byAffinity is the type of values in a column of a declared type that is no other's.
 func byAffinity(name string) store.Type {
-	has := func(words ...string) bool {
-		for _, w := range words {
-			if strings.Contains(name, w) {
-				return true
-			}
+	switch affinityOf(name) {
+	case "INTEGER":
+		return store.MustType("bigint")
+	case "TEXT":
+		return store.MustType("nvarchar(max)")
+	case "BLOB":
+		if name != "" {
+			return store.MustType("varbinary(max)")
 		}
-		return false
+	case "REAL":
+		return store.MustType("float")
+	}
+	return store.MustType("any")
+}
+
+// affinityOf goes by the rules of SQLite, in their order: see
+// https://www.sqlite.org/datatype3.html#determination_of_column_affinity.
+func affinityOf(declared string) string {
+	has := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(strings.ToLower(declared), w) })
 	}
 	switch {
 	case has("int"):
-		return store.MustType("bigint")
+		return "INTEGER"
 	case has("char", "clob", "text"):
-		return store.MustType("nvarchar(max)")
-	case has("blob"):
-		return store.MustType("varbinary(max)")
+		return "TEXT"
+	case has("blob") || declared == "":
+		return "BLOB"
 	case has("real", "floa", "doub"):
-		return store.MustType("float")
-	default: // NUMERIC, or no type at all
-		return store.MustType("any")
+		return "REAL"
+	default:
+		return "NUMERIC"
 	}
 }
 

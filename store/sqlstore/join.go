@@ -22,8 +22,9 @@ type Joins struct {
 	Stored func(c store.Column, name string) ([]string, error)
 
 	// Keyed makes sure that no two rows of a table, given by the parts of its name, share
-	// a key, since EXCEPT takes rows that are there twice for one. It goes with Stored.
-	Keyed func(ctx context.Context, q sqlx.QueryerContext, table, key []string) error
+	// a key, since EXCEPT takes rows that are there twice for one, and returns what must
+	// be the same on both sides for values of the key to be compared. It goes with Stored.
+	Keyed func(ctx context.Context, q sqlx.QueryerContext, table, key []string) (alike string, err error)
 
 	// Alike returns a condition on two values of a column, s of the source and m of
 	// the mirror, none of them NULL. It is true only if both sides read them alike,
@@ -94,11 +95,16 @@ func (j *Join) exceptIn(ctx context.Context, source, mirror store.Query, limit i
 		return found, err
 	}
 	defer func() { _ = tx.Rollback() }()
-	if err := s.d.Joins.Keyed(ctx, tx, s.d.nameOf(source.Table), source.Key); err != nil {
+	here, err := s.d.Joins.Keyed(ctx, tx, s.d.nameOf(source.Table), source.Key)
+	if err != nil {
 		return found, err
 	}
-	if err := s.d.Joins.Keyed(ctx, tx, j.mirror(mirror.Table), mirror.Key); err != nil {
+	there, err := s.d.Joins.Keyed(ctx, tx, j.mirror(mirror.Table), mirror.Key)
+	if err != nil {
 		return found, err
+	}
+	if here != there {
+		return found, fmt.Errorf("the key is %s at the source and %s in the mirror: %w", here, there, errors.ErrUnsupported)
 	}
 	plain, err := s.plainIn(ctx, conn, source, s.d.table(source.Table))
 	if err == nil && plain {
@@ -111,7 +117,27 @@ func (j *Join) exceptIn(ctx context.Context, source, mirror store.Query, limit i
 	if err != nil {
 		return found, err
 	}
+	if source.From == nil {
+		for _, side := range []joined{g.source, g.mirror} {
+			if err := g.noNull(ctx, tx, side); err != nil {
+				return found, err
+			}
+		}
+	}
 	return g.except(ctx, tx)
+}
+
+// noNull makes sure that the first key of a side is not NULL: EXCEPT takes such rows for
+// one. A schema that was edited by hand may deny that there are any.
+func (g *joiner) noNull(ctx context.Context, db sqlx.QueryerContext, side joined) error {
+	s := g.statement()
+	s.printf("SELECT %s FROM %s ORDER BY %[1]s LIMIT 1%[3]s", side.key[0].ref, side.table, g.behind)
+	return s.query(ctx, db, 1, func(row store.Row) error {
+		if row[0] == nil {
+			return fmt.Errorf("column %s: a key that is NULL: %w", side.key[0].Name, errors.ErrUnsupported)
+		}
+		return nil
+	})
 }
 
 // mirrorName is the quoted name by which a table of the mirror is read.
@@ -452,13 +478,13 @@ func (g *joiner) newPairs() *pairs {
 	return p
 }
 
-// add adds a row that holds a key of each of sides, or NULL.
+// add adds a row that holds a key of each of sides, or, if there are two, NULL.
 func (p *pairs) add(row store.Row, sides ...joined) error {
 	p.rows++
 	n := len(p.source.key)
 	for i, side := range sides {
 		key := row[i*n : (i+1)*n]
-		if key[0] == nil {
+		if key[0] == nil && len(sides) > 1 {
 			continue
 		}
 		decoded, err := keyOf(side.key, key)
