@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,16 +13,6 @@ import (
 	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/sqlite"
 )
-
-// fileOf makes a file and closes it.
-func fileOf(t *testing.T, script string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "test.db")
-	db := raw(t, path)
-	db.MustExec(script)
-	require.NoError(t, db.Close())
-	return path
-}
 
 // fromOneTo inserts rows with the keys from 1 to n, spelled as verb spells numbers.
 func fromOneTo(n int, verb string) string {
@@ -126,7 +115,7 @@ func (s meanwhile) Join(ctx context.Context, mirror store.Source) (store.Join, e
 func TestJoinOfATableMadeAnew(t *testing.T) {
 	for _, rows := range []string{"(NULL, 1), (1, 1)", "(NULL, 1), (NULL, 1), (1, 1)"} {
 		create := "CREATE TABLE t (k int NOT NULL PRIMARY KEY, v int); INSERT INTO t VALUES (1, 1)"
-		path := fileOf(t, create)
+		path := made(t, create)
 		_, target := database(t, create)
 		remake := func() {
 			raw(t, path).MustExec("DROP TABLE t; CREATE TABLE t (k int PRIMARY KEY, v int); INSERT INTO t VALUES " + rows)
@@ -143,8 +132,8 @@ func TestJoinOfAReplacedMirror(t *testing.T) {
 	for _, mode := range []string{"DELETE", "WAL"} {
 		t.Run(mode, func(t *testing.T) {
 			create := "CREATE TABLE t (k int NOT NULL PRIMARY KEY, v int);" + fromOneTo(5, "%d")
-			source := openSource(t, fileOf(t, create))
-			path, equal := fileOf(t, create+"UPDATE t SET v = 2 WHERE k = 3; PRAGMA journal_mode = "+mode), fileOf(t, create)
+			source := openSource(t, made(t, create))
+			path, equal := made(t, create+"UPDATE t SET v = 2 WHERE k = 3; PRAGMA journal_mode = "+mode), made(t, create)
 			target, err := sqlite.Open(t.Context(), path)
 			require.NoError(t, err)
 			t.Cleanup(func() { require.NoError(t, target.Close()) })
