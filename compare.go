@@ -342,7 +342,7 @@ func (c *comparison) readIsolation(ctx context.Context, report *Report) (err err
 // readVersion asks a source with change tracking for its version. That comes
 // after the LSNs were read, so that a valid LSN is never ahead.
 func (c *comparison) readVersion(ctx context.Context, report *Report, pairs []pair) error {
-	c.untracked = "the source does not track its changes"
+	c.untracked = untracked
 	tracker, ok := c.source.(store.ChangeTracker)
 	if !ok {
 		return nil

@@ -126,7 +126,7 @@ func (c *comparison) since(ctx context.Context, p pair) (then *TableReport, mirr
 	least, err := c.changes.MinValidVersion(ctx, *p.Source)
 	switch {
 	case errors.Is(err, errors.ErrUnsupported):
-		return nil, nil, "the source does not track its changes", nil
+		return nil, nil, untracked, nil
 	case err != nil:
 		return nil, nil, "", err
 	case *was.Version < least:
@@ -140,7 +140,10 @@ func (c *comparison) since(ctx context.Context, p pair) (then *TableReport, mirr
 	return then, mirrored, "", nil
 }
 
-const sentAnew = "the table is or was sent anew"
+const (
+	sentAnew  = "the table is or was sent anew"
+	untracked = "the source does not track its changes"
+)
 
 // sentAnew reports whether all of a table may have been sent since an earlier report,
 // or is being sent: a cycle can stop in the middle of that.
@@ -297,11 +300,7 @@ func (r *Report) warnSince() {
 		}
 	}
 	if n > 0 {
-		tables := "1 table"
-		if n > 1 {
-			tables = text.Count(int64(n)) + " tables"
-		}
 		r.Warnings = append(r.Warnings, fmt.Sprintf("of %s only the rows were read that changed at the source: a change that was made in the mirror itself since %s would not be seen there, unless its row was sampled",
-			tables, first.UTC().Format(time.DateTime+" UTC")))
+			plural(n, "table", "tables"), first.UTC().Format(time.DateTime+" UTC")))
 	}
 }

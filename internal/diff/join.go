@@ -184,14 +184,12 @@ func (p *part) compareChunk(ctx context.Context, c *chunk) error {
 		}
 		return errNo{Join, c.err}
 	}
-	if c.found.Undecided {
-		return p.stream(ctx, c.before)
+	if !c.found.Undecided {
+		if err := p.compareSuspects(ctx, c.found, c.before); !errors.Is(err, errDoubt) {
+			return err
+		}
 	}
-	err := p.compareSuspects(ctx, c.found, c.before)
-	if errors.Is(err, errDoubt) {
-		return p.stream(ctx, c.before)
-	}
-	return err
+	return p.stream(ctx, c.before)
 }
 
 // errDoubt says that the rows of suspect keys are not those that the engine saw: they
@@ -237,9 +235,9 @@ func (p *part) compareSuspects(ctx context.Context, s store.Suspects, before sto
 		keys = keys[done:]
 		if r.enough(total) {
 			// About as many of the other rows lie before the last of these keys.
-			part := int64(len(s.Keys) - len(keys))
-			total.SourceRows = max(total.SourceRows, s.SourceRows*part/int64(len(s.Keys)))
-			total.MirrorRows = max(total.MirrorRows, s.MirrorRows*part/int64(len(s.Keys)))
+			n, of := int64(len(s.Keys)-len(keys)), int64(len(s.Keys))
+			total.SourceRows = max(total.SourceRows, s.SourceRows*n/of)
+			total.MirrorRows = max(total.MirrorRows, s.MirrorRows*n/of)
 			p.take(total, orElse(m.next, before))
 			return ErrEnough
 		}
