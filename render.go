@@ -88,11 +88,7 @@ func (r *Report) strategies() string {
 		what     string
 	}{{StrategyJoin, "joined in one engine"}, {StrategyDigest, "digested"}, {StrategyStream, "streamed"}} {
 		if n := tables[s.strategy]; n > 0 {
-			count := text.Count(n)
-			if len(parts) == 0 {
-				count = plural(int(n), "table", "tables")
-			}
-			parts = append(parts, count+" "+s.what)
+			parts = append(parts, text.Count(n)+" "+s.what)
 		}
 	}
 	return strings.Join(parts, ", ")

@@ -308,3 +308,16 @@ func fill(v reflect.Value, text string) {
 		}
 	}
 }
+
+// The text says how many tables were compared in which way, where it was not one way.
+func TestReportTells(t *testing.T) {
+	r := mirror.Report{Strategy: mirror.StrategyAuto}
+	for strategy, n := range map[mirror.Strategy]int{mirror.StrategyJoin: 2, mirror.StrategyDigest: 1, mirror.StrategyStream: 3} {
+		for range n {
+			r.Tables = append(r.Tables, mirror.TableReport{Table: "t", Verdict: mirror.VerdictIdentical, Strategy: strategy})
+		}
+	}
+	require.Contains(t, r.String(), "\nTables: 2 joined in one engine, 1 digested, 3 streamed\n")
+	r.Strategy = mirror.StrategyJoin
+	require.NotContains(t, r.String(), "Tables: ")
+}
