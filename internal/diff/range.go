@@ -3,6 +3,7 @@ package diff
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 
 	"github.com/so-mirror/mirror/store"
@@ -114,6 +115,7 @@ func (p *part) segment(ctx context.Context, before store.Row) (*merge, error) {
 	m := newMerge(r.Table, max(0, r.e.o.MaxSamples-len(p.found.Samples)))
 	m.keep, m.room, m.settles, m.sized = r.keep, r.e.room, r.Settler != nil, p.found.Sampled > 0
 	var checked, counted, noted int64
+	var held *reserve
 	began := r.e.o.Clock.Now()
 	saved := began
 	source, mirror := r.cursors(m)
@@ -136,6 +138,9 @@ func (p *part) segment(ctx context.Context, before store.Row) (*merge, error) {
 			return false
 		}
 		checked = rows
+		if held == nil {
+			held = holdReserve()
+		}
 		progress()
 		now := r.e.o.Clock.Now()
 		if ctx.Err() != nil {
@@ -157,6 +162,7 @@ func (p *part) segment(ctx context.Context, before store.Row) (*merge, error) {
 		return false
 	}
 	err := r.walk(ctx, m, source, mirror, r.e.o.Source, r.e.o.Mirror, p.next, before)
+	runtime.KeepAlive(held)
 	m.count(source, mirror)
 	progress()
 	return m, err

@@ -31,9 +31,8 @@ type reader struct {
 	stmt    statement
 	cols    []column
 	decode  []int // columns with something to decode
-	measure []int // columns whose values have a length; not every engine holds them to that of the type
+	lengths []int // columns whose values can have a length; not every engine holds them to that of the type
 	inexact []int // columns of text that the driver may not deliver exactly
-	blobs   []int // columns whose values can be []byte without bytes
 	buffers *buffers
 	started bool      // a batch was handed over
 	broken  bool      // the connection cannot be used again
@@ -95,11 +94,8 @@ func newReader(d *Dialect, q store.Query, f frame) (*reader, error) {
 			r.decode = append(r.decode, i)
 		}
 		k := c.Type.Kind()
-		if k == store.KindString || k == store.KindBytes {
-			r.measure = append(r.measure, i)
-		}
-		if d.AnyValue || k == store.KindBytes || k == store.KindOther {
-			r.blobs = append(r.blobs, i)
+		if d.AnyValue || k == store.KindString || k == store.KindBytes || k == store.KindOther {
+			r.lengths = append(r.lengths, i)
 		}
 		if c.Exact != nil {
 			r.inexact = append(r.inexact, i)
@@ -164,11 +160,7 @@ func (r *reader) readDriver(ctx context.Context, dc any, yield func([]store.Row,
 	if err != nil {
 		return err
 	}
-	err = r.batches(ctx, func(row store.Row) error {
-		err := rows.Next(row)
-		keepEmpty(row, r.blobs)
-		return err
-	}, yield)
+	err = r.batches(ctx, func(row store.Row) error { return rows.Next(row) }, yield)
 	if cerr := rows.Close(); cerr != nil {
 		r.broken = true
 		switch {
@@ -274,7 +266,6 @@ func scanRow(rows *sql.Rows, row store.Row, dest []any) error {
 	}
 	for i, v := range values {
 		row[i] = v
-		keepEmpty(row, []int{i})
 	}
 	return nil
 }
@@ -282,14 +273,22 @@ func scanRow(rows *sql.Rows, row store.Row, dest []any) error {
 // emptyBytes is a value of no bytes.
 var emptyBytes driver.Value = []byte{}
 
-// keepEmpty makes a value of what a driver gives for no bytes. SQLite's gives a
-// nil slice, and binds that as NULL.
-func keepEmpty(row store.Row, columns []int) {
+// lengthsOf returns how many bytes the values of these columns have. What a driver
+// gives for no bytes becomes a value: SQLite's gives a nil slice, and binds that as
+// NULL.
+func lengthsOf(row store.Row, columns []int) (size int) {
 	for _, i := range columns {
-		if b, ok := row[i].([]byte); ok && b == nil {
-			row[i] = emptyBytes
+		switch v := row[i].(type) {
+		case string:
+			size += len(v)
+		case []byte:
+			if v == nil {
+				row[i] = emptyBytes
+			}
+			size += len(v)
 		}
 	}
+	return size
 }
 
 // batches fills batches from next until it returns io.EOF, the consumer stops,
@@ -303,6 +302,7 @@ func (r *reader) batches(ctx context.Context, next func(store.Row) error, yield 
 			if err = next(row); err != nil {
 				break
 			}
+			size += lengthsOf(row, r.lengths)
 			for _, i := range r.decode {
 				if row[i] == nil {
 					continue
@@ -322,14 +322,6 @@ func (r *reader) batches(ctx context.Context, next func(store.Row) error, yield 
 			for _, i := range r.inexact {
 				if v, ok := row[i].(string); ok && strings.Contains(v, replacement) {
 					return errInexact
-				}
-			}
-			for _, i := range r.measure {
-				switch v := row[i].(type) {
-				case string:
-					size += len(v)
-				case []byte:
-					size += len(v)
 				}
 			}
 			n++
