@@ -141,6 +141,12 @@ type TableReport struct {
 	Samples     []Difference `json:"samples,omitempty"`
 	Differences []Difference `json:"differences,omitempty"`
 
+	// Stretches say where in the table's keys rows differ: at most 64, in key order,
+	// with all that differs, whatever MaxKeys is. A table without a key has none. They
+	// are the same by each Strategy, but for From and To, which go by Range.
+	Stretches []Stretch `json:"stretches,omitempty"`
+	Range     *KeyRange `json:"range,omitempty"`
+
 	Elapsed time.Duration `json:"-"` // seconds in JSON
 
 	trace trace
@@ -324,6 +330,31 @@ type Difference struct {
 	Rows    int64           `json:"rows"` // more than 1 only where a key repeats
 	Columns []ChangedColumn `json:"columns,omitempty"`
 	Sum     string          `json:"sum,omitempty"` // identifies the values of both sides, for Recheck
+}
+
+// Stretch is a stretch of a table's keys in which rows differ. Rows that have
+// arrived since they were compared are no longer counted.
+type Stretch struct {
+	First []store.Cell `json:"first"` // the first and the last key in it that was found to differ
+	Last  []store.Cell `json:"last"`
+
+	From float64 `json:"from"` // where these are, between the first key of TableReport.Range, 0, and its last, 1
+	To   float64 `json:"to"`
+
+	Missing   int64 `json:"missing,omitempty"`
+	Extra     int64 `json:"extra,omitempty"`
+	Changed   int64 `json:"changed,omitempty"`
+	Duplicate int64 `json:"duplicate,omitempty"`
+	Pending   int64 `json:"pending,omitempty"` // of these
+}
+
+// KeyRange has the first and the last key that a comparison came across, on either
+// side. StrategyStream reads every row, so they are the table's. Digests come across
+// the first key of each range and the rows of those that differ, a join of the rows
+// that differ and where it cut the table, so that the table can go on behind Last.
+type KeyRange struct {
+	First []store.Cell `json:"first"`
+	Last  []store.Cell `json:"last"`
 }
 
 // check refuses a table's report that no comparison can have made.
