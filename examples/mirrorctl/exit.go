@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/heal"
+	"github.com/so-mirror/mirror/replica"
+	"github.com/so-mirror/mirror/store"
+)
+
+// The exit codes, which scripts rely on.
+const (
+	exitDone       = 0 // identical, or done
+	exitError      = 1
+	exitUsage      = 2 // wrong arguments
+	exitDiffers    = 3 // differences that no cycle mends are proven
+	exitPending    = 4 // what differs is known to come with the next cycle
+	exitUnknown    = 5 // what differs may come with the next cycle
+	exitRefused    = 6 // nothing was changed, because something speaks against it
+	exitIncomplete = 7 // not everything was compared
+)
+
+// exitCodes is the table that people read.
+const exitCodes = `Exit codes:
+  0  identical, or done
+  1  an error
+  2  wrong arguments
+  3  it is proven that the copies differ
+  4  they differ, and the next cycle brings what is missing
+  5  they differ, and whether the next cycle brings it is not known yet
+  6  refused: nothing was changed, and the message says why
+  7  not everything was compared`
+
+// verdict is a result that is no error, with an exit code of its own: the output says
+// what it is.
+type verdict int
+
+func (v verdict) Error() string { return fmt.Sprintf("exit code %d", int(v)) }
+
+// usageError says that the arguments are wrong.
+type usageError struct{ error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+func (e usageError) Unwrap() error { return e.error }
+
+// refusals are the errors with which nothing was changed, because something speaks
+// against it.
+var refusals = []error{
+	mirror.ErrWrongDatabase, mirror.ErrNoMetadata, mirror.ErrMetadata, mirror.ErrReplica, mirror.ErrTooMuch,
+	mirror.ErrInvalidDocument, mirror.ErrNoTables, mirror.ErrNotPlanned, mirror.ErrNotConfirmed, mirror.ErrMoved,
+	mirror.ErrCannotUndo, store.ErrBusy, replica.ErrRefused,
+}
+
+// exitCode prints an error and returns its exit code.
+func (a *app) exitCode(err error) int {
+	var v verdict
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &v):
+		return int(v)
+	}
+	code := codeOf(err)
+	fmt.Fprintln(a.err, "mirrorctl: "+a.harmless(err))
+	if code == exitUsage && !strings.Contains(err.Error(), "--help") {
+		fmt.Fprintln(a.err, "Run it with --help to see how it is used.")
+	}
+	return code
+}
+
+// codeOf returns the exit code of an error.
+func codeOf(err error) int {
+	if usage := (usageError{}); errors.As(err, &usage) || errors.Is(err, mirror.ErrInvalidContextID) {
+		return exitUsage
+	}
+	for _, refusal := range refusals {
+		if errors.Is(err, refusal) {
+			return exitRefused
+		}
+	}
+	if errors.Is(err, mirror.ErrTimeBudget) || errors.Is(err, heal.ErrOverdue) {
+		return exitIncomplete
+	}
+	return exitError
+}
+
+// harmless is the text of an error without what must not be seen: no password, and
+// nothing that steers a terminal.
+func (a *app) harmless(err error) string {
+	if errors.Is(err, context.Canceled) {
+		return "interrupted: " + a.printable(err.Error())
+	}
+	return a.printable(err.Error())
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/so-mirror/mirror/internal/crm"
+	"github.com/so-mirror/mirror/store"
+	"github.com/so-mirror/mirror/store/cycle"
+	"github.com/so-mirror/mirror/store/sqlite"
+)
+
+var update = flag.Bool("update", false, "write what the scripts expect anew")
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"mirrorctl": main})
+}
+
+// TestScripts runs testdata/script: each is a story of commands, their output and their
+// exit codes. The command "exits CODE mirrorctl ..." runs one that must end with a code.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		UpdateScripts:       *update,
+		RequireExplicitExec: true,
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("XDG_STATE_HOME", filepath.Join(e.WorkDir, "state"))
+			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("COLUMNS", "80")
+			return nil
+		},
+		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
+			"exits": exits, "world": world,
+		},
+	})
+}
+
+// exits runs a program that must end with an exit code.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ...")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := 0
+	if exit, ok := err.(interface{ ExitCode() int }); ok { //nolint:errorlint // testscript returns it as it is
+		code = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if fmt.Sprint(code) != args[0] {
+		ts.Fatalf("exit code %d, not %s", code, args[0])
+	}
+}
+
+// world makes customer.db and mirror.db of the customer Cust1, after a cycle, and damages
+// the mirror in the ways that are named: lost, old, extra, reset, expired.
+func world(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("usage: world [DAMAGE ...]")
+	}
+	ts.Check(makeWorld(context.Background(), ts.MkAbs("."), args))
+}
+
+func makeWorld(ctx context.Context, dir string, damages []string) (err error) {
+	source, err := sqlite.Create(ctx, filepath.Join(dir, "customer.db"))
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	mirrored, err := sqlite.Create(ctx, filepath.Join(dir, "mirror.db"))
+	if err != nil {
+		return err
+	}
+	defer mirrored.Close()
+	for _, t := range []string{"contact", "person", "appointment", "traveltransactionlog"} {
+		if err := crm.Load(ctx, source, crm.Options{Contacts: 60}, t); err != nil {
+			return err
+		}
+	}
+	task := &cycle.Task{Customer: cycle.NewCustomer("Cust1", source), Mirror: mirrored}
+	if _, err := task.Run(ctx); err != nil {
+		return err
+	}
+	for _, d := range damages {
+		if err := damage(ctx, mirrored, d); err != nil {
+			return fmt.Errorf("%s: %w", d, err)
+		}
+	}
+	return nil
+}
+
+func damage(ctx context.Context, s store.Store, what string) error {
+	tables, err := s.Tables(ctx)
+	if err != nil {
+		return err
+	}
+	find := func(name string) store.Table {
+		for _, t := range tables {
+			if t.Name == name {
+				return t
+			}
+		}
+		panic("no table " + name)
+	}
+	cells := func(name string, v any) []store.Cell { return []store.Cell{{Column: name, Value: v}} }
+	return s.Update(ctx, func(tx store.Tx) error {
+		var done int64
+		var err error
+		switch what {
+		case "lost":
+			done, err = tx.Delete(ctx, find("contact"), cells("contact_id", int64(7)))
+		case "old":
+			done, err = tx.Set(ctx, find("person"), cells("person_id", int64(5)), cells("lastname", "Old"))
+		case "reset":
+			done, err = tx.Set(ctx, find("Cust1_mirroring"), cells("tablename", "contact"), cells("LSN", int64(-1)))
+		case "ahead":
+			done, err = tx.Set(ctx, find("Cust1_mirroring"), cells("tablename", "contact"), cells("LSN", int64(999999)))
+		default:
+			return fmt.Errorf("unknown damage %q", what)
+		}
+		if err == nil && done != 1 {
+			err = fmt.Errorf("%d rows were changed, not 1", done)
+		}
+		return err
+	})
+}
+

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+)
+
+// document is a result.
+type document interface{ WriteJSON(w io.Writer) error }
+
+// show writes a result: as JSON, or as the page that write fills.
+func (a *app) show(d document, write func(p *page)) error {
+	if a.json() {
+		return d.WriteJSON(a.out)
+	}
+	p := a.page()
+	write(p)
+	_, err := io.WriteString(a.out, p.String())
+	return err
+}
+
+// page is text for people, fitted to a width.
+type page struct {
+	strings.Builder
+	width int
+	color bool
+	clean func(string) string
+}
+
+func (a *app) page() *page {
+	return &page{width: a.width, color: a.outTerm && a.env("NO_COLOR") == "" && a.env("TERM") != "dumb", clean: a.printable}
+}
+
+// The meanings that have a colour.
+var (
+	good = text.Colors{text.FgGreen}
+	bad  = text.Colors{text.FgRed, text.Bold}
+	odd  = text.Colors{text.FgYellow}
+	dim  = text.Colors{text.Faint}
+	head = text.Colors{text.Bold}
+)
+
+// paint colours s where the page has colours.
+func (p *page) paint(c text.Colors, s string) string {
+	if !p.color || c == nil || s == "" {
+		return s
+	}
+	return c.Sprint(s)
+}
+
+// heading begins a part.
+func (p *page) heading(format string, args ...any) {
+	if p.Len() > 0 {
+		p.WriteString("\n")
+	}
+	p.wrap(head, "", fmt.Sprintf(format, args...))
+}
+
+// line writes a sentence, on as many lines as it takes.
+func (p *page) line(format string, args ...any) { p.wrap(nil, "", fmt.Sprintf(format, args...)) }
+
+// note writes a sentence that belongs to the line before it.
+func (p *page) note(format string, args ...any) { p.wrap(dim, "    ", fmt.Sprintf(format, args...)) }
+
+// warn writes a sentence that nobody should miss.
+func (p *page) warn(format string, args ...any) {
+	p.wrap(odd, "", "Warning: "+fmt.Sprintf(format, args...))
+}
+
+func (p *page) wrap(c text.Colors, indent, s string) {
+	for line := range strings.SplitSeq(text.WrapSoft(p.clean(s), p.width-len(indent)), "\n") {
+		p.WriteString(strings.TrimRight(indent+p.paint(c, strings.TrimRight(line, " ")), " ") + "\n")
+	}
+}
+
+// fact writes what is known under a name, the values below each other.
+func (p *page) fact(name, format string, args ...any) {
+	const column = 10
+	for i, line := range strings.Split(text.WrapSoft(p.clean(fmt.Sprintf(format, args...)), p.width-column), "\n") {
+		lead := ""
+		if i == 0 {
+			lead = name
+		}
+		p.WriteString(p.paint(dim, text.Pad(lead, column, ' ')) + strings.TrimRight(line, " ") + "\n")
+	}
+}
+
+// cell is a value of a grid.
+type cell struct {
+	text  string
+	color text.Colors
+}
+
+func plain(s string) cell { return cell{text: s} }
+
+// column is one of a grid. Numbers stand on the right. Columns that are empty in all rows
+// are left out if spare is set.
+type column struct {
+	title  string
+	number bool
+	spare  bool
+}
+
+// row is one of a grid; its notes stand on lines of their own below it.
+type row struct {
+	cells []cell
+	notes []string
+}
+
+// gap is between two columns.
+const gap = "  "
+
+// grid writes aligned columns. The first one is cut where the page is too narrow.
+func (p *page) grid(columns []column, rows []row) {
+	shown := p.shown(columns, rows)
+	widths := make([]int, len(columns))
+	total := 0
+	for _, i := range shown {
+		widths[i] = text.StringWidth(columns[i].title)
+		for _, r := range rows {
+			widths[i] = max(widths[i], text.StringWidth(p.clean(r.cells[i].text)))
+		}
+		total += widths[i] + len(gap)
+	}
+	const least = 12
+	if over := total - len(gap) - p.width; over > 0 {
+		widths[0] = max(min(widths[0], least), widths[0]-over)
+	}
+	titles := make([]cell, len(columns))
+	for i, c := range columns {
+		titles[i] = cell{c.title, dim}
+	}
+	for _, r := range append([]row{{cells: titles}}, rows...) {
+		p.gridLine(columns, shown, widths, r.cells)
+		for _, n := range r.notes {
+			p.note("%s", n)
+		}
+	}
+}
+
+// shown are the columns that have something to say.
+func (p *page) shown(columns []column, rows []row) (shown []int) {
+	for i, c := range columns {
+		used := !c.spare
+		for _, r := range rows {
+			used = used || r.cells[i].text != "" && r.cells[i].text != "-"
+		}
+		if used {
+			shown = append(shown, i)
+		}
+	}
+	return shown
+}
+
+func (p *page) gridLine(columns []column, shown, widths []int, cells []cell) {
+	var parts []string
+	for _, i := range shown {
+		s := text.Snip(p.clean(cells[i].text), widths[i], "…")
+		align := text.AlignLeft
+		if columns[i].number {
+			align = text.AlignRight
+		}
+		padded := align.Apply(s, widths[i])
+		parts = append(parts, strings.Replace(padded, s, p.paint(cells[i].color, s), 1))
+	}
+	p.WriteString(strings.TrimRight(strings.Join(parts, gap), " ") + "\n")
+}
+
+// count groups digits by thousands; 0 is a dash.
+func count(n int64) string {
+	if n == 0 {
+		return "-"
+	}
+	return number(n)
+}
