@@ -129,4 +129,3 @@ func damage(ctx context.Context, s store.Store, what string) error {
 		return err
 	})
 }
-
