@@ -140,7 +140,6 @@ func (m *merge) sameRow(a, b store.Row) bool {
 
 // run walks to the end of both cursors, or to the key at which stop ends it.
 func (m *merge) run(source, mirror *cursor) error {
-	within := false // a key of the source that repeats: the walk cannot go on there
 	for source.ok || mirror.ok {
 		n := 0
 		switch {
@@ -151,17 +150,16 @@ func (m *merge) run(source, mirror *cursor) error {
 		default:
 			n = m.orderBoth(source.row, mirror.row)
 		}
-		if !within && m.stop != nil && m.stop(source.rows+mirror.rows) {
+		if m.stop != nil && m.stop(source.rows+mirror.rows) {
 			m.next = m.nextKey(source, mirror)
 			return nil
 		}
-		if n == 0 && (source.repeats || mirror.repeats) || n > 0 && mirror.repeats {
-			if err := m.group(source, mirror, n == 0); err != nil {
+		if n <= 0 && source.repeats || n >= 0 && mirror.repeats {
+			if err := m.group(source, mirror, n); err != nil {
 				return err
 			}
 			continue
 		}
-		within = n < 0 && source.repeats
 		switch {
 		case n < 0:
 			m.differ(Missing, source.row, nil, 1)
