@@ -299,7 +299,9 @@ func TestOrderBeyondTheBounds(t *testing.T) {
 		return out
 	}
 	number := func(first int) func(int) store.Row {
-		return func(i int) store.Row { return store.Row{int64(7), fmt.Sprint((first + i) / 2), []byte(fmt.Sprint(i%3, ".0"))} }
+		return func(i int) store.Row {
+			return store.Row{int64(7), fmt.Sprint((first + i) / 2), []byte(fmt.Sprint(i%3, ".0"))}
+		}
 	}
 	texts := func(first int) func(int) store.Row {
 		return func(i int) store.Row { return store.Row{int64(7), long(first + i), []byte("1")} }

@@ -49,5 +49,5 @@ func steps(p *mirror.Plan) map[string]mirror.Step {
 }
 
 func compareScenarios() []scenario {
-	return slices.Concat(compareRowScenarios(), compareTableScenarios(), compareFailureScenarios(), compareAlikeScenarios())
+	return slices.Concat(compareRowScenarios(), compareTableScenarios(), compareFailureScenarios(), compareAlikeScenarios(), tieScenarios())
 }
