@@ -110,7 +110,7 @@ func (s *shared) addSource(row store.Row) error {
 	m := s.merge
 	if v := s.find(row); v != nil {
 		v.source.rows++
-		if m.orderRows(row, v.source.row) < 0 {
+		if m.orderEqual(row, v.source.row) < 0 {
 			v.source.row = kept(row)
 		}
 		return nil
@@ -134,8 +134,8 @@ func (s *shared) addMirror(row store.Row) bool {
 	}
 	v.mirror.rows++
 	switch {
-	case v.mirror.row != nil && s.merge.orderRows(row, v.mirror.row) >= 0:
-	case s.merge.orderRows(row, v.source.row) == 0:
+	case v.mirror.row != nil && s.merge.orderEqual(row, v.mirror.row) >= 0:
+	case s.merge.orderEqual(row, v.source.row) == 0:
 		v.mirror.row = v.source.row
 	default:
 		v.mirror.row = kept(row)

@@ -27,6 +27,7 @@ type merge struct {
 	openBytes int
 
 	compared []int                          // columns to compare in rows with equal keys
+	spelled  []int                          // columns whose equal values may be spelled differently
 	equal    []func(a, b driver.Value) bool // by column; nil is equalPlain
 
 	orderSource, orderMirror, orderBoth func(a, b store.Row) int
@@ -51,6 +52,9 @@ func newMerge(t *Table, maxSamples int) *merge {
 		}
 		if i >= t.Key || t.AnyValue || !store.OrderDecides(ts, tm) {
 			m.compared = append(m.compared, i)
+		}
+		if t.manySpellings(i) {
+			m.spelled = append(m.spelled, i)
 		}
 	}
 	source, mirror := t.Source.Columns[:t.Key], t.Mirror.Columns[:t.Key]

@@ -197,6 +197,7 @@ func TestOrderWithinAKey(t *testing.T) {
 		columns        []string
 		keyless        bool
 		anyValue       bool
+		mirrored       string // the type of the mirror's last column
 		source, mirror []store.Row
 	}{
 		{name: "a changed row and duplicates", columns: []string{"id int", "a int", "b int"},
@@ -232,6 +233,9 @@ func TestOrderWithinAKey(t *testing.T) {
 		{name: "moments with an offset", columns: []string{"id int", "at datetimeoffset(3)"},
 			source: []store.Row{{int64(1), noon}, {int64(1), noon.In(east)}},
 			mirror: []store.Row{{int64(1), noon.In(time.FixedZone("", -3600))}, {int64(1), noon.In(time.FixedZone("", 7200))}, {int64(1), noon.Add(1)}}},
+		{name: "times of two types", columns: []string{"id int", "at datetime2(7)"}, mirrored: "datetime",
+			source: []store.Row{{int64(1), noon.Add(300)}, {int64(1), noon}, {int64(1), noon.Add(time.Second)}},
+			mirror: []store.Row{{int64(1), noon}, {int64(1), noon.Add(time.Hour)}, {int64(1), noon.Add(2 * time.Hour)}}},
 		{name: "values of any type", columns: []string{"id int", "v any"}, anyValue: true,
 			source: []store.Row{{int64(1), int64(1)}, {int64(1), 1.0}, {int64(1), "1"}},
 			mirror: []store.Row{{int64(1), []byte("1")}, {int64(1), 0.0}, {int64(1), minus}, {int64(1), int64(0)}}},
@@ -249,6 +253,10 @@ func TestOrderWithinAKey(t *testing.T) {
 			for _, o := range []diff.Options{{MaxKeys: 10_000, MaxSamples: 100}, {MaxKeys: 1, MaxSamples: 1}} {
 				s := newTies(t, c.columns, c.keyless, valid(c.source, c.anyValue, 0), valid(c.mirror, c.anyValue, 100))
 				s.table.AnyValue, s.options = c.anyValue, o
+				if c.mirrored != "" {
+					s.table.Mirror.Columns = slices.Clone(s.table.Mirror.Columns)
+					s.table.Mirror.Columns[len(c.columns)-1].Type = store.MustType(c.mirrored)
+				}
 				has := func(side []store.Row, row store.Row) bool {
 					return row == nil || slices.ContainsFunc(side, func(r store.Row) bool { return spell(r) == spell(row) })
 				}
