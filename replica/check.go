@@ -27,7 +27,8 @@ type check struct {
 
 	follows                        *follows // how the reference moves
 	state                          *stateReader
-	restored                       bool // the replica's offsets began anew
+	looking                        sync.Mutex // of glance
+	looked                         time.Time  // when the state was read last
 	tables                         []*table
 	prefixes                       []string // of table names, which do not count
 	joined                         store.Join
@@ -164,15 +165,16 @@ func (c *check) round(ctx context.Context, tables []*table, read func(context.Co
 	if r.before, err = c.follows.look(ctx); err != nil {
 		return r, store.WrapError(ctx, err, "reference")
 	}
-	c.lookAtState(ctx)
+	c.state.look(ctx)
 	r.began = c.now()
+	c.looked = r.began
 	if err := c.each(ctx, tables, read); err != nil {
 		return r, err
 	}
 	if r.after, err = c.follows.look(ctx); err != nil {
 		return r, store.WrapError(ctx, err, "reference")
 	}
-	c.lookAtState(ctx)
+	c.state.look(ctx)
 	for _, t := range tables {
 		if t.unproven {
 			t.unproven, t.moved = false, c.follows.mayHaveWiped(t.pair.Source, r)
@@ -181,18 +183,16 @@ func (c *check) round(ctx context.Context, tables []*table, read func(context.Co
 	return r, nil
 }
 
-// lookAtState reads the replica's offsets. When they have begun anew the customer
-// may have been restored: the replica gets all rows again, and the old mirror is
-// behind or ahead until a cycle has come, so what was open begins anew as well.
-func (c *check) lookAtState(ctx context.Context) {
-	if c.state.look(ctx); !c.state.back {
+// glance looks at the state once an interval while tables are read: where that takes
+// long, offsets that began anew can be as far as before in the end.
+func (c *check) glance(ctx context.Context) {
+	if !c.looking.TryLock() {
 		return
 	}
-	c.restored = true
-	for _, t := range c.tables {
-		for _, k := range t.keys {
-			k.since, k.mark, k.again = c.now(), nil, false
-		}
+	defer c.looking.Unlock()
+	if now := c.now(); now.Sub(c.looked) >= c.o.Interval {
+		c.looked = now
+		c.state.look(ctx)
 	}
 }
 
@@ -220,6 +220,7 @@ func (c *check) each(ctx context.Context, tables []*table, f func(context.Contex
 		}
 		wg.Go(func() {
 			defer func() { <-c.slots }()
+			c.glance(ctx)
 			err := diff.Guard(func() error { return f(ctx, t) })
 			if ctx.Err() == nil {
 				t.err = err

@@ -159,6 +159,8 @@ func (c *check) openReason(t *table) string {
 		}
 		for _, d := range k.differences {
 			switch {
+			case c.state.Resets > 0:
+				return "the client takes all rows again, because its offsets began anew during the check"
 			case !c.o.AsOf.IsZero() && (d.what == Missing || !d.dated):
 				return "it cannot be told whether the rows changed after the backup"
 			case d.what == Missing && t.thin:
@@ -183,6 +185,9 @@ func (c *check) decide(cut, unread error) {
 		waits = append(waits, fmt.Sprintf("the check was cut off: %v", text.Err(cut)))
 	case unread != nil:
 		waits = append(waits, fmt.Sprintf("the objects besides tables cannot be read: %v", text.Err(unread)))
+	}
+	if c.state.Resets > 0 {
+		waits = append(waits, "the replica's offsets began anew during the check, so the client takes all rows again: check again when it has them")
 	}
 	if c.follows.cycles() && c.state.Unknown == "" && c.state.Moves == 0 && len(c.follows.moves) > 0 {
 		notes = append(notes, "the replica's offsets did not move while the old mirror did: is the client running?")

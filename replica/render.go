@@ -264,6 +264,9 @@ func (r *Report) writeEvidence(b *strings.Builder) {
 		case 1:
 			moved = "moved once"
 		}
+		if r.State.Resets > 0 {
+			moved += ", and began anew,"
+		}
 		fmt.Fprintf(b, "Client:    its offsets %s during the check\n", moved)
 	}
 }

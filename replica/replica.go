@@ -149,6 +149,11 @@ func (o *Options) fill() error {
 // A table that the client is seen to empty meanwhile is Undecided until it is filled
 // again; one that it was filling when the check began can be NewStale: see [Watch].
 //
+// When the client's offsets are seen to begin anew meanwhile, as after a restore or a
+// resume of the tenant, the client takes all rows again, and nobody knows how long that
+// takes: nothing is proven from then on, and the check is no go. One that begins before
+// the client has all rows cannot know of it, and finds what lags NewStale: check after it.
+//
 // An old mirror is believed as far as it goes. Rows that it lost for good look like
 // ghosts, and rows that it failed to delete like missing ones. After a restore of the
 // customer's database it is ahead until a cycle has wiped it: check after that cycle.

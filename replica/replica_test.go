@@ -3,6 +3,7 @@ package replica_test
 import (
 	"context"
 	"errors"
+	"iter"
 	"slices"
 	"testing"
 	"time"
@@ -353,4 +354,38 @@ func TestNoGoAfterFailures(t *testing.T) {
 			}
 		}
 	}
+}
+
+// hooked calls read when rows of a table are read.
+type hooked struct {
+	store.Source
+	read func(table string)
+}
+
+func (h hooked) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, error] {
+	h.read(q.Table.Name)
+	return h.Source.Rows(ctx, q)
+}
+
+// The client's offsets begin anew while the first table is read, and are as far as
+// before when the last one was.
+func TestOffsetsBeginAnewWhileTablesAreRead(t *testing.T) {
+	other, copied := contact(), replicated()
+	other.Name, copied.Name = "zone", "ZONE"
+	rep := memory.New(replicated(stamped(1, 1)), copied, state("cust6647-cdc:0:7"))
+	c := newClock(nil)
+	offsets := map[string]string{"CONTACT": "cust6647-cdc:0:2", "ZONE": "cust6647-cdc:0:9"}
+	report, err := replica.Check(t.Context(), memory.New(contact(stamped(1, 2)), other), hooked{rep, func(table string) {
+		if offset, ok := offsets[table]; ok {
+			delete(offsets, table)
+			c.now = c.now.Add(time.Minute)
+			require.NoError(t, rep.Seed(state(offset)))
+		}
+	}}, &replica.Options{Clock: c, Tuning: mirror.Tuning{Concurrency: 1}})
+	require.NoError(t, err)
+	require.Empty(t, offsets)
+	require.Equal(t, replica.Undecided, report.Table("contact").Verdict, report)
+	require.Equal(t, 1, report.State.Resets)
+	require.Equal(t, replica.NotYet, report.Decision)
+	require.Contains(t, report.String(), "its offsets moved 2 times, and began anew, during the check")
 }

@@ -55,8 +55,12 @@ func (c *check) settle(t *table, r round) {
 // outcomeOf is what a difference is by now. A replica that had more than its
 // commit intervals has what was committed before the first reading; a mirror whose
 // cycle began after it, too. Which of the two a difference waits for depends on
-// which side is behind.
+// which side is behind. When the client takes all rows again, nobody knows how long
+// it needs, and until then its rows may be those of before, gone or late.
 func (c *check) outcomeOf(t *table, k *key, d difference, r round, behind bool) outcome {
+	if c.state.Resets > 0 {
+		return open
+	}
 	patience := intervals * c.o.Interval
 	replicaHad := r.began.Sub(k.since) >= patience
 	mirrorHad := unknown
@@ -66,8 +70,8 @@ func (c *check) outcomeOf(t *table, k *key, d difference, r round, behind bool) 
 	backup := !c.o.AsOf.IsZero()
 	switch d.what {
 	case Older: // whatever the reference has by now, the replica had before
-		if !replicaHad || c.restored && mirrorHad == unknown {
-			return open // the reference may be from before the restore
+		if !replicaHad {
+			return open
 		}
 		return newStale
 	case Newer:

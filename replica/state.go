@@ -38,6 +38,11 @@ type State struct {
 	// before.
 	Moves int `json:"moves"`
 
+	// Resets is how often an offset was seen to be less than before. After one the
+	// client takes all rows again, and what was on its way to it is lost. One that
+	// is as far as before by the next look is not seen.
+	Resets int `json:"resets,omitempty"`
+
 	// Unknown says why nothing is known, "" when something is.
 	Unknown string `json:"unknown,omitempty"`
 
@@ -52,7 +57,6 @@ type stateReader struct {
 	State
 
 	last map[string]uint64 // the offset of each partition
-	back bool              // one was less than before when they were read last
 }
 
 // isOffset matches an offset as the newer client is known to write it: the topic of
@@ -148,7 +152,6 @@ func (s *stateReader) look(ctx context.Context) {
 	if len(s.read) == 0 {
 		return
 	}
-	s.back = false
 	var offsets, all []string
 	rows := 0
 	// Verbatim, because the error about a value of another type could show it.
@@ -181,7 +184,9 @@ func (s *stateReader) look(ctx context.Context) {
 		s.Moves++
 	}
 	s.sum, s.Offsets, s.Unknown = now, offsets, ""
-	s.back = s.wentBack()
+	if s.wentBack() {
+		s.Resets++
+	}
 	if len(all) == 0 {
 		s.Unknown = "the columns of " + s.Table + " that are named after offsets are empty"
 	}

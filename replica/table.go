@@ -392,6 +392,7 @@ func (c *check) look(ctx context.Context, t *table) error {
 		if k.outcome != open {
 			continue
 		}
+		c.glance(ctx)
 		if err := c.lookAt(ctx, t, k); err != nil {
 			return err
 		}

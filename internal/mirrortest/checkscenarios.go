@@ -39,6 +39,18 @@ func checkScenarios() []checkScenario {
 		w.catchUp()
 		w.delete(w.replica, "person", "person_id", 2)
 	}
+	// resumed loses what was on its way to the client, which takes all rows again:
+	// those that lag come late, and what is deleted stays.
+	lagging := func(w *twins) {
+		manyContacts(w)
+		w.contact(w.customer, 159, 2)
+		w.insert(w.customer, "contact", twinContact(160, 1))
+		w.delete(w.customer, "contact", "contact_id", 1)
+		w.set(w.customer, "person", cells("person_id", 11), cells("lastname", "Late"))
+		w.cycle()
+	}
+	resumed := map[int]func(w *twins){1: func(w *twins) { require.NoError(w, w.client.RestoreTenant(w.Context())) }}
+	slow := cycle.ReplicaOptions{SnapshotRows: 1}
 	resync := func(w *twins) {
 		require.NoError(w, w.client.Resync(w.Context(), "crm7.contact", "crm7.link", "crm7.log", "crm7.person"))
 	}
@@ -281,6 +293,10 @@ func checkScenarios() []checkScenario {
 			want: map[string]replica.TableReport{"person": {Verdict: replica.EqualAfterLag, Lag: 1}}, decision: replica.Go},
 		{name: "re-synchronized for longer than the check looks on", client: cycle.ReplicaOptions{SnapshotRows: 1}, opts: replica.Options{MaxWait: 85 * time.Minute}, before: manyContacts, during: map[int]func(w *twins){1: resync},
 			want: map[string]replica.TableReport{"person": {Verdict: replica.Undecided, Open: 1}}, decision: replica.NotYet, reason: "the client fills the table again"},
+		{name: "the tenant is resumed, and takes longer than two cycles", client: slow, before: lagging, during: resumed,
+			want: map[string]replica.TableReport{
+				"contact": {Verdict: replica.Undecided, Lag: 2, Open: 1}, "person": {Verdict: replica.Undecided, Lag: 1, Open: 1},
+			}, decision: replica.NotYet, reason: "the client takes all rows again"},
 		{name: "a row is missing, and the mirror's table is wiped while the check looks on", noCycles: true, before: func(w *twins) {
 			w.delete(w.replica, "contact", "contact_id", 2)
 		}, during: map[int]func(w *twins){5: func(w *twins) { // a cycle has begun to send it
@@ -302,7 +318,14 @@ func checkScenarios() []checkScenario {
 			w.delete(w.db, "contact", "contact_id", 50)
 			w.customer.Restore(1)
 			require.NoError(w, w.client.RestoreTenant(w.Context()))
-		}}, want: one(replica.EqualAfterLag, replica.TableReport{Lag: 2}), decision: replica.Go},
+		}}, want: one(replica.EqualAfterLag, replica.TableReport{Lag: 2}), decision: replica.NotYet, reason: "the client takes all rows again"},
+		{name: "the tenant is resumed when a table was compared, and a delete in it is lost", before: func(w *twins) {
+			w.contact(w.customer, 1, 2)
+			w.cycle()
+		}, during: map[int]func(w *twins){1: func(w *twins) {
+			w.delete(w.customer, "person", "person_id", 3)
+			require.NoError(w, w.client.RestoreTenant(w.Context()))
+		}}, want: one(replica.EqualAfterLag, replica.TableReport{Lag: 1}), decision: replica.NotYet, reason: "the client takes all rows again"},
 
 		// The reference is the customer's database.
 		{name: "the customer's database: lag, ghosts, missing, older, newer", customer: true, before: func(w *twins) {
@@ -312,6 +335,10 @@ func checkScenarios() []checkScenario {
 			w.contact(w.replica, 4, 0)
 			w.contact(w.replica, 5, 9)
 		}, want: one(replica.NewStale, replica.TableReport{Lag: 1, Ghosts: 1, NewStale: 3}), decision: replica.NoGo},
+		{name: "the customer's database: the tenant is resumed", customer: true, client: slow, before: lagging, during: resumed,
+			want: map[string]replica.TableReport{
+				"contact": {Verdict: replica.Undecided, Open: 3}, "person": {Verdict: replica.Undecided, Open: 2},
+			}, decision: replica.NotYet, reason: "the client takes all rows again"},
 		{name: "a backup of the customer's database", customer: true, opts: replica.Options{AsOf: day.Add(5 * time.Second)}, noSteps: true, before: func(w *twins) {
 			w.contact(w.replica, 1, 9)                          // after the backup
 			w.insert(w.replica, "contact", twinContact(60, 9))  // too
