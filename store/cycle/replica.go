@@ -49,6 +49,10 @@ type ReplicaOptions struct {
 	// of its own. Default: 1.
 	Partitions int
 
+	// FirstOffset is the offset of a new replica's partitions, as of a topic that was
+	// there for long. After RestoreTenant they begin at 0. Default: 0.
+	FirstOffset int64
+
 	// RoundTimes cuts times to multiples of it, as timestamps of Kafka Connect cut
 	// them to milliseconds; times in keys stay as they are. At a millisecond a
 	// datetime2(7) shows it, but a datetime, whose steps are 1/300 s, is written as
@@ -107,7 +111,7 @@ func NewReplica(customer *Customer, db store.Store, opts *ReplicaOptions) *Repli
 	r.opts.Partitions = max(r.opts.Partitions, 1)
 	r.opts.Token = cmp.Or(r.opts.Token, "CfDJ8-simulated-token-of-"+strings.ToLower(customer.contextID))
 	r.opts.State.setDefaults()
-	r.topic = newTopic(strings.ToLower(customer.contextID)+"-cdc", r.opts.Partitions)
+	r.topic = newTopic(strings.ToLower(customer.contextID)+"-cdc", r.opts.Partitions, max(r.opts.FirstOffset, 0))
 	return r
 }
 
@@ -449,7 +453,7 @@ func (r *Replica) reset(ctx context.Context) error {
 	if err != nil {
 		return store.WrapError(ctx, err, "reset the offsets")
 	}
-	r.topic = newTopic(r.topic.name, r.opts.Partitions)
+	r.topic = newTopic(r.topic.name, r.opts.Partitions, 0)
 	r.session++
 	r.snapshots = nil
 	version := r.customer.log.Version()

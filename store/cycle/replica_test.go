@@ -147,6 +147,27 @@ func TestReplicaOutcomeUnknown(t *testing.T) {
 	require.Equal(t, []string{"2 b", "3 c"}, w.rows(db, "CONTACT"))
 }
 
+// A topic that was there for long goes on, and a restore begins it anew.
+func TestReplicaFirstOffset(t *testing.T) {
+	w := newWorld(t, contact(store.Row{1, "a"}, store.Row{2, "b"}))
+	r := NewReplica(w.customer, w.mirror, &ReplicaOptions{FirstOffset: 1000, Partitions: 2})
+	require.NoError(t, r.Provision(t.Context()))
+	offsets := func() []int64 {
+		t.Helper()
+		offsets, err := r.readOffsets(t.Context())
+		require.NoError(t, err)
+		return offsets
+	}
+	require.Equal(t, []int64{1000, 1000}, offsets())
+	require.NoError(t, r.CatchUp(t.Context()))
+	require.Equal(t, []int64{1002, 1000}, offsets())
+	require.Equal(t, []string{"1 a", "2 b"}, w.rows(w.mirror, "CONTACT"))
+	require.NoError(t, r.RestoreTenant(t.Context()))
+	require.Equal(t, []int64{0, 0}, offsets())
+	require.NoError(t, r.CatchUp(t.Context()))
+	require.Equal(t, []int64{2, 0}, offsets())
+}
+
 // What is read while others write is captured: nothing is lost between a version
 // and the rows that are read after it.
 func TestReplicaWhileOthersWrite(t *testing.T) {

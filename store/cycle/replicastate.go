@@ -54,7 +54,7 @@ func (r *Replica) stateTable() store.Table {
 	}
 }
 
-// provisionState creates the table of the state with an offset of 0 unless it is
+// provisionState creates the table of the state with the first offsets unless it is
 // there, and writes the tables' hashes.
 func (r *Replica) provisionState(ctx context.Context, tx store.Tx, have, tables []store.Table) error {
 	c := r.opts.State
@@ -66,7 +66,7 @@ func (r *Replica) provisionState(ctx context.Context, tx store.Tx, have, tables 
 		}
 		var rows []store.Row
 		for p := range r.opts.Partitions {
-			rows = append(rows, store.Row{p + 1, sessionID(r.session), "tenant-" + strings.ToLower(r.customer.contextID), r.opts.Token, r.topic.text(p, 0)})
+			rows = append(rows, store.Row{p + 1, sessionID(r.session), "tenant-" + strings.ToLower(r.customer.contextID), r.opts.Token, r.topic.text(p, r.topic.first[p])})
 		}
 		if err := tx.Insert(ctx, t, []string{c.ID, c.Session, c.Tenant, c.Token, c.Offset}, rows); err != nil {
 			return err

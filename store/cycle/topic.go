@@ -36,8 +36,9 @@ type event struct {
 	purge    bool
 }
 
-func newTopic(name string, partitions int) topic {
-	return topic{name: name, first: make([]int64, partitions), next: make([]int64, partitions)}
+func newTopic(name string, partitions int, offset int64) topic {
+	first := slices.Repeat([]int64{offset}, partitions)
+	return topic{name: name, first: first, next: slices.Clone(first)}
 }
 
 // text returns the offset as the state holds it, and what stands before its
