@@ -35,8 +35,9 @@ func (a *app) place() (place, error) {
 
 // need is what a command works on.
 type need struct {
-	source bool // the customer's database
-	change bool // the mirror is written to
+	source    bool // the customer's database
+	change    bool // the mirror is written to
+	reconcile bool // whether changes were interrupted is what is asked
 }
 
 // target is one customer's databases, open.
@@ -103,7 +104,11 @@ func (a *app) fill(ctx context.Context, t *target, p place, n need) (err error) 
 			return err
 		}
 	}
-	t.m, err = mirror.New(t.context, t.store, &mirror.Options{Clock: a.clock})
+	opts := &mirror.Options{Clock: a.clock}
+	if err := a.record(t, n, opts); err != nil {
+		return err
+	}
+	t.m, err = mirror.New(t.context, t.store, opts)
 	return err
 }
 

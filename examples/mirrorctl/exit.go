@@ -48,6 +48,13 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 
 func (e usageError) Unwrap() error { return e.error }
 
+// refusedError says that nothing was changed, because something speaks against it.
+type refusedError struct{ error }
+
+func refusef(format string, args ...any) error { return refusedError{fmt.Errorf(format, args...)} }
+
+func (e refusedError) Unwrap() error { return e.error }
+
 // refusals are the errors with which nothing was changed, because something speaks
 // against it.
 var refusals = []error{
@@ -77,6 +84,9 @@ func (a *app) exitCode(err error) int {
 func codeOf(err error) int {
 	if usage := (usageError{}); errors.As(err, &usage) || errors.Is(err, mirror.ErrInvalidContextID) {
 		return exitUsage
+	}
+	if refused := (refusedError{}); errors.As(err, &refused) {
+		return exitRefused
 	}
 	for _, refusal := range refusals {
 		if errors.Is(err, refusal) {

@@ -126,6 +126,11 @@ func (a *app) note(format string, args ...any) {
 	}
 }
 
+// warn writes what nobody should miss, besides the result.
+func (a *app) warn(format string, args ...any) {
+	fmt.Fprintln(a.err, a.printable("Warning: "+fmt.Sprintf(format, args...)))
+}
+
 // columns is the width of the terminal, or what COLUMNS says.
 func (a *app) columns() int {
 	var n int

@@ -1,0 +1,329 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/adrg/xdg"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/journal"
+	"github.com/so-mirror/mirror/store"
+)
+
+// state is the directory of what outlives a run: the journal, the receipts, and the
+// reports, plans and checkpoints that the next command goes on from. Rows of customers
+// are in it, so it is nobody else's to read.
+type state struct{ dir string }
+
+// The kinds of documents, which are the names of their directories.
+const (
+	keptReceipts    = "receipts"
+	keptReports     = "reports"
+	keptPlans       = "plans"
+	keptCheckpoints = "checkpoints"
+)
+
+// keptMost is how many documents of a kind are kept of a customer. Receipts stay.
+const keptMost = 10
+
+func (a *app) state() state {
+	return state{cmp.Or(a.flags.stateDir, a.env(envState), filepath.Join(xdg.StateHome, "mirrorctl"))}
+}
+
+func (a *app) now() time.Time {
+	if a.clock != nil {
+		return a.clock.Now()
+	}
+	return time.Now()
+}
+
+func (s state) journalPath() string    { return filepath.Join(s.dir, "journal.jsonl") }
+func (s state) reconciledPath() string { return filepath.Join(s.dir, "reconciled.jsonl") }
+
+// record has a target's changes journaled, and says what an earlier one left open.
+func (a *app) record(t *target, n need, opts *mirror.Options) error {
+	s := a.state()
+	changes := n.change && !a.flags.dryRun
+	if !n.reconcile {
+		if err := a.warnOfOpen(s, t.context, changes); err != nil {
+			return err
+		}
+	}
+	if !changes {
+		return nil
+	}
+	file, err := opened(t, s.openJournal)
+	if err != nil {
+		return refusef("what is changed cannot be recorded in %s: %w: make it writable, or name another directory by --state-dir or %s", s.dir, err, envState)
+	}
+	opts.Journal = file
+	return nil
+}
+
+// openJournal opens the journal, and makes sure that a receipt can be written.
+func (s state) openJournal() (*journal.File, error) {
+	dir := filepath.Join(s.dir, keptReceipts)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	probe, err := os.CreateTemp(dir, ".probe-*")
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
+		return nil, err
+	}
+	return journal.Open(s.journalPath())
+}
+
+// warnOfOpen says that operations began of which it is not known how they ended.
+func (a *app) warnOfOpen(s state, contextID string, changes bool) error {
+	open, err := s.open(contextID)
+	switch {
+	case err != nil && changes:
+		return refusef("%w: move %s away if nobody needs it any more", err, s.journalPath())
+	case err != nil:
+		a.warn("%v", err)
+	case len(open) > 0:
+		last := open[len(open)-1]
+		a.warn("what became of the %s of %s, %s, is not recorded: it was interrupted, or is still running. Find out by: %s",
+			operationOf(last), last.ContextID, last.Time.UTC().Format(timeFormat), a.commandLine(a.where(contextID), "reconcile"))
+	}
+	return nil
+}
+
+// timeFormat is how people read a time.
+const timeFormat = time.DateTime + " MST"
+
+// operationOf names what an entry of the journal is about.
+func operationOf(e mirror.JournalEntry) string {
+	switch {
+	case e.Receipt == nil:
+		return "operation"
+	case e.Undo:
+		return "undo of " + string(e.Receipt.Operation)
+	default:
+		return string(e.Receipt.Operation)
+	}
+}
+
+// entries returns what the journal has of a customer.
+func (s state) entries(contextID string) (entries []mirror.JournalEntry, err error) {
+	file, err := os.Open(s.journalPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read journal: %w", err)
+	}
+	defer file.Close()
+	all, err := journal.Read(file)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", s.journalPath(), err)
+	}
+	for _, e := range all {
+		if sameContext(e.ContextID, contextID) {
+			entries = append(entries, e)
+		}
+	}
+	return entries, nil
+}
+
+// open returns the intents of a customer that have no end, and that were not reconciled.
+func (s state) open(contextID string) ([]mirror.JournalEntry, error) {
+	entries, err := s.entries(contextID)
+	if err != nil || len(entries) == 0 {
+		return nil, err
+	}
+	known, err := s.reconciled()
+	if err != nil {
+		return nil, err
+	}
+	ended := map[string]bool{}
+	for _, e := range entries {
+		ended[e.ID] = ended[e.ID] || e.Event != mirror.JournalIntent
+	}
+	return slices.DeleteFunc(entries, func(e mirror.JournalEntry) bool {
+		_, found := known[e.ID]
+		return ended[e.ID] || found
+	}), nil
+}
+
+// reconciled is what was found out of an operation that the journal has no end of.
+type reconciled struct {
+	ID      string         `json:"id"`
+	Outcome mirror.Outcome `json:"outcome"`
+	Time    time.Time      `json:"time"`
+}
+
+// reconciled returns what was found out, by the ID of the operation.
+func (s state) reconciled() (map[string]mirror.Outcome, error) {
+	data, err := os.ReadFile(s.reconciledPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]mirror.Outcome{}
+	for line := range strings.Lines(string(data)) {
+		var r reconciled
+		if json.Unmarshal([]byte(line), &r) == nil { // a torn line is found out once more
+			found[r.ID] = r.Outcome
+		}
+	}
+	return found, nil
+}
+
+// close keeps what was found out.
+func (s state) close(found []reconciled) error {
+	if len(found) == 0 {
+		return nil
+	}
+	file, err := os.OpenFile(s.reconciledPath(), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	lines := json.NewEncoder(file)
+	for _, r := range found {
+		err = errors.Join(err, lines.Encode(r))
+	}
+	return errors.Join(err, file.Sync(), file.Close())
+}
+
+// keep writes a document where later commands find it, and returns the path.
+func (s state) keep(kind, contextID, what string, at time.Time, d document) (string, error) {
+	dir := filepath.Join(s.dir, kind)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return "", err
+	}
+	path, err := reserve(dir, fmt.Sprintf("%s-%s", contextID, at.UTC().Format(stampFormat)), what)
+	if err != nil {
+		return "", err
+	}
+	if err := writeFile(path, d); err != nil {
+		return "", errors.Join(err, os.Remove(path))
+	}
+	if kind != keptReceipts {
+		s.prune(kind, contextID)
+	}
+	return path, nil
+}
+
+const stampFormat = "20060102T150405Z"
+
+// reserve makes an empty file under a name that nothing has yet.
+func reserve(dir, name, what string) (string, error) {
+	for n := 1; ; n++ {
+		path := filepath.Join(dir, name)
+		if n > 1 {
+			path += fmt.Sprintf("-%d", n)
+		}
+		path += "-" + what + ".json"
+		file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		switch {
+		case err == nil:
+			return path, file.Close()
+		case !errors.Is(err, fs.ErrExist):
+			return "", err
+		}
+	}
+}
+
+// writeFile writes a document as a whole, or not at all.
+func writeFile(path string, d document) error {
+	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // 0600
+	if err != nil {
+		return err
+	}
+	err = errors.Join(d.WriteJSON(file), file.Sync(), file.Close())
+	if err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	return nil
+}
+
+// keptName takes the name of a kept document apart: whose it is, when it was made and as
+// which one of that second, and what it is.
+var keptName = regexp.MustCompile(`^(.+)-(\d{8}T\d{6}Z)(?:-(\d+))?-([a-z-]+)\.json$`)
+
+// kept returns the documents of a customer, from old to new, but for receipts that were
+// taken back.
+func (s state) kept(kind, contextID string) (paths []string) {
+	entries, _ := os.ReadDir(filepath.Join(s.dir, kind))
+	type found struct{ path, stamp, n string }
+	var all []found
+	for _, e := range entries {
+		m := keptName.FindStringSubmatch(e.Name())
+		if m != nil && sameContext(m[1], contextID) && !strings.HasSuffix(m[4], undoneSuffix) {
+			all = append(all, found{filepath.Join(s.dir, kind, e.Name()), m[2], m[3]})
+		}
+	}
+	slices.SortFunc(all, func(x, y found) int {
+		return cmp.Or(strings.Compare(x.stamp, y.stamp), len(x.n)-len(y.n), strings.Compare(x.n, y.n))
+	})
+	for _, f := range all {
+		paths = append(paths, f.path)
+	}
+	return paths
+}
+
+// prune removes the oldest documents where there are more than anyone needs.
+func (s state) prune(kind, contextID string) {
+	paths := s.kept(kind, contextID)
+	for _, path := range paths[:max(0, len(paths)-keptMost)] {
+		_ = os.Remove(path) // what stays costs nothing but room
+	}
+}
+
+// undoneSuffix marks a receipt that was taken back.
+const undoneSuffix = "-undone"
+
+// receipt keeps what was done, and says where.
+func (a *app) receipt(r *mirror.Receipt) (path string, err error) {
+	if r == nil || r.DryRun {
+		return "", nil
+	}
+	what := strings.ReplaceAll(string(r.Operation), " ", "-")
+	if path, err = a.state().keep(keptReceipts, r.ContextID, what, r.Time, r); err != nil {
+		return "", fmt.Errorf("it was done, but its receipt cannot be written: %w: the journal has it, too: run mirrorctl reconcile", err)
+	}
+	fmt.Fprintln(a.err, a.printable("Receipt: "+path))
+	return path, nil
+}
+
+// readDocument reads a document from a file, "-" for the standard input.
+func readDocument[D any](a *app, path, kind string) (*D, error) {
+	var data []byte
+	var err error
+	if path == "-" {
+		data, err = io.ReadAll(a.in)
+	} else {
+		data, err = os.ReadFile(path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", kind, err)
+	}
+	d := new(D)
+	if err := json.Unmarshal(data, d); err != nil {
+		return nil, refusef("read %s %s: it is none, or was damaged: %w", kind, path, err)
+	}
+	return d, nil
+}
+
+// sameContext reports whether two context identifiers are one customer's.
+func sameContext(a, b string) bool { return store.FoldName(a) == store.FoldName(b) }
