@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -67,6 +70,11 @@ func world(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func makeWorld(ctx context.Context, dir string, damages []string) (err error) {
+	for _, name := range []string{"customer.db", "mirror.db"} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
 	source, err := sqlite.Create(ctx, filepath.Join(dir, "customer.db"))
 	if err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -10,6 +11,17 @@ import (
 
 // document is a result.
 type document interface{ WriteJSON(w io.Writer) error }
+
+// jsonOf makes a document of what has no WriteJSON of its own.
+func jsonOf(v any) document { return asJSON{v} }
+
+type asJSON struct{ v any }
+
+func (d asJSON) WriteJSON(w io.Writer) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(d.v)
+}
 
 // show writes a result: as JSON, or as the page that write fills.
 func (a *app) show(d document, write func(p *page)) error {

@@ -88,6 +88,8 @@ Keep passwords out of the command line, where everybody on the machine reads the
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.statusCommand(),
+		a.cycleCommand(),
+		a.versionCommand(),
 	}
 }
 

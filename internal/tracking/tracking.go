@@ -77,6 +77,13 @@ func (l *Log) Add(events []Event) {
 	}
 }
 
+// Advance raises the version without a change. One that is not ahead changes nothing.
+func (l *Log) Advance(version int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.version = max(l.version, version)
+}
+
 // Version is the version of the last change.
 func (l *Log) Version() int64 {
 	l.mu.Lock()

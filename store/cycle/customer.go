@@ -218,6 +218,21 @@ func (c *Customer) Forget(version int64) { c.log.Forget(version) }
 // there.
 func (c *Customer) Restore(version int64) { c.log.Restore(version) }
 
+// Advance raises the version without a change, as work on what nobody mirrors does.
+// A version that is not ahead of the current one changes nothing.
+func (c *Customer) Advance(version int64) { c.log.Advance(version) }
+
+// Touch logs a change of rows that was made in the database behind the Customer's
+// back, as one version: the next cycle sends the rows that are there, and deletes the
+// others. Keys are in the order of t.Key. No keys are no change.
+func (c *Customer) Touch(t store.Table, keys ...store.Row) {
+	events := make([]tracking.Event, len(keys))
+	for i, key := range keys {
+		events[i] = tracking.Event{Table: t.Name, Key: key.Clone()}
+	}
+	c.log.Add(events)
+}
+
 // Update runs fn in one transaction of the database and logs what it changed
 // when that is committed.
 func (c *Customer) Update(ctx context.Context, fn func(tx store.Tx) error) error {

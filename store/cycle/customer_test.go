@@ -49,6 +49,31 @@ func TestCustomerVersion(t *testing.T) {
 	require.EqualValues(t, 4, w.version())
 }
 
+// TestTouch: who finds a database that changed while nobody looked goes on where the
+// mirror is, and tells what changed.
+func TestTouch(t *testing.T) {
+	w := newWorld(t, contact(store.Row{1, "a"}, store.Row{2, "b"}), person(store.Row{1, "c"}))
+	w.run()
+	w.set(w.db, "contact", cells("contact_id", 1), cells("name", "new"))
+	w.update(w.db, func(tx store.Tx) error {
+		_, err := tx.Delete(t.Context(), w.must(w.db, "contact"), cells("contact_id", 2))
+		return err
+	})
+	w.customer.Advance(7)
+	w.customer.Advance(3)
+	require.EqualValues(t, 7, w.version(), "it never goes back")
+	require.EqualValues(t, 1, w.minValid("contact"), "what was known stays known")
+
+	w.customer.Touch(w.must(w.db, "contact"))
+	require.EqualValues(t, 7, w.version(), "no keys are no change")
+	w.customer.Touch(w.must(w.db, "contact"), store.Row{int64(1)}, store.Row{int64(2)})
+	res := w.run()
+	sent, _ := res.Table("contact")
+	require.Equal(t, TableResult{Table: "contact", Action: Changes, Before: 1, After: 8, Updated: 1, Deleted: 1, Batches: 1}, sent)
+	quiet, _ := res.Table("person")
+	require.Equal(t, Unchanged, quiet.Action)
+}
+
 func TestConformance(t *testing.T) {
 	storetest.Run(t, func(testing.TB) store.Store { return NewCustomer("Cust10195", memory.New()) },
 		storetest.Objects(func(ctx context.Context, st store.Store, o store.Object) error {

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"path"
+	"strings"
+
+	"github.com/so-mirror/mirror/store"
+)
+
+// chosen returns the names that the patterns of --table mean, in the order of names:
+// all of them without a pattern. Case does not count. A pattern that means none is an
+// error, so that a slip does not make a command do less than it seems to.
+func chosen(patterns, names []string) ([]string, error) {
+	if len(patterns) == 0 {
+		return names, nil
+	}
+	taken := map[string]bool{}
+	for _, pattern := range patterns {
+		found := false
+		for _, name := range names {
+			ok, err := path.Match(store.FoldName(pattern), store.FoldName(name))
+			if err != nil {
+				return nil, usagef("--table %q is no pattern: %w", pattern, err)
+			}
+			if ok || strings.EqualFold(pattern, name) {
+				found, taken[name] = true, true
+			}
+		}
+		if !found {
+			return nil, usagef("--table %q: there is no such table. There are %s", pattern, few(names))
+		}
+	}
+	var list []string
+	for _, name := range names {
+		if taken[name] {
+			list = append(list, name)
+		}
+	}
+	return list, nil
+}
+
+// few lists names, and says how many there are when they are many.
+func few(names []string) string {
+	const most = 8
+	if len(names) == 0 {
+		return "none"
+	}
+	if len(names) <= most {
+		return strings.Join(names, ", ")
+	}
+	return strings.Join(names[:most], ", ") + " and " + number(int64(len(names)-most)) + " more"
+}
