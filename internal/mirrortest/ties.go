@@ -27,6 +27,11 @@ func newShuffled(st store.Store, seed uint64) shuffled {
 	return shuffled{through{st}, seed, new(atomic.Uint64)}
 }
 
+// Isolation implements store.Isolator.
+func (s shuffled) Isolation(ctx context.Context) (string, error) {
+	return store.IsolationOf(ctx, s.Store)
+}
+
 // Rows implements store.Source.
 func (s shuffled) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, error] {
 	limit := q.Limit
