@@ -69,6 +69,7 @@ func (a *app) with(ctx context.Context, n need, run func(t *target) error) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, t.Close()) }()
+	defer a.progress().end()
 	return run(t)
 }
 
@@ -105,6 +106,9 @@ func (a *app) fill(ctx context.Context, t *target, p place, n need) (err error) 
 		}
 	}
 	opts := &mirror.Options{Clock: a.clock}
+	if n.source && !a.flags.quiet { // it costs a count of each table's rows
+		opts.Progress = a.comparing()
+	}
 	if err := a.record(t, n, opts); err != nil {
 		return err
 	}

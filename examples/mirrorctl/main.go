@@ -14,6 +14,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"golang.org/x/term"
@@ -41,6 +42,9 @@ type app struct {
 
 	flags   flags
 	secrets []string // that no message may show
+
+	progressOnce  sync.Once
+	shownProgress *progress
 }
 
 func newApp() *app {

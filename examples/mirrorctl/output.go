@@ -25,6 +25,7 @@ func (d asJSON) WriteJSON(w io.Writer) error {
 
 // show writes a result: as JSON, or as the page that write fills.
 func (a *app) show(d document, write func(p *page)) error {
+	a.progress().end()
 	if a.json() {
 		return d.WriteJSON(a.out)
 	}

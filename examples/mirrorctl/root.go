@@ -124,7 +124,7 @@ func (a *app) json() bool { return a.flags.output == "json" }
 // note writes a line for people, besides the result.
 func (a *app) note(format string, args ...any) {
 	if !a.flags.quiet {
-		fmt.Fprintln(a.err, a.printable(fmt.Sprintf(format, args...)))
+		fmt.Fprintln(a.progress(), a.printable(fmt.Sprintf(format, args...)))
 	}
 }
 
