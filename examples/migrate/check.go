@@ -46,7 +46,7 @@ func (c *command) run(ctx context.Context) error {
 		return err
 	}
 	if err == nil && before != nil {
-		if err := swapped(before, report); err != nil {
+		if err := report.CheckSwap(before); err != nil {
 			return err // and no report, which could be read as a go for this
 		}
 		fmt.Fprint(c.out, "The names were swapped.\n\n")
@@ -154,42 +154,6 @@ func open(ctx context.Context, name string) (database, error) {
 		return mssql.OpenSource(ctx, name, nil)
 	}
 	return sqlite.OpenSource(ctx, name)
-}
-
-// swapped reports with an error when the two databases do not have each other's
-// names since an earlier check. The server's own identity of a database is no help:
-// it can change with the name. What a database is, is told by its tables.
-func swapped(before, after *replica.Report) error {
-	old, its := before.Reference, before.Replica
-	switch {
-	case old.Role != "mirror" || its.Role != "replica":
-		return fmt.Errorf("the earlier report compares %s with %s: only an old mirror and a replica swap their names", role(old), role(its))
-	case before.ContextID != after.ContextID:
-		return fmt.Errorf("the earlier report is of %q, this one of %q", before.ContextID, after.ContextID)
-	case after.Reference.Role != "mirror" || after.Replica.Role != "replica":
-		return fmt.Errorf("the reference is %s and the database to check %s: want the old mirror and the replica", role(after.Reference), role(after.Replica))
-	case sameName(after.Reference, old) && sameName(after.Replica, its):
-		return fmt.Errorf("the names were not swapped: %s is still the old mirror, and %s the replica", old.Database, its.Database)
-	case !sameName(after.Reference, its) || !sameName(after.Replica, old):
-		return fmt.Errorf("these are other databases than before: the replica was %s and is %s, the old mirror was %s and is %s",
-			its.Database, after.Replica.Database, old.Database, after.Reference.Database)
-	}
-	return nil
-}
-
-func role(s replica.Side) string {
-	switch s.Role {
-	case "mirror":
-		return "an old mirror"
-	case "replica":
-		return "a replica"
-	default:
-		return "a database that is neither an old mirror nor a replica"
-	}
-}
-
-func sameName(a, b replica.Side) bool {
-	return a.Engine == b.Engine && strings.EqualFold(a.Server, b.Server) && a.Database == b.Database
 }
 
 func readReport(path string) (*replica.Report, error) {

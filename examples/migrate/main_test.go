@@ -19,7 +19,6 @@ import (
 
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/replica"
-	"github.com/so-mirror/mirror/store"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -152,39 +151,6 @@ func TestOperator(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, files, 3)
 	})
-}
-
-func TestSwapped(t *testing.T) {
-	side := func(role, database string) replica.Side {
-		return replica.Side{Role: role, Identity: store.Identity{Engine: "sqlserver", Server: "S1", Database: database}}
-	}
-	report := func(reference, rep replica.Side) *replica.Report {
-		return &replica.Report{ContextID: "Cust1", Reference: reference, Replica: rep}
-	}
-	before := report(side("mirror", "Mirror"), side("replica", "Replica"))
-	for name, tc := range map[string]struct {
-		before, after *replica.Report
-		err           string // "" for a swap
-	}{
-		"swapped":         {before, report(side("mirror", "Replica"), side("replica", "Mirror")), ""},
-		"not swapped":     {before, before, "not swapped: Mirror is still the old mirror"},
-		"other names":     {before, report(side("mirror", "Mirror_old"), side("replica", "Replica")), "other databases than before"},
-		"other roles":     {before, report(side("replica", "Replica"), side("mirror", "Mirror")), "want the old mirror and the replica"},
-		"not of a mirror": {report(side("customer", "C"), side("replica", "Replica")), before, "only an old mirror and a replica"},
-		"another customer": {before, &replica.Report{ContextID: "Cust2", Reference: before.Replica, Replica: before.Reference},
-			`of "Cust1", this one of "Cust2"`},
-		"another server": {before, report(side("mirror", "Replica"), replica.Side{Role: "replica", Identity: store.Identity{Engine: "sqlserver", Server: "S2", Database: "Mirror"}}),
-			"other databases than before"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			err := swapped(tc.before, tc.after)
-			if tc.err == "" {
-				require.NoError(t, err)
-				return
-			}
-			require.ErrorContains(t, err, tc.err)
-		})
-	}
 }
 
 // The whole way of an operator: the report before the swap is kept, and the one

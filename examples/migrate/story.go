@@ -201,7 +201,7 @@ func (s *story) swapNames(ctx context.Context) error {
 	if err := s.expect(report, replica.Go); err != nil {
 		return err
 	}
-	if err := swapped(s.before, report); err != nil {
+	if err := report.CheckSwap(s.before); err != nil {
 		return err
 	}
 	s.say("The names were swapped: %s is the replica now.", s.name(s.new))

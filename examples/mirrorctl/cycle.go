@@ -48,7 +48,7 @@ func (a *app) cycle(ctx context.Context) error {
 	if sameFile(p.source, p.mirror) {
 		return fmt.Errorf("--source and --mirror are the same file: %w", mirror.ErrWrongDatabase)
 	}
-	return a.with(ctx, need{source: true, change: true}, func(t *target) error {
+	return a.with(ctx, need{source: true}, func(t *target) error {
 		s, err := t.m.Status(ctx)
 		if err == nil {
 			err = s.Err()

@@ -37,8 +37,14 @@ func TestScripts(t *testing.T) {
 			e.Setenv("COLUMNS", "80")
 			return nil
 		},
+		Condition: func(cond string) (bool, error) {
+			if cond != "root" {
+				return false, fmt.Errorf("unknown condition %q", cond)
+			}
+			return os.Geteuid() == 0, nil
+		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "world": world,
+			"exits": exits, "world": world, "replicas": replicas,
 		},
 	})
 }
@@ -70,7 +76,7 @@ func world(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 func makeWorld(ctx context.Context, dir string, damages []string) (err error) {
-	for _, name := range []string{"customer.db", "mirror.db"} {
+	for _, name := range []string{"customer.db", "mirror.db", "old.db", "new.db"} {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -136,4 +142,55 @@ func damage(ctx context.Context, s store.Store, what string) error {
 		}
 		return err
 	})
+}
+
+// replicas makes customer.db, and of it the old mirror old.db and the replica new.db, and
+// damages the replica in the ways that are named: lost, dropped.
+func replicas(ts *testscript.TestScript, neg bool, args []string) {
+	if neg {
+		ts.Fatalf("usage: replicas [DAMAGE ...]")
+	}
+	ctx, dir := context.Background(), ts.MkAbs(".")
+	ts.Check(makeWorld(ctx, dir, nil))
+	ts.Check(os.Rename(filepath.Join(dir, "mirror.db"), filepath.Join(dir, "old.db")))
+	ts.Check(makeReplica(ctx, dir, args))
+}
+
+func makeReplica(ctx context.Context, dir string, damages []string) error {
+	source, err := sqlite.Open(ctx, filepath.Join(dir, "customer.db"))
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	its, err := sqlite.Create(ctx, filepath.Join(dir, "new.db"))
+	if err != nil {
+		return err
+	}
+	defer its.Close()
+	client := cycle.NewReplica(cycle.NewCustomer("Cust1", source), its, nil)
+	if err := client.Provision(ctx); err != nil {
+		return err
+	}
+	if err := client.CatchUp(ctx); err != nil {
+		return err
+	}
+	for _, d := range damages {
+		err := its.Update(ctx, func(tx store.Tx) error {
+			contact, _ := client.Table("contact")
+			person, _ := client.Table("person")
+			switch d {
+			case "lost":
+				_, err := tx.Delete(ctx, contact, []store.Cell{{Column: contact.Key[0], Value: int64(7)}})
+				return err
+			case "dropped":
+				return tx.Drop(ctx, person)
+			default:
+				return fmt.Errorf("unknown damage %q", d)
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }

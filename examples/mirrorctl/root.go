@@ -81,6 +81,7 @@ Keep passwords out of the command line, where everybody on the machine reads the
 	for _, c := range root.Commands() {
 		wrapArgs(c)
 	}
+	a.completions(root)
 	return root
 }
 
@@ -88,6 +89,8 @@ Keep passwords out of the command line, where everybody on the machine reads the
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.statusCommand(),
+		a.preflightCommand(),
+		a.validateCommand(),
 		a.cycleCommand(),
 		a.versionCommand(),
 	}
