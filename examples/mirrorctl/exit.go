@@ -93,6 +93,9 @@ func codeOf(err error) int {
 			return exitRefused
 		}
 	}
+	if errors.Is(err, heal.ErrLostReset) {
+		return exitDiffers
+	}
 	if errors.Is(err, mirror.ErrTimeBudget) || errors.Is(err, heal.ErrOverdue) {
 		return exitIncomplete
 	}

@@ -89,6 +89,7 @@ Keep passwords out of the command line, where everybody on the machine reads the
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.statusCommand(),
+		a.waitCommand(),
 		a.preflightCommand(),
 		a.validateCommand(),
 		a.cycleCommand(),

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// process is a run of mirrorctl that a test can end.
+type process struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	stderr *bufio.Reader
+	said   strings.Builder // what was read of it
+	stdout bytes.Buffer
+}
+
+// start runs mirrorctl in a directory.
+func start(t *testing.T, dir string, args ...string) *process {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // so that a mistake does not hang
+	t.Cleanup(cancel)
+	p := &process{t: t, cmd: exec.CommandContext(ctx, "mirrorctl", args...)}
+	p.cmd.Dir = dir
+	p.cmd.Env = append(os.Environ(), "COLUMNS=80", "HOME="+dir, "MIRRORCTL_STATE_DIR=state")
+	p.cmd.Stdout = &p.stdout
+	pipe, err := p.cmd.StderrPipe()
+	require.NoError(t, err)
+	p.stderr = bufio.NewReader(pipe)
+	require.NoError(t, p.cmd.Start())
+	return p
+}
+
+// until reads what the process says until a line has a text.
+func (p *process) until(text string) {
+	p.t.Helper()
+	for {
+		line, err := p.stderr.ReadString('\n')
+		p.said.WriteString(line)
+		if strings.Contains(line, text) {
+			return
+		}
+		require.NoError(p.t, err, "it never said %q, but %s", text, &p.said)
+	}
+}
+
+// end sends a signal and returns the exit code, -1 for a process that was killed.
+func (p *process) end(s os.Signal) int {
+	p.t.Helper()
+	require.NoError(p.t, p.cmd.Process.Signal(s))
+	return p.wait()
+}
+
+func (p *process) wait() int {
+	p.t.Helper()
+	rest, err := io.ReadAll(p.stderr)
+	require.NoError(p.t, err)
+	p.said.Write(rest)
+	err = p.cmd.Wait()
+	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+		require.NoError(p.t, err)
+	}
+	return p.cmd.ProcessState.ExitCode()
+}
+
+// TestInterruptedWait: who stops waiting is told how far it is, and how to go on.
+func TestInterruptedWait(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, makeWorld(t.Context(), dir, []string{"reset"}))
+	p := start(t, dir, "wait", "--mirror", "mirror.db", "--table", "contact", "--poll", "1h")
+	p.until("requested: contact")
+	require.Equal(t, exitError, p.end(syscall.SIGINT), &p.said)
+	require.Contains(t, p.stdout.String(), "Cust1: 1 of 1 table not populated yet.")
+	require.Contains(t, p.said.String(), "Go on by: mirrorctl wait --mirror mirror.db --context Cust1 --poll 1h0m0s --table contact")
+}
