@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -110,11 +111,13 @@ type cell struct {
 func plain(s string) cell { return cell{text: s} }
 
 // column is one of a grid. Numbers stand on the right. Columns that are empty in all rows
-// are left out if spare is set.
+// are left out if spare is set. Where the page is too narrow those with cut are cut, or
+// the first one if there are none.
 type column struct {
 	title  string
 	number bool
 	spare  bool
+	cut    bool
 }
 
 // row is one of a grid; its notes stand on lines of their own below it.
@@ -126,7 +129,7 @@ type row struct {
 // gap is between two columns.
 const gap = "  "
 
-// grid writes aligned columns. The first one is cut where the page is too narrow.
+// grid writes aligned columns.
 func (p *page) grid(columns []column, rows []row) {
 	shown := p.shown(columns, rows)
 	widths := make([]int, len(columns))
@@ -138,10 +141,7 @@ func (p *page) grid(columns []column, rows []row) {
 		}
 		total += widths[i] + len(gap)
 	}
-	const least = 12
-	if over := total - len(gap) - p.width; over > 0 {
-		widths[0] = max(min(widths[0], least), widths[0]-over)
-	}
+	fit(columns, shown, widths, total-len(gap)-p.width)
 	titles := make([]cell, len(columns))
 	for i, c := range columns {
 		titles[i] = cell{c.title, dim}
@@ -151,6 +151,22 @@ func (p *page) grid(columns []column, rows []row) {
 		for _, n := range r.notes {
 			p.note("%s", n)
 		}
+	}
+}
+
+// fit takes what is too much from the widest of the columns that may be cut.
+func fit(columns []column, shown, widths []int, over int) {
+	cut := slices.DeleteFunc(slices.Clone(shown), func(i int) bool { return !columns[i].cut })
+	if len(cut) == 0 {
+		cut = shown[:min(1, len(shown))]
+	}
+	const least = 12
+	for ; over > 0 && len(cut) > 0; over-- {
+		widest := slices.MaxFunc(cut, func(i, j int) int { return widths[i] - widths[j] })
+		if widths[widest] <= least {
+			return
+		}
+		widths[widest]--
 	}
 }
 

@@ -92,6 +92,9 @@ func (a *app) commands() []*cobra.Command {
 		a.waitCommand(),
 		a.preflightCommand(),
 		a.validateCommand(),
+		a.compareCommand(),
+		a.recheckCommand(),
+		a.planCommand(),
 		a.cycleCommand(),
 		a.versionCommand(),
 	}

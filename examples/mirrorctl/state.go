@@ -306,10 +306,8 @@ func (a *app) receipt(r *mirror.Receipt) (path string, err error) {
 	return path, nil
 }
 
-// readDocument reads a document from a file, "-" for the standard input.
-func readDocument[D any](a *app, path, kind string) (*D, error) {
-	var data []byte
-	var err error
+// readFile reads a document, "-" from the standard input.
+func (a *app) readFile(path, kind string) (data []byte, err error) {
 	if path == "-" {
 		data, err = io.ReadAll(a.in)
 	} else {
@@ -318,12 +316,34 @@ func readDocument[D any](a *app, path, kind string) (*D, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", kind, err)
 	}
+	return data, nil
+}
+
+// readDocument reads a document of a kind from a file.
+func readDocument[D any](a *app, path, kind string) (*D, error) {
+	data, err := a.readFile(path, kind)
+	if err != nil {
+		return nil, err
+	}
+	return parseDocument[D](data, path, kind)
+}
+
+func parseDocument[D any](data []byte, path, kind string) (*D, error) {
+	switch is := kindOf(data); is {
+	case kind:
+	case "":
+		return nil, refusef("%s is no %s, or it was damaged", path, kind)
+	default:
+		return nil, refusef("%s is a %s, and a %s is wanted", path, is, kind)
+	}
 	d := new(D)
 	if err := json.Unmarshal(data, d); err != nil {
-		return nil, refusef("read %s %s: it is none, or was damaged: %w", kind, path, err)
+		return nil, refusef("read %s %s: it was damaged: %w", kind, path, err)
 	}
 	return d, nil
 }
+
+func removeQuietly(path string) { _ = os.Remove(path) }
 
 // sameContext reports whether two context identifiers are one customer's.
 func sameContext(a, b string) bool { return store.FoldName(a) == store.FoldName(b) }

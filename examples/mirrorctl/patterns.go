@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/agext/levenshtein"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
+)
+
+// isPattern tells a pattern from a name.
+func isPattern(s string) bool { return strings.ContainsAny(s, "*?[") }
+
+// tables returns the tables that names and patterns mean, nil for no names. A name is
+// passed through for the operation to find, a pattern is looked up in the databases.
+func (t *target) tables(ctx context.Context, flag string, names []string) ([]string, error) {
+	if !slices.ContainsFunc(names, isPattern) {
+		return names, nil
+	}
+	known, err := t.names(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return expand(flag, names, known)
+}
+
+// expand replaces patterns by the known names that they mean.
+func expand(flag string, names, known []string) (all []string, err error) {
+	for _, n := range names {
+		if !isPattern(n) {
+			all = append(all, n)
+			continue
+		}
+		found, err := matching(n, known)
+		if err != nil {
+			return nil, usagef("%s %s: %w: write [[] where a bracket is meant", flag, n, err)
+		}
+		if found == nil {
+			return nil, usagef("%s %s fits no table%s", flag, n, didYouMean(strings.Trim(n, "*?"), known))
+		}
+		all = append(all, found...)
+	}
+	return unique(all), nil
+}
+
+// names returns the names of the tables of both databases, as far as they are open, that
+// can be mirrored.
+func (t *target) names(ctx context.Context) ([]string, error) {
+	blocked := mirror.BlockedTables()
+	var names []string
+	for _, s := range []store.Source{t.store, t.source} {
+		if s == nil {
+			continue
+		}
+		tables, err := s.Tables(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, table := range tables {
+			if _, never := blocked[store.FoldName(table.Name)]; !never && !isMetadata(table.Name) {
+				names = append(names, table.Name)
+			}
+		}
+	}
+	return unique(names), nil
+}
+
+func matching(pattern string, known []string) (found []string, err error) {
+	for _, name := range known {
+		fits, err := path.Match(store.FoldName(pattern), store.FoldName(name))
+		if err != nil {
+			return nil, err
+		}
+		if fits {
+			found = append(found, name)
+		}
+	}
+	return found, nil
+}
+
+// unique sorts names and drops those that mean the same.
+func unique(names []string) []string {
+	slices.SortStableFunc(names, func(a, b string) int { return strings.Compare(store.FoldName(a), store.FoldName(b)) })
+	return slices.CompactFunc(names, func(a, b string) bool { return store.FoldName(a) == store.FoldName(b) })
+}
+
+// didYouMean names the known word that is most like one, "" where none is.
+func didYouMean(word string, known []string) string {
+	best, least := "", len(word)/3+2
+	for _, k := range known {
+		if d := levenshtein.Distance(store.FoldName(word), store.FoldName(k), nil); d < least {
+			best, least = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return " (did you mean " + best + "?)"
+}

@@ -1,0 +1,275 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/so-mirror/mirror"
+)
+
+func (a *app) planCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:     "plan [REPORT.json]",
+		GroupID: groupLook,
+		Short:   "Say which tables have to be reset, and what that costs",
+		Long: `Plan shows the smallest set of resets that repairs what a comparison found. It takes the
+report of compare or recheck, or compares first, and writes to neither database. The plan is
+kept in the state directory for apply, or in the file of --save.
+
+It ends with the exit codes of compare: 3 when there is something to do, 5 when it is not
+known yet, 4 or 0 when there is nothing to do.`,
+		Example: example("mirrorctl plan --source customer.db --mirror mirror.db",
+			"mirrorctl plan report.json --save plan.json"),
+		Args: cobra.MaximumNArgs(1),
+	}
+	how := a.compareFlags(c)
+	var save string
+	c.Flags().StringVar(&save, "save", "", "keep the plan in this `file`, for apply")
+	a.htmlFlag(c)
+	a.dryRunFlag(c)
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			report, err := a.reportFor(args[0])
+			if err != nil {
+				return err
+			}
+			return a.showPlan(a.planView(cmd, report, how, report.ContextID, args[0]), save)
+		}
+		return a.with(cmd.Context(), need{source: true}, func(t *target) error {
+			report, err := a.compare(cmd.Context(), t, how)
+			if err != nil {
+				return err
+			}
+			return a.showPlan(a.planView(cmd, report, how, t.context, ""), save)
+		})
+	}
+	return c
+}
+
+// reportFor reads a report, which must be of the customer who was named, if one was.
+func (a *app) reportFor(path string) (*mirror.Report, error) {
+	report, err := readReport(a, path)
+	if err != nil {
+		return nil, err
+	}
+	return report, a.ofCustomer("report", path, report.ContextID)
+}
+
+// ofCustomer refuses a document of another customer than the one who was named.
+func (a *app) ofCustomer(kind, path, contextID string) error {
+	p, err := a.place()
+	if err == nil && p.context != "" && !sameContext(p.context, contextID) {
+		return refusef("%s is the %s of %s, and not of %s", path, kind, contextID, p.context)
+	}
+	return err
+}
+
+// planView looks at the plan of a report, which is in a file or was just made.
+func (a *app) planView(cmd *cobra.Command, r *mirror.Report, how *comparison, contextID, path string) *planView {
+	code, reason := judge(r, how.maxRowShare)
+	v := &planView{a: a, cmd: cmd, plan: r.Plan(), code: code, reason: reason}
+	v.of = &view{a: a, cmd: cmd, r: r, plan: v.plan, code: code, context: contextID, report: path}
+	return v
+}
+
+// planView is a plan as people read it.
+type planView struct {
+	a      *app
+	cmd    *cobra.Command
+	plan   *mirror.Plan
+	of     *view // the report that it is made of, nil for a plan from a file
+	code   int
+	reason error
+	file   string // where it is kept, or ""
+}
+
+// showPlan keeps a plan, shows it, and ends with its exit code.
+func (a *app) showPlan(v *planView, save string) error {
+	var err error
+	if v.of.report == "" || v.of.r.Incomplete {
+		if err := a.saveReport(v.of, ""); err != nil {
+			return err
+		}
+	}
+	switch {
+	case save != "":
+		if err := writeFile(save, v.plan); err != nil {
+			return fmt.Errorf("save the plan: %w", err)
+		}
+		v.file = save
+	case !v.plan.Empty() && v.code != exitRefused:
+		if v.file, err = a.state().keep(keptPlans, v.plan.ContextID, "plan", a.now(), v.plan); err != nil {
+			a.warn("the plan cannot be kept: %v", err)
+		}
+	}
+	if err := a.show(v.plan, v.write); err != nil {
+		return err
+	}
+	return a.ended(v.code, v.reason)
+}
+
+// ended is how a command ends that looked at a report.
+func (a *app) ended(code int, reason error) error {
+	if reason != nil && (code == exitError || code == exitRefused || a.json()) {
+		fmt.Fprintln(a.err, "mirrorctl: "+a.harmless(reason))
+	}
+	if code == exitDone {
+		return nil
+	}
+	return verdict(code)
+}
+
+func (v *planView) write(p *page) {
+	p.plan(v.plan)
+	if v.file != "" && v.code != exitRefused && !v.plan.Empty() {
+		where := v.a.where(v.plan.ContextID)
+		c := append(v.a.commandLine(where, "apply", v.file), confirmFor(v.plan)...)
+		v.a.todo(p, "Do it:", c)
+	}
+	if v.of != nil && (v.plan.Empty() || v.code == exitIncomplete || v.code == exitRefused) {
+		v.of.next(p)
+	}
+	p.planTables(v.plan)
+}
+
+// confirmFor is the flag without which the hard resets of a plan are left alone.
+func confirmFor(plan *mirror.Plan) []string {
+	if plan.Has(mirror.StepHardReset) {
+		return []string{"--confirm " + quoted(plan.ContextID)}
+	}
+	return nil
+}
+
+// plan writes what a plan amounts to.
+func (p *page) plan(plan *mirror.Plan) {
+	steps := map[mirror.Step]int{}
+	for _, t := range plan.Tables {
+		steps[t.Step]++
+	}
+	var parts []string
+	for _, s := range []struct {
+		step       mirror.Step
+		one, other string
+	}{
+		{mirror.StepReset, "is to be reset", "are to be reset"},
+		{mirror.StepTruncate, "is to be reset and truncated", "are to be reset and truncated"},
+		{mirror.StepHardReset, "is to be hard reset", "are to be hard reset"},
+		{mirror.StepUnknown, "may need it, which is not known yet", "may need it, which is not known yet"},
+	} {
+		if n := steps[s.step]; n > 0 {
+			what := s.other
+			if n == 1 {
+				what = s.one
+			}
+			parts = append(parts, many(n, "table", "tables")+" "+what)
+		}
+	}
+	sentence, color := strings.Join(parts, ", ")+".", bad
+	switch {
+	case plan.Empty() && plan.Has(mirror.StepUnknown):
+		sentence, color = "nothing to do yet. "+many(steps[mirror.StepUnknown], "table", "tables")+" may need a reset, which is not known yet.", odd
+	case plan.Empty():
+		sentence, color = "nothing to do.", good
+	}
+	p.wrap(color, "", plan.ContextID+": "+sentence)
+	for _, mistake := range plan.Mistakes {
+		p.warn("wrong database: %s", mistake)
+	}
+}
+
+// planTables writes the steps, and what they mean meanwhile.
+func (p *page) planTables(plan *mirror.Plan) {
+	if len(plan.Tables) == 0 {
+		return
+	}
+	p.WriteString("\n")
+	var rows []row
+	for _, t := range plan.Tables {
+		step, color := string(t.Step), dim
+		if t.Step.Acts() {
+			color = bad
+		}
+		if t.Drop {
+			step += ", drop"
+		}
+		size := "-"
+		switch {
+		case t.Rows > 0 && t.Bytes == 0:
+			size = "?" // no row was read to tell
+		case t.Bytes > 0:
+			size = megabytes(t.Bytes)
+		}
+		r := row{cells: []cell{plain(t.Table), {step, color}, plain(count(t.Rows)), plain(size), plain(count(t.Batches)), plain(count(int64(t.Cycles)))}, notes: []string{t.Reason}}
+		if t.Meanwhile != "" && t.Step.Acts() {
+			r.notes = append(r.notes, "meanwhile: "+t.Meanwhile)
+		}
+		rows = append(rows, r)
+	}
+	p.grid([]column{{title: "TABLE"}, {title: "STEP"}, {title: "ROWS", number: true, spare: true}, {title: "MB", number: true, spare: true}, {title: "BATCHES", number: true, spare: true}, {title: "CYCLES", number: true, spare: true}}, rows)
+	p.line("Made from the comparison of %s.", plan.Time.UTC().Format(timeFormat))
+	if plan.Has(mirror.StepUnknown) {
+		p.line("What is not known yet is left alone, unless apply is told --unknown.")
+	}
+	if plan.Has(mirror.StepHardReset) {
+		p.line("Hard resets are left alone, unless they are confirmed. What is dropped or truncated cannot be undone.")
+	}
+}
+
+// megabytes is a number of bytes in units of a batch.
+func megabytes(bytes int64) string {
+	const mb = 1_000_000
+	if bytes < mb/2 {
+		return "<1"
+	}
+	return number((bytes + mb/2) / mb)
+}
+
+func (a *app) recheckCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:     "recheck REPORT.json",
+		GroupID: groupLook,
+		Short:   "Read what differed once more, after a cycle",
+		Long: `Recheck reads the keys that differed in a report once more: what is equal by now was only
+pending, and what is still the same after enough cycles no cycle brings. It is for sources that
+track no changes; run it after each cycle until nothing is unknown. The new report is kept like
+that of compare, whose exit codes it has.`,
+		Example: example("mirrorctl recheck report.json --source customer.db --mirror mirror.db",
+			"mirrorctl recheck report.json --source customer.db --mirror mirror.db --save report.json"),
+		Args: cobra.ExactArgs(1),
+	}
+	how, opts := &comparison{}, &mirror.RecheckOptions{}
+	f := c.Flags()
+	f.StringVar(&how.save, "save", "", "keep the new report in this `file`")
+	f.IntVar(&opts.Cycles, "cycles", 0, "`number` of cycles after which what is still the same is not coming: 2 unless set")
+	f.DurationVar(&opts.After, "after", 0, "`time` since the comparison after which that is so, cycles or not; not at all unless set")
+	f.Float64Var(&how.maxRowShare, "max-row-share", 0, "`share` of the mirror's rows above which it is taken for the wrong one: 0.5 unless set, 1 allows all")
+	c.RunE = func(cmd *cobra.Command, args []string) error {
+		report, err := a.reportFor(args[0])
+		if err != nil {
+			return err
+		}
+		return a.with(cmd.Context(), need{source: true}, func(t *target) error {
+			report, err := t.m.Recheck(cmd.Context(), t.source, report, opts)
+			if err != nil {
+				return err
+			}
+			return a.showReport(cmd, t, report, how)
+		})
+	}
+	return c
+}
+
+// planTableNames returns the tables of a plan that patterns mean, nil for no patterns.
+func planTableNames(plan *mirror.Plan, patterns []string) ([]string, error) {
+	if len(patterns) == 0 || !slices.ContainsFunc(patterns, isPattern) {
+		return patterns, nil
+	}
+	var names []string
+	for _, t := range plan.Tables {
+		names = append(names, t.Table)
+	}
+	return expand("--table", patterns, names)
+}
