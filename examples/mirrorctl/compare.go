@@ -179,7 +179,7 @@ func (r *rollingCheckpoint) done() {
 	}
 }
 
-// The documents that are read, by a field that each of them alone has.
+// The documents of package mirror, by a field that tells them apart.
 var documentMarks = []struct{ kind, field string }{
 	{"plan", "figuresSum"}, {"receipt", "operation"}, {"report", "depth"}, {"checkpoint", "tables"},
 }
@@ -196,6 +196,15 @@ func kindOf(data []byte) string {
 		}
 	}
 	return ""
+}
+
+func isMarked(kind string) bool {
+	for _, mark := range documentMarks {
+		if mark.kind == kind {
+			return true
+		}
+	}
+	return false
 }
 
 func readReport(a *app, path string) (*mirror.Report, error) {

@@ -85,6 +85,9 @@ func codeOf(err error) int {
 	if usage := (usageError{}); errors.As(err, &usage) || errors.Is(err, mirror.ErrInvalidContextID) {
 		return exitUsage
 	}
+	if slip := (*mirror.Error)(nil); errors.As(err, &slip) && errors.Is(err, store.ErrTableNotFound) {
+		return exitUsage // a name that no table has
+	}
 	if refused := (refusedError{}); errors.As(err, &refused) {
 		return exitRefused
 	}

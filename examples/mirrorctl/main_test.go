@@ -44,7 +44,7 @@ func TestScripts(t *testing.T) {
 			return os.Geteuid() == 0, nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "world": world, "replicas": replicas,
+			"exits": exits, "world": world, "sql": sql, "replicas": replicas,
 		},
 	})
 }
@@ -142,6 +142,18 @@ func damage(ctx context.Context, s store.Store, what string) error {
 		}
 		return err
 	})
+}
+
+// sql runs a statement on the database of a file, to damage it in a way of its own.
+func sql(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: sql FILE STATEMENT")
+	}
+	s, err := sqlite.Open(context.Background(), ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer s.Close()
+	_, err = s.DB().Exec(args[1])
+	ts.Check(err)
 }
 
 // replicas makes customer.db, and of it the old mirror old.db and the replica new.db, and

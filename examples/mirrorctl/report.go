@@ -283,6 +283,9 @@ func (v *view) grid(p *page) {
 		default:
 			rows = append(rows, v.row(t))
 		}
+		if t.Basis != nil && t.Basis.Reason != "" {
+			hide("of which all rows were read as "+t.Basis.Reason, t.Table)
+		}
 	}
 	if rows != nil {
 		p.grid(columns, rows)
@@ -330,9 +333,6 @@ func tableNotes(t *mirror.TableReport) (notes []string) {
 	}
 	if states := statesOf(t); states != "" && t.Verdict != mirror.VerdictPending {
 		add("%s", states)
-	}
-	if t.Basis != nil && t.Basis.Reason != "" {
-		add("all rows were read: %s", t.Basis.Reason)
 	}
 	if t.Warning != "" {
 		add("%s", t.Warning)

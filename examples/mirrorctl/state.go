@@ -329,16 +329,15 @@ func readDocument[D any](a *app, path, kind string) (*D, error) {
 }
 
 func parseDocument[D any](data []byte, path, kind string) (*D, error) {
-	switch is := kindOf(data); is {
-	case kind:
-	case "":
-		return nil, refusef("%s is no %s, or it was damaged", path, kind)
-	default:
+	if is := kindOf(data); is != kind && isMarked(kind) {
+		if is == "" {
+			return nil, refusef("%s is no %s, or it was damaged", path, kind)
+		}
 		return nil, refusef("%s is a %s, and a %s is wanted", path, is, kind)
 	}
 	d := new(D)
 	if err := json.Unmarshal(data, d); err != nil {
-		return nil, refusef("read %s %s: it was damaged: %w", kind, path, err)
+		return nil, refusef("read %s %s: it is none, or was damaged: %w", kind, path, err)
 	}
 	return d, nil
 }
