@@ -331,7 +331,7 @@ func readDocument[D any](a *app, path, kind string) (*D, error) {
 func parseDocument[D any](data []byte, path, kind string) (*D, error) {
 	if is := kindOf(data); is != kind && isMarked(kind) {
 		if is == "" {
-			return nil, refusef("%s is no %s, or it was damaged", path, kind)
+			return nil, refusef("read %s %s: it is none, or was damaged", kind, path)
 		}
 		return nil, refusef("%s is a %s, and a %s is wanted", path, is, kind)
 	}
