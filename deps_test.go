@@ -80,6 +80,17 @@ func TestDependencies(t *testing.T) {
 	}
 }
 
+// Whoever imports the store of SQL Server gets its driver, and none of the ways to log in
+// that bring the software of a cloud along.
+func TestDriverAlone(t *testing.T) {
+	all := goList(t, "{{with .Module}}{{.Path}}{{end}}", "./store/mssql")
+	require.Contains(t, all, "github.com/microsoft/go-mssqldb", "the list is real")
+	for _, dep := range all {
+		require.NotContains(t, dep, "Azure")
+		require.NotContains(t, dep, "krb5")
+	}
+}
+
 // Whoever imports the library and the fake, builds and tests with them, has one
 // line in go.mod for it, and go.sum is not even written. This is not said of go mod
 // tidy: it adds the checksums of what the tests of the imported packages import,

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -17,10 +18,13 @@ import (
 	"github.com/so-mirror/mirror/store/sqlite"
 )
 
-// place is where one customer's databases are.
+// place is where one customer's databases are, and what a file says besides.
 type place struct {
-	context        string
-	source, mirror string
+	context                    string
+	source, mirror             string
+	sourceSchema, mirrorSchema string
+	names                      mirror.Options        // of the metadata table and its columns
+	compare                    mirror.CompareOptions // what is particular to the customer
 }
 
 // place returns what the flags, the environment, and the file say, in this order.
@@ -30,7 +34,14 @@ func (a *app) place() (place, error) {
 		source:  cmp.Or(a.flags.source, a.env(envSource)),
 		mirror:  cmp.Or(a.flags.mirror, a.env(envMirror)),
 	}
-	return p, nil
+	if a.config == nil || a.flags.config == "" && a.config.fleet && p.context == "" && p.mirror != "" {
+		return p, nil
+	}
+	e, err := a.config.pick(p.context)
+	if err != nil {
+		return p, err
+	}
+	return a.placeOf(a.config, e, p)
 }
 
 // need is what a command works on.
@@ -46,6 +57,7 @@ type target struct {
 	m       *mirror.Mirror
 	store   store.Store
 	source  store.Source
+	compare mirror.CompareOptions // what the file says, for a command to add to
 
 	closers []func() error
 }
@@ -83,7 +95,7 @@ func (a *app) open(ctx context.Context, p place, n need) (*target, error) {
 	case n.change && p.context == "":
 		return nil, usagef("a command that changes a mirror wants to be told whose it is: --context or %s", envContext)
 	}
-	t := &target{context: p.context}
+	t := &target{context: p.context, compare: p.compare}
 	if err := a.fill(ctx, t, p, n); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
@@ -92,11 +104,11 @@ func (a *app) open(ctx context.Context, p place, n need) (*target, error) {
 
 // fill opens what is needed of a target; it is the caller's to close, whatever fails.
 func (a *app) fill(ctx context.Context, t *target, p place, n need) (err error) {
-	if t.store, err = a.openMirror(ctx, t, p.mirror); err != nil {
+	if t.store, err = a.openMirror(ctx, t, p.mirror, p.mirrorSchema); err != nil {
 		return fmt.Errorf("mirror: %w", err)
 	}
 	if n.source {
-		if t.source, err = a.openSource(ctx, t, p.source); err != nil {
+		if t.source, err = a.openSource(ctx, t, p.source, p.sourceSchema); err != nil {
 			return fmt.Errorf("source: %w", err)
 		}
 	}
@@ -105,7 +117,8 @@ func (a *app) fill(ctx context.Context, t *target, p place, n need) (err error) 
 			return err
 		}
 	}
-	opts := &mirror.Options{Clock: a.clock}
+	opts := &p.names
+	opts.Clock = a.clock
 	if n.source && !a.flags.quiet { // it costs a count of each table's rows
 		opts.Progress = a.comparing()
 	}
@@ -116,18 +129,28 @@ func (a *app) fill(ctx context.Context, t *target, p place, n need) (err error) 
 	return err
 }
 
-func (a *app) openMirror(ctx context.Context, t *target, where string) (store.Store, error) {
+func (a *app) openMirror(ctx context.Context, t *target, where, schema string) (store.Store, error) {
 	a.keepSecret(where)
-	if isURL(where) {
-		return opened(t, func() (*mssql.Store, error) { return mssql.Open(ctx, where, nil) })
+	switch {
+	case isURL(where):
+		return sqlServer(ctx, t, where, &mssql.Options{Schema: schema})
+	case schema != "":
+		return nil, usagef("a SQLite file has no schema %s", schema)
 	}
 	return opened(t, func() (*sqlite.Store, error) { return sqlite.Open(ctx, where) })
 }
 
-func (a *app) openSource(ctx context.Context, t *target, where string) (store.Source, error) {
+func (a *app) openSource(ctx context.Context, t *target, where, schema string) (store.Source, error) {
 	a.keepSecret(where)
-	if isURL(where) {
-		return opened(t, func() (*mssql.Source, error) { return mssql.OpenSource(ctx, where, nil) })
+	switch {
+	case isURL(where):
+		s, err := sqlServer(ctx, t, where, &mssql.Options{Schema: schema})
+		if err != nil {
+			return nil, err
+		}
+		return &s.Source, nil // which cannot be written to
+	case schema != "":
+		return nil, usagef("a SQLite file has no schema %s", schema)
 	}
 	return opened(t, func() (*sqlite.Source, error) { return sqlite.OpenSource(ctx, where) })
 }
@@ -171,8 +194,16 @@ func contextOf(ctx context.Context, s store.Store) (string, error) {
 
 // keepSecret remembers the password of a connection string, so that no message shows it.
 func (a *app) keepSecret(where string) {
-	for _, secret := range secretsOf(where) {
-		a.secrets = append(a.secrets, secret)
+	a.keep(secretsOf(where)...)
+}
+
+func (a *app) keep(secrets ...string) {
+	a.secretsLock.Lock()
+	defer a.secretsLock.Unlock()
+	for _, s := range secrets {
+		if !slices.Contains(a.secrets, s) {
+			a.secrets = append(a.secrets, s)
+		}
 	}
 }
 
@@ -205,7 +236,7 @@ func secretsOf(where string) (secrets []string) {
 	return secrets
 }
 
-var isSecret = regexp.MustCompile(`(?i)^(password|pwd|.*secret|.*token|clientcertpath)$`)
+var isSecret = regexp.MustCompile(`(?i)^(password|pwd|.*secret|.*token|.*assertion)$`)
 
 // warnOfPasswords says of a flag that holds a password which way is better.
 func (a *app) warnOfPasswords() {
@@ -220,6 +251,8 @@ func (a *app) warnOfPasswords() {
 // printable is a text as a terminal may get it: without passwords, and with everything
 // that steers a terminal spelled out.
 func (a *app) printable(s string) string {
+	a.secretsLock.RLock()
+	defer a.secretsLock.RUnlock()
 	for _, secret := range a.secrets {
 		s = strings.ReplaceAll(s, secret, "***")
 	}

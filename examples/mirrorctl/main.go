@@ -40,8 +40,11 @@ type app struct {
 	outTerm, errTerm bool // these are terminals
 	width            int  // of the terminal, in columns
 
-	flags   flags
-	secrets []string // that no message may show
+	flags  flags
+	config *config // nil without --config
+
+	secretsLock sync.RWMutex
+	secrets     []string // that no message may show
 
 	progressOnce  sync.Once
 	shownProgress *progress

@@ -122,7 +122,7 @@ func (a *app) check() error {
 		return usagef("--output %q: want text or json", a.flags.output)
 	}
 	a.warnOfPasswords()
-	return nil
+	return a.loadConfig()
 }
 
 // json says that the result is wanted as one document.

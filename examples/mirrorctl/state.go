@@ -38,7 +38,11 @@ const (
 const keptMost = 10
 
 func (a *app) state() state {
-	return state{cmp.Or(a.flags.stateDir, a.env(envState), filepath.Join(xdg.StateHome, "mirrorctl"))}
+	said := cmp.Or(a.flags.stateDir, a.env(envState))
+	if said == "" && a.config != nil && a.config.stateDir != "" {
+		said = a.config.path(a.config.stateDir)
+	}
+	return state{cmp.Or(said, filepath.Join(xdg.StateHome, "mirrorctl"))}
 }
 
 func (a *app) now() time.Time {
