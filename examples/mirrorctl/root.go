@@ -50,6 +50,7 @@ cycle brings from what no cycle repairs, and resets the tables that need it.
 A database is a SQLite file, or such as sqlserver://user@host?database=name. Name them by
 --source and --mirror, by ` + envSource + ` and ` + envMirror + `, or in a file with --config.
 Keep passwords out of the command line, where everybody on the machine reads them.
+"mirrorctl help config" and "mirrorctl help login" say more.
 
 ` + exitCodes,
 		Example: `  mirrorctl demo
@@ -77,6 +78,10 @@ Keep passwords out of the command line, where everybody on the machine reads the
 		&cobra.Group{ID: groupMany, Title: "Many customers:"},
 	)
 	root.AddCommand(a.commands()...)
+	root.AddCommand(
+		&cobra.Command{Use: "config", Short: "The file that says where databases are", Long: configHelp},
+		&cobra.Command{Use: "login", Short: "The ways to log in to SQL Server", Long: loginHelp},
+	)
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.check() }
 	for _, c := range root.Commands() {
 		wrapArgs(c)
