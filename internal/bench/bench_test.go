@@ -199,11 +199,11 @@ func linkTo(t *testing.T, bits int, serve func(net.Conn)) (*slowLink, net.Conn) 
 
 func TestTable(t *testing.T) {
 	lines := []line{
-		{"time", 1_000_000, "driver 4.00 s", "4.40 s", "1.10", "≤ 1.15", "ok"},
+		{"time", 1_000_000, "driver 4.00 s", "4.40 s", "1.10", "≤ 1.10", "ok"},
 		{"a slow link", 20_000, "", "", "", "", "not run"},
 	}
 	require.Equal(t, `measurement       rows  against        Compare  ratio  wanted  result
-time         1,000,000  driver 4.00 s  4.40 s   1.10   ≤ 1.15  ok
+time         1,000,000  driver 4.00 s  4.40 s   1.10   ≤ 1.10  ok
 a slow link     20,000                                         not run
 `, table(lines))
 }
@@ -258,9 +258,9 @@ func TestPlot(t *testing.T) {
 
 func TestMarkdown(t *testing.T) {
 	b := &bench{options: options{pairs: 3}, series: testSeries()}
-	b.add(line{"time", 1_000_000, "driver 4.00 s", "4.40 s", "1.10", "≤ 1.15", "ok"})
+	b.add(line{"time", 1_000_000, "driver 4.00 s", "4.40 s", "1.10", "≤ 1.10", "ok"})
 	text := string(b.markdown([]fact{{"Go", "1.26.0"}}))
-	require.Contains(t, text, "| time | 1,000,000 | driver 4.00 s | 4.40 s | 1.10 | ≤ 1.15 | ok |\n")
+	require.Contains(t, text, "| time | 1,000,000 | driver 4.00 s | 4.40 s | 1.10 | ≤ 1.10 | ok |\n")
 	require.Contains(t, text, "| Go | 1.26.0 |\n")
 	require.Contains(t, text, "]("+plotFile+")")
 	require.Contains(t, text, "the median of 3 rounds")

@@ -189,7 +189,7 @@ func (b *bench) run(ctx context.Context) error {
 
 // What was asked for.
 const (
-	maxStreamRatio = 1.15
+	maxStreamRatio = 1.10
 	maxPeakMiB     = 64
 	maxPeakGrowth  = 1.25 // what counts as flat
 	minNaiveTime   = 3
