@@ -57,7 +57,7 @@ type target struct {
 	m       *mirror.Mirror
 	store   store.Store
 	source  store.Source
-	compare mirror.CompareOptions // what the file says, for a command to add to
+	place   place // its compare is for a command to add to
 
 	closers []func() error
 }
@@ -95,7 +95,7 @@ func (a *app) open(ctx context.Context, p place, n need) (*target, error) {
 	case n.change && p.context == "":
 		return nil, usagef("a command that changes a mirror wants to be told whose it is: --context or %s", envContext)
 	}
-	t := &target{context: p.context, compare: p.compare}
+	t := &target{context: p.context, place: p}
 	if err := a.fill(ctx, t, p, n); err != nil {
 		return nil, errors.Join(err, t.Close())
 	}
@@ -104,11 +104,11 @@ func (a *app) open(ctx context.Context, p place, n need) (*target, error) {
 
 // fill opens what is needed of a target; it is the caller's to close, whatever fails.
 func (a *app) fill(ctx context.Context, t *target, p place, n need) (err error) {
-	if t.store, err = a.openMirror(ctx, t, p.mirror, p.mirrorSchema); err != nil {
+	if t.store, err = a.openMirror(ctx, t, p.mirror); err != nil {
 		return fmt.Errorf("mirror: %w", err)
 	}
 	if n.source {
-		if t.source, err = a.openSource(ctx, t, p.source, p.sourceSchema); err != nil {
+		if t.source, err = a.openSource(ctx, t, p.source); err != nil {
 			return fmt.Errorf("source: %w", err)
 		}
 	}
@@ -129,8 +129,9 @@ func (a *app) fill(ctx context.Context, t *target, p place, n need) (err error) 
 	return err
 }
 
-func (a *app) openMirror(ctx context.Context, t *target, where, schema string) (store.Store, error) {
+func (a *app) openMirror(ctx context.Context, t *target, where string) (store.Store, error) {
 	a.keepSecret(where)
+	schema := t.place.mirrorSchema
 	switch {
 	case isURL(where):
 		return sqlServer(ctx, t, where, &mssql.Options{Schema: schema})
@@ -140,8 +141,9 @@ func (a *app) openMirror(ctx context.Context, t *target, where, schema string) (
 	return opened(t, func() (*sqlite.Store, error) { return sqlite.Open(ctx, where) })
 }
 
-func (a *app) openSource(ctx context.Context, t *target, where, schema string) (store.Source, error) {
+func (a *app) openSource(ctx context.Context, t *target, where string) (store.Source, error) {
 	a.keepSecret(where)
+	schema := t.place.sourceSchema
 	switch {
 	case isURL(where):
 		s, err := sqlServer(ctx, t, where, &mssql.Options{Schema: schema})

@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"database/sql"
+	dbsql "database/sql"
 	"errors"
 	"net/url"
 	"strings"
@@ -54,7 +54,7 @@ func sqlServer(ctx context.Context, t *target, where string, o *mssql.Options) (
 	if err != nil {
 		return nil, err
 	}
-	db := sqlx.NewDb(sql.OpenDB(connector), azuread.DriverName)
+	db := sqlx.NewDb(dbsql.OpenDB(connector), azuread.DriverName)
 	t.closers = append(t.closers, db.Close)
 	db.SetMaxIdleConns(8)
 	db.SetConnMaxIdleTime(time.Minute)
