@@ -97,8 +97,10 @@ but for columns or tables that cannot be compared and that nobody asked to leave
 
 // options returns what a comparison is told.
 func (a *app) options(ctx context.Context, t *target, how *comparison) (*mirror.CompareOptions, error) {
+	said := t.place.compare // by the file, which flags go before
 	o := &mirror.CompareOptions{
-		IgnoreColumns: how.ignore, SchemaPrefixes: how.prefixes, SourceIsCopy: how.copy, LooseTypes: how.looseTypes,
+		IgnoreColumns: either(how.ignore, said.IgnoreColumns), SchemaPrefixes: either(how.prefixes, said.SchemaPrefixes),
+		SourceIsCopy: how.copy || said.SourceIsCopy, LooseTypes: how.looseTypes,
 		Depth: mirror.Depth(a.flags.depth), Strategy: mirror.Strategy(a.flags.strategy),
 		MaxDuration: how.maxDuration, SinceRows: how.sinceRows, Tuning: how.tuning,
 	}
@@ -116,7 +118,7 @@ func (a *app) options(ctx context.Context, t *target, how *comparison) (*mirror.
 	if o.Tables, err = t.tables(ctx, "--table", a.flags.tables); err != nil {
 		return nil, err
 	}
-	if o.SkipTables, err = t.tables(ctx, "--skip-table", how.skip); err != nil {
+	if o.SkipTables, err = t.tables(ctx, "--skip-table", either(how.skip, said.SkipTables)); err != nil {
 		return nil, err
 	}
 	if how.since != "" {
@@ -130,6 +132,14 @@ func (a *app) options(ctx context.Context, t *target, how *comparison) (*mirror.
 		}
 	}
 	return o, nil
+}
+
+// either is the list of the flags, or else that of the file.
+func either(flags, file []string) []string {
+	if flags != nil {
+		return flags
+	}
+	return file
 }
 
 // compare compares. A comparison that was stopped is a report, too.

@@ -27,9 +27,18 @@ func (a *app) completeTables(cmd *cobra.Command, _ []string, begun string) ([]st
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeContexts completes context identifiers, which the names of metadata tables tell.
+// completeContexts completes context identifiers: those of the file of --config, or those
+// that the names of metadata tables tell.
 func (a *app) completeContexts(cmd *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
 	var ids []string
+	if a.loadConfig() == nil && a.config != nil {
+		for _, id := range a.config.contexts() {
+			if strings.HasPrefix(store.FoldName(id), store.FoldName(begun)) {
+				ids = append(ids, id)
+			}
+		}
+		return ids, cobra.ShellCompDirectiveNoFileComp
+	}
 	for _, t := range a.quickTables(cmd.Context()) {
 		if id, _ := strings.CutSuffix(t, metadataSuffix); isMetadata(t) && strings.HasPrefix(store.FoldName(id), store.FoldName(begun)) {
 			ids = append(ids, id)
@@ -46,6 +55,9 @@ func isMetadata(table string) bool {
 // quickTables lists the tables of the mirror, or of the source where no mirror is named,
 // as far as they can be had at once.
 func (a *app) quickTables(ctx context.Context) []string {
+	if a.loadConfig() != nil {
+		return nil
+	}
 	p, err := a.place()
 	where := p.mirror
 	if where == "" {
@@ -61,7 +73,7 @@ func (a *app) quickTables(ctx context.Context) []string {
 	found := make(chan []string, 1)
 	go func() { // a driver may take its time to notice that nobody waits any more
 		defer stop()
-		found <- a.tableNames(ctx, where)
+		found <- a.tableNames(ctx, p, where)
 	}()
 	select {
 	case names := <-found:
@@ -71,8 +83,11 @@ func (a *app) quickTables(ctx context.Context) []string {
 	}
 }
 
-func (a *app) tableNames(ctx context.Context, where string) (names []string) {
-	var t target
+func (a *app) tableNames(ctx context.Context, p place, where string) (names []string) {
+	t := target{place: p}
+	if where == p.mirror {
+		t.place.sourceSchema = p.mirrorSchema
+	}
 	defer t.Close()
 	src, err := a.openSource(ctx, &t, where)
 	if err != nil {

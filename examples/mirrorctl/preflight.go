@@ -61,7 +61,7 @@ func (a *app) preflight(ctx context.Context) error {
 		if side.where == "" {
 			continue
 		}
-		gaps, err := a.gaps(ctx, side.name, side.where)
+		gaps, err := a.gaps(ctx, p, side.name, side.where)
 		if err != nil {
 			return fmt.Errorf("%s: %w", side.name, err)
 		}
@@ -77,8 +77,11 @@ func (a *app) preflight(ctx context.Context) error {
 }
 
 // gaps opens one side and asks it.
-func (a *app) gaps(ctx context.Context, side, where string) (_ []preflightGap, err error) {
-	var t target
+func (a *app) gaps(ctx context.Context, p place, side, where string) (_ []preflightGap, err error) {
+	t := target{place: p}
+	if side == "mirror" { // it is read first
+		t.place.sourceSchema = p.mirrorSchema
+	}
 	defer func() { err = errors.Join(err, t.Close()) }()
 	src, err := a.openSource(ctx, &t, where)
 	if denied(err) && !isURL(where) {

@@ -94,7 +94,7 @@ func (a *app) validate(ctx context.Context, v validation) error {
 	if err := unused(v.out); err != nil { // before hours are spent on what cannot be kept
 		return err
 	}
-	v.opts.ContextID, v.opts.SkipTables, v.opts.Clock = p.context, v.skip, a.clock
+	v.opts.ContextID, v.opts.SkipTables, v.opts.Clock = p.context, either(v.skip, p.compare.SkipTables), a.clock
 	report, err := a.checkReplica(ctx, v)
 	if report == nil {
 		return err
