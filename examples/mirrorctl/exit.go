@@ -73,11 +73,40 @@ func (a *app) exitCode(err error) int {
 		return int(v)
 	}
 	code := codeOf(err)
-	fmt.Fprintln(a.err, "mirrorctl: "+a.harmless(err))
+	a.complain(err)
 	if code == exitUsage && !strings.Contains(err.Error(), "--help") {
 		fmt.Fprintln(a.err, "Run it with --help to see how it is used.")
 	}
 	return code
+}
+
+// complain says what went wrong, and what to do about it.
+func (a *app) complain(err error) {
+	fmt.Fprintln(a.err, "mirrorctl: "+a.harmless(err))
+	if advice := adviceOf(err); advice != "" {
+		fmt.Fprintln(a.err, advice)
+	}
+}
+
+// adviceOf says what to do about an error, in terms of the command line.
+func adviceOf(err error) string {
+	limit := (*mirror.LimitError)(nil)
+	switch {
+	case errors.As(err, &limit) && limit.What == "tables":
+		return "To reset so many tables all the same: --max-table-share 1"
+	case errors.As(err, &limit):
+		return "If the source is the right database: --max-row-share 1"
+	case errors.Is(err, mirror.ErrMoved):
+		return "Compare again, or leave these tables alone: --skip-moved"
+	case errors.Is(err, mirror.ErrNotPlanned):
+		return "To reset these tables all the same: --force"
+	case errors.Is(err, store.ErrOutcomeUnknown):
+		return "Find out what happened: mirrorctl reconcile"
+	case errors.Is(err, store.ErrBusy):
+		return "Nothing was changed: try again when the other operation is through."
+	default:
+		return ""
+	}
 }
 
 // codeOf returns the exit code of an error.

@@ -37,6 +37,7 @@ type app struct {
 	env      func(string) string
 	clock    mirror.Clock // nil for the system's
 
+	inTerm           bool // somebody can be asked
 	outTerm, errTerm bool // these are terminals
 	width            int  // of the terminal, in columns
 
@@ -53,6 +54,7 @@ type app struct {
 func newApp() *app {
 	a := &app{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr, env: os.Getenv,
+		inTerm:  term.IsTerminal(int(os.Stdin.Fd())),
 		outTerm: term.IsTerminal(int(os.Stdout.Fd())), errTerm: term.IsTerminal(int(os.Stderr.Fd())),
 	}
 	a.width = a.columns()

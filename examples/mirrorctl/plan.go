@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -114,7 +113,7 @@ func (a *app) showPlan(v *planView, save string) error {
 // ended is how a command ends that looked at a report.
 func (a *app) ended(code int, reason error) error {
 	if reason != nil && (code == exitError || code == exitRefused || a.json()) {
-		fmt.Fprintln(a.err, "mirrorctl: "+a.harmless(reason))
+		a.complain(reason)
 	}
 	if code == exitDone {
 		return nil
@@ -214,7 +213,7 @@ func (p *page) planTables(plan *mirror.Plan) {
 		p.line("What is not known yet is left alone, unless apply is told --unknown.")
 	}
 	if plan.Has(mirror.StepHardReset) {
-		p.line("Hard resets are left alone, unless they are confirmed. What is dropped or truncated cannot be undone.")
+		p.line("Hard resets want to be confirmed. What is dropped or truncated cannot be undone.")
 	}
 }
 
@@ -260,16 +259,4 @@ that of compare, whose exit codes it has.`,
 		})
 	}
 	return c
-}
-
-// planTableNames returns the tables of a plan that patterns mean, nil for no patterns.
-func planTableNames(plan *mirror.Plan, patterns []string) ([]string, error) {
-	if len(patterns) == 0 || !slices.ContainsFunc(patterns, isPattern) {
-		return patterns, nil
-	}
-	var names []string
-	for _, t := range plan.Tables {
-		names = append(names, t.Table)
-	}
-	return expand("--table", patterns, names)
 }

@@ -187,7 +187,7 @@ func (v *view) next(p *page) {
 	case exitError:
 		a.todo(p, "Mend what the table below says, and compare again:", append(again("table"), tableFlags(v.of(mirror.VerdictFailed))...))
 	case exitRefused:
-		p.line("Check --source, --mirror and --context. If so many rows do differ, --max-row-share allows it.")
+		p.line("Check --source, --mirror and --context.")
 	}
 }
 

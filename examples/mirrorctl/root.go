@@ -100,6 +100,11 @@ func (a *app) commands() []*cobra.Command {
 		a.compareCommand(),
 		a.recheckCommand(),
 		a.planCommand(),
+		a.applyCommand(),
+		a.resetCommand(),
+		a.hardResetCommand(),
+		a.undoCommand(),
+		a.reconcileCommand(),
 		a.cycleCommand(),
 		a.versionCommand(),
 	}

@@ -57,22 +57,18 @@ func (s state) reconciledPath() string { return filepath.Join(s.dir, "reconciled
 
 // record has a target's changes journaled, and says what an earlier one left open.
 func (a *app) record(t *target, n need, opts *mirror.Options) error {
-	s := a.state()
-	changes := n.change && !a.flags.dryRun
-	if !n.reconcile {
-		if err := a.warnOfOpen(s, t.context, changes); err != nil {
-			return err
+	s, changes := a.state(), n.change && !a.flags.dryRun
+	if changes {
+		file, err := opened(t, s.openJournal)
+		if err != nil {
+			return refusef("what is changed cannot be recorded in %s: %w: make it writable, or name another directory by --state-dir or %s", s.dir, err, envState)
 		}
+		opts.Journal = file
 	}
-	if !changes {
+	if n.reconcile {
 		return nil
 	}
-	file, err := opened(t, s.openJournal)
-	if err != nil {
-		return refusef("what is changed cannot be recorded in %s: %w: make it writable, or name another directory by --state-dir or %s", s.dir, err, envState)
-	}
-	opts.Journal = file
-	return nil
+	return a.warnOfOpen(s, t.context, changes)
 }
 
 // openJournal opens the journal, and makes sure that a receipt can be written.
@@ -225,7 +221,7 @@ func (s state) keep(kind, contextID, what string, at time.Time, d document) (str
 	return path, nil
 }
 
-const stampFormat = "20060102T150405Z"
+const stampFormat = "20060102T150405.000Z"
 
 // reserve makes an empty file under a name that nothing has yet.
 func reserve(dir, name, what string) (string, error) {
@@ -262,8 +258,8 @@ func writeFile(path string, d document) error {
 }
 
 // keptName takes the name of a kept document apart: whose it is, when it was made and as
-// which one of that second, and what it is.
-var keptName = regexp.MustCompile(`^(.+)-(\d{8}T\d{6}Z)(?:-(\d+))?-([a-z-]+)\.json$`)
+// which one of that millisecond, and what it is.
+var keptName = regexp.MustCompile(`^(.+)-(\d{8}T\d{6}\.\d{3}Z)(?:-(\d+))?-([a-z-]+)\.json$`)
 
 // kept returns the documents of a customer, from old to new, but for receipts that were
 // taken back.
@@ -349,4 +345,6 @@ func parseDocument[D any](data []byte, path, kind string) (*D, error) {
 func removeQuietly(path string) { _ = os.Remove(path) }
 
 // sameContext reports whether two context identifiers are one customer's.
-func sameContext(a, b string) bool { return store.FoldName(a) == store.FoldName(b) }
+func sameContext(a, b string) bool { return sameName(a, b) }
+
+func sameName(a, b string) bool { return store.FoldName(a) == store.FoldName(b) }

@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+
+	"github.com/so-mirror/mirror"
+)
+
+func (a *app) reconcileCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:     "reconcile",
+		GroupID: groupChange,
+		Short:   "Find out, after a crash, what became of changes",
+		Long: `Reconcile reads the journal in the state directory and says for each change of the mirror
+whether it happened. Where the process was killed before it knew, the mirror's metadata table
+tells. It writes nothing to the mirror; a receipt that was not written any more it writes now.
+
+Exit codes: 0 everything is known, 5 a cycle has written since, so that nobody can tell.`,
+		Example: example("mirrorctl reconcile --mirror mirror.db --context Cust10195",
+			"mirrorctl reconcile --mirror mirror.db -o json"),
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.with(cmd.Context(), need{reconcile: true}, func(t *target) error { return a.reconcile(cmd.Context(), t) })
+		},
+	}
+	a.dryRunFlag(c)
+	return c
+}
+
+// happened is a change of the journal, and what became of it.
+type happened struct {
+	ID        string           `json:"id"`
+	Time      time.Time        `json:"time"`
+	Operation mirror.Operation `json:"operation"`
+	Undo      bool             `json:"undo,omitempty"`
+	Tables    []string         `json:"tables"`
+	Outcome   mirror.Outcome   `json:"outcome"`
+	Proof     string           `json:"proof"`                 // journal, database, or reconcile: an earlier one
+	WasOpen   bool             `json:"wasOpen,omitempty"`     // the journal does not say how it ended, and nobody had found out
+	File      string           `json:"receiptFile,omitempty"` // of one that was open and happened
+
+	receipt *mirror.Receipt
+}
+
+func (a *app) reconcile(ctx context.Context, t *target) error {
+	s := a.state()
+	entries, err := s.entries(t.context)
+	if err != nil {
+		return refusef("%w: move it away if nobody needs it any more", err)
+	}
+	found, err := t.m.Reconcile(ctx, entries)
+	if err != nil {
+		return err
+	}
+	known, err := s.reconciled()
+	if err != nil {
+		return err
+	}
+	all := happenings(entries, found, known)
+	overtaken := false
+	var closed []reconciled
+	for i := range all {
+		h := &all[i]
+		if !h.WasOpen {
+			continue
+		}
+		overtaken = overtaken || h.Outcome == mirror.OutcomeOvertaken
+		closed = append(closed, reconciled{ID: h.ID, Outcome: h.Outcome, Time: a.now().UTC()})
+		if h.Outcome == mirror.OutcomeDone && !a.flags.dryRun {
+			if err := a.catchUp(h); err != nil {
+				return err
+			}
+		}
+	}
+	if !a.flags.dryRun {
+		if err := s.close(closed); err != nil {
+			return refusef("what was found out cannot be kept: %w: make it writable, or name another directory by --state-dir", err)
+		}
+	}
+	if err := a.show(jsonOf(struct {
+		Operations []happened `json:"operations"`
+	}{all}), func(p *page) { a.reconciledPage(p, t, all) }); err != nil {
+		return err
+	}
+	if overtaken {
+		return verdict(exitUnknown)
+	}
+	return nil
+}
+
+// happenings puts what was found beside the entries that it is of. What an earlier
+// reconcile found out goes before what the database tells by now.
+func happenings(entries []mirror.JournalEntry, found []mirror.Reconciled, known map[string]mirror.Outcome) []happened {
+	all := []happened{}
+	for _, e := range entries {
+		if e.Event != mirror.JournalIntent {
+			continue
+		}
+		f := found[len(all)]
+		h := happened{ID: e.ID, Time: f.Time, Operation: f.Receipt.Operation, Undo: f.Undo, Outcome: f.Outcome, Proof: f.Proof, receipt: e.Receipt}
+		for _, rt := range f.Receipt.Tables {
+			h.Tables = append(h.Tables, rt.Table)
+		}
+		if f.Proof == "database" {
+			if outcome, ok := known[e.ID]; ok {
+				h.Outcome, h.Proof = outcome, "reconcile"
+			} else {
+				h.WasOpen = true
+			}
+		}
+		all = append(all, h)
+	}
+	return all
+}
+
+// catchUp does what the process that was killed did not come to: it keeps the receipt, or
+// marks the one that was taken back.
+func (a *app) catchUp(h *happened) (err error) {
+	for _, path := range a.state().kept(keptReceipts, h.receipt.ContextID) {
+		var r struct{ ID string }
+		if data, err := os.ReadFile(path); err != nil || json.Unmarshal(data, &r) != nil || r.ID != h.receipt.ID {
+			continue
+		}
+		if h.File = path; h.Undo {
+			h.File = a.takenBack(path)
+		}
+		return nil
+	}
+	if !h.Undo {
+		h.File, err = a.receipt(h.receipt)
+	}
+	return err
+}
+
+// reconciledShown is how many changes are shown besides those that were open.
+const reconciledShown = 20
+
+func (a *app) reconciledPage(p *page, t *target, all []happened) {
+	open := 0
+	for _, h := range all {
+		if h.WasOpen {
+			open++
+		}
+	}
+	switch {
+	case len(all) == 0:
+		p.wrap(good, "", t.context+": the journal in "+a.state().dir+" has no change of this mirror.")
+		return
+	case open == 0:
+		p.wrap(good, "", t.context+": nothing is open. Of every change it is known what became of it.")
+	}
+	for _, h := range all {
+		if h.WasOpen {
+			a.foundOut(p, t, h)
+		}
+	}
+	p.WriteString("\n")
+	var rows []row
+	for i, h := range all {
+		if !h.WasOpen && i < len(all)-reconciledShown {
+			continue
+		}
+		rows = append(rows, row{cells: []cell{plain(h.Time.UTC().Format(time.DateTime)), plain(h.name()), {string(h.Outcome), outcomeColors[h.Outcome]}, plain("the " + h.Proof), plain(few(h.Tables))}})
+	}
+	p.grid([]column{{title: "TIME (UTC)"}, {title: "CHANGE"}, {title: "OUTCOME"}, {title: "SAYS"}, {title: "TABLES", cut: true}}, rows)
+	if hidden := len(all) - len(rows); hidden > 0 {
+		p.line("and %s before these", many(hidden, "change", "changes"))
+	}
+}
+
+var outcomeColors = map[mirror.Outcome]text.Colors{mirror.OutcomeDone: good, mirror.OutcomeNotDone: dim, mirror.OutcomeOvertaken: bad}
+
+func (h *happened) name() string {
+	if h.Undo {
+		return "undo of " + string(h.Operation)
+	}
+	return string(h.Operation)
+}
+
+// foundOut says what became of a change that was interrupted, and what to do.
+func (a *app) foundOut(p *page, t *target, h happened) {
+	what := t.context + ": " + h.name() + " of " + h.Time.UTC().Format(timeFormat) + " "
+	where := a.where(t.context)
+	switch h.Outcome {
+	case mirror.OutcomeDone:
+		p.wrap(odd, "", what+"was done.")
+		if !h.Undo && h.File != "" && undoable(h.receipt) {
+			a.todo(p, "Take it back, as long as no cycle has begun:", a.commandLine(where, "undo", h.File))
+		}
+	case mirror.OutcomeNotDone:
+		p.wrap(odd, "", what+"was not done: the mirror is as it was before.")
+	default:
+		p.wrap(bad, "", what+"may have been done: a cycle has written since, so that nobody can tell.")
+		a.todo(p, "Compare, to see what the mirror needs now:", a.commandLine(where, "compare"))
+	}
+}
