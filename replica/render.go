@@ -72,8 +72,9 @@ func (r *Report) leftOut() string {
 	return strings.TrimSuffix(says, ";") + "."
 }
 
-// writeNext writes what whoever swaps the databases does next.
-func (r *Report) writeNext(b *strings.Builder) {
+// Next returns what whoever swaps the databases does next, a step each. A step can have
+// lines that are to be copied, which are indented.
+func (r *Report) Next() []string {
 	var steps []string
 	missing, breaking, broken := 0, 0, 0
 	for i := range r.Tables {
@@ -114,6 +115,12 @@ func (r *Report) writeNext(b *strings.Builder) {
 	case r.Decision == Go:
 		steps = append(steps, "Keep this report. Check again after each restore, move or suspension of the customer's database.")
 	}
+	return steps
+}
+
+// writeNext writes what to do next.
+func (r *Report) writeNext(b *strings.Builder) {
+	steps := r.Next()
 	if len(steps) == 0 {
 		return
 	}

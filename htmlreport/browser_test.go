@@ -1,0 +1,140 @@
+package htmlreport_test
+
+import (
+	"context"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+)
+
+// browser is a Chromium without a window that holds what it complained about.
+type browser struct {
+	t   *testing.T
+	ctx context.Context
+
+	*complaints
+}
+
+type complaints struct {
+	mu  sync.Mutex
+	all []string
+}
+
+// of is the browser for a subtest.
+func (b *browser) of(t *testing.T) *browser {
+	sub := *b
+	sub.t = t
+	return &sub
+}
+
+// newBrowser starts a browser that ends with the test.
+func newBrowser(t *testing.T) *browser {
+	t.Helper()
+	path := ""
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if p, err := exec.LookPath(name); err == nil {
+			path = p
+			break
+		}
+	}
+	if path == "" {
+		t.Skip("needs Chromium, such as Debian's package chromium")
+	}
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.Flag("hide-scrollbars", false))
+	if os.Getuid() == 0 {
+		opts = append(opts, chromedp.NoSandbox) // its sandbox does not work for root
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	t.Cleanup(cancel)
+	ctx, stop := chromedp.NewExecAllocator(ctx, opts...)
+	t.Cleanup(stop)
+	ctx, done := chromedp.NewContext(ctx)
+	t.Cleanup(done)
+	b := &browser{t: t, ctx: ctx, complaints: &complaints{}}
+	b.do(chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+		_, err := cdp.Call(ctx, tab, log.Enable, cdp.Empty{})
+		return err
+	}))
+	require.NoError(t, chromedp.Listen(ctx, func(event any) {
+		switch e := event.(type) {
+		case *runtime.EventExceptionThrown:
+			b.complain(e.ExceptionDetails.Text)
+		case *runtime.EventConsoleAPICalled:
+			b.complain("console: " + string(e.Type))
+		case *log.EventEntryAdded:
+			b.complain(e.Entry.Text)
+		}
+	}))
+	return b
+}
+
+func (c *complaints) complain(what string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.all = append(c.all, what)
+}
+
+// quiet demands that the browser had nothing to complain about.
+func (b *browser) quiet() {
+	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	require.Empty(b.t, b.all)
+}
+
+func (b *browser) do(actions ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	require.NoError(b.t, chromedp.Do(b.ctx, actions...))
+}
+
+// open shows a page, which is written to a file first.
+func (b *browser) open(html []byte) {
+	b.t.Helper()
+	path := filepath.Join(b.t.TempDir(), "report.html")
+	require.NoError(b.t, os.WriteFile(path, html, 0o600))
+	b.do(chromedp.Navigate((&url.URL{Scheme: "file", Path: path}).String())) // which waits for the load event
+}
+
+// look sets what the page is looked at with.
+func (b *browser) look(width, height int, scheme, media string) {
+	b.t.Helper()
+	b.do(chromedp.EmulateViewport(int64(width), int64(height)), chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+		_, err := cdp.Call(ctx, tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Media: media, Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
+		})
+		return err
+	}))
+}
+
+// eval returns the value of an expression.
+func eval[T any](b *browser, expression string) T {
+	b.t.Helper()
+	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
+	require.NoError(b.t, err)
+	return v
+}
+
+// picture takes a picture of a part of what is looked at.
+func (b *browser) picture(y, width, height int) (png []byte) {
+	b.t.Helper()
+	b.do(chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+		shot, err := cdp.Call(ctx, tab, page.CaptureScreenshot, page.CaptureScreenshotParams{
+			Clip: &page.Viewport{Y: float64(y), Width: float64(width), Height: float64(height), Scale: 1},
+		})
+		png = shot.Data
+		return err
+	}))
+	return png
+}

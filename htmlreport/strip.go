@@ -1,0 +1,211 @@
+package htmlreport
+
+import (
+	"fmt"
+	"html/template"
+	"math"
+	"strings"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/internal/text"
+	"github.com/so-mirror/mirror/store"
+)
+
+// strip is a table's range of keys from left to right, with a lane for each kind of
+// difference that it has.
+type strip struct {
+	Label       string // for who cannot see it
+	Lanes       []lane
+	First, Last template.HTML
+	Key         template.HTML // the names of its columns
+	Stretches   []stretch
+	Kinds       []kind // of the lanes, for the columns of Stretches
+
+	where map[string]template.HTML // the rows of a kind are, by its name
+}
+
+// lane is where rows of one kind are.
+type lane struct {
+	Kind kind
+	Bars []bar
+}
+
+// bar is a stretch of a lane, the higher the more rows it has. X and Width are shares of
+// the strip.
+type bar struct {
+	X, Width  string
+	Y, Height int
+}
+
+// stretch is a row of the list of stretches.
+type stretch struct {
+	First, Last template.HTML
+	Place       string
+	Counts      []string
+}
+
+// kind is a kind of difference: its name is the class of its colour and pattern, too.
+type kind struct {
+	Name  string
+	Means string
+	of    func(mirror.Stretch) int64
+}
+
+var kinds = []kind{
+	{"missing", "only at the source", func(s mirror.Stretch) int64 { return s.Missing }},
+	{"extra", "only in the mirror", func(s mirror.Stretch) int64 { return s.Extra }},
+	{"changed", "on both sides, with other values", func(s mirror.Stretch) int64 { return s.Changed }},
+	{"duplicate", "more often in the mirror", func(s mirror.Stretch) int64 { return s.Duplicate }},
+	{"pending", "of these: the next cycle brings them", func(s mirror.Stretch) int64 { return s.Pending }},
+}
+
+const (
+	laneHeight = 14
+	minWidth   = 0.002 // of a bar, or nobody sees it
+)
+
+// stripOf is nil where it is not known where rows differ.
+func stripOf(t *mirror.TableReport) *strip {
+	if len(t.Stretches) == 0 || t.Range == nil {
+		return nil
+	}
+	s := &strip{First: keyValues(t.Range.First), Last: keyValues(t.Range.Last), Key: columnsOf(t.Range.First), where: map[string]template.HTML{}}
+	most := int64(1)
+	for _, k := range kinds {
+		for _, at := range t.Stretches {
+			most = max(most, k.of(at))
+		}
+	}
+	var says []string
+	for _, k := range kinds {
+		l := laneOf(k, t.Stretches, most)
+		if l.Bars == nil {
+			continue
+		}
+		s.Lanes, s.Kinds = append(s.Lanes, l), append(s.Kinds, k)
+		html, plain := where(k, t.Stretches)
+		s.where[k.Name], says = html, append(says, plain)
+	}
+	s.Label = fmt.Sprintf("Where rows of %s differ, from %s to %s. %s", text.Name(t.Table), keyText(t.Range.First), keyText(t.Range.Last), strings.Join(says, " "))
+	for _, at := range t.Stretches {
+		row := stretch{First: keyValues(at.First), Last: keyValues(at.Last), Place: place(at)}
+		for _, k := range s.Kinds {
+			row.Counts = append(row.Counts, text.Dash(k.of(at)))
+		}
+		s.Stretches = append(s.Stretches, row)
+	}
+	return s
+}
+
+func laneOf(k kind, stretches []mirror.Stretch, most int64) lane {
+	l := lane{Kind: k}
+	for _, at := range stretches {
+		n := k.of(at)
+		if n <= 0 {
+			continue
+		}
+		// By the logarithm, so that one row beside thousands is still seen.
+		high := 4 + int(math.Round((laneHeight-4)*math.Log1p(float64(n))/math.Log1p(float64(most))))
+		from := min(within(at.From), 1-minWidth)
+		to := max(from+minWidth, within(at.To))
+		l.Bars = append(l.Bars, bar{X: percent(from), Width: percent(to - from), Y: laneHeight - high, Height: high})
+	}
+	return l
+}
+
+// within is a share that a drawing can use, whatever a report has.
+func within(share float64) float64 {
+	if !(share > 0) {
+		return 0
+	}
+	return min(share, 1)
+}
+
+func percent(share float64) string { return fmt.Sprintf("%.3f%%", 100*share) }
+
+// place says where a stretch is.
+func place(s mirror.Stretch) string {
+	from, to := fmt.Sprintf("%.1f", 100*within(s.From)), fmt.Sprintf("%.1f%%", 100*within(s.To))
+	if from+"%" == to {
+		return to
+	}
+	return from + "–" + to
+}
+
+// where says where rows of a kind are, as HTML and as text.
+func where(k kind, stretches []mirror.Stretch) (template.HTML, string) {
+	var rows int64
+	var hit []mirror.Stretch
+	for _, s := range stretches {
+		if n := k.of(s); n > 0 {
+			rows, hit = rows+n, append(hit, s)
+		}
+	}
+	first, last := hit[0], hit[len(hit)-1]
+	say := func(pattern string, keys ...[]store.Cell) (template.HTML, string) {
+		html, plain := make([]any, len(keys)), make([]any, len(keys))
+		for i, k := range keys {
+			html[i], plain[i] = key(k), keyText(k)
+			if i > 0 && len(k) == 1 { // its column was just named
+				html[i] = keyValues(k)
+			}
+		}
+		return template.HTML(fmt.Sprintf(pattern, html...)), k.Name + ": " + text.Rows(rows) + " " + fmt.Sprintf(pattern, plain...) + "."
+	}
+	const end = 0.9995
+	switch {
+	case len(hit) == 1 && keyText(first.First) == keyText(first.Last):
+		return say("at %s", first.First)
+	case len(hit) == 1 && first.From <= 1-end && first.To >= end:
+		return say("across the whole range")
+	case len(hit) == 1 && first.To >= end:
+		return say("from %s to the end", first.First)
+	case len(hit) == 1 && first.From <= 1-end:
+		return say("from the beginning to %s", first.Last)
+	case len(hit) == 1:
+		return say("between %s and %s", first.First, first.Last)
+	default:
+		return say("in "+many(len(hit), "stretch", "stretches")+" between %s and %s", first.First, last.Last)
+	}
+}
+
+// key is a key as HTML.
+func key(cells []store.Cell) template.HTML {
+	var parts []string
+	for _, c := range cells {
+		parts = append(parts, `<span class="k">`+string(shown(c.Column))+`&nbsp;`+string(value(c))+`</span>`)
+	}
+	return template.HTML(strings.Join(parts, ", "))
+}
+
+// columnsOf names the columns of a key.
+func columnsOf(cells []store.Cell) template.HTML {
+	var names []string
+	for _, c := range cells {
+		names = append(names, c.Column)
+	}
+	return joined(names)
+}
+
+func keyText(cells []store.Cell) string { return text.Name(store.FormatCells(cells)) }
+
+// keyValues is a key without the names of its columns.
+func keyValues(cells []store.Cell) template.HTML {
+	var parts []string
+	for _, c := range cells {
+		parts = append(parts, string(value(c)))
+	}
+	return template.HTML(strings.Join(parts, "&#8201;/&#8201;"))
+}
+
+func plural(n int64, one, more string) string {
+	if n == 1 {
+		return one
+	}
+	return more
+}
+
+// many is a number with a word.
+func many(n int, one, more string) string {
+	return text.Count(int64(n)) + " " + plural(int64(n), one, more)
+}
