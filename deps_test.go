@@ -54,6 +54,7 @@ func TestImports(t *testing.T) {
 		"/heal":                 above,
 		"/fleet":                above,
 		"/replica":              above,
+		"/htmlreport":           append([]string{"/heal", "/fleet", "/replica"}, above...),
 	} {
 		t.Run("mirror"+pkg, func(t *testing.T) {
 			for _, dep := range goList(t, "{{if not .Standard}}{{.ImportPath}}{{end}}", "."+pkg) {
@@ -68,7 +69,7 @@ func TestImports(t *testing.T) {
 // Whoever imports the library for its unit tests gets no driver and nothing
 // else that it did not ask for.
 func TestDependencies(t *testing.T) {
-	for _, pkg := range []string{".", "./journal", "./heal", "./fleet", "./replica", "./store", "./store/memory", "./store/cycle"} {
+	for _, pkg := range []string{".", "./journal", "./heal", "./fleet", "./replica", "./htmlreport", "./store", "./store/memory", "./store/cycle"} {
 		t.Run(pkg, func(t *testing.T) {
 			for _, dep := range goList(t, "{{if not .Standard}}{{.ImportPath}}{{end}}", pkg) {
 				require.True(t, dep == module || strings.HasPrefix(dep, module+"/"), dep)
