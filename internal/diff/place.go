@@ -34,6 +34,9 @@ func place(k store.Kind, v driver.Value) uint64 {
 			return placeInt(v)
 		}
 	case time.Time:
+		if k == store.KindAny {
+			return quarter(rankString, 0) // no column has one: it is before the texts
+		}
 		return placeTime(x)
 	case string:
 		if k == store.KindAny {
@@ -51,8 +54,10 @@ func place(k store.Kind, v driver.Value) uint64 {
 		default:
 			return lead(x)
 		}
-	default:
+	case nil:
 		return 0
+	default:
+		return most
 	}
 }
 
