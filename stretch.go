@@ -26,8 +26,10 @@ type Stretch struct {
 
 // KeyRange has the first and the last key that a comparison came across, on either
 // side. StrategyStream reads every row, so they are the table's. Digests come across
-// the first key of each range and the rows of those that differ, a join of the rows
-// that differ and where it cut the table, so that the table can go on behind Last.
+// the first key of each range and the rows of those that differ, a join the first
+// rows, those that differ, and where it cut the table: it can go on behind Last, as
+// it does where Truncated. With CompareOptions.Since they are those of the earlier
+// report and of what was read anew.
 type KeyRange struct {
 	First []store.Cell `json:"first"`
 	Last  []store.Cell `json:"last"`
