@@ -23,7 +23,6 @@ type place struct {
 	context                    string
 	source, mirror             string
 	sourceSchema, mirrorSchema string
-	member                     bool                  // of a fleet that is looked at
 	names                      mirror.Options        // of the metadata table and its columns
 	compare                    mirror.CompareOptions // what is particular to the customer
 }
@@ -122,9 +121,6 @@ func (a *app) fill(ctx context.Context, t *target, p place, n need) (err error) 
 	opts.Clock = a.clock
 	if n.source && !a.flags.quiet { // it costs a count of each table's rows
 		opts.Progress = a.comparing()
-		if p.member {
-			opts.Progress = a.comparingMember(p.context)
-		}
 	}
 	if err := a.record(t, n, opts); err != nil {
 		return err
@@ -146,6 +142,9 @@ func (a *app) openMirror(ctx context.Context, t *target, where string) (store.St
 }
 
 func (a *app) openSource(ctx context.Context, t *target, where string) (store.Source, error) {
+	if a.live != nil {
+		return a.live, nil
+	}
 	a.keepSecret(where)
 	schema := t.place.sourceSchema
 	switch {

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store/cycle"
 )
 
 func main() {
@@ -46,6 +47,9 @@ type app struct {
 
 	secretsLock sync.RWMutex
 	secrets     []string // that no message may show
+
+	live     *cycle.Customer           // what the demo has in place of a source
+	onChange func(mirror.JournalEntry) // is told what the journal is
 
 	progressOnce  sync.Once
 	shownProgress *progress

@@ -93,8 +93,10 @@ Keep passwords out of the command line, where everybody on the machine reads the
 // commands returns all commands, in the order of their groups.
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
+		a.demoCommand(),
 		a.statusCommand(),
 		a.waitCommand(),
+		a.healCommand(),
 		a.preflightCommand(),
 		a.validateCommand(),
 		a.compareCommand(),
@@ -106,7 +108,6 @@ func (a *app) commands() []*cobra.Command {
 		a.undoCommand(),
 		a.reconcileCommand(),
 		a.cycleCommand(),
-		a.fleetCommand(),
 		a.versionCommand(),
 	}
 }
@@ -148,7 +149,7 @@ func (a *app) note(format string, args ...any) {
 
 // warn writes what nobody should miss, besides the result.
 func (a *app) warn(format string, args ...any) {
-	fmt.Fprintln(a.progress(), a.printable("Warning: "+fmt.Sprintf(format, args...)))
+	fmt.Fprintln(a.err, a.printable("Warning: "+fmt.Sprintf(format, args...)))
 }
 
 // columns is the width of the terminal, or what COLUMNS says.

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -20,9 +19,9 @@ import (
 type process struct {
 	t      *testing.T
 	cmd    *exec.Cmd
-	stderr *bufio.Reader
-	said   strings.Builder // what was read of it
 	stdout bytes.Buffer
+	lines  chan string     // of the standard error, as they come
+	said   strings.Builder // those that were taken
 }
 
 // start runs mirrorctl in a directory.
@@ -30,28 +29,41 @@ func start(t *testing.T, dir string, args ...string) *process {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // so that a mistake does not hang
 	t.Cleanup(cancel)
-	p := &process{t: t, cmd: exec.CommandContext(ctx, "mirrorctl", args...)}
+	p := &process{t: t, cmd: exec.CommandContext(ctx, "mirrorctl", args...), lines: make(chan string, 10_000)}
 	p.cmd.Dir = dir
 	p.cmd.Env = append(os.Environ(), "COLUMNS=80", "HOME="+dir, "MIRRORCTL_STATE_DIR=state")
 	p.cmd.Stdout = &p.stdout
 	pipe, err := p.cmd.StderrPipe()
 	require.NoError(t, err)
-	p.stderr = bufio.NewReader(pipe)
 	require.NoError(t, p.cmd.Start())
+	go func() {
+		defer close(p.lines)
+		for lines := bufio.NewScanner(pipe); lines.Scan(); {
+			p.lines <- lines.Text()
+		}
+	}()
 	return p
 }
 
-// until reads what the process says until a line has a text.
+// until waits for a line with a text.
 func (p *process) until(text string) {
 	p.t.Helper()
-	for {
-		line, err := p.stderr.ReadString('\n')
-		p.said.WriteString(line)
+	for line := range p.lines {
+		p.said.WriteString(line + "\n")
 		if strings.Contains(line, text) {
 			return
 		}
-		require.NoError(p.t, err, "it never said %q, but %s", text, &p.said)
 	}
+	p.t.Fatalf("it never said %q, but %s", text, &p.said)
+}
+
+// next waits for a line that is not there yet.
+func (p *process) next(text string) {
+	p.t.Helper()
+	for range len(p.lines) {
+		p.said.WriteString(<-p.lines + "\n")
+	}
+	p.until(text)
 }
 
 // end sends a signal and returns the exit code, -1 for a process that was killed.
@@ -63,11 +75,10 @@ func (p *process) end(s os.Signal) int {
 
 func (p *process) wait() int {
 	p.t.Helper()
-	rest, err := io.ReadAll(p.stderr)
-	require.NoError(p.t, err)
-	p.said.Write(rest)
-	err = p.cmd.Wait()
-	if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
+	for line := range p.lines {
+		p.said.WriteString(line + "\n")
+	}
+	if err, exit := p.cmd.Wait(), (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 		require.NoError(p.t, err)
 	}
 	return p.cmd.ProcessState.ExitCode()

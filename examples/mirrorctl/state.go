@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -63,12 +64,27 @@ func (a *app) record(t *target, n need, opts *mirror.Options) error {
 		if err != nil {
 			return refusef("what is changed cannot be recorded in %s: %w: make it writable, or name another directory by --state-dir or %s", s.dir, err, envState)
 		}
-		opts.Journal = file
+		opts.Journal = told{file, a}
 	}
 	if n.reconcile {
 		return nil
 	}
 	return a.warnOfOpen(s, t.context, changes)
+}
+
+// told is a journal whose entries a command can be told.
+type told struct {
+	*journal.File
+	a *app
+}
+
+// Append implements mirror.Journal.
+func (t told) Append(ctx context.Context, e mirror.JournalEntry) error {
+	err := t.File.Append(ctx, e)
+	if err == nil && t.a.onChange != nil {
+		t.a.onChange(e)
+	}
+	return err
 }
 
 // openJournal opens the journal, and makes sure that a receipt can be written.

@@ -21,7 +21,7 @@ import (
 // validation is a check of a replica, as it was asked for.
 type validation struct {
 	reference, replica string
-	out, before        string // files
+	save, before       string // files
 	asOf               string
 	skip               []string
 	opts               replica.Options
@@ -42,7 +42,7 @@ After the names of the two databases were swapped, --before proves that they wer
 the replica is good in its new place. The reference is the old mirror then, too.
 
 Exit codes: 0 go, 3 no-go, 5 not known yet.`,
-		Example: example("mirrorctl validate --reference old.db --replica new.db --out before.json",
+		Example: example("mirrorctl validate --reference old.db --replica new.db --save before.json",
 			"mirrorctl validate --reference customer.db --replica new.db --max-wait 10m"),
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.validate(cmd.Context(), v) },
@@ -50,7 +50,7 @@ Exit codes: 0 go, 3 no-go, 5 not known yet.`,
 	f := c.Flags()
 	f.StringVar(&v.reference, "reference", "", "`database` to compare with; by default that of --mirror")
 	f.StringVar(&v.replica, "replica", "", "`database` to check")
-	f.StringVar(&v.out, "out", "", "`file` to keep the report in, as evidence")
+	f.StringVar(&v.save, "save", "", "keep the report in this `file`, as evidence")
 	f.StringVar(&v.before, "before", "", "`file` with the report from before the swap of the names")
 	f.StringVar(&v.asOf, "as-of", "", "`time` of the backup that is the reference, such as 2026-02-03T12:00:00Z")
 	f.DurationVar(&v.opts.MaxWait, "max-wait", 0, "how long rows that differ are read again; a negative one reads once (default: 90m beside an old mirror, else 5 intervals)")
@@ -91,7 +91,7 @@ func (a *app) validate(ctx context.Context, v validation) error {
 			return err
 		}
 	}
-	if err := unused(v.out); err != nil { // before hours are spent on what cannot be kept
+	if err := unused(v.save); err != nil { // before hours are spent on what cannot be kept
 		return err
 	}
 	v.opts.ContextID, v.opts.SkipTables, v.opts.Clock = p.context, either(v.skip, p.compare.SkipTables), a.clock
@@ -108,11 +108,11 @@ func (a *app) validate(ctx context.Context, v validation) error {
 	if werr := a.show(report, func(p *page) { p.validation(report) }); werr != nil || err != nil {
 		return errors.Join(err, werr) // what was stopped is no evidence
 	}
-	if v.out != "" {
-		if err := writeFile(v.out, report); err != nil {
+	if v.save != "" {
+		if err := writeFile(v.save, report); err != nil {
 			return fmt.Errorf("keep the report: %w", err)
 		}
-		a.note("Report: %s", v.out)
+		a.note("Report: %s", v.save)
 	}
 	switch report.Decision {
 	case replica.Go:
@@ -130,10 +130,10 @@ func unused(path string) error {
 		return nil
 	}
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		return refusef("--out %s is there already: name another file", path)
+		return refusef("--save %s is there already: name another file", path)
 	}
 	if info, err := os.Stat(filepath.Dir(path)); err != nil || !info.IsDir() {
-		return refusef("--out %s: there is no directory %s: make it, or name another file", path, filepath.Dir(path))
+		return refusef("--save %s: there is no directory %s: make it, or name another file", path, filepath.Dir(path))
 	}
 	return nil
 }

@@ -258,7 +258,6 @@ func TestProperty(t *testing.T) {
 				continue
 			}
 			checkKeys(t, name, s, got, table.Settler != nil)
-			checkBins(t, name, s, got)
 		}
 	}
 }

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/heal"
+)
+
+// healing is a heal, as it was asked for.
+type healing struct {
+	compare *comparison
+	wait    patience
+	opts    heal.Options
+}
+
+func (a *app) healCommand() *cobra.Command {
+	var h healing
+	c := &cobra.Command{
+		Use:     "heal",
+		GroupID: groupChange,
+		Short:   "Compare, reset what needs it, wait for cycles, until nothing is left to repair",
+		Long: `Heal compares the mirror with the customer's database, resets the tables that are proven to
+need it, waits until the Mirroring Task has populated them, and compares again. It can take
+hours, and goes on where cycles come late. What needs a hard reset it leaves to you.
+
+Without --confirm it shows on a terminal what it found, and asks. --dry-run ends there.
+
+Exit codes: 0 healed, 3 tables still differ, 5 it is not known whether they need a reset,
+6 refused, 7 no cycle came or not everything was compared.`,
+		Example: example("mirrorctl heal --source customer.db --mirror mirror.db --context Cust10195 --dry-run",
+			"mirrorctl heal --source customer.db --mirror mirror.db --context Cust10195 --confirm Cust10195"),
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.heal(cmd, h) },
+	}
+	h.compare = a.compareFlags(c)
+	for _, one := range []string{"resume", "since", "since-rows", "max-duration"} { // of a single comparison
+		_ = c.Flags().MarkHidden(one)
+	}
+	patienceFlags(c, &h.wait, 1)
+	f := c.Flags()
+	f.IntVar(&h.opts.Rounds, "rounds", 2, "how often tables are reset")
+	f.IntVar(&h.opts.Rechecks, "rechecks", 4, "how many cycles are waited for to find out what they bring")
+	f.BoolVar(&h.opts.Unknown, "unknown", false, "also reset the tables of which that is not known then")
+	f.Float64Var(&h.opts.MaxTableShare, "max-table-share", 0, "`share` of the tables above which nothing is reset: 0.5 unless set, 1 allows all")
+	a.confirmFlag(c)
+	a.dryRunFlag(c)
+	a.htmlFlag(c)
+	return c
+}
+
+func (a *app) heal(cmd *cobra.Command, h healing) error {
+	ctx := cmd.Context()
+	wait, err := h.wait.options()
+	if err != nil {
+		return err
+	}
+	if h.compare.resume != "" || h.compare.since != "" || h.compare.maxDuration != 0 || h.compare.sinceRows != 0 {
+		return usagef("heal makes several comparisons: --resume, --since, --since-rows and --max-duration are for compare")
+	}
+	if h.opts.Rounds <= 0 || h.opts.Rechecks <= 0 {
+		return usagef("--rounds and --rechecks are more than 0")
+	}
+	a.clock = telling{a.systemClock(), a, wait.Poll}
+	return a.with(ctx, need{source: true, change: true}, func(t *target) error {
+		if h.opts.Compare, err = a.options(ctx, t, h.compare); err != nil {
+			return err
+		}
+		if goOn, err := a.mayHeal(cmd, t, h); !goOn {
+			return err
+		}
+		var unkept error
+		a.onChange = a.keeping(&unkept)
+		wait.Progress = a.waits()
+		h.opts.Wait, h.opts.MaxRowShare = wait, h.compare.maxRowShare
+		report, err := heal.Run(ctx, t.m, t.source, &h.opts)
+		a.progress().end()
+		if report == nil {
+			return err
+		}
+		err = errors.Join(err, unkept)
+		if serr := a.show(report, func(p *page) { p.healed(report) }); serr != nil {
+			return errors.Join(err, serr)
+		}
+		switch {
+		case errors.Is(err, context.Canceled):
+			return fmt.Errorf("%w: what was reset stays reset. Go on by: %s", err,
+				append(a.commandLine(a.where(t.context), "heal"), a.again(cmd)...))
+		case err != nil:
+			return err
+		}
+		return healVerdict(report, h.compare.maxRowShare)
+	})
+}
+
+// actedOn are the tables that something is done to.
+func actedOn(r *mirror.Receipt) (tables []string) {
+	if r == nil {
+		return nil
+	}
+	for _, t := range r.Tables {
+		if len(t.Actions) > 0 {
+			tables = append(tables, t.Table)
+		}
+	}
+	return tables
+}
+
+// keeping keeps each receipt as soon as its reset is done, since waiting takes hours.
+func (a *app) keeping(failed *error) func(mirror.JournalEntry) {
+	var receipt *mirror.Receipt
+	return func(e mirror.JournalEntry) {
+		switch e.Event {
+		case mirror.JournalIntent:
+			receipt = e.Receipt
+		case mirror.JournalDone:
+			a.note("Reset: %s", few(actedOn(receipt)))
+			_, err := a.receipt(receipt)
+			*failed = errors.Join(*failed, err)
+		}
+	}
+}
+
+// mayHeal finds out whether healing is wanted. Who is asked, and for a dry run, is shown
+// what is found now.
+func (a *app) mayHeal(cmd *cobra.Command, t *target, h healing) (bool, error) {
+	const what = "Heal resets what is proven to need it, and waits for cycles"
+	ctx := cmd.Context()
+	if !a.flags.dryRun && (a.flags.confirm != "" || !a.inTerm || a.json()) {
+		err := a.confirmed(ctx, t.context, consentYes, what)
+		return err == nil, err
+	}
+	report, err := a.compare(ctx, t, h.compare)
+	if err != nil {
+		return false, err
+	}
+	v := a.planView(cmd, report, h.compare, t.context, "")
+	err = a.showPlan(v, "")
+	if a.flags.dryRun || v.code == exitDone || v.code == exitRefused {
+		return false, err
+	}
+	err = a.confirmed(ctx, t.context, consentYes, "\n"+what)
+	return err == nil, err
+}
+
+// healVerdict is the exit code of a heal that came to its end.
+func healVerdict(r *heal.Report, maxRowShare float64) error {
+	if r.Healed {
+		return nil
+	}
+	if len(r.Rounds) == 0 {
+		return verdict(exitUnknown)
+	}
+	code, err := judge(r.Rounds[len(r.Rounds)-1].Report, maxRowShare)
+	switch {
+	case err != nil:
+		return err
+	case code == exitPending:
+		return verdict(exitUnknown)
+	case code == exitDone:
+		return verdict(exitDiffers)
+	default:
+		return verdict(code)
+	}
+}
+
+func (p *page) healed(r *heal.Report) {
+	took := r.Finished.Sub(r.Started).Round(time.Second).String()
+	if r.Healed {
+		p.wrap(good, "", r.ContextID+": nothing is left to repair, after "+took+".")
+	} else {
+		p.wrap(bad, "", r.ContextID+": not everything is repaired, after "+took+".")
+		p.note("%s", r.Stopped)
+	}
+	for i, round := range r.Rounds {
+		p.heading("Round %d", i+1)
+		p.line("%s", round.Report.Summary())
+		if round.Plan != nil && len(round.Plan.Tables) > 0 {
+			p.planTables(round.Plan)
+		}
+		if round.Wait != nil {
+			p.waiting(round.Wait)
+		}
+	}
+}
+
+// telling is a clock that says until when it sleeps, when that is long.
+type telling struct {
+	mirror.Clock
+	a    *app
+	poll time.Duration
+}
+
+// Sleep implements mirror.Clock.
+func (c telling) Sleep(ctx context.Context, d time.Duration) error {
+	if d > c.poll {
+		c.a.note("Some rows may come with the next cycle: they are read again at %s", c.Now().Add(d).Local().Format("15:04:05"))
+	}
+	return c.Clock.Sleep(ctx, d)
+}
+
+// systemClock is the clock of the run.
+func (a *app) systemClock() mirror.Clock {
+	if a.clock != nil {
+		return a.clock
+	}
+	return system{}
+}
+
+// system is the clock of the system.
+type system struct{}
+
+// Now implements mirror.Clock.
+func (system) Now() time.Time { return time.Now() }
+
+// Sleep implements mirror.Clock.
+func (system) Sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
