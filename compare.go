@@ -167,7 +167,8 @@ const (
 // Memory does not grow with the tables. Each of the Concurrency readings holds
 // at most four batches of either side, which are 128 rows or 1 MiB and a row in
 // the stores of this module, and 4 MiB of keys to be classified. The report holds
-// at most 16 MiB of values of differing rows; further ones are only counted.
+// at most 16 MiB of values of differing rows; further ones are only counted, and 64
+// stretches of keys of a table say where they are.
 //
 // A nil error does not mean that every table could be compared: see [Report.Err]
 // and [Report.Identical]. When ctx is done Compare returns ctx.Err() together with

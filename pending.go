@@ -241,6 +241,9 @@ func (k *tracking) finish(tr *TableReport) error {
 // forgetStates makes all differences unknown that were not seen to be gone.
 func (t *TableReport) forgetStates() {
 	t.Pending, t.Diverged = 0, 0
+	for i := range t.Stretches {
+		t.Stretches[i].Pending = 0
+	}
 	for i := range t.Differences {
 		if d := &t.Differences[i]; d.State == DiffArrived {
 			t.Pending += d.Rows
@@ -262,5 +265,11 @@ func (t *TableReport) setStates(state DiffState) {
 	}
 	for i := range t.Differences {
 		t.Differences[i].State = state
+	}
+	for i := range t.Stretches {
+		t.Stretches[i].Pending = 0
+		if state == DiffPending {
+			t.Stretches[i].Pending = t.Stretches[i].rows()
+		}
 	}
 }

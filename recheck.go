@@ -239,7 +239,7 @@ func (r *Report) clone() *Report {
 	out.Tables, out.Warnings = slices.Clone(r.Tables), slices.Clone(r.Warnings)
 	for i := range out.Tables {
 		t := &out.Tables[i]
-		t.Differences, t.Samples = slices.Clone(t.Differences), slices.Clone(t.Samples)
+		t.Differences, t.Samples, t.Stretches = slices.Clone(t.Differences), slices.Clone(t.Samples), slices.Clone(t.Stretches)
 	}
 	return &out
 }
@@ -379,9 +379,11 @@ func (c *comparison) recheckTable(ctx context.Context, p pair, t *TableReport, s
 			return err
 		}
 	}
+	before := make([]DiffState, len(t.Differences))
 	for i, d := range found.Keys {
-		t.Differences[i].State = DiffState(d.State)
+		before[i], t.Differences[i].State = t.Differences[i].State, DiffState(d.State)
 	}
+	t.settleStretches(r.table, before)
 	t.Pending += found.Pending
 	t.Diverged += found.Diverged
 	if k != nil {

@@ -110,6 +110,14 @@ func TestRecheck(t *testing.T) {
 			for i, s := range tr.Samples {
 				require.Equal(t, tr.Differences[i].State, s.State)
 			}
+			changed, pending := 0, 0
+			for _, s := range tr.Stretches {
+				changed, pending = changed+int(s.Changed), pending+int(s.Pending)
+			}
+			require.Equal(t, 2-strings.Count(c.want, "arrived"), changed, "what arrived no longer differs: %s", strip(tr))
+			require.Len(t, tr.Stretches, changed)
+			require.Equal(t, strings.Count(c.want, "pending"), pending)
+			require.Len(t, first.Table("contact").Stretches, 2)
 			require.Equal(t, "2 , 3 ", states(first), "the first report stays as it is")
 		})
 	}

@@ -332,31 +332,6 @@ type Difference struct {
 	Sum     string          `json:"sum,omitempty"` // identifies the values of both sides, for Recheck
 }
 
-// Stretch is a stretch of a table's keys in which rows differ. Rows that have
-// arrived since they were compared are no longer counted.
-type Stretch struct {
-	First []store.Cell `json:"first"` // the first and the last key in it that was found to differ
-	Last  []store.Cell `json:"last"`
-
-	From float64 `json:"from"` // where these are, between the first key of TableReport.Range, 0, and its last, 1
-	To   float64 `json:"to"`
-
-	Missing   int64 `json:"missing,omitempty"`
-	Extra     int64 `json:"extra,omitempty"`
-	Changed   int64 `json:"changed,omitempty"`
-	Duplicate int64 `json:"duplicate,omitempty"`
-	Pending   int64 `json:"pending,omitempty"` // of these
-}
-
-// KeyRange has the first and the last key that a comparison came across, on either
-// side. StrategyStream reads every row, so they are the table's. Digests come across
-// the first key of each range and the rows of those that differ, a join of the rows
-// that differ and where it cut the table, so that the table can go on behind Last.
-type KeyRange struct {
-	First []store.Cell `json:"first"`
-	Last  []store.Cell `json:"last"`
-}
-
 // check refuses a table's report that no comparison can have made.
 func (t *TableReport) check() error {
 	f := diff.Findings{
@@ -370,6 +345,9 @@ func (t *TableReport) check() error {
 		f.Pending = 0 // of numbers of rows
 	}
 	if err := f.Check(); err != nil {
+		return err
+	}
+	if err := t.checkStretches(); err != nil {
 		return err
 	}
 	var kept int64
@@ -440,6 +418,7 @@ func (t *TableReport) fill(f diff.Findings, columns []store.Column) {
 	t.Missing, t.Extra, t.Changed, t.Duplicate = f.Missing, f.Extra, f.Changed, f.Duplicate
 	t.Pending, t.Diverged = f.Pending, f.Diverged
 	t.Samples, t.Differences = differencesOf(f.Samples), differencesOf(f.Keys)
+	t.Stretches = stretchesOf(f.Bins)
 	if f.Sampled > 0 {
 		t.RowBytes = f.Bytes / f.Sampled
 	}

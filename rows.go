@@ -67,6 +67,7 @@ func (c *comparison) compareAll(ctx context.Context, r *running, tr *TableReport
 	c.begin(r)
 	found, err := r.run.Compare(ctx)
 	tr.fill(found, p.Plan.Source.Columns)
+	tr.locate(r.run, nil)
 	strategy, reason := r.run.Strategy()
 	tr.Strategy, tr.StrategyReason = Strategy(strategy), reason
 	if errors.Is(err, diff.ErrEnough) {

@@ -245,6 +245,7 @@ func (c *comparison) compareSince(ctx context.Context, r *running, then *TableRe
 		return err
 	}
 	tr.fill(found.Findings, p.Plan.Source.Columns)
+	tr.locate(r.run, then.Range)
 	tr.Truncated = errors.Is(err, diff.ErrEnough)
 	tr.RowBytes = then.RowBytes
 	tr.SourceRows, tr.MirrorRows = then.SourceRows, then.SourceRows

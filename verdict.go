@@ -361,5 +361,5 @@ func (t *TableReport) forgetRows() {
 	t.SourceRows, t.MirrorRows = 0, 0
 	t.Missing, t.Extra, t.Changed, t.Duplicate = 0, 0, 0, 0
 	t.Pending, t.Diverged, t.Truncated, t.trace.Read = 0, 0, false, 0
-	t.ChangedColumns, t.Samples, t.Differences = nil, nil, nil
+	t.ChangedColumns, t.Samples, t.Differences, t.Stretches, t.Range = nil, nil, nil, nil, nil
 }

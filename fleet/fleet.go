@@ -3,6 +3,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -50,6 +51,10 @@ type Connection struct {
 	// Source is what Compare compares it with. Status needs none.
 	Source store.Source
 
+	// Compare configures the comparison of this member, in place of the options of
+	// [Fleet.Compare]. Default: those.
+	Compare *mirror.CompareOptions
+
 	// Close is called when the member's turn is over. Default: nothing to do.
 	Close func() error
 }
@@ -90,7 +95,7 @@ func (f *Fleet) Compare(ctx context.Context, opts *mirror.CompareOptions) iter.S
 		if c.Source == nil {
 			return errors.New("the member has no source to compare with")
 		}
-		r.Report, err = c.Mirror.Compare(ctx, c.Source, opts)
+		r.Report, err = c.Mirror.Compare(ctx, c.Source, cmp.Or(c.Compare, opts))
 		if r.Report != nil && err == nil {
 			r.Plan = r.Report.Plan()
 			err = r.Report.Err()

@@ -193,3 +193,19 @@ func TestFleetNamesTheMember(t *testing.T) {
 		})
 	}
 }
+
+func TestFleetComparesEachInItsWay(t *testing.T) {
+	var open, most atomic.Int64
+	all := &fleet.Fleet{Members: []fleet.Member{member(t, "Cust1", 1, &open, &most), member(t, "Cust2", 1, &open, &most)}}
+	whole := all.Members[1].Open
+	all.Members[1].Open = func(ctx context.Context) (*fleet.Connection, error) {
+		c, err := whole(ctx)
+		c.Compare = &mirror.CompareOptions{SkipTables: []string{"contact"}}
+		return c, err
+	}
+	found := map[string]mirror.Verdict{}
+	for r := range all.Compare(t.Context(), &mirror.CompareOptions{Depth: mirror.DepthRows}) {
+		found[r.ContextID] = r.Report.Table("contact").Verdict
+	}
+	require.Equal(t, map[string]mirror.Verdict{"Cust1": mirror.VerdictDifferent, "Cust2": mirror.VerdictNotMirrored}, found)
+}

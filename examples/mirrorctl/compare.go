@@ -25,6 +25,16 @@ type comparison struct {
 
 // compareFlags adds the flags of a comparison.
 func (a *app) compareFlags(c *cobra.Command) *comparison {
+	how := a.compareManyFlags(c)
+	f := c.Flags()
+	f.StringVar(&how.since, "since", "", "read only what changed since the comparison of this `file`, where the source tracks changes")
+	f.Int64Var(&how.sinceRows, "since-rows", 0, "with --since, also read so `many` rows of each table anew")
+	f.StringVar(&how.resume, "resume", "", "go on with the comparison that was stopped, from its `file`")
+	return how
+}
+
+// compareManyFlags adds those that also mean something when many mirrors are compared.
+func (a *app) compareManyFlags(c *cobra.Command) *comparison {
 	how := &comparison{}
 	f := c.Flags()
 	a.tableFlag(c, "compare these tables alone")
@@ -35,9 +45,6 @@ func (a *app) compareFlags(c *cobra.Command) *comparison {
 	f.BoolVar(&how.looseTypes, "loose-types", false, "allow columns to differ in type and length as long as their values can be compared")
 	f.StringVar(&a.flags.strategy, "strategy", string(mirror.StrategyAuto), "`how` rows are compared: auto, stream, digest or join")
 	f.StringVar(&a.flags.depth, "depth", string(mirror.DepthRows), "how `far` it goes: schema, count or rows")
-	f.StringVar(&how.since, "since", "", "read only what changed since the comparison of this `file`, where the source tracks changes")
-	f.Int64Var(&how.sinceRows, "since-rows", 0, "with --since, also read so `many` rows of each table anew")
-	f.StringVar(&how.resume, "resume", "", "go on with the comparison that was stopped, from its `file`")
 	f.DurationVar(&how.maxDuration, "max-duration", 0, "stop after this `time`, such as 2h, and say how to go on")
 	f.Float64Var(&how.maxRowShare, "max-row-share", 0, "`share` of the mirror's rows above which it is taken for the wrong one: 0.5 unless set, 1 allows all")
 	f.IntVar(&how.tuning.Concurrency, "tables-at-once", 0, "`number` of tables that are read at the same time: 2 unless set")

@@ -23,6 +23,7 @@ type place struct {
 	context                    string
 	source, mirror             string
 	sourceSchema, mirrorSchema string
+	member                     bool                  // of a fleet that is looked at
 	names                      mirror.Options        // of the metadata table and its columns
 	compare                    mirror.CompareOptions // what is particular to the customer
 }
@@ -121,6 +122,9 @@ func (a *app) fill(ctx context.Context, t *target, p place, n need) (err error) 
 	opts.Clock = a.clock
 	if n.source && !a.flags.quiet { // it costs a count of each table's rows
 		opts.Progress = a.comparing()
+		if p.member {
+			opts.Progress = a.comparingMember(p.context)
+		}
 	}
 	if err := a.record(t, n, opts); err != nil {
 		return err

@@ -44,7 +44,7 @@ func TestScripts(t *testing.T) {
 			return os.Geteuid() == 0, nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "world": world, "sql": sql, "replicas": replicas,
+			"exits": exits, "world": world, "customer": customer, "sql": sql, "replicas": replicas,
 			"forget": forget, "unmark": unmark,
 		},
 	})

@@ -285,7 +285,7 @@ func (a *app) comparingMember(contextID string) func(mirror.Progress) {
 func (a *app) looked(contextID string, done, members int) {
 	p := a.progress()
 	p.drop("member " + contextID)
-	p.set(gauge{name: "All", done: int64(done), total: int64(members), unit: "members", order: 1})
+	p.set(gauge{name: "All", done: int64(done), total: int64(members), unit: "customers", order: 1})
 }
 
 // waited shows where tables are that are waited for; it is a heal.WaitOptions.Progress.

@@ -108,6 +108,7 @@ func (a *app) commands() []*cobra.Command {
 		a.undoCommand(),
 		a.reconcileCommand(),
 		a.cycleCommand(),
+		a.fleetCommand(),
 		a.versionCommand(),
 	}
 }
@@ -149,7 +150,7 @@ func (a *app) note(format string, args ...any) {
 
 // warn writes what nobody should miss, besides the result.
 func (a *app) warn(format string, args ...any) {
-	fmt.Fprintln(a.err, a.printable("Warning: "+fmt.Sprintf(format, args...)))
+	fmt.Fprintln(a.progress(), a.printable("Warning: "+fmt.Sprintf(format, args...)))
 }
 
 // columns is the width of the terminal, or what COLUMNS says.

@@ -29,6 +29,8 @@ type cursor struct {
 	ok           bool // row is one
 	repeats      bool // the row after it has the same key
 	rows         int64
+
+	first, last store.Row // keys of the first row, and of the last that was come to
 }
 
 // readAhead is how many batches of one side are held at the same time.
@@ -202,6 +204,22 @@ func (c *cursor) advance() error {
 	}
 	c.repeats = n == 0
 	return nil
+}
+
+// note keeps the key of the current row, or of the last one.
+func (c *cursor) note(key *store.Row) {
+	row := c.row
+	if !c.ok {
+		if c.batch == nil {
+			return
+		}
+		row = c.batch.rows[len(c.batch.rows)-1]
+	}
+	kept := make(store.Row, len(c.key))
+	for i := range kept {
+		kept[i] = copied(store.Cell{Value: unbox(row[i])}).Value
+	}
+	*key = kept
 }
 
 // cells returns the key of a row for people.

@@ -258,6 +258,7 @@ func TestProperty(t *testing.T) {
 				continue
 			}
 			checkKeys(t, name, s, got, table.Settler != nil)
+			checkBins(t, name, s, got)
 		}
 	}
 }

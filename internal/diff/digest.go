@@ -196,6 +196,7 @@ func (p *part) compareWindow(ctx context.Context, w window, drill bool) error {
 		i++
 		switch {
 		case astray == 0 && same(first):
+			p.came(w.source[first].First)
 			p.take(Findings{SourceRows: w.source[first].Rows, MirrorRows: w.mirror[first].Rows}, end(first))
 			p.r.progress(w.source[first].Rows)
 		case drill && astray == 0 && w.source[first].Rows > 2*piece:

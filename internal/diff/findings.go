@@ -63,6 +63,7 @@ type Findings struct {
 	Columns    []int64      `json:"columns"`                // how many rows differ in each compared column
 	Samples    []Difference `json:"samples,omitempty"`
 	Keys       []Difference `json:"keys,omitempty"`
+	Bins       Bins         `json:"bins,omitzero"` // of tables that are Placed
 }
 
 // Open is a difference to be settled.
@@ -71,8 +72,9 @@ type Open struct {
 	Key  store.Row
 	Rows int64
 
-	sample int // index in Findings.Samples, or -1
-	kept   int // index in Findings.Keys, or -1
+	place  uint64 // of the key
+	sample int    // index in Findings.Samples, or -1
+	kept   int    // index in Findings.Keys, or -1
 }
 
 // OpenKey makes f.Keys[i] a difference to be settled.
@@ -82,9 +84,17 @@ func (f *Findings) OpenKey(i int, key store.Row) Open {
 
 // Settle records the state of a difference.
 func (f *Findings) Settle(d Open, state State) {
+	bin := f.Bins.find(d.place)
 	switch state {
 	case Pending, Arrived:
 		f.Pending += d.Rows
+		switch {
+		case bin == nil:
+		case state == Pending:
+			bin.Pending += d.Rows
+		default:
+			*bin.count(d.Kind) -= d.Rows
+		}
 	case Diverged:
 		f.Diverged += d.Rows
 	}
@@ -103,16 +113,7 @@ func (f *Findings) Different() int64 {
 
 // count returns the counter of a kind.
 func (f *Findings) count(kind Kind) *int64 {
-	switch kind {
-	case Missing:
-		return &f.Missing
-	case Extra:
-		return &f.Extra
-	case Changed:
-		return &f.Changed
-	default:
-		return &f.Duplicate
-	}
+	return counter(kind, &f.Missing, &f.Extra, &f.Changed, &f.Duplicate)
 }
 
 // add adds what was found behind f in key order.
@@ -136,11 +137,13 @@ func (f *Findings) add(g Findings, maxSamples int) {
 	}
 	f.Samples = append(f.Samples, g.Samples[:max(0, min(len(g.Samples), maxSamples-len(f.Samples)))]...)
 	f.Keys = append(f.Keys, g.Keys...)
+	f.Bins.add(g.Bins)
 }
 
 // clone returns a copy that later additions to f do not change.
 func (f Findings) clone() Findings {
 	f.Columns, f.Samples, f.Keys = slices.Clone(f.Columns), slices.Clone(f.Samples), slices.Clone(f.Keys)
+	f.Bins.Bins = slices.Clone(f.Bins.Bins)
 	return f
 }
 
@@ -158,7 +161,7 @@ func (f *Findings) Check() error {
 		f.Pending+f.Diverged > f.Missing+f.Extra+f.Changed+f.Duplicate {
 		return errors.New("its counts contradict each other")
 	}
-	return nil
+	return f.Bins.check(f)
 }
 
 // joined makes one difference of those that nothing tells apart: of rows that

@@ -96,6 +96,11 @@ func (p *part) sizeRows(ctx context.Context) error {
 			return store.WrapError(ctx, err, "source")
 		}
 		m.measure(rows)
+		for _, row := range rows {
+			if len(row) == len(q.Columns) {
+				p.came(row[:r.Key].Clone())
+			}
+		}
 		break // as a stream does
 	}
 	r.mu.Lock()
@@ -132,6 +137,7 @@ func (c *cutter) next(ctx context.Context) (*chunk, error) {
 		c.ended = true
 		return next, nil
 	}
+	p.came(key)
 	next.before, c.from = key, key
 	return next, nil
 }
@@ -212,7 +218,7 @@ func (p *part) compareSuspects(ctx context.Context, s store.Suspects, before sto
 	}
 	for keys := s.Keys; len(keys) > 0; {
 		seen := newDelivered(keys)
-		m, err := p.walkKeys(ctx, keys, seen, total)
+		m, err := p.walkKeys(ctx, keys, seen, max(0, r.e.o.MaxSamples-len(p.found.Samples)-len(total.Samples)), total.Different())
 		if err != nil {
 			return err
 		}
@@ -233,7 +239,7 @@ func (p *part) compareSuspects(ctx context.Context, s store.Suspects, before sto
 			return doubt()
 		}
 		keys = keys[done:]
-		if r.enough(total) {
+		if r.enough(total.Different()) {
 			// About as many of the other rows lie before the last of these keys.
 			n, of := int64(len(s.Keys)-len(keys)), int64(len(s.Keys))
 			total.SourceRows = max(total.SourceRows, s.SourceRows*n/of)
@@ -256,10 +262,10 @@ func (p *part) compareSuspects(ctx context.Context, s store.Suspects, before sto
 }
 
 // walkKeys compares the rows of keys, as far as it comes without settling what
-// differs. Before is what was found of the chunk already.
-func (p *part) walkKeys(ctx context.Context, keys []store.Row, seen *delivered, before Findings) (*merge, error) {
+// differs. Before is how many rows of the chunk were found to differ already.
+func (p *part) walkKeys(ctx context.Context, keys []store.Row, seen *delivered, samples int, before int64) (*merge, error) {
 	r := p.r
-	m := newMerge(r.Table, max(0, r.e.o.MaxSamples-len(p.found.Samples)-len(before.Samples)))
+	m := newMerge(r.Table, samples)
 	m.keep, m.room, m.settles, m.sized = r.keep, r.e.room, r.Settler != nil, true
 	noted := int64(0)
 	m.stop = func(int64) bool {
@@ -268,14 +274,13 @@ func (p *part) walkKeys(ctx context.Context, keys []store.Row, seen *delivered, 
 		}
 		if n := m.found.Different(); n > noted && !m.settles {
 			noted = n
-			found := before.clone()
-			found.add(m.found, 0)
-			return r.enough(found)
+			return r.enough(before + n)
 		}
 		return false
 	}
 	source, mirror := r.cursors(m)
 	err := r.walk(ctx, m, source, mirror, someRows{r.e.o.Source, m.orderSource, keys, seen.source}, someRows{r.e.o.Mirror, m.orderMirror, keys, seen.mirror}, nil, nil)
+	p.came(source.first, source.last, mirror.first, mirror.last)
 	m.count(source, mirror)
 	return m, err
 }

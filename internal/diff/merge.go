@@ -22,6 +22,7 @@ type merge struct {
 	next store.Row
 
 	sized     bool // it is known how many bytes a row has
+	placed    bool // what differs is counted by where it is
 	settles   bool
 	open      []Open // to be settled
 	openBytes int
@@ -35,7 +36,7 @@ type merge struct {
 
 func newMerge(t *Table, maxSamples int) *merge {
 	n := len(t.Source.Columns)
-	m := &merge{table: t, maxSamples: maxSamples, equal: make([]func(a, b driver.Value) bool, n)}
+	m := &merge{table: t, maxSamples: maxSamples, placed: t.Placed(), equal: make([]func(a, b driver.Value) bool, n)}
 	m.found.Columns = make([]int64, n)
 	for i := range t.Source.Columns {
 		ts, tm := t.Source.Columns[i].Type, t.Mirror.Columns[i].Type
@@ -234,6 +235,10 @@ func (m *merge) differ(kind Kind, source, mirror store.Row, n int64) {
 	if m.table.Differs != nil {
 		m.table.Differs(kind, m.table.plain(source), m.table.plain(mirror), n)
 	}
+	where := uint64(0)
+	if m.placed {
+		where = m.binned(kind, row, n)
+	}
 	wanted := len(m.found.Samples) < m.maxSamples
 	var columns []ChangedColumn
 	if kind == Changed {
@@ -255,7 +260,7 @@ func (m *merge) differ(kind Kind, source, mirror store.Row, n int64) {
 		return // nothing but the counts
 	}
 	source, mirror, row = m.table.plain(source), m.table.plain(mirror), m.table.plain(row)
-	open := Open{Kind: kind, Rows: n, sample: -1, kept: -1}
+	open := Open{Kind: kind, Rows: n, place: where, sample: -1, kept: -1}
 	sum := ""
 	if (wanted || m.keep != nil) && !m.table.Keyless {
 		sum = m.sum(kind, source, mirror)

@@ -18,6 +18,7 @@ type part struct {
 	next, before store.Row
 	ended        bool
 	found        Findings
+	first, last  store.Row // that were come across, of the keys of tables that are Placed
 
 	settler Settler // nil when nothing is settled
 }
@@ -58,6 +59,9 @@ func (p *part) take(f Findings, next store.Row) {
 	p.r.mu.Lock()
 	defer p.r.mu.Unlock()
 	p.found.add(f, p.r.e.o.MaxSamples)
+	if len(f.Bins.Bins) > 0 {
+		p.r.coarsen()
+	}
 	p.next = next
 	p.ended = next == nil || p.before != nil && p.r.Order(next, p.before) >= 0
 }
@@ -84,7 +88,7 @@ func (p *part) stream(ctx context.Context, before store.Row) error {
 			return err
 		}
 		p.r.e.save()
-		if p.r.enough(Findings{}) {
+		if p.r.enough(0) {
 			return ErrEnough
 		}
 		if m.next == nil {
@@ -94,12 +98,12 @@ func (p *part) stream(ctx context.Context, before store.Row) error {
 }
 
 // enough reports whether the table has as many differences as one wants to
-// know, those of f included.
-func (r *Run) enough(f Findings) bool {
+// know, with others that were found.
+func (r *Run) enough(others int64) bool {
 	if r.MaxDifferences <= 0 {
 		return false
 	}
-	total := f.Different()
+	total := others
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, p := range r.parts {
@@ -130,7 +134,7 @@ func (p *part) segment(ctx context.Context, before store.Row) (*merge, error) {
 		}
 		if n := m.found.Different(); n > noted && !m.settles {
 			noted = n
-			if r.enough(m.found) {
+			if r.enough(n) {
 				return true
 			}
 		}
@@ -163,6 +167,7 @@ func (p *part) segment(ctx context.Context, before store.Row) (*merge, error) {
 	}
 	err := r.walk(ctx, m, source, mirror, r.e.o.Source, r.e.o.Mirror, p.next, before)
 	runtime.KeepAlive(held)
+	p.came(source.first, source.last, mirror.first, mirror.last)
 	m.count(source, mirror)
 	progress()
 	return m, err
@@ -204,9 +209,49 @@ func (r *Run) walk(ctx context.Context, m *merge, src, mir *cursor, source, mirr
 		if src.batch != nil && !m.sized {
 			m.measure(src.batch.rows)
 		}
+		src.note(&src.first)
+		mir.note(&mir.first)
 		err = m.run(src, mir)
+		src.note(&src.last)
+		mir.note(&mir.last)
 	}
 	return err
+}
+
+// came notes keys that were come across; nil is none.
+func (p *part) came(keys ...store.Row) {
+	r := p.r
+	if !r.Placed() {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, key := range keys {
+		if key == nil {
+			continue
+		}
+		if p.first == nil || r.Order(key, p.first) < 0 {
+			p.first = key
+		}
+		if p.last == nil || r.Order(key, p.last) > 0 {
+			p.last = key
+		}
+	}
+}
+
+// Ends returns the first and the last key that was come across, nil for none.
+func (r *Run) Ends() (first, last store.Row) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, p := range r.parts {
+		if p.first != nil && (first == nil || r.Order(p.first, first) < 0) {
+			first = p.first
+		}
+		if p.last != nil && (last == nil || r.Order(p.last, last) > 0) {
+			last = p.last
+		}
+	}
+	return first, last
 }
 
 // keep takes a place for a key in the report and says whether there was one.
@@ -238,8 +283,11 @@ type Range struct {
 	// Ended says that all of the range is compared.
 	Ended bool `json:"ended,omitempty"`
 
-	// Found is what was found before Next.
-	Found Findings `json:"found"`
+	// Found is what was found before Next, First and Last are the first and the last
+	// key that was come across.
+	Found Findings     `json:"found"`
+	First []store.Cell `json:"first,omitempty"`
+	Last  []store.Cell `json:"last,omitempty"`
 }
 
 // Ranges returns how far the comparison has come, nil when that cannot be
@@ -252,7 +300,7 @@ func (r *Run) Ranges() []Range {
 	defer r.mu.Unlock()
 	var ranges []Range
 	for _, p := range r.parts {
-		ranges = append(ranges, Range{Next: r.KeyCells(p.next), Before: r.KeyCells(p.before), Ended: p.ended, Found: p.found.clone()})
+		ranges = append(ranges, Range{Next: r.KeyCells(p.next), Before: r.KeyCells(p.before), Ended: p.ended, Found: p.found.clone(), First: r.KeyCells(p.first), Last: r.KeyCells(p.last)})
 	}
 	return ranges
 }
@@ -274,6 +322,14 @@ func (r *Run) Resume(ranges []Range) bool {
 		if err != nil {
 			return false
 		}
+		p := r.newPart(next, before)
+		p.ended, p.found = rc.Ended, rc.Found.clone()
+		if p.first, err = r.KeyOf(rc.First); err != nil {
+			return false
+		}
+		if p.last, err = r.KeyOf(rc.Last); err != nil {
+			return false
+		}
 		first, last := i == 0, i == len(ranges)-1
 		switch {
 		case !first && parts[i-1].before == nil, len(rc.Found.Keys) > r.e.o.MaxKeys,
@@ -282,11 +338,10 @@ func (r *Run) Resume(ranges []Range) bool {
 			!first && !rc.Ended && next == nil,
 			!first && !rc.Ended && r.Order(next, parts[i-1].before) < 0,
 			!first && !last && r.Order(before, parts[i-1].before) <= 0,
-			!rc.Ended && next != nil && before != nil && r.Order(next, before) > 0:
+			!rc.Ended && next != nil && before != nil && r.Order(next, before) > 0,
+			(p.first == nil) != (p.last == nil), p.first != nil && r.Order(p.first, p.last) > 0, !r.fit(rc.Found.Bins):
 			return false
 		}
-		p := r.newPart(next, before)
-		p.ended, p.found = rc.Ended, rc.Found.clone()
 		parts = append(parts, p)
 	}
 	for _, p := range parts {
@@ -294,5 +349,8 @@ func (r *Run) Resume(ranges []Range) bool {
 		r.rows.Add(p.found.SourceRows)
 	}
 	r.begin(parts)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.coarsen()
 	return true
 }

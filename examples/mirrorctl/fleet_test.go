@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+
+	"github.com/so-mirror/mirror/store/sqlite"
+)
+
+// customer makes ID.source.db and ID.mirror.db of the world that there is, and damages the
+// mirror in the ways that are named.
+func customer(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) == 0 {
+		ts.Fatalf("usage: customer ID [DAMAGE ...]")
+	}
+	ts.Check(makeCustomer(context.Background(), ts.MkAbs("."), args[0], args[1:]))
+}
+
+func makeCustomer(ctx context.Context, dir, id string, damages []string) error {
+	for from, to := range map[string]string{"customer.db": id + ".source.db", "mirror.db": id + ".mirror.db"} {
+		data, err := os.ReadFile(filepath.Join(dir, from))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(dir, to), data, 0o600); err != nil {
+			return err
+		}
+	}
+	s, err := sqlite.Open(ctx, filepath.Join(dir, id+".mirror.db"))
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	for _, d := range damages {
+		if err := damage(ctx, s, d); err != nil {
+			return fmt.Errorf("%s: %w", d, err)
+		}
+	}
+	if id == "Cust1" {
+		return nil
+	}
+	_, err = s.DB().ExecContext(ctx, fmt.Sprintf(`ALTER TABLE "Cust1_mirroring" RENAME TO "%s_mirroring"`, id))
+	return err
+}
+
+// The part of a fleet that a customer is in must never change: two versions of the
+// program may share the work. These were computed by another program.
+func TestShardsStay(t *testing.T) {
+	for id, want := range map[string][3]int{ // of 2, 8 and 1000, from 0 on
+		"Cust10195": {0, 2, 66}, "cust10195": {0, 2, 66}, "CUST1": {0, 4, 756}, "Cust2": {1, 7, 655}, "Cust3": {0, 2, 186}, "a": {0, 2, 250}, "Demo-7_x": {0, 2, 690},
+	} {
+		var got [3]int
+		for i, of := range []int{2, 8, 1000} {
+			for index := range of {
+				if (shard{index, of}).has(id) {
+					got[i] = index
+				}
+			}
+		}
+		require.Equal(t, want, got, id)
+	}
+}
+
+// Every customer is in one part, and the parts are of about one size.
+func TestShardsShare(t *testing.T) {
+	sizes := make([]int, 8)
+	for i := range 8000 {
+		in := 0
+		for index := range sizes {
+			if (shard{index, len(sizes)}).has(fmt.Sprint("Cust", i)) {
+				sizes[index]++
+				in++
+			}
+		}
+		require.Equal(t, 1, in)
+	}
+	for _, n := range sizes {
+		require.InDelta(t, 1000, n, 100)
+	}
+}
+
+func TestShardIsSaid(t *testing.T) {
+	for name, c := range map[string]struct {
+		flag string
+		env  map[string]string
+		want shard
+		err  string
+	}{
+		"nothing":                 {want: shard{0, 1}},
+		"a flag":                  {flag: "3/8", want: shard{2, 8}},
+		"a job":                   {env: map[string]string{envJobIndex: "0", envShards: "4"}, want: shard{0, 4}},
+		"a flag before a job":     {flag: "1/1", env: map[string]string{envJobIndex: "3", envShards: "4"}, want: shard{0, 1}},
+		"a job of nobody knows":   {env: map[string]string{envJobIndex: "3"}, err: "JOB_COMPLETION_INDEX is set, so this is one of several: say of how many by MIRRORCTL_SHARDS, or which by --shard; --shard 1/1 is all of the fleet"},
+		"nobody knows which":      {env: map[string]string{envShards: "3"}, err: "MIRRORCTL_SHARDS is set, but not which one this is: say it by JOB_COMPLETION_INDEX, from 0 on, or by --shard"},
+		"a job beyond the last":   {env: map[string]string{envJobIndex: "4", envShards: "4"}, err: `JOB_COMPLETION_INDEX="4" and MIRRORCTL_SHARDS="4": want a number from 0 on, and one that is greater`},
+		"a job that is no number": {env: map[string]string{envJobIndex: "x", envShards: "4"}, err: `JOB_COMPLETION_INDEX="x" and MIRRORCTL_SHARDS="4": want a number from 0 on, and one that is greater`},
+		"the zeroth":              {flag: "0/8", err: `--shard "0/8": want such as 3/8, the third of eight`},
+		"beyond the last":         {flag: "9/8", err: `--shard "9/8": want such as 3/8, the third of eight`},
+		"no number":               {flag: "x/8", err: `--shard "x/8": want such as 3/8, the third of eight`},
+		"one number":              {flag: "3", err: `--shard "3": want such as 3/8, the third of eight`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := configApp(c.env).shard(c.flag)
+			if c.err != "" {
+				require.EqualError(t, err, c.err)
+				require.Equal(t, exitUsage, codeOf(err))
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, c.want, got)
+		})
+	}
+}

@@ -1,0 +1,183 @@
+package mirror
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/so-mirror/mirror/internal/diff"
+	"github.com/so-mirror/mirror/store"
+)
+
+// Stretch is a stretch of a table's keys in which rows differ. Rows that have
+// arrived since they were compared are no longer counted.
+type Stretch struct {
+	First []store.Cell `json:"first"` // the first and the last key in it that was found to differ
+	Last  []store.Cell `json:"last"`
+
+	From float64 `json:"from"` // where these are, between the first key of TableReport.Range, 0, and its last, 1
+	To   float64 `json:"to"`
+
+	Missing   int64 `json:"missing,omitempty"`
+	Extra     int64 `json:"extra,omitempty"`
+	Changed   int64 `json:"changed,omitempty"`
+	Duplicate int64 `json:"duplicate,omitempty"`
+	Pending   int64 `json:"pending,omitempty"` // of these
+}
+
+// KeyRange has the first and the last key that a comparison came across, on either
+// side. StrategyStream reads every row, so they are the table's. Digests come across
+// the first key of each range and the rows of those that differ, a join the first
+// rows, those that differ, and where it cut the table: it can go on behind Last, as
+// it does where Truncated. With CompareOptions.Since they are those of the earlier
+// report and of what was read anew.
+type KeyRange struct {
+	First []store.Cell `json:"first"`
+	Last  []store.Cell `json:"last"`
+}
+
+// stretchesOf returns the stretches in which rows differ. From and To are not known
+// yet.
+func stretchesOf(bins diff.Bins) []Stretch {
+	var out []Stretch
+	for _, b := range bins.Bins {
+		if b.Rows() > 0 {
+			out = append(out, Stretch{
+				First: b.First, Last: b.Last, Missing: b.Missing, Extra: b.Extra, Changed: b.Changed, Duplicate: b.Duplicate, Pending: b.Pending,
+			})
+		}
+	}
+	return out
+}
+
+// rows is how many rows differ.
+func (s *Stretch) rows() int64 { return s.Missing + s.Extra + s.Changed + s.Duplicate }
+
+func (s *Stretch) count(kind DiffKind) *int64 {
+	switch kind {
+	case DiffMissing:
+		return &s.Missing
+	case DiffExtra:
+		return &s.Extra
+	case DiffChanged:
+		return &s.Changed
+	default:
+		return &s.Duplicate
+	}
+}
+
+// locate notes the range of keys, with that of an earlier report, nil for none, and
+// where in it the stretches are.
+func (t *TableReport) locate(run *diff.Run, earlier *KeyRange) {
+	if !run.Placed() {
+		t.Stretches = nil
+		return
+	}
+	first, last := run.Ends()
+	if earlier != nil {
+		was, err := run.KeyOf(earlier.First)
+		if err == nil && was != nil && (first == nil || run.Order(was, first) < 0) {
+			first = was
+		}
+		was, err = run.KeyOf(earlier.Last)
+		if err == nil && was != nil && (last == nil || run.Order(was, last) > 0) {
+			last = was
+		}
+	}
+	if first == nil || last == nil {
+		return
+	}
+	t.Range = &KeyRange{First: shortCells(run.KeyCells(first)), Last: shortCells(run.KeyCells(last))}
+	from, to := run.Place(first), run.Place(last)
+	for i := range t.Stretches {
+		s := &t.Stretches[i]
+		s.From = run.Share(from, to, run.Place(placed(s.First)))
+		s.To = max(s.From, run.Share(from, to, run.Place(placed(s.Last))))
+	}
+}
+
+func shortCells(cells []store.Cell) []store.Cell {
+	for i := range cells {
+		cells[i] = diff.Short(cells[i])
+	}
+	return cells
+}
+
+// placed returns of a key what its place depends on.
+func placed(key []store.Cell) store.Row { return store.Row{key[0].Value} }
+
+// settleStretches takes over what a Recheck found out about the differences that had the states
+// before.
+func (t *TableReport) settleStretches(table *diff.Table, before []DiffState) {
+	if !table.Placed() {
+		return
+	}
+	for i := range t.Differences {
+		d := &t.Differences[i]
+		key, err := table.KeyOf(d.Key)
+		if d.State == before[i] || err != nil || key == nil {
+			continue
+		}
+		s := t.stretchAt(table, table.Place(key))
+		switch {
+		case s == nil:
+		case d.State == DiffPending:
+			s.Pending = min(s.Pending+d.Rows, s.rows())
+		case d.State == DiffArrived:
+			n := s.count(d.Kind)
+			*n = max(0, *n-d.Rows)
+			s.Pending = min(s.Pending, s.rows())
+		}
+	}
+	t.Stretches = slices.DeleteFunc(t.Stretches, func(s Stretch) bool { return s.rows() == 0 })
+}
+
+// stretchAt returns the stretch of a place, nil for none.
+func (t *TableReport) stretchAt(table *diff.Table, place uint64) *Stretch {
+	for i := range t.Stretches {
+		if s := &t.Stretches[i]; table.Place(placed(s.First)) <= place && place <= table.Place(placed(s.Last)) {
+			return s
+		}
+	}
+	return nil
+}
+
+// checkStretches refuses stretches that no comparison can have made.
+func (t *TableReport) checkStretches() error {
+	if t.Range != nil && (len(t.Range.First) != len(t.Key) || len(t.Range.Last) != len(t.Key)) {
+		return errors.New("its range of keys does not have its keys")
+	}
+	if len(t.Stretches) > diff.MaxBins {
+		return errors.New("it has more stretches than there can be")
+	}
+	if len(t.Stretches) > 0 && (t.Range == nil || len(t.Key) == 0) {
+		return errors.New("its stretches are of no range of keys")
+	}
+	var sum Stretch
+	end := 0.0
+	for i := range t.Stretches {
+		s := &t.Stretches[i]
+		for _, n := range []int64{s.Missing, s.Extra, s.Changed, s.Duplicate, s.Pending} {
+			if n < 0 || n > diff.MaxCount {
+				return errors.New("a count of a stretch is negative or too great")
+			}
+		}
+		switch {
+		case len(s.First) != len(t.Key) || len(s.Last) != len(t.Key):
+			return errors.New("a stretch does not have its keys")
+		case !(end <= s.From && s.From <= s.To && s.To <= 1): // nor is one of them NaN
+			return errors.New("its stretches are not in order")
+		case s.rows() == 0 || s.Pending > s.rows():
+			return errors.New("the counts of a stretch contradict each other")
+		}
+		end = s.To
+		sum.Missing += s.Missing
+		sum.Extra += s.Extra
+		sum.Changed += s.Changed
+		sum.Duplicate += s.Duplicate
+		sum.Pending += s.Pending
+	}
+	if sum.Missing > t.Missing || sum.Extra > t.Extra || sum.Changed > t.Changed || sum.Duplicate > t.Duplicate || sum.Pending > t.Pending {
+		return errors.New("its stretches have more rows than were counted")
+	}
+	return nil
+}
