@@ -102,7 +102,7 @@ func (a *app) fleet(ctx context.Context, m *fleetRun) error {
 		return err
 	}
 	defer a.progress().end()
-	a.looked("", 0, len(places))
+	a.looked("", 0, len(places), out.began)
 	for r := range m.results(ctx, all) {
 		if err := out.add(r); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -9,7 +10,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
 
+	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/sqlite"
 )
 
@@ -116,4 +119,82 @@ func TestShardIsSaid(t *testing.T) {
 			require.Equal(t, c.want, got)
 		})
 	}
+}
+
+// The manifest agrees with the program: its file is one, its arguments are understood, and
+// there are as many parts as pods.
+func TestKubernetes(t *testing.T) {
+	data, err := os.ReadFile("kubernetes.yaml")
+	require.NoError(t, err)
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	var file struct{ Data map[string]string }
+	require.NoError(t, dec.Decode(&file))
+	c, err := parseConfig("fleet.yaml", []byte(file.Data["fleet.yaml"]))
+	require.NoError(t, err)
+	require.Len(t, c.members, 3)
+
+	var cron struct {
+		Spec struct {
+			JobTemplate struct {
+				Spec struct {
+					CompletionMode           string `yaml:"completionMode"`
+					Completions, Parallelism int
+					PodFailurePolicy         struct {
+						Rules []struct {
+							OnExitCodes struct{ Values []int } `yaml:"onExitCodes"`
+						}
+					} `yaml:"podFailurePolicy"`
+					Template struct {
+						Spec struct {
+							Containers []struct {
+								Args []string
+								Env  []struct{ Name, Value string }
+							}
+						}
+					}
+				}
+			} `yaml:"jobTemplate"`
+		}
+	}
+	require.NoError(t, dec.Decode(&cron))
+	job := cron.Spec.JobTemplate.Spec
+	require.Equal(t, "Indexed", job.CompletionMode)
+	require.NotContains(t, job.PodFailurePolicy.Rules[0].OnExitCodes.Values, exitError)
+	container := job.Template.Spec.Containers[0]
+	env := map[string]string{envJobIndex: fmt.Sprint(job.Completions - 1)}
+	for _, e := range container.Env {
+		env[e.Name] = e.Value
+	}
+	a := configApp(env)
+	part, err := a.shard("")
+	require.NoError(t, err)
+	require.Equal(t, shard{job.Completions - 1, job.Completions}, part)
+
+	cmd, rest, err := a.root().Find(container.Args)
+	require.NoError(t, err)
+	require.Equal(t, "mirrorctl fleet compare", cmd.CommandPath())
+	require.NoError(t, cmd.ParseFlags(rest))
+	require.True(t, a.flags.quiet)
+	require.Equal(t, "/config/fleet.yaml", a.flags.config)
+}
+
+// Of two processes that carry out one plan, the second one finds that the mirror has moved.
+func TestTwoProcesses(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, makeWorld(t.Context(), dir, []string{"old"}))
+	plan := start(t, dir, "plan", "--source", "customer.db", "--mirror", "mirror.db", "--save", "plan.json")
+	require.Equal(t, exitUnknown, plan.wait(), plan.said.String())
+	apply := func(state string) *process {
+		return start(t, dir, "apply", "plan.json", "--mirror", "mirror.db", "--context", "Cust1", "--unknown", "--confirm", "Cust1", "--state-dir", state)
+	}
+	both := []*process{apply("one"), apply("two")}
+	var codes []int
+	for _, p := range both {
+		codes = append(codes, p.wait())
+	}
+	require.ElementsMatch(t, []int{exitDone, exitRefused}, codes, "%s%s", &both[0].said, &both[1].said)
+}
+
+func TestBusyIsRefused(t *testing.T) {
+	require.Equal(t, exitRefused, codeOf(fmt.Errorf("apply: %w", store.ErrBusy)))
 }

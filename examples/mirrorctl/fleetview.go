@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -25,6 +26,7 @@ type findings struct {
 	m       *fleetRun
 	part    shard
 	members int
+	began   time.Time
 
 	columns []column
 	widths  []int
@@ -49,7 +51,7 @@ type urgent struct {
 
 // findings begins the output.
 func (a *app) findings(ctx context.Context, m *fleetRun, part shard, places []place) (*findings, error) {
-	f := &findings{a: a, ctx: ctx, m: m, part: part, members: len(places), codes: map[int]int{}, results: map[string]int{}}
+	f := &findings{a: a, ctx: ctx, m: m, part: part, members: len(places), began: a.now(), codes: map[int]int{}, results: map[string]int{}}
 	if m.save != "" {
 		if err := os.MkdirAll(m.save, 0o700); err != nil {
 			return nil, fmt.Errorf("--save: %w", err)
@@ -137,8 +139,11 @@ func (f *findings) add(r fleet.Result) error {
 			return nil
 		}
 	} else {
+		if r.Err != nil {
+			r.Err = errors.New(f.a.harmless(r.Err)) // it is shown as it is from here on
+		}
 		f.summary.Add(r)
-		f.a.looked(r.ContextID, f.done, f.members)
+		f.a.looked(r.ContextID, f.done, f.members, f.began)
 	}
 	if f.m.command == "plan" && found.Plan != nil && !found.Plan.Empty() && found.ExitCode != exitRefused {
 		var err error

@@ -281,11 +281,16 @@ func (a *app) comparingMember(contextID string) func(mirror.Progress) {
 	}
 }
 
-// looked counts the members of a fleet that are done with.
-func (a *app) looked(contextID string, done, members int) {
+// looked counts the members of a fleet that are done with. Who is left takes about as
+// long as they did.
+func (a *app) looked(contextID string, done, members int, began time.Time) {
 	p := a.progress()
 	p.drop("member " + contextID)
-	p.set(gauge{name: "All", done: int64(done), total: int64(members), unit: "customers", order: 1})
+	g := gauge{name: "All", done: int64(done), total: int64(members), unit: "customers", order: 1}
+	if done > 0 {
+		g.left = time.Duration(float64(a.now().Sub(began)) / float64(done) * float64(members-done))
+	}
+	p.set(g)
 }
 
 // waited shows where tables are that are waited for; it is a heal.WaitOptions.Progress.
