@@ -102,6 +102,21 @@ but for columns or tables that cannot be compared and that nobody asked to leave
 	return c
 }
 
+// checkWords refuses a --depth or --strategy that there is not.
+func (a *app) checkWords() error {
+	switch mirror.Depth(a.flags.depth) {
+	case mirror.DepthSchema, mirror.DepthCount, mirror.DepthRows:
+	default:
+		return usagef("--depth %q: want schema, count or rows", a.flags.depth)
+	}
+	switch mirror.Strategy(a.flags.strategy) {
+	case mirror.StrategyAuto, mirror.StrategyStream, mirror.StrategyDigest, mirror.StrategyJoin:
+	default:
+		return usagef("--strategy %q: want auto, stream, digest or join", a.flags.strategy)
+	}
+	return nil
+}
+
 // options returns what a comparison is told.
 func (a *app) options(ctx context.Context, t *target, how *comparison) (*mirror.CompareOptions, error) {
 	said := t.place.compare // by the file, which flags go before
@@ -111,15 +126,8 @@ func (a *app) options(ctx context.Context, t *target, how *comparison) (*mirror.
 		Depth: mirror.Depth(a.flags.depth), Strategy: mirror.Strategy(a.flags.strategy),
 		MaxDuration: how.maxDuration, SinceRows: how.sinceRows, Tuning: how.tuning,
 	}
-	switch o.Depth {
-	case mirror.DepthSchema, mirror.DepthCount, mirror.DepthRows:
-	default:
-		return nil, usagef("--depth %q: want schema, count or rows", a.flags.depth)
-	}
-	switch o.Strategy {
-	case mirror.StrategyAuto, mirror.StrategyStream, mirror.StrategyDigest, mirror.StrategyJoin:
-	default:
-		return nil, usagef("--strategy %q: want auto, stream, digest or join", a.flags.strategy)
+	if err := a.checkWords(); err != nil {
+		return nil, err
 	}
 	var err error
 	if o.Tables, err = t.tables(ctx, "--table", a.flags.tables); err != nil {

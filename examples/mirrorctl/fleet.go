@@ -129,6 +129,8 @@ func (a *app) checkMany(m *fleetRun) error {
 		return usagef("a fleet's databases are those of its file: leave --source and --mirror out")
 	case m.concurrency < 0 || m.timeout < 0:
 		return usagef("--concurrency and --timeout: want more than 0")
+	case m.how != nil:
+		return a.checkWords()
 	}
 	return nil
 }

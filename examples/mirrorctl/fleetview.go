@@ -169,7 +169,7 @@ func (f *findings) add(r fleet.Result) error {
 		p.note("%s", n)
 	}
 	if found.PlanFile != "" {
-		p.note("plan: %s", found.PlanFile)
+		p.WriteString("    " + p.paint(dim, "plan: "+p.clean(found.PlanFile)) + "\n") // whole, to be copied
 	}
 	return f.print(p.String())
 }
