@@ -37,6 +37,8 @@ func TestBrowser(t *testing.T) {
 				b.look(width, 900, "light", "screen")
 				b.check("overflow", name)
 			}
+			b.look(720, 900, "light", "print") // A4 within its margins
+			b.check("overflow", "printed")
 			b.quiet()
 		})
 	}

@@ -52,7 +52,7 @@ func newBrowser(t *testing.T) *browser {
 	if path == "" {
 		t.Skip("needs Chromium, such as Debian's package chromium")
 	}
-	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.Flag("hide-scrollbars", false))
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path))
 	if os.Getuid() == 0 {
 		opts = append(opts, chromedp.NoSandbox) // its sandbox does not work for root
 	}

@@ -76,6 +76,12 @@ func judge(r *mirror.Report, plan *mirror.Plan) (level, string) {
 	}
 }
 
+// nothingDiffers reports whether all that was compared is identical, and nothing failed.
+func nothingDiffers(r *mirror.Report) bool {
+	c := tallyOf(r)
+	return c.of(mirror.VerdictIdentical) > 0 && c.differ()+c.unread()+c.of(mirror.VerdictPending) == 0 && !r.Incomplete && len(r.Mistakes) == 0
+}
+
 func comparePage(r *mirror.Report, plan *mirror.Plan) *page {
 	if plan == nil {
 		plan = r.Plan()
@@ -149,6 +155,16 @@ func lead(r *mirror.Report, c tally) template.HTML {
 			parts[0] += " row by row"
 		}
 	}
+	var keys int64
+	some := 0
+	for _, t := range r.Tables {
+		if b := t.Basis; b != nil && b.Reason == "" {
+			some, keys = some+1, keys+b.Keys
+		}
+	}
+	if some > 0 {
+		parts = append(parts, "of "+many(some, "table", "tables")+" only the rows of "+text.Count(keys)+" "+plural(keys, "key", "keys")+" and a sample were read")
+	}
 	if c.leftOut > 0 && r.Depth == mirror.DepthRows {
 		parts = append(parts, many(c.leftOut, "column was", "columns were")+" left out that nobody asked to leave out")
 	}
@@ -156,7 +172,13 @@ func lead(r *mirror.Report, c tally) template.HTML {
 }
 
 func tiles(r *mirror.Report, c tally) []tile {
-	ts := []tile{{N: text.Count(int64(c.differ())), Label: plural(int64(c.differ()), "table differs", "tables differ")}}
+	var ts []tile
+	if n := int64(c.of(mirror.VerdictIdentical)); n > 0 && c.differ() == 0 {
+		ts = append(ts, tile{Class: "same", N: text.Count(n), Label: plural(n, "table is identical", "tables are identical")})
+	} else {
+		n := int64(c.differ())
+		ts = append(ts, tile{N: text.Count(n), Label: plural(n, "table differs", "tables differ")})
+	}
 	if n := c.unread(); n > 0 {
 		ts = append(ts, tile{Class: "failed", N: text.Count(int64(n)), Label: "not compared to the end"})
 	}
@@ -281,7 +303,7 @@ func sideOf(name string, s mirror.Side, isolation string) side {
 		id = s.ID // there is nothing better to tell it by
 	}
 	for _, f := range []struct{ name, value string }{
-		{"Server", s.Server}, {"Schema", s.Schema}, {"Engine", strings.TrimSpace(s.Engine + " " + s.Version)},
+		{"Server", s.Server}, {"Engine", strings.TrimSpace(s.Engine + " " + s.Version)}, {"Schema", s.Schema},
 		{"Holds", s.Role}, {"Customer", s.ContextID}, {"Read under", isolation}, {"Identity", id},
 	} {
 		if f.value != "" {

@@ -87,7 +87,7 @@ func membersOf(results []fleet.Result) (members []memberView, fine list) {
 	room := maxMemberTables
 	for i := range results {
 		m := memberOf(&results[i], &room)
-		if m.Level == good {
+		if m.Level == good || results[i].Err == nil && results[i].Report != nil && nothingDiffers(results[i].Report) {
 			fine.Items = append(fine.Items, item{m.Name, template.HTML(template.HTMLEscapeString(m.Verdict))})
 			continue
 		}

@@ -1,13 +1,24 @@
 package htmlreport_test
 
 import (
+	"bytes"
+	"cmp"
 	"flag"
 	"fmt"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/htmlreport"
 )
 
 var pictures = flag.String("pictures", "", "a directory for pictures of all pages, to look at")
@@ -21,8 +32,62 @@ func TestPictures(t *testing.T) {
 	for name, html := range pages(t) {
 		b.open(html)
 		b.album(*pictures, name)
+		b.look(794, 3000, "dark", "print")
+		require.NoError(t, os.WriteFile(filepath.Join(*pictures, name+"-print.png"), b.picture(0, 794, 3000), 0o600))
 	}
 	b.quiet()
+}
+
+// TestDocs makes the pictures that README shows: how a report begins, and rows side by
+// side. They are not compared, as other fonts draw other letters.
+func TestDocs(t *testing.T) {
+	if !*update {
+		t.Skip("makes the pictures in docs with -update")
+	}
+	w := newWorld(t)
+	w.fallBehind()
+	r := w.compare(&mirror.CompareOptions{SkipTables: []string{"tag"}})
+	var html bytes.Buffer
+	require.NoError(t, htmlreport.WriteCompare(&html, r, nil))
+	b := newBrowser(t)
+	b.open(html.Bytes())
+	for _, scheme := range []string{"light", "dark"} {
+		b.look(1100, 3000, scheme, "screen")
+		bottom := eval[int](b, `(() => {
+			const person = [...document.querySelectorAll("article")].find((a) => a.querySelector("h3").textContent === "person");
+			person.querySelector("details").open = true;
+			return person.querySelectorAll("tbody")[4].getBoundingClientRect().bottom | 0;
+		})()`)
+		small := quantized(t, b.picture(0, 1100, bottom))
+		require.Less(t, len(small), 150_000)
+		require.NoError(t, os.WriteFile("../docs/report-"+scheme+".png", small, 0o644))
+	}
+	b.quiet()
+}
+
+// quantized makes a picture smaller by having it in the 256 colours that it has most.
+func quantized(t *testing.T, data []byte) []byte {
+	t.Helper()
+	full, err := png.Decode(bytes.NewReader(data))
+	require.NoError(t, err)
+	n := map[color.NRGBA]int{}
+	bounds := full.Bounds()
+	at := func(x, y int) color.NRGBA { return color.NRGBAModel.Convert(full.At(x, y)).(color.NRGBA) }
+	for y := bounds.Min.Y; y < bounds.Max.Y; y++ {
+		for x := bounds.Min.X; x < bounds.Max.X; x++ {
+			n[at(x, y)]++
+		}
+	}
+	colours := slices.SortedFunc(maps.Keys(n), func(a, b color.NRGBA) int { return cmp.Compare(n[b], n[a]) })
+	var palette color.Palette
+	for _, c := range colours[:min(256, len(colours))] {
+		palette = append(palette, c)
+	}
+	few := image.NewPaletted(bounds, palette)
+	draw.Draw(few, bounds, full, bounds.Min, draw.Src)
+	var out bytes.Buffer
+	require.NoError(t, (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&out, few))
+	return out.Bytes()
 }
 
 // album takes pictures of all of a page, in pieces that can be looked at.

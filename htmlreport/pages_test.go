@@ -23,9 +23,9 @@ func pages(t *testing.T) map[string][]byte {
 	t.Helper()
 	w := newWorld(t)
 	before := w.compare(nil)
-	w.damage()
+	w.breakDown()
+	w.fallBehind()
 	r := w.compare(nil)
-	stretch(r)
 	plan := r.Plan()
 	wrong := *r
 	wrong.Mistakes = []string{"the source has the metadata table of Cust20301, so it is a mirror"}

@@ -101,7 +101,7 @@ func (p *page) addValidated(r *replica.Report) {
 	}{{"Reference", r.Reference}, {"Replica", r.Replica}} {
 		out := side{Name: s.name, Title: shown(cmp.Or(s.side.Database, "unknown database"))}
 		for _, f := range []struct{ name, value string }{
-			{"Server", s.side.Server}, {"Schema", s.side.Schema}, {"Engine", strings.TrimSpace(s.side.Engine + " " + s.side.Version)},
+			{"Server", s.side.Server}, {"Engine", strings.TrimSpace(s.side.Engine + " " + s.side.Version)}, {"Schema", s.side.Schema},
 			{"Holds", s.side.Role}, {"Customer", s.side.ContextID}, {"Identity", s.side.ID},
 		} {
 			if f.value != "" {

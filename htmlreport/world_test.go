@@ -41,7 +41,7 @@ func newWorld(t *testing.T) *world {
 	for _, name := range append(both, "tag") {
 		lsns[name] = 4711
 	}
-	lsns["ticket"] = store.ResendAll
+	lsns["ticket"] = store.ResendAll // somebody has reset it
 	require.NoError(t, w.mirror.Seed(memory.Metadata(customer, lsns)))
 	return w
 }
@@ -52,26 +52,51 @@ var lastnames = []struct{ source, mirror any }{
 	{"محمد العربي", "محمود العربي"}, {"山田花子", "山田太郎"}, {"Nguy\u1ec5n Văn An", "Nguye\u0302\u0303n Văn An"}, {nil, "NULL"},
 }
 
-// damage makes the mirror differ.
-func (w *world) damage() {
+// fallBehind makes the mirror lack what happened: it stopped following one table, lost a
+// piece of another, missed single edits of a third, and waits for a cycle with a fourth.
+func (w *world) fallBehind() {
 	w.t.Helper()
+	persons := w.keys("person")
 	w.change(w.source, func(tx store.Tx) {
-		persons := w.keys("person")
 		for i, n := range lastnames {
 			w.set(tx, "person", persons[18+i*171], "lastname", n.source)
 		}
-		w.set(tx, "text", w.keys("text")[7], "text", "Called about the renewal. They want a quote before Monday, delivered to both offices; ask Kari first.")
 	})
 	w.change(w.mirror, func(tx store.Tx) {
-		contacts, appointments, persons := w.keys("contact"), w.keys("appointment"), w.keys("person")
-		w.remove(tx, "contact", contacts[len(contacts)*86/100:]...) // it stopped following
-		w.remove(tx, "appointment", appointments[2301:2391]...)     // a hole
+		contacts, appointments := w.keys("contact"), w.keys("appointment")
+		w.remove(tx, "contact", contacts[len(contacts)*86/100:]...)
+		w.remove(tx, "appointment", appointments[2301:2391]...)
 		w.set(tx, "appointment", appointments[77], "location", "Møterom 4")
 		for i, n := range lastnames {
 			w.set(tx, "person", persons[18+i*171], "lastname", n.mirror)
 		}
 		w.set(tx, "person", persons[955], "title", nil)
 		w.set(tx, "person", persons[1500], "year_of_birth", int64(1959))
+	})
+	w.source.TrackChanges(5000, 100)
+	w.work()
+}
+
+// work is what the customer did since the last cycle.
+func (w *world) work() {
+	w.t.Helper()
+	w.change(w.source, func(tx store.Tx) {
+		documents, persons := w.keys("document"), w.keys("person")
+		for i := range 60 {
+			w.set(tx, "document", documents[len(documents)*(30+i)/100], "header", "Renamed offer.docx")
+		}
+		w.remove(tx, "person", persons[1600])
+		w.set(tx, "text", w.keys("text")[12], "text", "Sent the contract.")
+	})
+}
+
+// breakDown makes what else can be wrong with a mirror, before it falls behind.
+func (w *world) breakDown() {
+	w.t.Helper()
+	w.change(w.source, func(tx store.Tx) {
+		w.set(tx, "text", w.keys("text")[7], "text", "Called about the renewal. They want a quote before Monday, delivered to both offices; ask Kari first.")
+	})
+	w.change(w.mirror, func(tx store.Tx) {
 		w.remove(tx, "ticket", w.keys("ticket")[:25]...)
 		w.set(tx, "text", w.keys("text")[7], "text", "Called about the renewal.\nThey want a quote before Friday, delivered to both offices;  ask Kari first.\u202e")
 		require.NoError(w.t, tx.Drop(w.t.Context(), w.table(w.mirror, "sale")))
@@ -87,15 +112,6 @@ func (w *world) damage() {
 		require.NoError(w.t, tx.Insert(w.t.Context(), project, project.ColumnNames(), rows))
 	})
 	require.NoError(w.t, w.mirror.Seed(memory.Table{Name: "oldlist", Columns: []string{"oldlist_id int"}, Key: []string{"oldlist_id"}, Rows: []store.Row{{1}, {2}}}))
-	w.source.TrackChanges(5000, 100)
-	w.change(w.source, func(tx store.Tx) {
-		documents := w.keys("document")
-		for i := range 60 { // what the next cycle brings
-			w.set(tx, "document", documents[len(documents)*(30+i)/100], "header", "Renamed offer.docx")
-		}
-		w.remove(tx, "person", w.keys("person")[1600])
-		w.set(tx, "text", w.keys("text")[12], "text", "Sent the contract.")
-	})
 	w.source.FailTable(memory.Rows, "email", errors.New("Arithmetic overflow error converting expression to data type datetime"))
 }
 
