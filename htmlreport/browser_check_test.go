@@ -2,7 +2,6 @@ package htmlreport_test
 
 import (
 	_ "embed"
-	"os"
 	"testing"
 
 	"github.com/chromedp/chromedp"
@@ -49,12 +48,6 @@ func TestBrowser(t *testing.T) {
 		b.check("closed", "what is closed on the screen is printed")
 		require.Equal(t, "rgb(255, 255, 255)", eval[string](b, "getComputedStyle(document.body).backgroundColor"), "a dark scheme is not printed")
 		b.check("contrast", "printed")
-		pdf, err := chromedp.Run(b.ctx, chromedp.PrintToPDF(chromedp.PDFPrintBackground()))
-		require.NoError(t, err)
-		require.Contains(t, string(pdf[:8]), "%PDF")
-		if *pictures != "" {
-			require.NoError(t, os.WriteFile(*pictures+"/compare.pdf", pdf, 0o600))
-		}
 		b.quiet()
 	})
 	t.Run("keyboard", func(t *testing.T) {

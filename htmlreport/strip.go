@@ -61,6 +61,7 @@ var kinds = []kind{
 
 const (
 	laneHeight = 14
+	minHeight  = 6
 	minWidth   = 0.002 // of a bar, or nobody sees it
 )
 
@@ -70,20 +71,20 @@ func stripOf(t *mirror.TableReport) *strip {
 		return nil
 	}
 	s := &strip{First: keyValues(t.Range.First), Last: keyValues(t.Range.Last), Key: columnsOf(t.Range.First), where: map[string]template.HTML{}}
-	most := int64(1)
+	runs, most := map[string][]mirror.Stretch{}, int64(1000)
 	for _, k := range kinds {
-		for _, at := range t.Stretches {
-			most = max(most, k.of(at))
+		runs[k.Name] = k.runs(t.Stretches)
+		for _, r := range runs[k.Name] {
+			most = max(most, k.of(r))
 		}
 	}
 	var says []string
 	for _, k := range kinds {
-		l := laneOf(k, t.Stretches, most)
-		if l.Bars == nil {
+		if runs[k.Name] == nil {
 			continue
 		}
-		s.Lanes, s.Kinds = append(s.Lanes, l), append(s.Kinds, k)
-		html, plain := where(k, t.Stretches)
+		s.Lanes, s.Kinds = append(s.Lanes, laneOf(k, runs[k.Name], most)), append(s.Kinds, k)
+		html, plain := where(k, runs[k.Name], t.Strategy == mirror.StrategyStream)
 		s.where[k.Name], says = html, append(says, plain)
 	}
 	s.Label = fmt.Sprintf("Where rows of %s differ, from %s to %s. %s", text.Name(t.Table), keyText(t.Range.First), keyText(t.Range.Last), strings.Join(says, " "))
@@ -97,17 +98,37 @@ func stripOf(t *mirror.TableReport) *strip {
 	return s
 }
 
-func laneOf(k kind, stretches []mirror.Stretch, most int64) lane {
-	l := lane{Kind: k}
-	for _, at := range stretches {
-		n := k.of(at)
-		if n <= 0 {
+// near is how far apart, as a share of the range, two stretches may be to be drawn and
+// spoken of as one.
+const near = 0.02
+
+// runs are the stretches that have rows of a kind, those as one that are near each other.
+func (k kind) runs(stretches []mirror.Stretch) (runs []mirror.Stretch) {
+	for _, s := range stretches {
+		if k.of(s) <= 0 {
 			continue
 		}
+		s.From = within(s.From)
+		s.To = max(s.From, within(s.To))
+		n := len(runs)
+		if n == 0 || s.From-runs[n-1].To > near {
+			runs = append(runs, s)
+			continue
+		}
+		r := &runs[n-1]
+		r.Last, r.To = s.Last, max(r.To, s.To)
+		r.Missing, r.Extra, r.Changed, r.Duplicate, r.Pending = r.Missing+s.Missing, r.Extra+s.Extra, r.Changed+s.Changed, r.Duplicate+s.Duplicate, r.Pending+s.Pending
+	}
+	return runs
+}
+
+func laneOf(k kind, runs []mirror.Stretch, most int64) lane {
+	l := lane{Kind: k}
+	for _, r := range runs {
 		// By the logarithm, so that one row beside thousands is still seen.
-		high := 4 + int(math.Round((laneHeight-4)*math.Log1p(float64(n))/math.Log1p(float64(most))))
-		from := min(within(at.From), 1-minWidth)
-		to := max(from+minWidth, within(at.To))
+		high := minHeight + int(math.Round((laneHeight-minHeight)*math.Log1p(float64(k.of(r)))/math.Log1p(float64(most))))
+		from := min(r.From, 1-minWidth)
+		to := max(from+minWidth, r.To)
 		l.Bars = append(l.Bars, bar{X: percent(from), Width: percent(to - from), Y: laneHeight - high, Height: high})
 	}
 	return l
@@ -132,16 +153,14 @@ func place(s mirror.Stretch) string {
 	return from + "–" + to
 }
 
-// where says where rows of a kind are, as HTML and as text.
-func where(k kind, stretches []mirror.Stretch) (template.HTML, string) {
+// where says where rows of a kind are, as HTML and as text. Whole says that the range is
+// that of the whole table.
+func where(k kind, runs []mirror.Stretch, whole bool) (template.HTML, string) {
 	var rows int64
-	var hit []mirror.Stretch
-	for _, s := range stretches {
-		if n := k.of(s); n > 0 {
-			rows, hit = rows+n, append(hit, s)
-		}
+	for _, r := range runs {
+		rows += k.of(r)
 	}
-	first, last := hit[0], hit[len(hit)-1]
+	first, last := runs[0], runs[len(runs)-1]
 	say := func(pattern string, keys ...[]store.Cell) (template.HTML, string) {
 		html, plain := make([]any, len(keys)), make([]any, len(keys))
 		for i, k := range keys {
@@ -153,19 +172,20 @@ func where(k kind, stretches []mirror.Stretch) (template.HTML, string) {
 		return template.HTML(fmt.Sprintf(pattern, html...)), k.Name + ": " + text.Rows(rows) + " " + fmt.Sprintf(pattern, plain...) + "."
 	}
 	const end = 0.9995
+	whole = whole && len(runs) == 1
 	switch {
-	case len(hit) == 1 && keyText(first.First) == keyText(first.Last):
+	case keyText(first.First) == keyText(last.Last):
 		return say("at %s", first.First)
-	case len(hit) == 1 && first.From <= 1-end && first.To >= end:
+	case whole && first.From <= 1-end && first.To >= end:
 		return say("across the whole range")
-	case len(hit) == 1 && first.To >= end:
+	case whole && first.To >= end:
 		return say("from %s to the end", first.First)
-	case len(hit) == 1 && first.From <= 1-end:
+	case whole && first.From <= 1-end:
 		return say("from the beginning to %s", first.Last)
-	case len(hit) == 1:
+	case len(runs) == 1:
 		return say("between %s and %s", first.First, first.Last)
 	default:
-		return say("in "+many(len(hit), "stretch", "stretches")+" between %s and %s", first.First, last.Last)
+		return say("in "+many(len(runs), "place", "places")+" between %s and %s", first.First, last.Last)
 	}
 }
 

@@ -28,7 +28,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, source: memory.New(), mirror: memory.New()}
-	opts := crm.Options{Contacts: 1200}
+	opts := crm.Options{Contacts: 700}
 	both := []string{"contact", "person", "appointment", "document", "project", "text", "country", "category", "business",
 		"associate", "address", "phone", "email", "ticket", "udpersonsmall", "sale"}
 	require.NoError(t, crm.Load(t.Context(), w.source, opts, append(both, "traveltransactionlog")...))
