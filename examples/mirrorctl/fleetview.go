@@ -343,7 +343,20 @@ func (f *findings) exitCode() int {
 	return exitDone
 }
 
-// fleetSummary is the end of the document.
+// fleetDocument is what -o json writes, a result as soon as it is there.
+type fleetDocument struct {
+	Command string       `json:"command"`
+	Shard   fleetShard   `json:"shard"`
+	Results []finding    `json:"results"`
+	Summary fleetSummary `json:"summary"`
+}
+
+type fleetShard struct {
+	Index int `json:"index"` // from 0 on
+	Of    int `json:"of"`
+}
+
+// fleetSummary is its end.
 type fleetSummary struct {
 	*fleet.Summary
 

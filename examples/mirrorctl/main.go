@@ -5,8 +5,9 @@
 //	go install github.com/so-mirror/mirror/examples/mirrorctl@latest
 //	mirrorctl compare --source customer.db --mirror mirror.db --context Cust10195
 //
-// Every command has a --help with examples; docs/commands.md has them all. It is built
-// on the library's exported API alone.
+// Every command has a --help with examples; docs/commands.md has them all. The
+// JSON schemas of what -o json writes are in schema, and kubernetes.yaml spreads a fleet
+// over machines. It is built on the library's exported API alone.
 package main
 
 import (

@@ -33,6 +33,11 @@ Exit codes: 0 everything is known, 5 a cycle has written since, so that nobody c
 	return c
 }
 
+// reconciliation is the document of reconcile.
+type reconciliation struct {
+	Operations []happened `json:"operations"`
+}
+
 // happened is a change of the journal, and what became of it.
 type happened struct {
 	ID        string           `json:"id"`
@@ -83,9 +88,7 @@ func (a *app) reconcile(ctx context.Context, t *target) error {
 			return refusef("what was found out cannot be kept: %w: make it writable, or name another directory by --state-dir", err)
 		}
 	}
-	if err := a.show(jsonOf(struct {
-		Operations []happened `json:"operations"`
-	}{all}), func(p *page) { a.reconciledPage(p, t, all) }); err != nil {
+	if err := a.show(jsonOf(reconciliation{all}), func(p *page) { a.reconciledPage(p, t, all) }); err != nil {
 		return err
 	}
 	if overtaken {
