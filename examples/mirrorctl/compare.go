@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/htmlreport"
 )
 
 // comparison is how a comparison is made, besides what several commands share.
@@ -51,22 +53,7 @@ func (a *app) compareManyFlags(c *cobra.Command) *comparison {
 	f.Int64Var(&how.tuning.SplitRows, "split-rows", 0, "read tables in ranges of so `many` rows at the same time")
 	f.Int64Var(&how.tuning.MaxRowsPerSecond, "max-rows-per-second", 0, "read at most so `many` rows a second of each side")
 	f.DurationVar(&how.tuning.CheckpointEvery, "checkpoint-every", 0, "`time` between two checkpoints: 10s unless set")
-	for name, values := range map[string][]string{"strategy": {"auto", "stream", "digest", "join"}, "depth": {"schema", "count", "rows"}} {
-		_ = c.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(asCompletions(values), cobra.ShellCompDirectiveNoFileComp))
-	}
 	return how
-}
-
-func asCompletions(values []string) (all []cobra.Completion) {
-	for _, v := range values {
-		all = append(all, cobra.Completion(v))
-	}
-	return all
-}
-
-// htmlFlag adds --html.
-func (a *app) htmlFlag(c *cobra.Command) {
-	c.Flags().StringVar(&a.flags.html, "html", "", "also write the result as a page to look at, to this `file`")
 }
 
 func (a *app) compareCommand() *cobra.Command {
@@ -299,8 +286,8 @@ func (a *app) showReport(cmd *cobra.Command, t *target, r *mirror.Report, how *c
 	if err := a.show(r, v.write); err != nil {
 		return err
 	}
-	if saved != nil {
-		return saved
+	if err := errors.Join(saved, a.writeHTML(func(w io.Writer) error { return htmlreport.WriteCompare(w, r, v.plan) })); err != nil {
+		return err
 	}
 	return a.ended(code, reason)
 }

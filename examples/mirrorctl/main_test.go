@@ -44,7 +44,7 @@ func TestScripts(t *testing.T) {
 			return os.Geteuid() == 0, nil
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"exits": exits, "world": world, "customer": customer, "sql": sql, "replicas": replicas,
+			"exits": exits, "world": world, "customer": customer, "sql": statement, "replicas": replicas,
 			"forget": forget, "unmark": unmark,
 		},
 	})
@@ -145,8 +145,8 @@ func damage(ctx context.Context, s store.Store, what string) error {
 	})
 }
 
-// sql runs a statement on the database of a file, to damage it in a way of its own.
-func sql(ts *testscript.TestScript, neg bool, args []string) {
+// statement runs a statement on the database of a file, to damage it in a way of its own.
+func statement(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: sql FILE STATEMENT")
 	}

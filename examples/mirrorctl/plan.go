@@ -2,11 +2,13 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/htmlreport"
 )
 
 func (a *app) planCommand() *cobra.Command {
@@ -79,7 +81,7 @@ type planView struct {
 	a      *app
 	cmd    *cobra.Command
 	plan   *mirror.Plan
-	of     *view // the report that it is made of, nil for a plan from a file
+	of     *view // the report that it is made of
 	code   int
 	reason error
 	file   string // where it is kept, or ""
@@ -107,6 +109,9 @@ func (a *app) showPlan(v *planView, save string) error {
 	if err := a.show(v.plan, v.write); err != nil {
 		return err
 	}
+	if err := a.writeHTML(func(w io.Writer) error { return htmlreport.WritePlan(w, v.plan, v.of.r) }); err != nil {
+		return err
+	}
 	return a.ended(v.code, v.reason)
 }
 
@@ -128,7 +133,7 @@ func (v *planView) write(p *page) {
 		c := append(v.a.commandLine(where, "apply", v.file), confirmFor(v.plan)...)
 		v.a.todo(p, "Do it:", c)
 	}
-	if v.of != nil && (v.plan.Empty() || v.code == exitIncomplete || v.code == exitRefused) {
+	if v.plan.Empty() || v.code == exitIncomplete || v.code == exitRefused {
 		v.of.next(p)
 	}
 	p.planTables(v.plan)

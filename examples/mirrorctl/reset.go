@@ -20,7 +20,8 @@ Mirroring Task wipes and repopulates them. A table is a name or a pattern such a
 the state directory: undo takes it back until the next cycle begins.`,
 		Example: example("mirrorctl reset contact person --mirror mirror.db --context Cust10195",
 			"mirrorctl reset --all --mirror mirror.db --context Cust10195 --dry-run"),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.reset(cmd, args, opts) },
+		ValidArgsFunction: a.completeTables,
+		RunE:              func(cmd *cobra.Command, args []string) error { return a.reset(cmd, args, opts) },
 	}
 	c.Args = func(_ *cobra.Command, args []string) error {
 		if opts.All == (len(args) > 0) {

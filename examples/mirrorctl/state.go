@@ -258,12 +258,14 @@ func reserve(dir, name, what string) (string, error) {
 }
 
 // writeFile writes a document as a whole, or not at all.
-func writeFile(path string, d document) error {
+func writeFile(path string, d document) error { return writeWhole(path, d.WriteJSON) }
+
+func writeWhole(path string, write func(w io.Writer) error) error {
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // 0600
 	if err != nil {
 		return err
 	}
-	err = errors.Join(d.WriteJSON(file), file.Sync(), file.Close())
+	err = errors.Join(write(file), file.Sync(), file.Close())
 	if err == nil {
 		err = os.Rename(file.Name(), path)
 	}
