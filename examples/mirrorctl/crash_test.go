@@ -28,22 +28,23 @@ func eventually(t *testing.T, what string, is func() bool) {
 }
 
 // paste runs the command that a page offers, as a shell takes it.
-func paste(t *testing.T, dir, page, begin string) *process {
+func paste(t *testing.T, dir, page, begin string, more ...string) *process {
 	t.Helper()
 	command := regexp.MustCompile(`(?m)^  (` + begin + `(?:.*\\\n)*.*)$`).FindStringSubmatch(page)
 	require.NotNil(t, command, page)
 	words := `set -- ` + strings.TrimPrefix(command[1], "mirrorctl") + `; for word in "$@"; do printf '%s\0' "$word"; done`
 	out, err := exec.Command("sh", "-c", words).Output()
 	require.NoError(t, err)
-	return start(t, dir, strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")...)
+	return start(t, dir, append(strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00"), more...)...)
 }
 
 // TestInterruptedCompare: a comparison that was stopped goes on where it was, by the
 // command that it offers; and so does one that was killed.
 func TestInterruptedCompare(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
-	require.NoError(t, makeWorld(t.Context(), dir, []string{"old"}))
-	slow := []string{"compare", "--source", "customer.db", "--mirror", "mirror.db", "--strategy", "stream", "--max-rows-per-second", "300", "--checkpoint-every", "20ms"}
+	require.NoError(t, makeWorldOf(t.Context(), dir, 600, []string{"old"}))
+	slow := []string{"compare", "--source", "customer.db", "--mirror", "mirror.db", "--strategy", "stream", "--max-rows-per-second", "400", "--checkpoint-every", "20ms"}
 	checkpoints := func() []string {
 		paths, err := filepath.Glob(filepath.Join(dir, "state", keptCheckpoints, "Cust1-*-compare.json"))
 		require.NoError(t, err)
@@ -64,7 +65,7 @@ func TestInterruptedCompare(t *testing.T) {
 	require.Contains(t, p.stdout.String(), "Cust1: not everything was compared: it was stopped after ")
 	require.Contains(t, p.stdout.String(), "Go on where it was stopped:")
 	require.Len(t, checkpoints(), 1)
-	p = paste(t, dir, p.stdout.String(), "mirrorctl compare")
+	p = paste(t, dir, p.stdout.String(), "mirrorctl compare", "--max-rows-per-second", "0")
 	require.Equal(t, exitUnknown, p.wait(), &p.said)
 	require.Contains(t, p.stdout.String(), "Cust1: 1 table differs, and whether a cycle brings that")
 	require.NoError(t, os.RemoveAll(filepath.Join(dir, "state")))
@@ -100,6 +101,7 @@ var changing = []struct {
 // TestCrash: whenever a command that changes a mirror ends, the mirror is as it was before
 // or as it is after it, and reconcile says which.
 func TestCrash(t *testing.T) {
+	t.Parallel()
 	world := t.TempDir()
 	require.NoError(t, makeWorld(t.Context(), world, nil))
 	execute(t, world, `DROP TABLE appointment`, `PRAGMA journal_mode = DELETE`) // so that a reader keeps a writer from its commit

@@ -76,7 +76,12 @@ func world(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(makeWorld(context.Background(), ts.MkAbs("."), args))
 }
 
-func makeWorld(ctx context.Context, dir string, damages []string) (err error) {
+func makeWorld(ctx context.Context, dir string, damages []string) error {
+	return makeWorldOf(ctx, dir, 60, damages)
+}
+
+// makeWorldOf makes one with so many contacts, and 6.5 times as many rows besides.
+func makeWorldOf(ctx context.Context, dir string, contacts int, damages []string) (err error) {
 	for _, name := range []string{"customer.db", "mirror.db", "old.db", "new.db"} {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
@@ -93,7 +98,7 @@ func makeWorld(ctx context.Context, dir string, damages []string) (err error) {
 	}
 	defer mirrored.Close()
 	for _, t := range []string{"contact", "person", "appointment", "traveltransactionlog"} {
-		if err := crm.Load(ctx, source, crm.Options{Contacts: 60}, t); err != nil {
+		if err := crm.Load(ctx, source, crm.Options{Contacts: contacts}, t); err != nil {
 			return err
 		}
 	}
