@@ -104,7 +104,7 @@
       demand(a.getAttribute("href").startsWith("#") && ids.has(a.getAttribute("href").slice(1)), `leads nowhere: ${says(a)}`);
     }
     for (const el of document.querySelectorAll("[aria-labelledby]")) demand(ids.has(el.getAttribute("aria-labelledby")), `no label: ${says(el)}`);
-    for (const el of document.querySelectorAll("[role=img], [role=region]")) demand((el.getAttribute("aria-label") || "").trim(), `no text alternative: ${says(el)}`);
+    for (const el of document.querySelectorAll("[role=img], [role=group]")) demand((el.getAttribute("aria-label") || "").trim(), `no text alternative: ${says(el)}`);
     for (const svg of document.querySelectorAll("svg")) demand(svg.closest("[role=img], [aria-hidden=true]"), "a drawing without a text alternative");
     for (const th of document.querySelectorAll("th")) demand(th.scope, `no scope: ${says(th)}`);
     for (const el of document.querySelectorAll("[style], [onclick], [onerror]")) demand(false, `inline: ${says(el)}`);

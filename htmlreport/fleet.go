@@ -131,10 +131,8 @@ func (m *memberView) ofReport(r *fleet.Result, room *int) {
 		m.Counts = tiles(r.Report, tallyOf(r.Report))
 		m.Next = nextOf(r.Report, plan, links{})
 	}
-	all := tablesOf(r.Report, nil).Tables
-	m.Tables = all[:min(len(all), max(0, *room))]
+	m.Tables, m.More = briefly(r.Report, max(0, *room))
 	*room -= len(m.Tables)
-	m.More = moreThan(len(all), len(m.Tables))
 	for _, w := range some(r.Report.Warnings) {
 		m.Notes = append(m.Notes, shown(w))
 	}

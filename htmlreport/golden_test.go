@@ -118,6 +118,20 @@ func large() *mirror.Report {
 	return r
 }
 
+// TestManyMembers bounds what a page of 5,000 mirrors weighs.
+func TestManyMembers(t *testing.T) {
+	r := small()
+	results := make([]fleet.Result, 5000)
+	for i := range results {
+		results[i] = fleet.Result{ContextID: fmt.Sprintf("Cust%05d", i), Report: r, Plan: r.Plan()}
+	}
+	var html bytes.Buffer
+	require.NoError(t, htmlreport.WriteFleet(&html, results, nil))
+	require.Less(t, html.Len(), 10_000_000)
+	require.Contains(t, html.String(), "5,000 mirrors need attention")
+	require.Contains(t, html.String(), "and 3,000 more")
+}
+
 // TestLarge bounds what a page of 10,000 differences weighs, and what of it a browser
 // lays out before somebody opens it.
 func TestLarge(t *testing.T) {

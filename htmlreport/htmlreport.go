@@ -48,6 +48,7 @@ const (
 	waiting level = "waiting" // nothing is wrong, and it is not over
 	unsure  level = "unsure"
 	bad     level = "bad"
+	todo    level = "todo"
 	neutral level = "neutral"
 )
 

@@ -29,7 +29,12 @@ func TestPictures(t *testing.T) {
 		t.Skip("takes pictures with -pictures DIR")
 	}
 	b := newBrowser(t)
-	for name, html := range pages(t) {
+	all := pages(t)
+	var evil bytes.Buffer
+	next := 0
+	require.NoError(t, htmlreport.WriteCompare(&evil, everywhere(t, small(), func() string { next++; return hostile[next%len(hostile)] }), nil))
+	all["hostile"] = evil.Bytes()
+	for name, html := range all {
 		b.open(html)
 		b.album(*pictures, name)
 		b.look(794, 3000, "dark", "print")

@@ -10,9 +10,8 @@ import (
 )
 
 type planView struct {
-	Caption string
-	Rows    []planRow
-	Notes   []string
+	Rows  []planRow
+	Notes []string
 }
 
 type planRow struct {
@@ -48,7 +47,7 @@ func stepName(t mirror.PlanTable) string {
 const megabyte = 1_000_000
 
 func planOf(p *mirror.Plan, ids links) *planView {
-	v := &planView{Caption: "What the plan does to each table"}
+	v := &planView{}
 	for _, t := range p.Tables {
 		row := planRow{
 			Table: linked(t.Table, ids), Class: stepClass[t.Step], Step: stepName(t), Reason: shown(t.Reason),
@@ -200,7 +199,7 @@ func planPage(plan *mirror.Plan, r *mirror.Report) *page {
 	case len(plan.Mistakes) > 0:
 		p.Level, p.Verdict = bad, "This is hardly the right database: the plan is not applied"
 	case acts > 0:
-		p.Level, p.Verdict = unsure, many(acts, "table is to be reset", "tables are to be reset")
+		p.Level, p.Verdict = todo, many(acts, "table is to be reset", "tables are to be reset")
 	case plan.Has(mirror.StepUnknown):
 		p.Level, p.Verdict = waiting, "Nothing to do yet"
 	default:

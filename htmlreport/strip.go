@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"html/template"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/so-mirror/mirror"
@@ -88,7 +89,7 @@ func stripOf(t *mirror.TableReport) *strip {
 		s.where[k.Name], says = html, append(says, plain)
 	}
 	s.Label = fmt.Sprintf("Where rows of %s differ, from %s to %s. %s", text.Name(t.Table), keyText(t.Range.First), keyText(t.Range.Last), strings.Join(says, " "))
-	for _, at := range t.Stretches {
+	for _, at := range together(t.Stretches) {
 		row := stretch{First: keyValues(at.First), Last: keyValues(at.Last), Place: place(at)}
 		for _, k := range s.Kinds {
 			row.Counts = append(row.Counts, text.Dash(k.of(at)))
@@ -115,11 +116,31 @@ func (k kind) runs(stretches []mirror.Stretch) (runs []mirror.Stretch) {
 			runs = append(runs, s)
 			continue
 		}
-		r := &runs[n-1]
-		r.Last, r.To = s.Last, max(r.To, s.To)
-		r.Missing, r.Extra, r.Changed, r.Duplicate, r.Pending = r.Missing+s.Missing, r.Extra+s.Extra, r.Changed+s.Changed, r.Duplicate+s.Duplicate, r.Pending+s.Pending
+		join(&runs[n-1], s)
 	}
 	return runs
+}
+
+// join makes a stretch go on to the end of the next.
+func join(s *mirror.Stretch, next mirror.Stretch) {
+	s.Last, s.To = next.Last, max(s.To, next.To)
+	s.Missing, s.Extra, s.Changed = s.Missing+next.Missing, s.Extra+next.Extra, s.Changed+next.Changed
+	s.Duplicate, s.Pending = s.Duplicate+next.Duplicate, s.Pending+next.Pending
+}
+
+// together has neighbours as one that have rows of the same kinds and are near each other.
+func together(stretches []mirror.Stretch) (all []mirror.Stretch) {
+	same := func(a, b mirror.Stretch) bool {
+		return !slices.ContainsFunc(kinds, func(k kind) bool { return (k.of(a) > 0) != (k.of(b) > 0) })
+	}
+	for _, s := range stretches {
+		if n := len(all); n > 0 && same(all[n-1], s) && within(s.From)-within(all[n-1].To) <= near {
+			join(&all[n-1], s)
+		} else {
+			all = append(all, s)
+		}
+	}
+	return all
 }
 
 func laneOf(k kind, runs []mirror.Stretch, most int64) lane {

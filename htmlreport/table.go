@@ -25,6 +25,7 @@ type tablesView struct {
 	kinds  []kind
 	rows   int // that the page has room for
 	keys   int
+	brief  bool // without what there is to open
 }
 
 type tableView struct {
@@ -70,6 +71,19 @@ type columnView struct{ Name, Left, Right template.HTML }
 // only names, or all but the identical and the never mirrored ones.
 func tablesOf(r *mirror.Report, only map[string]bool) *tablesView {
 	v := &tablesView{rows: maxRows, keys: maxKeys}
+	v.fill(r, only, len(r.Tables))
+	return v
+}
+
+// briefly are at most so many of the tables of a report, with nothing to open.
+func briefly(r *mirror.Report, most int) (tables []tableView, more string) {
+	v := &tablesView{brief: true}
+	all := v.fill(r, nil, most)
+	return v.Tables, moreThan(all, len(v.Tables))
+}
+
+// fill adds at most so many tables, and returns how many there are.
+func (v *tablesView) fill(r *mirror.Report, only map[string]bool, most int) int {
 	var order []int
 	for i := range r.Tables {
 		t := &r.Tables[i]
@@ -85,7 +99,7 @@ func tablesOf(r *mirror.Report, only map[string]bool) *tablesView {
 		return cmp.Compare(slices.Index(gravest, r.Tables[a].Verdict), slices.Index(gravest, r.Tables[b].Verdict))
 	})
 	used := map[string]bool{}
-	for _, i := range order {
+	for _, i := range order[:min(len(order), most)] {
 		t := v.table(r, i)
 		t.Open = len(order) == 1
 		v.Tables = append(v.Tables, t)
@@ -100,7 +114,7 @@ func tablesOf(r *mirror.Report, only map[string]bool) *tablesView {
 			v.kinds = append(v.kinds, k)
 		}
 	}
-	return v
+	return len(order)
 }
 
 func tableID(i int) string { return "t" + strconv.Itoa(i+1) }
@@ -109,9 +123,13 @@ func (v *tablesView) table(r *mirror.Report, i int) tableView {
 	t := &r.Tables[i]
 	tv := tableView{
 		Left: "Source", Right: "Mirror", ID: tableID(i), folded: store.FoldName(t.Table), Name: shown(t.Table), Class: verdictClass[t.Verdict], Verdict: verdictName(t.Verdict), Strip: stripOf(t),
-		Of: sizes(r, t), Notes: notes(t), Columns: changedColumns(t), Facts: tableFacts(r, t),
+		Of: sizes(r, t), Notes: notes(t),
 	}
 	tv.Counts = countsOf(t, tv.Strip)
+	if v.brief {
+		return tv
+	}
+	tv.Columns, tv.Facts = changedColumns(t), tableFacts(r, t)
 	for _, d := range t.Schema {
 		tv.Schema = append(tv.Schema, schemaView{shown(d.What), shown(cmp.Or(d.Column, "–")), shown(cmp.Or(d.Source, "–")), shown(cmp.Or(d.Mirror, "–"))})
 	}
