@@ -195,16 +195,30 @@ func chosenOf(ctx context.Context, t *target, receipt *mirror.Receipt, patterns 
 // waits returns what shows how far tables have come: bars on a terminal, elsewhere a line
 // when something changed.
 func (a *app) waits() func(*heal.WaitReport) {
-	if a.errTerm || a.flags.quiet {
-		return a.waited
-	}
 	said := ""
+	if a.errTerm || a.flags.quiet {
+		return func(r *heal.WaitReport) {
+			if now := tablesOf(r); now != said { // the bars have those alone that are being filled
+				said = now
+				a.note("Waiting for %s", now)
+			}
+			a.waited(r)
+		}
+	}
 	return func(r *heal.WaitReport) {
 		if now := whereTablesAre(r); now != said {
 			said = now
 			a.note("%s  %s", r.Time.Local().Format(time.TimeOnly), now)
 		}
 	}
+}
+
+func tablesOf(r *heal.WaitReport) string {
+	var names []string
+	for _, t := range r.Tables {
+		names = append(names, t.Table)
+	}
+	return few(names)
 }
 
 // whereTablesAre is one line about all tables.
