@@ -2,6 +2,7 @@ package htmlreport
 
 import (
 	"cmp"
+	"errors"
 	"html/template"
 	"strings"
 
@@ -62,7 +63,7 @@ func judge(r *mirror.Report, plan *mirror.Plan) (level, string) {
 	case partly:
 		return unsure, "Not everything was compared"
 	case c.of(mirror.VerdictPending) > 0:
-		return waiting, "The mirror is behind, and the next cycle brings what it lacks"
+		return waiting, "The mirror is behind, and the next cycle brings it up to date"
 	case r.Identical() && r.Depth == mirror.DepthSchema:
 		return good, "The columns and keys are the same"
 	case r.Identical() && r.Depth == mirror.DepthCount:
@@ -125,6 +126,9 @@ func (p *page) alertReport(r *mirror.Report) {
 	for _, m := range some(r.Mistakes) {
 		p.Alerts = append(p.Alerts, alert{bad, "Wrong database", shown(m)})
 	}
+	if err := tooMuch(r); err != nil {
+		p.Alerts = append(p.Alerts, alert{bad, "Too much differs", shown(err.Error())})
+	}
 	if r.Incomplete {
 		says := template.HTML("It was stopped before every table was compared.")
 		if r.Checkpoint != nil {
@@ -138,6 +142,15 @@ func (p *page) alertReport(r *mirror.Report) {
 	for _, w := range some(r.Warnings) {
 		p.Alerts = append(p.Alerts, alert{unsure, "Warning", shown(w)})
 	}
+}
+
+// tooMuch returns why the source may be the wrong database, nil when it does not seem so.
+func tooMuch(r *mirror.Report) error {
+	var limit *mirror.LimitError
+	if errors.As(r.Err(), &limit) {
+		return limit
+	}
+	return nil
 }
 
 // lead is the sentence below the verdict.

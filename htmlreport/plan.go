@@ -104,14 +104,16 @@ func nextOf(r *mirror.Report, p *mirror.Plan, ids links) (steps []template.HTML)
 		return []template.HTML{"Find out which databases were meant. As long as this may be the wrong one nothing is reset, and nothing below says anything about the mirror."}
 	}
 	add := func(s template.HTML) { steps = append(steps, s) }
+	if r != nil && tooMuch(r) != nil {
+		add("<b>Make sure</b> that these are the right databases. So much differs that nothing is reset unless its limits are raised.")
+	}
 	for _, s := range []struct {
-		step      mirror.Step
-		one, more string
-		then      string
+		step     mirror.Step
+		do, then string
 	}{
-		{mirror.StepReset, "Reset", "Reset", "The next cycle wipes and populates %s"},
-		{mirror.StepTruncate, "Reset and truncate", "Reset and truncate", "Empty until the next cycle has populated %s"},
-		{mirror.StepHardReset, "Hard reset", "Hard reset", "It has to be confirmed, and what is dropped cannot be undone"},
+		{mirror.StepReset, "Reset", "The next cycle populates %s anew"},
+		{mirror.StepTruncate, "Reset and truncate", "Empty until the next cycle has populated %s"},
+		{mirror.StepHardReset, "Hard reset", "It has to be confirmed, and what is dropped cannot be undone"},
 	} {
 		var names []string
 		var rows int64
@@ -128,7 +130,7 @@ func nextOf(r *mirror.Report, p *mirror.Plan, ids links) (steps []template.HTML)
 		if rows > 0 && s.step != mirror.StepHardReset {
 			says += ", " + text.Rows(rows) + " in all"
 		}
-		add(template.HTML("<b>"+s.one+"</b> ") + fewLinked(names, ids) + template.HTML(". "+says+"."))
+		add(template.HTML("<b>"+s.do+"</b> ") + fewLinked(names, ids) + template.HTML(". "+says+"."))
 	}
 	unknown, none := groups{}, groups{}
 	for _, t := range p.Tables {
@@ -155,7 +157,7 @@ func nextOf(r *mirror.Report, p *mirror.Plan, ids links) (steps []template.HTML)
 		}
 	}
 	if len(pending) > 0 {
-		add("<b>Wait</b> for the next cycle: it brings what " + fewLinked(pending, ids) + template.HTML(plural(int64(len(pending)), " lacks.", " lack.")))
+		add("<b>Wait</b> for the next cycle: it brings " + fewLinked(pending, ids) + " up to date.")
 	}
 	see := ""
 	if ids.notCompared {

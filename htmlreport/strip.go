@@ -57,7 +57,7 @@ var kinds = []kind{
 	{"extra", "only in the mirror", func(s mirror.Stretch) int64 { return s.Extra }},
 	{"changed", "on both sides, with other values", func(s mirror.Stretch) int64 { return s.Changed }},
 	{"duplicate", "more often in the mirror", func(s mirror.Stretch) int64 { return s.Duplicate }},
-	{"pending", "of these: the next cycle brings them", func(s mirror.Stretch) int64 { return s.Pending }},
+	{"pending", "of these: the next cycle mends them", func(s mirror.Stretch) int64 { return s.Pending }},
 }
 
 const (

@@ -169,7 +169,7 @@ func countsOf(t *mirror.TableReport, s *strip) (ts []tile) {
 		c := tile{Class: k.kind, N: text.Count(k.n), Label: k.kind}
 		switch {
 		case k.kind == "pending" && k.n == all && all > 1:
-			c.Where = "all of them: the next cycle brings them"
+			c.Where = "all of them: the next cycle mends them"
 		case s != nil:
 			c.Where = s.where[k.kind]
 		}
@@ -217,13 +217,13 @@ func notes(t *mirror.TableReport) (ns []template.HTML) {
 		add("Comparing stopped at MaxDifferences: there may be more.")
 	}
 	if known := t.Diverged + t.Pending; t.Diverged > 0 {
-		says := text.Rows(t.Diverged) + " diverged: no cycle brings them."
+		says := text.Rows(t.Diverged) + " diverged: no cycle mends them."
 		if all := t.Missing + t.Extra + t.Changed + t.Duplicate; all > known {
 			says += " Of " + text.Count(all-known) + " it is not known."
 		}
 		add(says)
 	} else if t.Verdict == mirror.VerdictDifferent && known == 0 {
-		add("It is not known yet whether the next cycle brings what differs.")
+		add("It is not known yet whether the next cycle mends that.")
 	}
 	add(t.MetadataDoubt)
 	add(t.Warning)
@@ -270,7 +270,7 @@ func tableFacts(r *mirror.Report, t *mirror.TableReport) (facts []fact) {
 
 // stateName says what becomes of a difference.
 var stateName = map[mirror.DiffState]string{
-	mirror.DiffPending: "the next cycle brings it", mirror.DiffArrived: "equal by now", mirror.DiffDiverged: "no cycle brings it",
+	mirror.DiffPending: "the next cycle mends it", mirror.DiffArrived: "equal by now", mirror.DiffDiverged: "no cycle mends it",
 }
 
 func (v *tablesView) rowsOf(t *mirror.TableReport) (rows []rowView, more string) {
