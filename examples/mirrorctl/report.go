@@ -64,7 +64,11 @@ func (v *view) sentence() (text.Colors, string) {
 	case exitUnknown:
 		return odd, name + v.those("differs", "differ", "and whether a cycle brings that is not known yet", v.unknown())
 	case exitDiffers:
-		return bad, name + v.those("differs", "differ", "and no cycle repairs that", v.acting())
+		sentence := v.those("differs", "differ", "and no cycle repairs that", v.acting())
+		if more := len(v.differing()) - len(v.acting()); more > 0 {
+			sentence += " So " + differs(more) + ", which may only be late."
+		}
+		return bad, name + sentence
 	case exitRefused:
 		return bad, name + "this is hardly the right pair of databases, so do nothing by this result."
 	case exitError:
@@ -75,6 +79,13 @@ func (v *view) sentence() (text.Colors, string) {
 		}
 		return odd, name + "nothing differs, but not everything could be compared, as is said below."
 	}
+}
+
+func differs(more int) string {
+	if more == 1 {
+		return "does 1 more"
+	}
+	return "do " + number(int64(more)) + " more"
 }
 
 // means says how much a result means.
