@@ -46,6 +46,9 @@ func (v *view) write(p *page) {
 func (v *view) answer(p *page) {
 	color, sentence := v.sentence()
 	p.wrap(color, "", sentence)
+	if more := len(v.differing()) - len(v.acting()); v.code == exitDiffers && more > 0 {
+		p.line("What differs in %s besides may only be late.", many(more, "table", "tables"))
+	}
 	for _, mistake := range v.r.Mistakes {
 		p.warn("wrong database: %s", mistake)
 	}
@@ -64,11 +67,7 @@ func (v *view) sentence() (text.Colors, string) {
 	case exitUnknown:
 		return odd, name + v.those("differs", "differ", "and whether a cycle brings that is not known yet", v.unknown())
 	case exitDiffers:
-		sentence := v.those("differs", "differ", "and no cycle repairs that", v.acting())
-		if more := len(v.differing()) - len(v.acting()); more > 0 {
-			sentence += " So " + differs(more) + ", which may only be late."
-		}
-		return bad, name + sentence
+		return bad, name + v.those("differs", "differ", "and no cycle repairs that", v.acting())
 	case exitRefused:
 		return bad, name + "this is hardly the right pair of databases, so do nothing by this result."
 	case exitError:
@@ -79,13 +78,6 @@ func (v *view) sentence() (text.Colors, string) {
 		}
 		return odd, name + "nothing differs, but not everything could be compared, as is said below."
 	}
-}
-
-func differs(more int) string {
-	if more == 1 {
-		return "does 1 more"
-	}
-	return "do " + number(int64(more)) + " more"
 }
 
 // means says how much a result means.
