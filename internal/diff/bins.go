@@ -170,7 +170,7 @@ func (t *Table) fit(b Bins) bool {
 
 // binned counts n rows into the bin of their key.
 func (m *merge) binned(kind Kind, row store.Row, n int64) (place uint64) {
-	place = m.table.Place(row)
+	place = placeIn(m.keyed, unbox(row[0]))
 	bin := m.found.Bins.find(place)
 	if bin == nil {
 		cells := make([]store.Cell, 2*m.table.Key)

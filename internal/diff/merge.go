@@ -21,8 +21,9 @@ type merge struct {
 	stop func(rows int64) bool
 	next store.Row
 
-	sized     bool // it is known how many bytes a row has
-	placed    bool // what differs is counted by where it is
+	sized     bool       // it is known how many bytes a row has
+	placed    bool       // what differs is counted by where it is
+	keyed     store.Kind // of the first column of the key
 	settles   bool
 	open      []Open // to be settled
 	openBytes int
@@ -38,6 +39,9 @@ func newMerge(t *Table, maxSamples int) *merge {
 	n := len(t.Source.Columns)
 	m := &merge{table: t, maxSamples: maxSamples, placed: t.Placed(), equal: make([]func(a, b driver.Value) bool, n)}
 	m.found.Columns = make([]int64, n)
+	if m.placed {
+		m.keyed = t.Source.Columns[0].Type.Kind()
+	}
 	for i := range t.Source.Columns {
 		ts, tm := t.Source.Columns[i].Type, t.Mirror.Columns[i].Type
 		switch k := ts.Kind(); {

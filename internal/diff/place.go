@@ -11,10 +11,13 @@ import (
 	"github.com/so-mirror/mirror/store"
 )
 
-// place returns where a value stands in the order of the values of a kind: none
+// placeIn returns where a value stands in the order of the values of a kind: none
 // behind another has a lesser place, and those that the order cannot tell apart have
 // one. Values that differ far behind may share it.
-func place(k store.Kind, v driver.Value) uint64 {
+func placeIn(k store.Kind, v driver.Value) uint64 {
+	if _, ok := v.(int64); ok && k == store.KindInt { // as nearly all are
+		return placeInt(v)
+	}
 	const most = math.MaxUint64
 	own := rankOf(k)
 	if n := cmp.Compare(rank(v), own); k != store.KindAny && n != 0 {
@@ -224,7 +227,7 @@ func (t *Table) Placed() bool {
 // Place returns where a key stands among the keys of the table, by its first column:
 // no key behind another has a lesser place.
 func (t *Table) Place(key store.Row) uint64 {
-	return place(t.Source.Columns[0].Type.Kind(), unbox(key[0]))
+	return placeIn(t.Source.Columns[0].Type.Kind(), unbox(key[0]))
 }
 
 // Share returns how far a place is on the way from one to another, from 0 to 1.
