@@ -204,6 +204,8 @@ func failure(t *testing.T, clean, report *mirror.Report, err error) error {
 			failed++
 			err = tr.Err
 			require.NotEmpty(t, tr.Reason)
+			require.Empty(t, tr.Stretches)
+			require.Nil(t, tr.Range)
 			continue
 		}
 		want := clean.Tables[i]

@@ -223,6 +223,7 @@ func TestPending(t *testing.T) {
 					}
 				}
 				require.Equal(t, []int64{tr.Pending, tr.Diverged}, []int64{pending, diverged}, "each key says it, too")
+				checkStretches(t, tr)
 				for i, s := range tr.Samples {
 					require.Equal(t, tr.Differences[i].State, s.State)
 				}
@@ -412,5 +413,6 @@ func TestExpiredMeanwhileAndTruncated(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, mirror.VerdictDifferent, report.Table("contact").Verdict)
 	require.Equal(t, mirror.LSNExpired, report.Table("contact").LSNState)
+	checkStretches(t, report.Table("contact"))
 	require.Equal(t, []string{"contact"}, report.Stale())
 }
