@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/heal"
+	"github.com/so-mirror/mirror/htmlreport"
 )
 
 // healing is a heal, as it was asked for.
@@ -84,8 +86,9 @@ func (a *app) heal(cmd *cobra.Command, h healing) error {
 			return err
 		}
 		err = errors.Join(err, unkept)
-		if serr := a.show(report, func(p *page) { p.healed(report) }); serr != nil {
-			return errors.Join(err, serr)
+		shown := a.show(report, func(p *page) { p.healed(report) })
+		if shown = errors.Join(shown, a.writeHTML(func(w io.Writer) error { return htmlreport.WriteHeal(w, report) })); shown != nil {
+			return errors.Join(err, shown)
 		}
 		switch {
 		case errors.Is(err, context.Canceled):
@@ -170,7 +173,7 @@ func healVerdict(r *heal.Report, maxRowShare float64) error {
 }
 
 func (p *page) healed(r *heal.Report) {
-	took := r.Finished.Sub(r.Started).Round(time.Second).String()
+	took := lasting(r.Finished.Sub(r.Started))
 	if r.Healed {
 		p.wrap(good, "", r.ContextID+": nothing is left to repair, after "+took+".")
 	} else {
@@ -184,6 +187,7 @@ func (p *page) healed(r *heal.Report) {
 			p.planTables(round.Plan)
 		}
 		if round.Wait != nil {
+			p.WriteString("\n")
 			p.waiting(round.Wait)
 		}
 	}

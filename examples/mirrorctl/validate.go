@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
+	"github.com/so-mirror/mirror/htmlreport"
 	"github.com/so-mirror/mirror/replica"
 	"github.com/so-mirror/mirror/store"
 )
@@ -58,6 +60,7 @@ Exit codes: 0 go, 3 no-go, 5 not known yet.`,
 	f.BoolVar(&v.opts.RoundedTimes, "rounded-times", false, "accept times that differ by the rounding of milliseconds")
 	f.StringArrayVar(&v.skip, "skip-table", nil, "leave out a `table` that the customer excludes; may be repeated")
 	a.tableFlag(c, "check only this table")
+	a.htmlFlag(c)
 	return c
 }
 
@@ -113,6 +116,9 @@ func (a *app) validate(ctx context.Context, v validation) error {
 			return fmt.Errorf("keep the report: %w", err)
 		}
 		a.note("Report: %s", v.save)
+	}
+	if err := a.writeHTML(func(w io.Writer) error { return htmlreport.WriteValidation(w, report) }); err != nil {
+		return err
 	}
 	switch report.Decision {
 	case replica.Go:

@@ -248,6 +248,18 @@ func whereTablesAre(r *heal.WaitReport) string {
 	return strings.Join(parts, "; ")
 }
 
+// lasting is a duration in whole seconds, such as 25m.
+func lasting(d time.Duration) string {
+	s := d.Round(time.Second).String()
+	if rest, ok := strings.CutSuffix(s, "m0s"); ok {
+		s = rest + "m"
+	}
+	if rest, ok := strings.CutSuffix(s, "h0m"); ok {
+		s = rest + "h"
+	}
+	return s
+}
+
 func rowsOf(t heal.WaitTable) string {
 	if t.Expected == 0 {
 		return number(t.Rows) + " rows"
@@ -279,7 +291,7 @@ func (p *page) waiting(r *heal.WaitReport) {
 	case is(heal.WaitRequested), is(heal.WaitFilling):
 		p.wrap(odd, "", fmt.Sprintf("%s: %d of %s not populated yet.", r.ContextID, open, all))
 	default:
-		p.wrap(good, "", r.ContextID+": "+all+" populated, in "+r.Time.Sub(r.Started).Round(time.Second).String()+".")
+		p.wrap(good, "", r.ContextID+": "+all+" populated, in "+lasting(r.Time.Sub(r.Started))+".")
 	}
 	colors := map[heal.WaitState]text.Colors{heal.WaitPopulated: good, heal.WaitLost: bad, heal.WaitFilling: odd, heal.WaitRequested: odd}
 	var rows []row
@@ -289,7 +301,7 @@ func (p *page) waiting(r *heal.WaitReport) {
 			line.notes = append(line.notes, t.Proof)
 		}
 		if t.Remaining > 0 {
-			line.notes = append(line.notes, "about "+t.Remaining.Round(time.Second).String()+" left")
+			line.notes = append(line.notes, "about "+lasting(t.Remaining)+" left")
 		}
 		if t.Resets > 0 {
 			line.notes = append(line.notes, "reset again: "+plural(t.Resets, "time"))
