@@ -14,7 +14,7 @@ import (
 
 // maxMembers bounds the members that a page has details of, and maxMemberTables the
 // tables of all of them.
-const maxMembers, maxMemberTables = 2000, 5000
+const maxMembers, maxMemberTables = 1000, 5000
 
 // membersView are the mirrors that need attention.
 type membersView struct {

@@ -36,7 +36,7 @@ func TestJudge(t *testing.T) {
 		{"definitions", mirror.Report{Depth: mirror.DepthSchema, Tables: []mirror.TableReport{identical}}, good, "The columns and keys are the same", "Nothing"},
 		{"pending", mirror.Report{Tables: []mirror.TableReport{identical, pending}}, waiting, "The mirror is behind, and the next cycle brings it up to date", "Wait"},
 		{"different", mirror.Report{Tables: []mirror.TableReport{identical, diverged}}, bad, "The mirror differs from its source", "Reset"},
-		{"not known yet", mirror.Report{Tables: []mirror.TableReport{unknown}}, unsure, "The mirror differs, and the next cycle may mend that", "Find out about"},
+		{"not known yet", mirror.Report{Tables: []mirror.TableReport{unknown}}, unsure, "The mirror differs, and the next cycle may mend that", "Find out"},
 		{"failed", mirror.Report{Tables: []mirror.TableReport{identical, failed}}, unsure, "Not everything was compared", "No reset"},
 		{"different and failed", mirror.Report{Tables: []mirror.TableReport{diverged, failed}}, bad, "The mirror differs, and not all of it was compared", "Reset, No reset"},
 		{"stopped", mirror.Report{Incomplete: true, Tables: []mirror.TableReport{identical}}, unsure, "Not everything was compared", "Resume"},

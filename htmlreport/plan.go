@@ -103,10 +103,22 @@ func nextOf(r *mirror.Report, p *mirror.Plan, ids links) (steps []template.HTML)
 	if len(p.Mistakes) > 0 {
 		return []template.HTML{"Find out which databases were meant. As long as this may be the wrong one nothing is reset, and nothing below says anything about the mirror."}
 	}
-	add := func(s template.HTML) { steps = append(steps, s) }
 	if r != nil && tooMuch(r) != nil {
-		add("<b>Make sure</b> that these are the right databases. So much differs that nothing is reset unless its limits are raised.")
+		steps = append(steps, "<b>Make sure</b> that these are the right databases. So much differs that nothing is reset unless its limits are raised.")
 	}
+	steps = append(steps, planned(p, ids)...)
+	if r != nil {
+		steps = append(steps, besides(r, ids)...)
+		if len(steps) == 0 {
+			steps = append(steps, "Nothing to do.")
+		}
+	}
+	return steps
+}
+
+// planned are the steps of a plan.
+func planned(p *mirror.Plan, ids links) (steps []template.HTML) {
+	add := func(s template.HTML) { steps = append(steps, s) }
 	for _, s := range []struct {
 		step     mirror.Step
 		do, then string
@@ -136,20 +148,27 @@ func nextOf(r *mirror.Report, p *mirror.Plan, ids links) (steps []template.HTML)
 	for _, t := range p.Tables {
 		switch t.Step {
 		case mirror.StepUnknown:
-			unknown.add(t.Reason, t.Table)
+			_, how, ok := strings.Cut(t.Reason, ": ") // behind what differs
+			if !ok {
+				how = t.Reason
+			}
+			unknown.add(how, t.Table)
 		case mirror.StepNone:
 			none.add(t.Reason, t.Table)
 		}
 	}
 	for _, reason := range unknown.reasons {
-		add("<b>Find out about</b> " + fewLinked(unknown.names[reason], ids) + ": " + shown(reason) + ".")
+		add("<b>Find out</b> about " + fewLinked(unknown.names[reason], ids) + ": " + shown(reason) + ".")
 	}
 	for _, reason := range none.reasons {
 		add("<b>No reset</b> for " + fewLinked(none.names[reason], ids) + ": " + shown(reason) + ".")
 	}
-	if r == nil {
-		return steps
-	}
+	return steps
+}
+
+// besides are the steps that no plan has.
+func besides(r *mirror.Report, ids links) (steps []template.HTML) {
+	add := func(s template.HTML) { steps = append(steps, s) }
 	var pending []string
 	for i := range r.Tables {
 		if r.Tables[i].Verdict == mirror.VerdictPending {
@@ -159,18 +178,16 @@ func nextOf(r *mirror.Report, p *mirror.Plan, ids links) (steps []template.HTML)
 	if len(pending) > 0 {
 		add("<b>Wait</b> for the next cycle: it brings " + fewLinked(pending, ids) + " up to date.")
 	}
-	see := ""
-	if ids.notCompared {
-		see = `: see <a href="#not-compared">what was not compared</a>`
-	}
-	if n := r.Scope.LeftOut; n > 0 && r.Depth == mirror.DepthRows {
-		add(template.HTML("<b>Check</b> the " + plural(int64(n), "column", text.Count(int64(n))+" columns") + " that nobody asked to leave out, or leave " + plural(int64(n), "it", "them") + " out by request" + see + "."))
+	if n := int64(r.Scope.LeftOut); n > 0 && r.Depth == mirror.DepthRows {
+		see := ""
+		if ids.notCompared {
+			see = `: see <a href="#not-compared">what was not compared</a>`
+		}
+		add(template.HTML("<b>Check</b> the " + plural(n, "column", text.Count(n)+" columns") + " that nobody asked to leave out, or leave " +
+			plural(n, "it", "them") + " out by request" + see + "."))
 	}
 	if r.Incomplete {
 		add("<b>Resume</b> the comparison where it was stopped.")
-	}
-	if len(steps) == 0 {
-		add("Nothing to do.")
 	}
 	return steps
 }
