@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -150,6 +152,9 @@ func (a *app) compare(ctx context.Context, t *target, how *comparison) (*mirror.
 	if err != nil {
 		return nil, err
 	}
+	if how.resume == "" {
+		a.offerResume(t)
+	}
 	kept := &rollingCheckpoint{a: a, contextID: t.context}
 	o.OnCheckpoint = kept.write
 	report, err := t.m.Compare(ctx, t.source, o)
@@ -157,7 +162,35 @@ func (a *app) compare(ctx context.Context, t *target, how *comparison) (*mirror.
 		return nil, err
 	}
 	kept.done()
+	if how.resume != "" && !report.Incomplete {
+		a.resumed(t, how.resume)
+	}
 	return report, nil
+}
+
+// offerFor is how long a comparison that was stopped is offered to go on with.
+const offerFor = 7 * 24 * time.Hour
+
+// offerResume says that an earlier comparison was stopped, which may have been killed.
+func (a *app) offerResume(t *target) {
+	kept := a.state().kept(keptCheckpoints, t.context)
+	if len(kept) == 0 {
+		return
+	}
+	last := kept[len(kept)-1]
+	if info, err := os.Stat(last); err == nil && info.Size() > 0 && a.now().Sub(info.ModTime()) < offerFor {
+		a.note("An earlier comparison of %s did not end. To go on with it: --resume %s", t.context, quoted(last))
+	}
+}
+
+// resumed removes a checkpoint of which nothing is left to do, if it is one that was kept.
+func (a *app) resumed(t *target, path string) {
+	abs, err := filepath.Abs(path)
+	for _, k := range a.state().kept(keptCheckpoints, t.context) {
+		if is, kerr := filepath.Abs(k); err == nil && kerr == nil && is == abs {
+			removeQuietly(k)
+		}
+	}
 }
 
 // rollingCheckpoint is the file from which a comparison goes on whose process died.

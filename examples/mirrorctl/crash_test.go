@@ -73,8 +73,13 @@ func TestInterruptedCompare(t *testing.T) {
 	p = start(t, dir, slow...)
 	eventually(t, "a checkpoint", comparing)
 	require.Equal(t, -1, p.end(syscall.SIGKILL))
-	p = start(t, dir, "compare", "--source", "customer.db", "--mirror", "mirror.db", "--resume", checkpoints()[0])
+	left := checkpoints()[0]
+	p = start(t, dir, "compare", "--source", "customer.db", "--mirror", "mirror.db", "--depth", "count")
+	require.Equal(t, exitDone, p.wait(), &p.said)
+	require.Contains(t, p.said.String(), "An earlier comparison of Cust1 did not end. To go on with it: --resume state/checkpoints/"+filepath.Base(left))
+	p = start(t, dir, "compare", "--source", "customer.db", "--mirror", "mirror.db", "--resume", left)
 	require.Equal(t, exitUnknown, p.wait(), &p.said)
+	require.Empty(t, checkpoints(), "nothing is left to do")
 }
 
 // crash is a directory in which a command is ended, and what it held before.

@@ -129,7 +129,7 @@ func (a *app) ended(code int, reason error) error {
 func (v *planView) write(p *page) {
 	p.plan(v.plan)
 	if v.file != "" && v.code != exitRefused && !v.plan.Empty() {
-		where := v.a.where(v.plan.ContextID)
+		where := append(v.a.where(v.plan.ContextID), v.mirror()...)
 		c := append(v.a.commandLine(where, "apply", v.file), confirmFor(v.plan)...)
 		v.a.todo(p, "Do it:", c)
 	}
@@ -137,6 +137,16 @@ func (v *planView) write(p *page) {
 		v.of.next(p)
 	}
 	p.planTables(v.plan)
+}
+
+// mirror is the flag that names the mirror of the report, where nothing else does and its
+// name is all that it takes.
+func (v *planView) mirror() []string {
+	p, err := v.a.place()
+	if side := v.of.r.Mirror; err == nil && p.mirror == "" && side.Engine == "SQLite" && side.Database != "" {
+		return []string{"--mirror " + quoted(shortPath(side.Database))}
+	}
+	return nil
 }
 
 // confirmFor is the flag without which the hard resets of a plan are left alone.
