@@ -146,6 +146,9 @@ func (j *applying) nothing() error {
 	return err
 }
 
+// untilThen is what a table looks like that is reset.
+const untilThen = "as it is until the next cycle, then empty until it is populated"
+
 // intended is the plan as it will be carried out, by what was asked for.
 func (j *applying) intended() *mirror.Plan {
 	plan := *j.plan
@@ -154,16 +157,14 @@ func (j *applying) intended() *mirror.Plan {
 		t := &plan.Tables[i]
 		switch {
 		case t.Schema && j.opts.HardReset:
-			t.Step, t.Drop = mirror.StepHardReset, true
-		case t.Step == mirror.StepUnknown && j.opts.Unknown:
-			t.Step = mirror.StepReset
-		case t.Step == mirror.StepNone && j.opts.Force && j.opts.Tables != nil:
-			t.Step = mirror.StepReset
+			t.Step, t.Drop, t.Meanwhile = mirror.StepHardReset, true, "gone from now on, until the next cycle has created and populated it"
+		case t.Step == mirror.StepUnknown && j.opts.Unknown, t.Step == mirror.StepNone && j.opts.Force && j.opts.Tables != nil:
+			t.Step, t.Meanwhile = mirror.StepReset, untilThen
 		}
 	}
 	for _, name := range j.opts.Tables {
 		if j.opts.Force && !slices.ContainsFunc(plan.Tables, func(t mirror.PlanTable) bool { return sameName(name, t.Table) }) {
-			plan.Tables = append(plan.Tables, mirror.PlanTable{Table: name, Step: mirror.StepReset, Reason: "asked for by --force"})
+			plan.Tables = append(plan.Tables, mirror.PlanTable{Table: name, Step: mirror.StepReset, Reason: "asked for by --force", Meanwhile: untilThen})
 		}
 	}
 	return &plan

@@ -58,6 +58,7 @@ func (a *app) ask(ctx context.Context, question string) (string, error) {
 	}()
 	select {
 	case <-ctx.Done():
+		fmt.Fprintln(a.err) // the question has no end of line
 		return "", ctx.Err()
 	case line := <-answer:
 		return line, nil

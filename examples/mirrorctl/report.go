@@ -2,6 +2,8 @@ package main
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -319,7 +321,7 @@ func (v *view) row(t *mirror.TableReport) row {
 // tableNotes are what is to be known of a table besides its numbers.
 func tableNotes(t *mirror.TableReport) (notes []string) {
 	add := func(format string, args ...any) { notes = append(notes, fmt.Sprintf(format, args...)) }
-	if t.Reason != "" {
+	if t.Reason != "" && !errors.Is(t.Err, context.Canceled) {
 		add("%s", t.Reason)
 	}
 	if t.Err != nil && t.Reason == "" {
