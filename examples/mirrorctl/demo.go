@@ -206,6 +206,8 @@ func (d *demo) leave() error {
 	}
 	p.WriteString("\n")
 	p.WriteString(p.paint(head, "$ mirrorctl compare") + "\n\n")
-	p.line("It says what to run next, and so do the commands after it. mirrorctl cycle plays a cycle of the Mirroring Task. A file tracks no changes, so it takes three cycles, and a recheck after each, until it is known what no cycle brings.")
+	p.line("It says what to run next, and so do the commands after it. A file tracks no changes. So a cycle is told what the customer worked on,")
+	p.WriteString("\n" + p.paint(head, "$ mirrorctl cycle --table document") + "\n\n")
+	p.line("and it takes three of them, each with a recheck after it, until it is known what no cycle brings.")
 	return d.print(p)
 }
