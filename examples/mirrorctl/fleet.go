@@ -69,8 +69,8 @@ func (a *app) manyCommand(name, short, long string) *cobra.Command {
 	f.DurationVar(&m.timeout, "timeout", 0, "`time` that one customer may take, such as 30m: no limit unless set")
 	if name != "status" {
 		m.how = a.compareManyFlags(c)
-		a.htmlFlag(c)
 	}
+	a.htmlFlag(c)
 	if name == "plan" {
 		f.StringVar(&m.save, "save", "", "keep the plans in this `directory`, each as CONTEXT.json")
 		a.dryRunFlag(c)

@@ -17,9 +17,11 @@ import (
 
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/fleet"
+	"github.com/so-mirror/mirror/htmlreport"
 )
 
-// findings shows what is found out about a fleet as it comes, in bounded memory.
+// findings shows what is found out about a fleet as it comes. Reports are not kept, but for
+// a page.
 type findings struct {
 	a       *app
 	ctx     context.Context
@@ -38,6 +40,7 @@ type findings struct {
 	left    int            // not looked at
 	summary fleet.Summary
 	first   []urgent
+	page    []fleet.Result // for --html, empty without
 }
 
 // urgent is a customer who needs a hand.
@@ -143,6 +146,9 @@ func (f *findings) add(r fleet.Result) error {
 			r.Err = errors.New(f.a.harmless(r.Err)) // it is shown as it is from here on
 		}
 		f.summary.Add(r)
+		if f.a.flags.html != "" {
+			f.page = append(f.page, r)
+		}
 		f.a.looked(r.ContextID, f.done, f.members, f.began)
 	}
 	if f.m.command == "plan" && found.Plan != nil && !found.Plan.Empty() && found.ExitCode != exitRefused {
@@ -387,6 +393,9 @@ func (f *findings) finish() error {
 		if err := f.print(p.String()); err != nil {
 			return err
 		}
+	}
+	if err := f.a.writeHTML(func(w io.Writer) error { return htmlreport.WriteFleet(w, f.page, &f.summary) }); err != nil {
+		return err
 	}
 	if code == exitDone {
 		return nil
