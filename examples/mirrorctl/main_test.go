@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -76,17 +77,56 @@ func world(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(makeWorld(context.Background(), ts.MkAbs("."), args))
 }
 
-func makeWorld(ctx context.Context, dir string, damages []string) error {
-	return makeWorldOf(ctx, dir, 60, damages)
-}
+// smallWorld are the files of a world, which is made once.
+var smallWorld = sync.OnceValues(func() (files map[string][]byte, err error) {
+	dir, err := os.MkdirTemp("", "mirrorctl")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	if err := makeWorldOf(context.Background(), dir, 60); err != nil {
+		return nil, err
+	}
+	files = map[string][]byte{}
+	for _, name := range []string{"customer.db", "mirror.db"} {
+		if files[name], err = os.ReadFile(filepath.Join(dir, name)); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+})
 
-// makeWorldOf makes one with so many contacts, and 6.5 times as many rows besides.
-func makeWorldOf(ctx context.Context, dir string, contacts int, damages []string) (err error) {
+func makeWorld(ctx context.Context, dir string, damages []string) error {
+	files, err := smallWorld()
+	if err != nil {
+		return err
+	}
 	for _, name := range []string{"customer.db", "mirror.db", "old.db", "new.db"} {
 		if err := os.Remove(filepath.Join(dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
+		if files[name] == nil {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), files[name], 0o600); err != nil {
+			return err
+		}
 	}
+	mirrored, err := sqlite.Open(ctx, filepath.Join(dir, "mirror.db"))
+	if err != nil {
+		return err
+	}
+	defer mirrored.Close()
+	for _, d := range damages {
+		if err := damage(ctx, mirrored, d); err != nil {
+			return fmt.Errorf("%s: %w", d, err)
+		}
+	}
+	return nil
+}
+
+// makeWorldOf makes one with so many contacts, and 6.5 times as many rows besides.
+func makeWorldOf(ctx context.Context, dir string, contacts int) error {
 	source, err := sqlite.Create(ctx, filepath.Join(dir, "customer.db"))
 	if err != nil {
 		return err
@@ -103,15 +143,8 @@ func makeWorldOf(ctx context.Context, dir string, contacts int, damages []string
 		}
 	}
 	task := &cycle.Task{Customer: cycle.NewCustomer("Cust1", source), Mirror: mirrored}
-	if _, err := task.Run(ctx); err != nil {
-		return err
-	}
-	for _, d := range damages {
-		if err := damage(ctx, mirrored, d); err != nil {
-			return fmt.Errorf("%s: %w", d, err)
-		}
-	}
-	return nil
+	_, err = task.Run(ctx)
+	return err
 }
 
 func damage(ctx context.Context, s store.Store, what string) error {
