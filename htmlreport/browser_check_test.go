@@ -21,6 +21,7 @@ func (b *browser) check(name, what string) {
 
 // TestBrowser holds every page to what people see and hear of it.
 func TestBrowser(t *testing.T) {
+	t.Parallel()
 	b, all := newBrowser(t), pages(t)
 	for name, html := range all {
 		t.Run(name, func(t *testing.T) {

@@ -136,6 +136,7 @@ func TestManyMembers(t *testing.T) {
 // TestLarge bounds what a page of 10,000 differences weighs, and what of it a browser
 // lays out before somebody opens it.
 func TestLarge(t *testing.T) {
+	t.Parallel()
 	var html bytes.Buffer
 	require.NoError(t, htmlreport.WriteCompare(&html, large(), nil))
 	require.Less(t, html.Len(), 10_000*800)

@@ -115,6 +115,7 @@ func small() *mirror.Report {
 
 // TestHostile shows what is hostile as text, wherever it comes from.
 func TestHostile(t *testing.T) {
+	t.Parallel()
 	b := newBrowser(t)
 	b.look(390, 900, "light", "screen")
 	for turn := range 4 { // each text comes to stand in other places
