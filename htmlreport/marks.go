@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"html/template"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -49,7 +50,11 @@ func differ(a, b string) (am, bm []span) {
 		add(ends(a, at, words(a)), ends(b, bt, words(b)))
 		return am, bm
 	}
-	between(at, bt, longest(a, b, at, bt), add)
+	common := longest(a, b, at, bt)
+	if !slices.ContainsFunc(common, func(c [2]int) bool { return strings.ContainsFunc(word(a, at, c[0]), isLetter) }) {
+		common = nil // signs and blanks between other words say nothing
+	}
+	between(at, bt, common, add)
 	return am, bm
 }
 
@@ -129,6 +134,8 @@ func code(s string) string {
 	return strings.Join(parts, " ")
 }
 
+func isLetter(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
+
 func word(s string, ws []span, i int) string { return s[ws[i].from:ws[i].to] }
 
 // part is the text of the words from i to before j, empty where there is none.
@@ -176,7 +183,7 @@ func words(s string) (ws []span) {
 	for i := 0; i < len(s); {
 		n := cluster(s[i:])
 		r, _ := utf8.DecodeRuneInString(s[i:])
-		is := unicode.IsLetter(r) || unicode.IsDigit(r)
+		is := isLetter(r)
 		if is && inWord {
 			ws[len(ws)-1].to = i + n
 		} else {

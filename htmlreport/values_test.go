@@ -35,6 +35,7 @@ func TestPair(t *testing.T) {
 		{"added at the beginning", "Berg", "Vold-Berg", "[]Berg", "[Vold-]Berg"},
 		{"two words of many", "Call Kari on Monday at noon", "Call Ole on Friday at noon", "Call [Kari] on [Mon]day at noon", "Call [Ole] on [Fri]day at noon"},
 		{"nothing in common", "Trainee", "山田", "[Trainee]", "[山田]"},
+		{"only signs in common", "Renamed.docx", "Offer 2011.msg", "[Renamed.docx]", "[Offer 2011.msg]"},
 		{"a blank at the end", "Berg ", "Berg", "Berg[␣]", "Berg[]"},
 		{"two blanks for one", "a  b", "a b", "a␣[␣]b", "a []b"},
 		{"a zero-width space", "ab\u200bc", "abc", "ab[‹zero-width space›]c", "ab[]c"},
