@@ -193,7 +193,8 @@ func where(k kind, runs []mirror.Stretch, whole bool) (template.HTML, string) {
 		return template.HTML(fmt.Sprintf(pattern, html...)), k.Name + ": " + text.Rows(rows) + " " + fmt.Sprintf(pattern, plain...) + "."
 	}
 	const end = 0.9995
-	whole = whole && len(runs) == 1
+	// A run with rows of other kinds, too, does not say where in it those of this kind are.
+	whole = whole && len(runs) == 1 && rows == first.Missing+first.Extra+first.Changed+first.Duplicate
 	switch {
 	case keyText(first.First) == keyText(last.Last):
 		return say("at %s", first.First)

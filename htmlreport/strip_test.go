@@ -37,11 +37,12 @@ func TestStrip(t *testing.T) {
 		{"a hole of several stretches", mirror.StrategyStream, missing(301, 340, 345, 400), "between id 301 and 400", []bar{{"30.030%", "9.910%", 3, 11}}},
 		{"everything", mirror.StrategyStream, missing(1, 1000), "across the whole range", []bar{{"0.000%", "100.000%", 0, 14}}},
 		{"two places", mirror.StrategyStream, missing(10, 10, 500, 501), "in 2 places between id 10 and 501", []bar{{"0.901%", "0.200%", 7, 7}, {"49.950%", "0.200%", 7, 7}}},
+		{"somewhere in a stretch", mirror.StrategyStream, []mirror.Stretch{{First: key(1), Last: key(10), To: 0.01, Missing: 1, Changed: 9}}, "between id 1 and 10", []bar{{"0.000%", "1.000%", 7, 7}}},
 		{"nowhere", mirror.StrategyStream, []mirror.Stretch{{First: key(1), Last: key(1), From: math.NaN(), To: math.Inf(1), Missing: 1}}, "at id 1", []bar{{"0.000%", "100.000%", 7, 7}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := stripOf(&mirror.TableReport{Table: "contact", Strategy: c.strategy, Range: &mirror.KeyRange{First: key(1), Last: key(1000)}, Stretches: c.stretches})
-			require.Len(t, s.Lanes, 1)
+			require.Equal(t, "missing", s.Lanes[0].Kind.Name)
 			require.Equal(t, c.bars, s.Lanes[0].Bars)
 			require.Len(t, s.Stretches, len(c.bars))
 			bare := regexp.MustCompile(`<[^>]*>`).ReplaceAllString(string(s.where["missing"]), "")
