@@ -60,6 +60,7 @@ func TestDocs(t *testing.T) {
 		b.look(1100, 3000, scheme, "screen")
 		bottom := eval[int](b, `(() => {
 			const person = [...document.querySelectorAll("article")].find((a) => a.querySelector("h3").textContent === "person");
+			for (const t of document.querySelectorAll(".t")) t.style.contentVisibility = "visible";
 			person.querySelector("details").open = true;
 			return person.querySelectorAll("tbody")[4].getBoundingClientRect().bottom | 0;
 		})()`)
