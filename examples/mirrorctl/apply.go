@@ -40,6 +40,9 @@ Hard resets, and tables that are truncated or dropped, want the context identifi
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		job := &applying{a: a, cmd: cmd, how: how, opts: opts}
 		if len(args) == 1 {
+			if err := notComparing(cmd, "a plan", "max-row-share", "table"); err != nil {
+				return err
+			}
 			plan, err := readDocument[mirror.Plan](a, args[0], "plan")
 			if err != nil {
 				return err
@@ -63,7 +66,8 @@ type applying struct {
 	how  *comparison
 	opts *mirror.ApplyOptions
 	plan *mirror.Plan
-	file string // of the plan, "" when it was made just now
+	file string    // of the plan, "" when it was made just now
+	made *planView // just now
 }
 
 func (j *applying) run(ctx context.Context, t *target) error {
@@ -77,7 +81,7 @@ func (j *applying) run(ctx context.Context, t *target) error {
 		if v.code == exitRefused || v.code == exitError || report.Incomplete {
 			return a.showPlan(v, "")
 		}
-		j.plan = v.plan
+		j.plan, j.made = v.plan, v
 	}
 	if err := j.choose(); err != nil {
 		return err
@@ -102,7 +106,11 @@ func (j *applying) run(ctx context.Context, t *target) error {
 	if errors.Is(err, mirror.ErrNothingToDo) {
 		return j.nothing()
 	}
-	return a.changed(t, j.plan, receipt, err)
+	err = a.changed(t, j.plan, receipt, err)
+	if err == nil && j.made != nil && j.made.code == exitIncomplete {
+		return a.ended(j.made.code, j.made.reason)
+	}
+	return err
 }
 
 // choose takes the tables of --table. In a comparison that was made just now they are all
@@ -140,6 +148,9 @@ func (j *applying) nothing() error {
 		p.plan(j.plan)
 		p.planTables(j.plan)
 	})
+	if err == nil && j.made != nil {
+		return j.a.ended(j.made.code, j.made.reason)
+	}
 	if err == nil && j.plan.Has(mirror.StepUnknown) {
 		return verdict(exitUnknown)
 	}

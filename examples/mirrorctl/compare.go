@@ -8,9 +8,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/htmlreport"
@@ -56,6 +58,26 @@ func (a *app) compareManyFlags(c *cobra.Command) *comparison {
 	f.Int64Var(&how.tuning.MaxRowsPerSecond, "max-rows-per-second", 0, "read at most so `many` rows a second of each side")
 	f.DurationVar(&how.tuning.CheckpointEvery, "checkpoint-every", 0, "`time` between two checkpoints: 10s unless set")
 	return how
+}
+
+// notComparing refuses the flags of a comparison, but for some, where its result is named:
+// what was asked for would not be done.
+func notComparing(cmd *cobra.Command, what string, but ...string) (err error) {
+	comparing := (&app{}).compareFlagNames()
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if err == nil && comparing[f.Name] && !slices.Contains(but, f.Name) {
+			err = usagef("--%s is for a comparison, and %s is of one that was made: leave it out, or compare with it", f.Name, what)
+		}
+	})
+	return err
+}
+
+// compareFlagNames are the names of the flags of a comparison.
+func (a *app) compareFlagNames() map[string]bool {
+	names, c := map[string]bool{}, &cobra.Command{}
+	a.compareFlags(c)
+	c.Flags().VisitAll(func(f *pflag.Flag) { names[f.Name] = true })
+	return names
 }
 
 func (a *app) compareCommand() *cobra.Command {

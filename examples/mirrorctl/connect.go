@@ -12,6 +12,9 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/mssql"
@@ -139,6 +142,8 @@ func (a *app) openMirror(ctx context.Context, t *target, where string) (store.St
 	switch {
 	case isURL(where):
 		return sqlServer(ctx, t, where, &mssql.Options{Schema: schema})
+	case len(secretsOf(where)) > 0:
+		return nil, errNoURL
 	case schema != "":
 		return nil, usagef("a SQLite file has no schema %s", schema)
 	}
@@ -158,11 +163,16 @@ func (a *app) openSource(ctx context.Context, t *target, where string) (store.So
 			return nil, err
 		}
 		return &s.Source, nil // which cannot be written to
+	case len(secretsOf(where)) > 0:
+		return nil, errNoURL
 	case schema != "":
 		return nil, usagef("a SQLite file has no schema %s", schema)
 	}
 	return opened(t, func() (*sqlite.Source, error) { return sqlite.OpenSource(ctx, where) })
 }
+
+// errNoURL says how a connection string is written. Its text may be a password.
+var errNoURL = usagef("with a password in it this is no file, and no URL: write it such as sqlserver://user:password@host?database=name")
 
 // opened opens a database that the target closes.
 func opened[D interface{ Close() error }](t *target, open func() (D, error)) (D, error) {
@@ -220,7 +230,7 @@ func (a *app) keep(secrets ...string) {
 // it is meant.
 func secretsOf(where string) (secrets []string) {
 	if !isURL(where) {
-		return nil
+		return secretsOfNoURL(where)
 	}
 	if _, rest, ok := strings.Cut(where, "://"); ok {
 		if i := strings.LastIndex(rest, "@"); i >= 0 {
@@ -245,16 +255,39 @@ func secretsOf(where string) (secrets []string) {
 	return secrets
 }
 
+// secretsOfNoURL are those of what is no URL, though it was meant as a connection string:
+// as ADO or ODBC write it, or with a slip in it.
+func secretsOfNoURL(where string) (secrets []string) {
+	for _, m := range settingOfADO.FindAllStringSubmatch(where, -1) {
+		if value := strings.TrimSpace(m[2]); isSecret.MatchString(strings.TrimSpace(m[1])) && value != "" {
+			secrets = append(secrets, value)
+		}
+	}
+	if m := slippedURL.FindStringSubmatch(where); m != nil {
+		secrets = append(secrets, m[1])
+	}
+	return secrets
+}
+
+var (
+	settingOfADO = regexp.MustCompile(`([^;:?&={}]+)=\s*(\{[^}]*\}|"[^"]*"|'[^']*'|[^;]*)`)
+	slippedURL   = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]+:[^@]*?:(.+)@`)
+)
+
 var isSecret = regexp.MustCompile(`(?i)^(password|pwd|.*secret|.*token|.*assertion)$`)
 
 // warnOfPasswords says of a flag that holds a password which way is better.
-func (a *app) warnOfPasswords() {
-	for _, f := range []struct{ flag, value, env string }{{"--source", a.flags.source, envSource}, {"--mirror", a.flags.mirror, envMirror}} {
-		if len(secretsOf(f.value)) > 0 {
-			a.keepSecret(f.value)
-			fmt.Fprintf(a.err, "Warning: the password in %s can be read by everybody on this machine. Put the URL in %s, or in a file with --config.\n", f.flag, f.env)
-		}
+func (a *app) warnOfPasswords(cmd *cobra.Command) {
+	better := map[string]string{
+		"source": envSource + ", or in a file with --config", "mirror": envMirror + ", or in a file with --config",
+		"reference": envReference, "replica": envReplica,
 	}
+	cmd.Flags().Visit(func(f *pflag.Flag) {
+		if where := f.Value.String(); better[f.Name] != "" && len(secretsOf(where)) > 0 {
+			a.keepSecret(where)
+			fmt.Fprintf(a.err, "Warning: the password in --%s can be read by everybody on this machine. Put the URL in %s.\n", f.Name, better[f.Name])
+		}
+	})
 }
 
 // printable is a text as a terminal may get it: without passwords, and with everything

@@ -97,7 +97,7 @@ func (a *app) heal(cmd *cobra.Command, h healing) error {
 		case err != nil:
 			return err
 		}
-		return healVerdict(report, h.compare.maxRowShare)
+		return a.healVerdict(report, h.compare.maxRowShare)
 	})
 }
 
@@ -152,7 +152,7 @@ func (a *app) mayHeal(cmd *cobra.Command, t *target, h healing) (bool, error) {
 }
 
 // healVerdict is the exit code of a heal that came to its end.
-func healVerdict(r *heal.Report, maxRowShare float64) error {
+func (a *app) healVerdict(r *heal.Report, maxRowShare float64) error {
 	if r.Healed {
 		return nil
 	}
@@ -162,7 +162,7 @@ func healVerdict(r *heal.Report, maxRowShare float64) error {
 	code, err := judge(r.Rounds[len(r.Rounds)-1].Report, maxRowShare)
 	switch {
 	case err != nil:
-		return err
+		return a.ended(code, err)
 	case code == exitPending:
 		return verdict(exitUnknown)
 	case code == exitDone:

@@ -44,6 +44,9 @@ func isEntra(where string) bool {
 // sqlServer opens a database of SQL Server. Entra ID is brought in here, and not by the
 // library, so that who embeds that does not get it.
 func sqlServer(ctx context.Context, t *target, where string, o *mssql.Options) (*mssql.Store, error) {
+	if !strings.HasPrefix(strings.ToLower(where), "sqlserver://") {
+		return nil, usagef("such a URL is not understood: want sqlserver://host?database=name, or the name of a SQLite file")
+	}
 	if !isEntra(where) {
 		return opened(t, func() (*mssql.Store, error) { return mssql.Open(ctx, where, o) })
 	}

@@ -69,6 +69,13 @@ func (t *target) names(ctx context.Context) ([]string, error) {
 	return unique(names), nil
 }
 
+// areAll reports whether these are all tables that can be mirrored. It is taken for so where
+// that cannot be found out.
+func (t *target) areAll(ctx context.Context, tables []string) bool {
+	all, err := t.names(ctx)
+	return err != nil || len(tables) >= len(all)
+}
+
 func matching(pattern string, known []string) (found []string, err error) {
 	for _, name := range known {
 		fits, err := path.Match(store.FoldName(pattern), store.FoldName(name))

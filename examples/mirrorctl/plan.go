@@ -33,6 +33,9 @@ known yet, 4 or 0 when there is nothing to do.`,
 	a.dryRunFlag(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 1 {
+			if err := notComparing(cmd, "a report", "max-row-share"); err != nil {
+				return err
+			}
 			report, err := a.reportFor(args[0])
 			if err != nil {
 				return err
@@ -61,6 +64,9 @@ func (a *app) reportFor(path string) (*mirror.Report, error) {
 
 // ofCustomer refuses a document of another customer than the one who was named.
 func (a *app) ofCustomer(kind, path, contextID string) error {
+	if !isContext(contextID) {
+		return refusef("read %s %s: it is none, or was damaged: %q is no context identifier", kind, path, contextID)
+	}
 	p, err := a.place()
 	if err == nil && p.context != "" && !sameContext(p.context, contextID) {
 		return refusef("%s is the %s of %s, and not of %s", path, kind, contextID, p.context)

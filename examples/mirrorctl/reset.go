@@ -1,6 +1,8 @@
 package main
 
 import (
+	"slices"
+
 	"github.com/spf13/cobra"
 
 	"github.com/so-mirror/mirror"
@@ -16,8 +18,9 @@ func (a *app) resetCommand() *cobra.Command {
 Mirroring Task wipes and repopulates them. A table is a name or a pattern such as 'app*'.
 --truncate also empties them at once, which spares the cycle a long wipe, and cannot be undone.
 
---all and --truncate want to be confirmed, on a terminal or by --confirm. The receipt is kept in
-the state directory: undo takes it back until the next cycle begins.`,
+--all, patterns that mean all tables, and --truncate want to be confirmed, on a terminal or by
+--confirm. The receipt is kept in the state directory: undo takes it back until the next cycle
+begins.`,
 		Example: example("mirrorctl reset contact person --mirror mirror.db --context Cust10195",
 			"mirrorctl reset --all --mirror mirror.db --context Cust10195 --dry-run"),
 		ValidArgsFunction: a.completeTables,
@@ -48,7 +51,7 @@ func (a *app) reset(cmd *cobra.Command, args []string, opts *mirror.ResetOptions
 		switch {
 		case opts.Truncate:
 			want, what = consentTyped, "The rows of these tables of "+t.context+" are deleted, and the next cycle sends them anew"
-		case opts.All:
+		case opts.All || slices.ContainsFunc(args, isPattern) && t.areAll(ctx, tables):
 			want, what = consentYes, "All tables of "+t.context+" are reset, and the next cycle sends them anew"
 		}
 		if want != consentNone && a.inTerm && !opts.DryRun && a.flags.confirm == "" {

@@ -82,7 +82,7 @@ Keep passwords out of the command line, where everybody on the machine reads the
 		&cobra.Command{Use: "config", Short: "The file that says where databases are", Long: configHelp},
 		&cobra.Command{Use: "login", Short: "The ways to log in to SQL Server", Long: loginHelp},
 	)
-	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.check() }
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.check(cmd) }
 	for _, c := range root.Commands() {
 		wrapArgs(c)
 	}
@@ -130,11 +130,18 @@ func wrapArgs(c *cobra.Command) {
 }
 
 // check refuses flags that mean nothing.
-func (a *app) check() error {
+func (a *app) check(cmd *cobra.Command) error {
 	if a.flags.output != "text" && a.flags.output != "json" {
 		return usagef("--output %q: want text or json", a.flags.output)
 	}
-	a.warnOfPasswords()
+	a.warnOfPasswords(cmd)
+	for _, name := range []string{"save", "html"} { // before hours are spent on what cannot be kept
+		if f := cmd.Flags().Lookup(name); f != nil {
+			if err := replaceable(f.Value.String()); err != nil {
+				return fmt.Errorf("--%s: %w", name, err)
+			}
+		}
+	}
 	return a.loadConfig()
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -220,6 +221,9 @@ func (s state) close(found []reconciled) error {
 
 // keep writes a document where later commands find it, and returns the path.
 func (s state) keep(kind, contextID, what string, at time.Time, d document) (string, error) {
+	if !isContext(contextID) {
+		return "", refusef("%q is no context identifier, so it names no file", contextID)
+	}
 	dir := filepath.Join(s.dir, kind)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", err
@@ -261,6 +265,17 @@ func reserve(dir, name, what string) (string, error) {
 func writeFile(path string, d document) error { return writeWhole(path, d.WriteJSON) }
 
 func writeWhole(path string, write func(w io.Writer) error) error {
+	if err := replaceable(path); err != nil {
+		return err
+	}
+	if info, err := os.Stat(path); err == nil && !info.IsDir() {
+		if !info.Mode().IsRegular() { // such as a pipe or /dev/null, which stays what it is
+			return writeInto(path, write)
+		}
+		if path, err = filepath.EvalSymlinks(path); err != nil {
+			return err
+		}
+	}
 	file, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*") // 0600
 	if err != nil {
 		return err
@@ -273,6 +288,38 @@ func writeWhole(path string, write func(w io.Writer) error) error {
 		return errors.Join(err, os.Remove(file.Name()))
 	}
 	return nil
+}
+
+func writeInto(path string, write func(w io.Writer) error) error {
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(write(file), file.Close())
+}
+
+// replaceable refuses a file that is no document and no page of ours, such as the
+// customer's database, so that a slip of a file's name destroys nothing.
+func replaceable(path string) error {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 {
+		return nil // writing finds out what else is wrong
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer file.Close()
+	start := make([]byte, 16)
+	n, err := io.ReadFull(file, start)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return err
+	}
+	start = bytes.ToLower(start[:n])
+	if bytes.HasPrefix(start, []byte("{")) || bytes.HasPrefix(start, []byte("<!doctype html>")) {
+		return nil
+	}
+	return refusef("%s is there already, and is no file of mirrorctl: name another file", path)
 }
 
 // keptName takes the name of a kept document apart: whose it is, when it was made and as
@@ -361,6 +408,13 @@ func parseDocument[D any](data []byte, path, kind string) (*D, error) {
 }
 
 func removeQuietly(path string) { _ = os.Remove(path) }
+
+// isContext reports whether a text is a context identifier, which is safe in the name of a
+// file.
+func isContext(s string) bool {
+	_, err := mirror.New(s, nil, nil)
+	return !errors.Is(err, mirror.ErrInvalidContextID)
+}
 
 // sameContext reports whether two context identifiers are one customer's.
 func sameContext(a, b string) bool { return sameName(a, b) }
