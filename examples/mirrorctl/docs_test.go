@@ -155,6 +155,7 @@ const environment = envSource + `     the customer's database, as --source
 ` + envState + `  the directory of --state-dir
 ` + envReference + `  the database to compare with, as validate --reference
 ` + envReplica + `    the database to check, as validate --replica
+` + envShards + `     how many parts a fleet has; ` + envJobIndex + ` is which one, from 0 on
 NO_COLOR             no colours, whatever it says
 COLUMNS              width of the output`
 
