@@ -334,6 +334,9 @@ func (s state) kept(kind, contextID string) (paths []string) {
 	var all []found
 	for _, e := range entries {
 		m := keptName.FindStringSubmatch(e.Name())
+		if info, err := e.Info(); err != nil || info.Size() == 0 {
+			continue // it is being written, or its writer died
+		}
 		if m != nil && sameContext(m[1], contextID) && !strings.HasSuffix(m[4], undoneSuffix) {
 			all = append(all, found{filepath.Join(s.dir, kind, e.Name()), m[2], m[3]})
 		}
