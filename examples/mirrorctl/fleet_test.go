@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -50,6 +51,27 @@ func makeCustomer(ctx context.Context, dir, id string, damages []string) error {
 	}
 	_, err = s.DB().ExecContext(ctx, fmt.Sprintf(`ALTER TABLE "Cust1_mirroring" RENAME TO "%s_mirroring"`, id))
 	return err
+}
+
+// tookTime is how long a customer took, at the end of a line.
+var tookTime = regexp.MustCompile(`(?m) +(<1s|(\d+m)?\d+s)$`)
+
+// looks compares the output with a file of testdata/golden, but for how long things took.
+func looks(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: looks FILE")
+	}
+	path := filepath.Join("testdata", "golden", args[0])
+	got := tookTime.ReplaceAllString(ts.ReadFile("stdout"), "     <1s")
+	if *update {
+		ts.Check(os.MkdirAll(filepath.Dir(path), 0o755)) //nolint:gosec // everybody may read it
+		ts.Check(os.WriteFile(path, []byte(got), 0o644)) //nolint:gosec // everybody may read it
+	}
+	want, err := os.ReadFile(path)
+	ts.Check(err)
+	if string(want) != got {
+		ts.Fatalf("not as in %s:\n%s", path, got)
+	}
 }
 
 // The part of a fleet that a customer is in must never change: two versions of the

@@ -46,7 +46,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
 			"exits": exits, "world": world, "customer": customer, "sql": statement, "replicas": replicas,
-			"forget": forget, "unmark": unmark,
+			"looks": looks, "forget": forget, "unmark": unmark,
 		},
 	})
 }
