@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -20,7 +19,7 @@ import (
 type demo struct {
 	*app
 	dir   string
-	pause *bufio.Reader // nil: it does not wait
+	pause bool // for Enter before each command
 	live  *cycle.Customer
 }
 
@@ -40,10 +39,7 @@ needs no server, and leaves nothing behind; --keep leaves the damaged files to t
 			if a.json() {
 				return usagef("demo is for people to read: each command that it shows takes -o json")
 			}
-			d := &demo{app: a}
-			if pause && a.inTerm {
-				d.pause = bufio.NewReader(a.in)
-			}
+			d := &demo{app: a, pause: pause && a.inTerm}
 			return d.run(cmd.Context(), keep)
 		},
 	}
@@ -118,6 +114,10 @@ func (d *demo) walk(ctx context.Context) error {
 	for _, v := range d.environ() {
 		p.WriteString(p.paint(head, "$ export "+v[0]+"="+v[1]) + "\n")
 	}
+	if d.pause {
+		p.WriteString("\n")
+		p.line("Enter runs the command that is shown.")
+	}
 	if err := d.print(p); err != nil {
 		return err
 	}
@@ -148,14 +148,14 @@ func (d *demo) step(ctx context.Context, s step) error {
 	p.WriteString("\n")
 	p.line("%s", s.says)
 	p.WriteString("\n" + p.paint(head, "$ mirrorctl "+strings.Join(s.args, " ")))
-	if d.pause == nil {
+	if !d.pause {
 		p.WriteString("\n")
 	}
 	if err := d.print(p); err != nil {
 		return err
 	}
-	if d.pause != nil {
-		if _, err := d.pause.ReadString('\n'); err != nil && !errors.Is(err, io.EOF) {
+	if d.pause {
+		if _, err := d.ask(ctx, ""); err != nil {
 			return err
 		}
 	}
