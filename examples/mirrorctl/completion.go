@@ -12,8 +12,16 @@ import (
 	"github.com/so-mirror/mirror/store"
 )
 
-// completionTime is how long a shell waits for names. A slow database has none.
-const completionTime = 500 * time.Millisecond
+// completionTime is how long a shell waits for names, unless the environment says another
+// time. A slow database has none.
+func (a *app) completionTime() time.Duration {
+	if d, err := time.ParseDuration(a.env(envCompletion)); err == nil {
+		return d
+	}
+	return 500 * time.Millisecond
+}
+
+const envCompletion = "MIRRORCTL_COMPLETION_TIME"
 
 // completeTables completes the names of tables, those of the mirror before those of the
 // source. What goes wrong is not said: a shell has no room for it.
@@ -69,7 +77,7 @@ func (a *app) quickTables(ctx context.Context) []string {
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	ctx, stop := context.WithTimeout(ctx, completionTime)
+	ctx, stop := context.WithTimeout(ctx, a.completionTime())
 	found := make(chan []string, 1)
 	go func() { // a driver may take its time to notice that nobody waits any more
 		defer stop()

@@ -156,6 +156,8 @@ const environment = envSource + `     the customer's database, as --source
 ` + envReference + `  the database to compare with, as validate --reference
 ` + envReplica + `    the database to check, as validate --replica
 ` + envShards + `     how many parts a fleet has; ` + envJobIndex + ` is which one, from 0 on
+` + envCompletion + `
+                     how long completion asks a database (default 500ms)
 NO_COLOR             no colours, whatever it says
 COLUMNS              width of the output`
 
