@@ -220,3 +220,22 @@ func TestTwoProcesses(t *testing.T) {
 func TestBusyIsRefused(t *testing.T) {
 	require.Equal(t, exitRefused, codeOf(fmt.Errorf("apply: %w", store.ErrBusy)))
 }
+
+// Who ends a fleet is told how many customers were not looked at, in either form.
+func TestFleetInterrupted(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "fleet.yaml")
+	require.NoError(t, os.WriteFile(path, []byte("mirror: '{{context}}.db'\nmembers: [Cust1, Cust2]\n"), 0o600))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	run := func(args ...string) string {
+		var out, errs bytes.Buffer
+		a := &app{out: &out, err: &errs, env: func(string) string { return "" }, width: 80}
+		require.Equal(t, exitIncomplete, a.run(ctx, append([]string{"fleet", "status", "--config", path}, args...)), &errs)
+		return out.String()
+	}
+	require.Contains(t, run(), "2 customers: nothing was found out.\nWarning: interrupted: 2 customers not looked at.")
+	document := run("-o", "json")
+	require.Contains(t, document, `"notLookedAt": 2`)
+	require.Contains(t, document, `"result": "not-looked-at"`)
+}

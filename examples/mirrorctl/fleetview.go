@@ -421,6 +421,9 @@ func (f *findings) summarize(p *page) {
 		}
 	}
 	p.WriteString("\n")
+	if parts == nil {
+		parts = []string{"nothing was found out"}
+	}
 	p.wrap(colorOf(f.exitCode()), "", plural(f.members, "customer")+": "+strings.Join(parts, ", ")+".")
 	if len(f.summary.Tables) > 0 {
 		p.line("Tables: %s", mirror.SummarizeVerdicts(f.summary.Tables))
