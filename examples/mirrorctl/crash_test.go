@@ -43,9 +43,9 @@ func paste(t *testing.T, dir, page, begin string, more ...string) *process {
 func TestInterruptedCompare(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	require.NoError(t, makeWorldOf(t.Context(), dir, 600))
+	require.NoError(t, makeWorldOf(t.Context(), dir, 250))
 	execute(t, dir, "UPDATE person SET lastname = 'Old' WHERE person_id = 5")
-	slow := []string{"compare", "--source", "customer.db", "--mirror", "mirror.db", "--strategy", "stream", "--max-rows-per-second", "400", "--checkpoint-every", "20ms"}
+	slow := []string{"compare", "--source", "customer.db", "--mirror", "mirror.db", "--strategy", "stream", "--max-rows-per-second", "200", "--checkpoint-every", "20ms"}
 	checkpoints := func() []string {
 		paths, err := filepath.Glob(filepath.Join(dir, "state", keptCheckpoints, "Cust1-*-compare.json"))
 		require.NoError(t, err)
