@@ -131,8 +131,9 @@ func (a *app) checkWords() error {
 // options returns what a comparison is told.
 func (a *app) options(ctx context.Context, t *target, how *comparison) (*mirror.CompareOptions, error) {
 	said := t.place.compare // by the file, which flags go before
+	t.place.compare.SchemaPrefixes = either(how.prefixes, said.SchemaPrefixes)
 	o := &mirror.CompareOptions{
-		IgnoreColumns: either(how.ignore, said.IgnoreColumns), SchemaPrefixes: either(how.prefixes, said.SchemaPrefixes),
+		IgnoreColumns: either(how.ignore, said.IgnoreColumns), SchemaPrefixes: t.place.compare.SchemaPrefixes,
 		SourceIsCopy: how.copy || said.SourceIsCopy, LooseTypes: how.looseTypes,
 		Depth: mirror.Depth(a.flags.depth), Strategy: mirror.Strategy(a.flags.strategy),
 		MaxDuration: how.maxDuration, SinceRows: how.sinceRows, Tuning: how.tuning,

@@ -26,7 +26,7 @@ type config struct {
 	members []entry
 	fleet   bool
 
-	stateDir    string
+	stateDir    scalar
 	concurrency int
 	timeout     time.Duration
 }
@@ -99,6 +99,9 @@ func (a *app) loadConfig() error {
 	}
 	c, err := parseConfig(name, data)
 	if err != nil {
+		return err
+	}
+	if c.stateDir.text, err = a.expand(c, c.stateDir, ""); err != nil {
 		return err
 	}
 	a.config = c

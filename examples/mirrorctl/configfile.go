@@ -77,7 +77,10 @@ func (p parser) top(n *yaml.Node) (*config, error) {
 		case "members":
 			members, c.fleet = v, true
 		case "state-dir":
-			c.stateDir, err = p.text(key, v)
+			if c.stateDir.text, err = p.text(key, v); err == nil && strings.Contains(c.stateDir.text, "{{") {
+				err = p.errorf(v.Line, "state-dir: it is one for all customers, so {{context}} cannot be filled in")
+			}
+			c.stateDir.line = v.Line
 		case "concurrency":
 			c.concurrency, err = parsed(p, key, v, parseCount)
 		case "timeout":

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -184,6 +185,7 @@ func damage(ctx context.Context, s store.Store, what string) error {
 }
 
 // statement runs a statement on the database of a file, to damage it in a way of its own.
+// \n in it is a line break.
 func statement(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 2 {
 		ts.Fatalf("usage: sql FILE STATEMENT")
@@ -191,7 +193,7 @@ func statement(ts *testscript.TestScript, neg bool, args []string) {
 	s, err := sqlite.Open(context.Background(), ts.MkAbs(args[0]))
 	ts.Check(err)
 	defer s.Close()
-	_, err = s.DB().Exec(args[1])
+	_, err = s.DB().Exec(strings.ReplaceAll(args[1], `\n`, "\n"))
 	ts.Check(err)
 }
 

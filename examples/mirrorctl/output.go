@@ -137,7 +137,7 @@ func (p *page) grid(columns []column, rows []row) {
 	for _, i := range shown {
 		widths[i] = text.StringWidth(columns[i].title)
 		for _, r := range rows {
-			widths[i] = max(widths[i], text.StringWidth(p.clean(r.cells[i].text)))
+			widths[i] = max(widths[i], text.StringWidth(p.oneLine(r.cells[i].text)))
 		}
 		total += widths[i] + len(gap)
 	}
@@ -184,10 +184,17 @@ func (p *page) shown(columns []column, rows []row) (shown []int) {
 	return shown
 }
 
+// oneLine is a text that stays on its line, whatever is in it.
+func (p *page) oneLine(s string) string { return p.clean(noBreaks(s)) }
+
+// noBreaks spells out what breaks a line, so that the name of a table does not pass for a
+// line of a report.
+func noBreaks(s string) string { return strings.ReplaceAll(s, "\n", `\n`) }
+
 func (p *page) gridLine(columns []column, shown, widths []int, cells []cell) {
 	var parts []string
 	for _, i := range shown {
-		s := text.Snip(p.clean(cells[i].text), widths[i], "…")
+		s := text.Snip(p.oneLine(cells[i].text), widths[i], "…")
 		align := text.AlignLeft
 		if columns[i].number {
 			align = text.AlignRight

@@ -61,8 +61,12 @@ func (t *target) names(ctx context.Context) ([]string, error) {
 			return nil, err
 		}
 		for _, table := range tables {
-			if _, never := blocked[store.FoldName(table.Name)]; !never && !isMetadata(table.Name) {
-				names = append(names, table.Name)
+			name := table.Name
+			if t.source != nil { // a comparison knows tables by these names
+				name = store.TrimPrefix(name, t.place.compare.SchemaPrefixes)
+			}
+			if _, never := blocked[store.FoldName(name)]; !never && !isMetadata(name) {
+				names = append(names, name)
 			}
 		}
 	}

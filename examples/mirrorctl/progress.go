@@ -161,7 +161,7 @@ func (p *progress) draw() {
 			r.bar = p.shown.New(0, // it then does not end by itself when it is full
 				mpb.BarStyle().Lbound("").Filler("█").Tip("").Padding("░").Rbound(""),
 				mpb.BarPriority(g.order), mpb.BarWidth(barWidth),
-				mpb.PrependDecorators(decor.Name(text.Snip(p.clean(g.name), nameWidth, "…"), decor.WCSyncSpaceR)),
+				mpb.PrependDecorators(decor.Name(text.Snip(p.clean(noBreaks(g.name)), nameWidth, "…"), decor.WCSyncSpaceR)),
 				mpb.AppendDecorators(
 					r.column(func(g gauge) string { return g.count() }),
 					r.column(func(gauge) string { return r.rate() }),
@@ -181,7 +181,7 @@ func (r *running) get() gauge {
 }
 
 func (r *running) column(of func(gauge) string) decor.Decorator {
-	return decor.Any(func(decor.Statistics) string { return " " + of(r.get()) }, decor.WCSyncSpace)
+	return decor.Any(func(decor.Statistics) string { return " " + noBreaks(of(r.get())) }, decor.WCSyncSpace)
 }
 
 func (g gauge) count() string {
@@ -228,7 +228,7 @@ func (p *progress) line(now time.Time) {
 		}
 		parts = append(parts, g.name+" "+strings.Join(said, ", "))
 	}
-	fmt.Fprintln(p.err, p.clean(strings.Join(parts, "; ")))
+	fmt.Fprintln(p.err, p.clean(noBreaks(strings.Join(parts, "; "))))
 }
 
 // comparing returns what Options.Progress calls while the mirror of one command is

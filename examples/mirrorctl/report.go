@@ -396,7 +396,7 @@ func (p *page) details(t *mirror.TableReport) {
 	if len(t.Schema)+len(t.Samples) == 0 {
 		return
 	}
-	p.heading("%s", t.Table)
+	p.heading("%s", noBreaks(t.Table))
 	var rows []row
 	for _, d := range t.Schema {
 		rows = append(rows, row{cells: []cell{plain(d.What), plain(""), plain(d.Column), plain(d.Source), plain(d.Mirror)}})

@@ -41,8 +41,8 @@ const keptMost = 10
 
 func (a *app) state() state {
 	said := cmp.Or(a.flags.stateDir, a.env(envState))
-	if said == "" && a.config != nil && a.config.stateDir != "" {
-		said = a.config.path(a.config.stateDir)
+	if said == "" && a.config != nil && a.config.stateDir.text != "" {
+		said = a.config.path(a.config.stateDir.text)
 	}
 	return state{cmp.Or(said, filepath.Join(xdg.StateHome, "mirrorctl"))}
 }

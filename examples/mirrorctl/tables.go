@@ -46,7 +46,7 @@ func few(names []string) string {
 		return "none"
 	}
 	if len(names) <= most {
-		return strings.Join(names, ", ")
+		return noBreaks(strings.Join(names, ", "))
 	}
-	return strings.Join(names[:most], ", ") + " and " + number(int64(len(names)-most)) + " more"
+	return noBreaks(strings.Join(names[:most], ", ")) + " and " + number(int64(len(names)-most)) + " more"
 }
