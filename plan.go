@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -53,6 +54,10 @@ type Plan struct {
 	Time      time.Time `json:"time"`               // when the comparison ended
 	Mistakes  []string  `json:"mistakes,omitempty"` // of the report; a plan that has any is not applied
 
+	// Mirror is the database that was compared, where it can be told: Apply refuses a plan
+	// of another one.
+	Mirror store.Identity `json:"mirror,omitzero"`
+
 	// ComparedRows of the mirror were compared, DifferingRows of them the source does
 	// not have, or has otherwise, and MissingRows it has and the mirror does not.
 	// ComparedTables have rows or a step. See ApplyOptions.MaxRowShare. Apply refuses a
@@ -101,7 +106,7 @@ const (
 
 // Plan returns the smallest set of resets that repairs what was found.
 func (r *Report) Plan() *Plan {
-	p := &Plan{Version: planVersion, ContextID: r.ContextID, Time: r.Finished, Mistakes: r.Mistakes}
+	p := &Plan{Version: planVersion, ContextID: r.ContextID, Time: r.Finished, Mistakes: r.Mistakes, Mirror: r.Mirror.Identity}
 	for i := range r.Tables {
 		t := &r.Tables[i]
 		step, reason := r.step(i)
@@ -364,7 +369,23 @@ func (p *Plan) check(contextID string) error {
 func (p *Plan) fingerprint() string {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%q %s %q %d %d %d %d", p.ContextID, p.Time.UTC().Format(time.RFC3339Nano), p.Mistakes,
 		p.ComparedRows, p.DifferingRows, p.MissingRows, p.ComparedTables))
+	if p.Mirror.ID != "" {
+		sum = sha256.Sum256(fmt.Appendf(sum[:], "%q", p.Mirror.ID))
+	}
 	return "sha256:" + hex.EncodeToString(sum[:16])
+}
+
+// checkMirror refuses a plan of another database than the mirror's.
+func (m *Mirror) checkMirror(ctx context.Context, p *Plan) error {
+	if p.Mirror.ID == "" {
+		return nil
+	}
+	now, err := store.IdentityOf(ctx, m.store)
+	if err == nil && now.ID != "" && now.ID != p.Mirror.ID {
+		then := Side{Identity: p.Mirror}
+		err = wrongDatabase("the plan is of another mirror%s, not%s: compare this one", then.where(" "), Side{Identity: now}.where(" "))
+	}
+	return err
 }
 
 // LimitError is what Apply, package heal and [Report.Err] return with ErrTooMuch. For
