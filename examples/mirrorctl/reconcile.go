@@ -48,7 +48,7 @@ type happened struct {
 	Outcome   mirror.Outcome   `json:"outcome"`
 	Proof     string           `json:"proof"`                 // journal, database, or reconcile: an earlier one
 	WasOpen   bool             `json:"wasOpen,omitempty"`     // the journal does not say how it ended, and nobody had found out
-	File      string           `json:"receiptFile,omitempty"` // of one that was open and happened
+	File      string           `json:"receiptFile,omitempty"` // of one that was open and happened, or had none
 
 	receipt *mirror.Receipt
 }
@@ -68,6 +68,9 @@ func (a *app) reconcile(ctx context.Context, t *target) error {
 		return err
 	}
 	all := happenings(entries, found, known)
+	if err := a.missingReceipts(all); err != nil {
+		return err
+	}
 	overtaken := false
 	var closed []reconciled
 	for i := range all {
@@ -125,11 +128,7 @@ func happenings(entries []mirror.JournalEntry, found []mirror.Reconciled, known 
 // catchUp does what the process that was killed did not come to: it keeps the receipt, or
 // marks the one that was taken back.
 func (a *app) catchUp(h *happened) (err error) {
-	for _, path := range a.state().kept(keptReceipts, h.receipt.ContextID) {
-		var r struct{ ID string }
-		if data, err := os.ReadFile(path); err != nil || json.Unmarshal(data, &r) != nil || r.ID != h.receipt.ID {
-			continue
-		}
+	if path := a.state().receiptOf(h.receipt); path != "" {
 		if h.File = path; h.Undo {
 			h.File = a.takenBack(path)
 		}
@@ -139,6 +138,41 @@ func (a *app) catchUp(h *happened) (err error) {
 		h.File, err = a.receipt(h.receipt)
 	}
 	return err
+}
+
+// receiptsMatter is how long a receipt is of use, with room to spare: cycles begin sooner.
+const receiptsMatter = 24 * time.Hour
+
+// missingReceipts writes receipts that could not be written when the journal was told that
+// the change is done, so that undo has them.
+func (a *app) missingReceipts(all []happened) error {
+	takenBack := map[string]bool{}
+	for _, h := range all {
+		takenBack[h.receipt.ID] = takenBack[h.receipt.ID] || h.Undo && h.Outcome == mirror.OutcomeDone
+	}
+	for i := range all {
+		h := &all[i]
+		if h.WasOpen || h.Undo || h.Outcome != mirror.OutcomeDone || takenBack[h.receipt.ID] ||
+			a.flags.dryRun || a.now().Sub(h.Time) > receiptsMatter || a.state().receiptOf(h.receipt) != "" {
+			continue
+		}
+		var err error
+		if h.File, err = a.receipt(h.receipt); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// receiptOf returns the file of a receipt, "" if there is none.
+func (s state) receiptOf(of *mirror.Receipt) string {
+	for _, path := range s.kept(keptReceipts, of.ContextID) {
+		var r struct{ ID string }
+		if data, err := os.ReadFile(path); err == nil && json.Unmarshal(data, &r) == nil && r.ID == of.ID {
+			return path
+		}
+	}
+	return ""
 }
 
 // reconciledShown is how many changes are shown besides those that were open.
