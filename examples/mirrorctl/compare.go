@@ -34,7 +34,7 @@ func (a *app) compareFlags(c *cobra.Command) *comparison {
 	how := a.compareManyFlags(c)
 	f := c.Flags()
 	f.StringVar(&how.since, "since", "", "read only what changed since the comparison of this `file`, where the source tracks changes")
-	f.Int64Var(&how.sinceRows, "since-rows", 0, "with --since, also read so `many` rows of each table anew")
+	f.Int64Var(&how.sinceRows, "since-rows", 0, "with --since, also read so many `rows` of each table anew")
 	f.StringVar(&how.resume, "resume", "", "go on with the comparison that was stopped, from its `file`")
 	return how
 }
@@ -49,14 +49,14 @@ func (a *app) compareManyFlags(c *cobra.Command) *comparison {
 	f.StringArrayVar(&how.prefixes, "schema-prefix", nil, "`prefix` of table names that does not count, such as crm7., may be repeated")
 	f.BoolVar(&how.copy, "copy", false, "the source is another copy of the customer's database, a mirror or a replica")
 	f.BoolVar(&how.looseTypes, "loose-types", false, "allow columns to differ in type and length as long as their values can be compared")
-	f.StringVar(&a.flags.strategy, "strategy", string(mirror.StrategyAuto), "`how` rows are compared: auto, stream, digest or join")
-	f.StringVar(&a.flags.depth, "depth", string(mirror.DepthRows), "how `far` it goes: schema, count or rows")
-	f.DurationVar(&how.maxDuration, "max-duration", 0, "stop after this `time`, such as 2h, and say how to go on")
+	f.StringVar(&a.flags.strategy, "strategy", string(mirror.StrategyAuto), "`strategy` by which rows are compared: auto, stream, digest or join")
+	f.StringVar(&a.flags.depth, "depth", string(mirror.DepthRows), "what is compared, as the `depth`: schema, count or rows")
+	f.DurationVar(&how.maxDuration, "max-duration", 0, "stop after this `duration`, such as 2h, and say how to go on")
 	f.Float64Var(&how.maxRowShare, "max-row-share", 0, "`share` of the mirror's rows above which it is taken for the wrong one: 0.5 unless set, 1 allows all")
 	f.IntVar(&how.tuning.Concurrency, "tables-at-once", 0, "`number` of tables that are read at the same time: 2 unless set")
-	f.Int64Var(&how.tuning.SplitRows, "split-rows", 0, "read tables in ranges of so `many` rows at the same time")
-	f.Int64Var(&how.tuning.MaxRowsPerSecond, "max-rows-per-second", 0, "read at most so `many` rows a second of each side")
-	f.DurationVar(&how.tuning.CheckpointEvery, "checkpoint-every", 0, "`time` between two checkpoints: 10s unless set")
+	f.Int64Var(&how.tuning.SplitRows, "split-rows", 0, "read tables in ranges of so many `rows` at the same time")
+	f.Int64Var(&how.tuning.MaxRowsPerSecond, "max-rows-per-second", 0, "read at most so many `rows` a second of each side")
+	f.DurationVar(&how.tuning.CheckpointEvery, "checkpoint-every", 0, "`duration` between two checkpoints: 10s unless set")
 	return how
 }
 

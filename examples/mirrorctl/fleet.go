@@ -66,7 +66,7 @@ func (a *app) manyCommand(name, short, long string) *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&m.shard, "shard", "", "look at a `part` of the customers alone, such as 3/8")
 	f.IntVar(&m.concurrency, "concurrency", 0, "`number` of customers that are looked at the same time: 4 unless set")
-	f.DurationVar(&m.timeout, "timeout", 0, "`time` that one customer may take, such as 30m: no limit unless set")
+	f.DurationVar(&m.timeout, "timeout", 0, "`duration` that one customer may take, such as 30m: no limit unless set")
 	if name != "status" {
 		m.how = a.compareManyFlags(c)
 	}
