@@ -2,7 +2,6 @@ package mirror
 
 import (
 	"cmp"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -54,8 +53,8 @@ type Plan struct {
 	Time      time.Time `json:"time"`               // when the comparison ended
 	Mistakes  []string  `json:"mistakes,omitempty"` // of the report; a plan that has any is not applied
 
-	// Mirror is the database that was compared, where it can be told: Apply refuses a plan
-	// of another one.
+	// Mirror is the database that was compared, where it can be told. A copy of it may have
+	// the same metadata rows: Apply does not tell it from this one, but its ID does.
 	Mirror store.Identity `json:"mirror,omitzero"`
 
 	// ComparedRows of the mirror were compared, DifferingRows of them the source does
@@ -373,19 +372,6 @@ func (p *Plan) fingerprint() string {
 		sum = sha256.Sum256(fmt.Appendf(sum[:], "%q", p.Mirror.ID))
 	}
 	return "sha256:" + hex.EncodeToString(sum[:16])
-}
-
-// checkMirror refuses a plan of another database than the mirror's.
-func (m *Mirror) checkMirror(ctx context.Context, p *Plan) error {
-	if p.Mirror.ID == "" {
-		return nil
-	}
-	now, err := store.IdentityOf(ctx, m.store)
-	if err == nil && now.ID != "" && now.ID != p.Mirror.ID {
-		then := Side{Identity: p.Mirror}
-		err = wrongDatabase("the plan is of another mirror%s, not%s: compare this one", then.where(" "), Side{Identity: now}.where(" "))
-	}
-	return err
 }
 
 // LimitError is what Apply, package heal and [Report.Err] return with ErrTooMuch. For

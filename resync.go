@@ -331,8 +331,8 @@ type ApplyOptions struct {
 // A plan is refused, and nothing changed, with ErrMoved, which names every table that
 // was sent, reset or created anew since the comparison (see ApplyOptions.SkipMoved);
 // ErrInvalidDocument when it is of another customer or version, or was damaged;
-// ErrWrongDatabase when it is of another mirror, or was made with a mistake about the
-// databases; a [LimitError] when it resets too much; ErrNotConfirmed for hard resets alone without the right
+// ErrWrongDatabase when it was made with a mistake about the databases; a [LimitError]
+// when it resets too much; ErrNotConfirmed for hard resets alone without the right
 // Confirm; ErrNothingToDo without a step to do.
 func (m *Mirror) Apply(ctx context.Context, plan *Plan, opts *ApplyOptions) (*Receipt, error) {
 	var o ApplyOptions
@@ -351,9 +351,6 @@ func (m *Mirror) applyPlan(ctx context.Context, plan *Plan, o ApplyOptions) (*Re
 	}
 	if err := wrong(plan.Mistakes); err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
-	}
-	if err := m.checkMirror(ctx, plan); err != nil {
-		return nil, store.WrapError(ctx, err, doing)
 	}
 	if err := checkShares(o.MaxRowShare, o.MaxTableShare); err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
