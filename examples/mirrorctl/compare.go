@@ -351,7 +351,7 @@ func (a *app) showReport(cmd *cobra.Command, t *target, r *mirror.Report, how *c
 // saveReport keeps a report that something follows from, and how far a comparison came
 // that was stopped.
 func (a *app) saveReport(v *view, save string) (err error) {
-	if v.r.Incomplete && v.r.Checkpoint != nil {
+	if v.r.Incomplete && v.r.Checkpoint != nil && v.r.Scope.Tables > 0 {
 		if v.checkpoint, err = a.state().keep(keptCheckpoints, v.context, "compare", v.r.Checkpoint.Time, v.r.Checkpoint); err != nil {
 			a.warn("the checkpoint cannot be kept, so the comparison starts anew: %v", err)
 		}

@@ -124,7 +124,8 @@ func (a *app) checkMany(m *fleetRun) error {
 	case a.config == nil:
 		return usagef("which customers? Name their file by --config or %s", envConfig)
 	case !a.config.fleet:
-		return usagef("%s has no members: it is about one customer", a.config.file)
+		return usagef("%s has no members, so it is about one customer: list customers under \"members:\", or run %s",
+			a.config.file, a.commandLine([]string{"--config " + quoted(a.config.file)}, m.command))
 	case a.flags.source != "" || a.flags.mirror != "":
 		return usagef("a fleet's databases are those of its file: leave --source and --mirror out")
 	case m.concurrency < 0 || m.timeout < 0:

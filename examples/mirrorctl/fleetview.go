@@ -301,7 +301,7 @@ func took(d time.Duration) string {
 // notes say what stands behind a row.
 func (f *findings) notes(found finding, r fleet.Result) (notes []string) {
 	if found.Error != "" {
-		notes = append(notes, strings.TrimPrefix(found.Error, found.ContextID+": "))
+		notes = append(notes, withoutName(found.Error, found.ContextID))
 	}
 	if found.ExitCode == exitRefused {
 		return notes
@@ -337,6 +337,14 @@ func (f *findings) notes(found finding, r fleet.Result) (notes []string) {
 		notes = append(notes, what+": "+few(tables[what]))
 	}
 	return notes
+}
+
+// withoutName is an error without the "comparison of Cust1: " at its beginning.
+func withoutName(says, contextID string) string {
+	if before, after, ok := strings.Cut(says, contextID+": "); ok && !strings.Contains(before, ": ") {
+		return after
+	}
+	return says
 }
 
 // exitCode is the worst one.
@@ -448,8 +456,9 @@ func (f *findings) firstOnes(p *page) {
 	for _, one := range shown {
 		names, results = max(names, len(one.contextID)), max(results, len(one.result))
 	}
-	for _, one := range shown {
-		p.hang(fmt.Sprintf("  %-*s  %-*s  ", names, one.contextID, results, one.result), one.what)
+	for _, one := range shown { // in a line each: what they need in full stands above
+		lead := p.clean(fmt.Sprintf("  %-*s  %-*s  ", names, one.contextID, results, one.result))
+		p.WriteString(lead + text.Snip(p.clean(noBreaks(one.what)), max(p.width-text.StringWidth(lead), 20), "…") + "\n")
 	}
 	if more := len(f.first) - len(shown); more > 0 {
 		p.line("  and %d more", more)
@@ -457,23 +466,8 @@ func (f *findings) firstOnes(p *page) {
 	f.nextSteps(p)
 }
 
-// hang writes a text behind what leads to it, all of its lines below each other.
-func (p *page) hang(lead, s string) {
-	lead = p.clean(lead)
-	if p.width-len(lead) < 30 { // there is no room beside it
-		p.WriteString(strings.TrimRight(lead, " ") + "\n")
-		p.note("%s", s)
-		return
-	}
-	for i, line := range strings.Split(text.WrapSoft(p.clean(s), p.width-len(lead)), "\n") {
-		if i > 0 {
-			lead = strings.Repeat(" ", len(lead))
-		}
-		p.WriteString(strings.TrimRight(lead+line, " ") + "\n")
-	}
-}
-
-// nextSteps says which commands go on from here.
+// nextSteps says which commands go on from here: for all, and for the first one that
+// these do nothing for.
 func (f *findings) nextSteps(p *page) {
 	a := f.a
 	where := []string{"--config " + quoted(a.config.file)}
@@ -492,7 +486,17 @@ func (f *findings) nextSteps(p *page) {
 			}
 			p.WriteString("\n")
 			a.todo(p, "Do it, for the first one:", c)
-			return
+			break
 		}
 	}
+	i := slices.IndexFunc(f.first, func(one urgent) bool { return one.code != exitDiffers })
+	if i < 0 {
+		return
+	}
+	alone := "plan"
+	if f.m.how == nil {
+		alone = "status"
+	}
+	p.WriteString("\n")
+	a.todo(p, "Look at "+f.first[i].contextID+" alone:", a.commandLine(append(where, "--context "+quoted(f.first[i].contextID)), alone))
 }

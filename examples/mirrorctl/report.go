@@ -75,11 +75,22 @@ func (v *view) sentence() (text.Colors, string) {
 	case exitError:
 		return bad, name + v.those("was", "were", "not compared, because reading failed", v.of(mirror.VerdictFailed))
 	default:
+		if v.r.Incomplete && v.r.Scope.Tables == 0 {
+			return odd, name + "nothing was compared: " + v.stoppedBy() + " before the tables were listed."
+		}
 		if v.r.Incomplete || len(v.of(mirror.VerdictUnfinished)) > 0 {
 			return odd, name + fmt.Sprintf("not everything was compared: it was stopped after %d of %s.", v.r.Scope.Compared, many(v.r.Scope.Tables, "table", "tables"))
 		}
 		return odd, name + "nothing differs, but not everything could be compared, as is said below."
 	}
+}
+
+// stoppedBy says why a comparison was stopped.
+func (v *view) stoppedBy() string {
+	if v.cmd.Context().Err() == nil {
+		return "the time of --max-duration was up"
+	}
+	return "it was interrupted"
 }
 
 // means says how much a result means.
@@ -184,6 +195,8 @@ func (v *view) next(p *page) {
 		a.todo(p, "There is nothing to do. To be sure, after the next cycle:", again())
 	case exitIncomplete:
 		switch {
+		case v.r.Incomplete && v.r.Scope.Tables == 0:
+			a.todo(p, "Compare again, with more time if it was limited:", again("max-duration"))
 		case v.checkpoint != "":
 			a.todo(p, "Go on where it was stopped:", append(again(), "--resume "+quoted(v.checkpoint)))
 		case len(v.of(mirror.VerdictUnfinished)) > 0:
@@ -216,7 +229,9 @@ func (v *view) facts(p *page) {
 		when += ", and what differed again " + r.Rechecked.UTC().Format(timeFormat)
 	}
 	p.fact("Compared", "%s", when)
-	p.fact("Tables", "%s", r.Summary())
+	if len(r.Tables) > 0 || !r.Incomplete {
+		p.fact("Tables", "%s", r.Summary())
+	}
 	if r.Depth == mirror.DepthRows && r.SourceIsolation+r.MirrorIsolation != "" {
 		p.fact("Read", "source: %s, mirror: %s", cmp.Or(r.SourceIsolation, "isolation unknown"), cmp.Or(r.MirrorIsolation, "isolation unknown"))
 	}
