@@ -338,7 +338,14 @@ var keptName = regexp.MustCompile(`^(.+)-(\d{8}T\d{6}\.\d{3}Z)(?:-(\d+))?-([a-z-
 
 // kept returns the documents of a customer, from old to new, but for receipts that were
 // taken back.
-func (s state) kept(kind, contextID string) (paths []string) {
+func (s state) kept(kind, contextID string) []string {
+	return s.documents(kind, contextID, false)
+}
+
+// undone returns the receipts of a customer that were taken back, from old to new.
+func (s state) undone(contextID string) []string { return s.documents(keptReceipts, contextID, true) }
+
+func (s state) documents(kind, contextID string, undone bool) (paths []string) {
 	entries, _ := os.ReadDir(filepath.Join(s.dir, kind))
 	type found struct{ path, stamp, n string }
 	var all []found
@@ -347,7 +354,7 @@ func (s state) kept(kind, contextID string) (paths []string) {
 		if info, err := e.Info(); err != nil || info.Size() == 0 {
 			continue // it is being written, or its writer died
 		}
-		if m != nil && sameContext(m[1], contextID) && !strings.HasSuffix(m[4], undoneSuffix) {
+		if m != nil && sameContext(m[1], contextID) && strings.HasSuffix(m[4], undoneSuffix) == undone {
 			all = append(all, found{filepath.Join(s.dir, kind, e.Name()), m[2], m[3]})
 		}
 	}

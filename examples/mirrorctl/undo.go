@@ -5,11 +5,13 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
 )
 
 func (a *app) undoCommand() *cobra.Command {
@@ -40,6 +42,8 @@ func (a *app) undo(cmd *cobra.Command, t *target, args []string) error {
 	} else if kept := a.state().kept(keptReceipts, t.context); len(kept) > 0 {
 		path = kept[len(kept)-1]
 		a.note("Receipt: %s", path)
+	} else if undone := a.state().undone(t.context); len(undone) > 0 {
+		return refusef("the last change of %s was already taken back: its receipt is %s", t.context, undone[len(undone)-1])
 	} else {
 		return usagef("undo what? No receipt of %s is kept in %s: name its file", t.context, a.state().dir)
 	}
@@ -70,8 +74,37 @@ func (a *app) undo(cmd *cobra.Command, t *target, args []string) error {
 		} else {
 			p.wrap(odd, "", receipt.ContextID+": "+what+" would be taken back, unless a cycle has begun since. Nothing was changed.")
 		}
-		p.receiptTables(receipt)
+		p.putBack(receipt, done)
 	})
+}
+
+// putBack writes what undo put back, or would put back.
+func (p *page) putBack(r *mirror.Receipt, done bool) {
+	back, goes, title, lost := "is back", "goes", "WAS PUT BACK", "was"
+	if !done {
+		back, goes, title, lost = "would be back", "would go", "WOULD BE PUT BACK", "would be"
+	}
+	if r.Metadata != nil {
+		p.line("The metadata table %s %s: the next cycle %s on as before.", r.MetadataTable, back, goes)
+	}
+	var rows []row
+	for _, t := range r.Tables {
+		what := "LSN"
+		switch {
+		case len(t.Metadata) == 0 || len(t.Actions) == 0 && r.Metadata == nil:
+			continue
+		case !slices.Contains(t.Actions, mirror.ActionResetLSN):
+			what = "metadata row"
+		}
+		rows = append(rows, row{cells: []cell{plain(t.Table), plain(what), plain(store.FormatLSN(t.LSN))}})
+	}
+	if rows != nil {
+		p.WriteString("\n")
+		p.grid([]column{{title: "TABLE"}, {title: title}, {title: "LSN", number: true}}, rows)
+	}
+	for _, loss := range r.NotUndone {
+		p.line("What %s not put back: %s.", lost, loss)
+	}
 }
 
 // undoing is what undo did, as a document.
