@@ -126,7 +126,7 @@ func (j *applying) sameMirror(ctx context.Context, t *target) error {
 	now, err := store.IdentityOf(ctx, t.store)
 	if err == nil && now.ID != "" && now.ID != j.plan.Mirror.ID {
 		named := func(id store.Identity) string {
-			return side(mirror.Side{Identity: id, Role: "mirror", ContextID: t.context})
+			return side(mirror.Side{Identity: id, Role: "mirror", ContextID: t.context}, "")
 		}
 		err = refusef("%s is a plan of another database, %s, and not of %s: compare this one", j.file, named(j.plan.Mirror), named(now))
 	}

@@ -304,6 +304,7 @@ func readCheckpoint(a *app, path string) (*mirror.Checkpoint, error) {
 func judge(r *mirror.Report, maxRowShare float64) (code int, err error) {
 	plan := r.Plan()
 	err = r.ErrWith(plan.CheckRows("compare", maxRowShare))
+	r = byNow(r)
 	has := map[mirror.Verdict]bool{}
 	unknown, diverged := plan.Has(mirror.StepUnknown), false
 	for i := range r.Tables {

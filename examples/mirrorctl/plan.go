@@ -246,38 +246,3 @@ func megabytes(bytes int64) string {
 	}
 	return number((bytes + mb/2) / mb)
 }
-
-func (a *app) recheckCommand() *cobra.Command {
-	c := &cobra.Command{
-		Use:     "recheck REPORT.json",
-		GroupID: groupLook,
-		Short:   "Read what differed once more, after a cycle",
-		Long: `Recheck reads the keys that differed in a report once more: what is equal by now was only
-pending, and what is still the same after enough cycles no cycle brings. It is for sources that
-track no changes; run it after each cycle until nothing is unknown. The new report is kept like
-that of compare, whose exit codes it has.`,
-		Example: example("mirrorctl recheck report.json --source customer.db --mirror mirror.db",
-			"mirrorctl recheck report.json --source customer.db --mirror mirror.db --save report.json"),
-		Args: cobra.ExactArgs(1),
-	}
-	how, opts := &comparison{}, &mirror.RecheckOptions{}
-	f := c.Flags()
-	f.StringVar(&how.save, "save", "", "keep the new report in this `file`")
-	f.IntVar(&opts.Cycles, "cycles", 0, "`number` of cycles after which what is still the same is not coming: 2 unless set")
-	f.DurationVar(&opts.After, "after", 0, "`duration` since the comparison after which that is so, cycles or not; not at all unless set")
-	f.Float64Var(&how.maxRowShare, "max-row-share", 0, "`share` of the mirror's rows above which it is taken for the wrong one: 0.5 unless set, 1 allows all")
-	c.RunE = func(cmd *cobra.Command, args []string) error {
-		report, err := a.reportFor(args[0])
-		if err != nil {
-			return err
-		}
-		return a.with(cmd.Context(), need{source: true}, func(t *target) error {
-			report, err := t.m.Recheck(cmd.Context(), t.source, report, opts)
-			if err != nil {
-				return err
-			}
-			return a.showReport(cmd, t, report, how)
-		})
-	}
-	return c
-}

@@ -48,8 +48,8 @@ func (v *view) write(p *page) {
 func (v *view) answer(p *page) {
 	color, sentence := v.sentence()
 	p.wrap(color, "", sentence)
-	if more := len(v.differing()) - len(v.acting()); v.code == exitDiffers && more > 0 {
-		p.line("What differs in %s besides may only be late.", many(more, "table", "tables"))
+	if v.code == exitDiffers {
+		v.besides(p)
 	}
 	for _, mistake := range v.r.Mistakes {
 		p.warn("wrong database: %s", mistake)
@@ -63,6 +63,9 @@ func (v *view) sentence() (text.Colors, string) {
 	name := v.r.ContextID + ": "
 	switch v.code {
 	case exitDone:
+		if came := v.arrived(); came != nil {
+			return good, name + "identical by now: all that differed has arrived, in " + many(len(came), "table", "tables") + ": " + few(came) + "."
+		}
 		return good, name + "identical, " + v.means() + ", in " + many(len(v.of(mirror.VerdictIdentical)), "table", "tables") + "."
 	case exitPending:
 		return odd, name + v.those("differs", "differ", "and the next cycle brings what is missing", v.differing())
@@ -139,7 +142,7 @@ func (v *view) of(verdicts ...mirror.Verdict) (tables []string) {
 }
 
 func (v *view) differing() []string {
-	return v.of(mirror.VerdictPending, mirror.VerdictDifferent, mirror.VerdictSchemaDiffers, mirror.VerdictMissing, mirror.VerdictExtra)
+	return append(v.pending(), v.of(mirror.VerdictDifferent, mirror.VerdictSchemaDiffers, mirror.VerdictMissing, mirror.VerdictExtra)...)
 }
 
 // unknown returns the tables of which it is not known whether a cycle mends them.
@@ -219,8 +222,8 @@ func tableFlags(tables []string) (flags []string) {
 // facts are what was compared, and how.
 func (v *view) facts(p *page) {
 	r := v.r
-	p.fact("Source", "%s", side(r.Source))
-	p.fact("Mirror", "%s", side(r.Mirror))
+	p.fact("Source", "%s", side(r.Source, "taken for the customer's, as it has no metadata table"))
+	p.fact("Mirror", "%s", side(r.Mirror, "taken for the mirror, though it has no metadata table"))
 	when := r.Finished.UTC().Format(timeFormat)
 	if took := r.Finished.Sub(r.Started); took >= time.Second {
 		when += ", took " + took.Round(time.Second).String()
@@ -230,16 +233,16 @@ func (v *view) facts(p *page) {
 	}
 	p.fact("Compared", "%s", when)
 	if len(r.Tables) > 0 || !r.Incomplete {
-		p.fact("Tables", "%s", r.Summary())
+		p.fact("Tables", "%s", byNow(r).Summary())
 	}
 	if r.Depth == mirror.DepthRows && r.SourceIsolation+r.MirrorIsolation != "" {
 		p.fact("Read", "source: %s, mirror: %s", cmp.Or(r.SourceIsolation, "isolation unknown"), cmp.Or(r.MirrorIsolation, "isolation unknown"))
 	}
 }
 
-// side names a database.
-func side(s mirror.Side) string {
-	role := "not identified by its tables"
+// side names a database. Unsaid is its role where its tables do not say it.
+func side(s mirror.Side, unsaid string) string {
+	role := unsaid
 	switch s.Role {
 	case "customer":
 		role = "a customer's database"
@@ -329,7 +332,11 @@ func (v *view) row(t *mirror.TableReport) row {
 	if unread || t.Verdict == mirror.VerdictMissing {
 		mirrored = "-"
 	}
-	return row{cells: []cell{plain(t.Table), {string(t.Verdict), verdictColors[t.Verdict]}, plain(source), plain(mirrored),
+	verdict := cell{string(t.Verdict), verdictColors[t.Verdict]}
+	if arrived(t) {
+		verdict = cell{"identical by now", good}
+	}
+	return row{cells: []cell{plain(t.Table), verdict, plain(source), plain(mirrored),
 		plain(count(t.Missing)), plain(count(t.Extra)), plain(count(t.Changed)), plain(count(t.Duplicate))}, notes: tableNotes(t)}
 }
 
@@ -362,12 +369,12 @@ func tableNotes(t *mirror.TableReport) (notes []string) {
 
 // statesOf says of the differing rows of a table what is known.
 func statesOf(t *mirror.TableReport) string {
-	unknown := t.Missing + t.Extra + t.Changed + t.Duplicate - t.Pending - t.Diverged
+	unknown, came := t.Missing+t.Extra+t.Changed+t.Duplicate-t.Pending-t.Diverged, arrivedRows(t)
 	var parts []string
 	for _, s := range []struct {
 		rows int64
 		what string
-	}{{t.Diverged, "no cycle brings"}, {t.Pending, "the next cycle brings"}, {unknown, "not known yet"}} {
+	}{{t.Diverged, "no cycle brings"}, {came, "equal by now"}, {t.Pending - came, "the next cycle brings"}, {unknown, "not known yet"}} {
 		if s.rows > 0 {
 			parts = append(parts, s.what+": "+many(int(s.rows), "row", "rows"))
 		}

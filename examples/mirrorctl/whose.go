@@ -55,7 +55,7 @@ func (a *app) sameDatabase(ctx context.Context, t *target, path string, r *mirro
 	now, err := store.IdentityOf(ctx, t.store)
 	if err == nil && was != "" && now.ID != "" && was != now.ID {
 		err = refusef("%s is the receipt of another mirror than %s, whose LSNs are others: nothing was changed",
-			path, side(mirror.Side{Identity: now, Role: "mirror", ContextID: t.context}))
+			path, side(mirror.Side{Identity: now, Role: "mirror", ContextID: t.context}, ""))
 	}
 	return err
 }
