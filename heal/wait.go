@@ -62,6 +62,7 @@ type WaitOptions struct {
 type waited struct {
 	WaitTable
 	truncated bool  // its rows were deleted with the reset
+	named     bool  // by the options alone: no receipt says that it was reset
 	first     int64 // rows at the first look, -1 before it
 	shrank    bool  // a cycle was seen to wipe it
 
@@ -71,7 +72,8 @@ type waited struct {
 
 // Wait follows tables that were reset from their LSN of -1, through being wiped
 // and filled, until each has a valid LSN again, and returns what became of them.
-// Receipt may be nil when opts names the tables. Cycles may come late, or not at
+// Receipt may be nil when opts names the tables: one that nobody reset is
+// WaitNotRequested. Cycles may come late, or not at
 // night (see Schedule); a connection that is lost between two looks is waited
 // for, too.
 //
@@ -169,7 +171,7 @@ func (w *waiting) add(receipt *mirror.Receipt) {
 	for _, name := range w.o.Tables {
 		if wanted[store.FoldName(name)] {
 			delete(wanted, store.FoldName(name))
-			w.tables = append(w.tables, &waited{WaitTable: WaitTable{Table: name, State: WaitRequested}, first: -1})
+			w.tables = append(w.tables, &waited{WaitTable: WaitTable{Table: name, State: WaitRequested}, named: true, first: -1})
 		}
 	}
 }
@@ -327,11 +329,11 @@ func (w *waiting) sourceTable(ctx context.Context, name string) (store.Table, bo
 }
 
 func (w *waiting) lookAt(ctx context.Context, t *waited, now mirror.TableStatus) error {
-	rows := now.Rows
+	rows, first := now.Rows, t.first < 0
 	if err := w.expect(ctx, t); err != nil {
 		return err
 	}
-	if t.first < 0 {
+	if first {
 		t.first = rows
 	} else if rows != t.Rows {
 		t.shrank = t.shrank || 2*rows < t.first // changes delete rows, too
@@ -349,6 +351,9 @@ func (w *waiting) lookAt(ctx context.Context, t *waited, now mirror.TableStatus)
 	t.Remaining = 0
 	if err := w.settle(ctx, t); err != nil {
 		return err
+	}
+	if first && t.named && t.Resets == 0 && t.State == WaitPopulated && t.Proof == "" {
+		t.State = WaitNotRequested
 	}
 	if t.State != WaitLost || t.Resets >= w.o.ResetAgain {
 		return nil

@@ -200,6 +200,15 @@ func TestWaitRefuses(t *testing.T) {
 	require.Equal(t, heal.WaitRequested, report.Tables[0].State)
 }
 
+// A table that nobody is known to have reset is not called populated.
+func TestWaitNotRequested(t *testing.T) {
+	f := mirrortest.Follow(t)
+	require.NoError(t, f.Store.Seed(memory.Metadata(mirrortest.ContextID, map[string]store.LSN{"contact": 7})))
+	report, err := heal.Wait(t.Context(), mirrortest.NewMirror(t, f.Store, nil), nil, &heal.WaitOptions{Tables: []string{"contact"}})
+	require.NoError(t, err)
+	require.Equal(t, heal.WaitNotRequested, report.Tables[0].State)
+}
+
 // Names that mean the metadata table are refused before anything is read, whatever
 // the source has.
 func TestWaitRefusesTheMetadataTable(t *testing.T) {

@@ -30,6 +30,10 @@ const (
 	// WaitLost: it has a valid LSN, and was not populated. A cycle that was
 	// running when the table was reset wrote its own LSN over the -1.
 	WaitLost WaitState = "lost"
+
+	// WaitNotRequested: no receipt says that it was reset, and its LSN was valid at the
+	// first look, so that there is nothing to wait for.
+	WaitNotRequested WaitState = "not-requested"
 )
 
 // WaitReport is how far the tables have come.

@@ -131,7 +131,7 @@ func receiptOf(r *mirror.Receipt) *receiptView {
 }
 
 var waitClass = map[heal.WaitState]string{
-	heal.WaitRequested: "none", heal.WaitFilling: "extra", heal.WaitPopulated: "same", heal.WaitLost: "missing",
+	heal.WaitRequested: "none", heal.WaitFilling: "extra", heal.WaitPopulated: "same", heal.WaitLost: "missing", heal.WaitNotRequested: "none",
 }
 
 // waitOf is nil without waiting.

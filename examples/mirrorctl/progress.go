@@ -304,7 +304,7 @@ func (a *app) waited(r *heal.WaitReport) {
 		case heal.WaitFilling:
 			gauges = append(gauges, gauge{key: key, name: t.Table, done: t.Rows, total: t.Expected, unit: "rows", left: t.Remaining})
 			continue
-		case heal.WaitPopulated:
+		case heal.WaitPopulated, heal.WaitNotRequested:
 			all.done++
 		}
 		p.drop(key)

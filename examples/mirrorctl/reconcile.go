@@ -166,9 +166,14 @@ func (a *app) missingReceipts(all []happened) error {
 
 // receiptOf returns the file of a receipt, "" if there is none.
 func (s state) receiptOf(of *mirror.Receipt) string {
-	for _, path := range s.kept(keptReceipts, of.ContextID) {
+	return receiptIn(s.kept(keptReceipts, of.ContextID), of.ID)
+}
+
+// receiptIn returns which of some files has the receipt of an ID, "" for none.
+func receiptIn(paths []string, id string) string {
+	for _, path := range paths {
 		var r struct{ ID string }
-		if data, err := os.ReadFile(path); err == nil && json.Unmarshal(data, &r) == nil && r.ID == of.ID {
+		if data, err := os.ReadFile(path); err == nil && json.Unmarshal(data, &r) == nil && r.ID == id {
 			return path
 		}
 	}

@@ -87,7 +87,8 @@ this customer; --table takes some of its tables, or any without a receipt.
 A cycle that was running while a table was reset can write its own LSN over the -1, so that
 nothing is populated. With --source, and the --report that led to the reset, that is found out.
 
-Exit codes: 0 populated, 3 a reset was overwritten, 7 no cycle came.`,
+Exit codes: 0 populated, or no reset is open, 3 a reset was overwritten, 6 it was taken back,
+7 no cycle came, 1 an error, or interrupted by Ctrl-C: what was reset stays reset.`,
 		Example: example("mirrorctl wait --mirror mirror.db --context Cust10195",
 			"mirrorctl wait receipt.json --mirror mirror.db --night 01:30-03:00 --time-zone Europe/Oslo"),
 		Args: cobra.MaximumNArgs(1),
@@ -132,6 +133,7 @@ func (a *app) wait(cmd *cobra.Command, args []string, o *heal.WaitOptions) error
 		if report == nil {
 			return err
 		}
+		a.resetByReceipts(t, report)
 		for _, r := range report.Receipts {
 			if _, kerr := a.receipt(r); kerr != nil {
 				err = errors.Join(err, kerr)
@@ -160,7 +162,7 @@ func (a *app) awaited(t *target, args []string) (*mirror.Receipt, string, error)
 	case len(args) > 0:
 		path = args[0]
 	case len(a.flags.tables) > 0:
-		return nil, "", nil
+		return nil, "", nil // resetByReceipts looks for one where it matters
 	default:
 		kept := a.state().kept(keptReceipts, t.context)
 		if len(kept) == 0 {
@@ -170,7 +172,36 @@ func (a *app) awaited(t *target, args []string) (*mirror.Receipt, string, error)
 		a.note("Receipt: %s", path)
 	}
 	receipt, err := readDocument[mirror.Receipt](a, path, "receipt")
+	if err == nil && a.state().tookBack(receipt) {
+		return nil, "", refusef("%s was taken back by undo: there is nothing to wait for", path)
+	}
 	return receipt, path, err
+}
+
+// tookBack reports whether a receipt is marked as taken back.
+func (s state) tookBack(r *mirror.Receipt) bool {
+	return r.ID != "" && receiptIn(s.undone(r.ContextID), r.ID) != ""
+}
+
+// resetByReceipts calls tables populated that a kept receipt says were reset: a cycle has
+// done so before anybody waited.
+func (a *app) resetByReceipts(t *target, r *heal.WaitReport) {
+	if !slices.ContainsFunc(r.Tables, func(t heal.WaitTable) bool { return t.State == heal.WaitNotRequested }) {
+		return
+	}
+	for _, path := range a.state().kept(keptReceipts, t.context) {
+		receipt, err := readDocument[mirror.Receipt](a, path, "receipt")
+		if err != nil {
+			continue // undo and reconcile say so
+		}
+		acted := actedOn(receipt)
+		for i := range r.Tables {
+			now := &r.Tables[i]
+			if now.State == heal.WaitNotRequested && slices.ContainsFunc(acted, func(name string) bool { return sameName(name, now.Table) }) {
+				now.State, now.Proof = heal.WaitPopulated, "it was reset on "+receipt.Time.UTC().Format(timeFormat)+", and has a valid LSN since"
+			}
+		}
+	}
 }
 
 // chosenOf returns the tables of --table, out of a receipt or of the mirror.
@@ -225,7 +256,7 @@ func tablesOf(r *heal.WaitReport) string {
 func whereTablesAre(r *heal.WaitReport) string {
 	var parts []string
 	open := false
-	for _, state := range []heal.WaitState{heal.WaitPopulated, heal.WaitFilling, heal.WaitLost, heal.WaitRequested} {
+	for _, state := range []heal.WaitState{heal.WaitPopulated, heal.WaitFilling, heal.WaitLost, heal.WaitRequested, heal.WaitNotRequested} {
 		var names []string
 		for _, t := range r.Tables {
 			if t.State != state {
@@ -275,13 +306,31 @@ func nextCycle(r *heal.WaitReport) string {
 	return "the next cycle " + verb + " to be expected by " + r.Next.Local().Format("15:04 MST")
 }
 
+// notReset says of tables that nothing is to be waited for.
+func notReset(idle []heal.WaitTable) string {
+	var names []string
+	for _, t := range idle {
+		names = append(names, t.Table)
+	}
+	lsns := "their LSNs are valid"
+	if len(idle) == 1 {
+		lsns = "its LSN is " + store.FormatLSN(idle[0].LSN)
+	}
+	return "no reset of " + few(names) + " is open, as " + lsns
+}
+
 func (p *page) waiting(r *heal.WaitReport) {
 	is := func(s heal.WaitState) bool {
 		return slices.ContainsFunc(r.Tables, func(t heal.WaitTable) bool { return t.State == s })
 	}
+	var idle []heal.WaitTable
 	all, open := plural(len(r.Tables), "table"), 0
 	for _, t := range r.Tables {
-		if t.State != heal.WaitPopulated {
+		switch t.State {
+		case heal.WaitPopulated:
+		case heal.WaitNotRequested:
+			idle = append(idle, t)
+		default:
 			open++
 		}
 	}
@@ -290,6 +339,8 @@ func (p *page) waiting(r *heal.WaitReport) {
 		p.wrap(bad, "", r.ContextID+": a running cycle overwrote the reset of tables. Reset them again.")
 	case is(heal.WaitRequested), is(heal.WaitFilling):
 		p.wrap(odd, "", fmt.Sprintf("%s: %d of %s not populated yet.", r.ContextID, open, all))
+	case len(idle) > 0:
+		p.wrap(odd, "", r.ContextID+": "+notReset(idle)+": there was nothing to wait for.")
 	default:
 		p.wrap(good, "", r.ContextID+": "+all+" populated, in "+lasting(r.Time.Sub(r.Started))+".")
 	}
