@@ -27,7 +27,7 @@ const (
 // exitCodes is the table that people read.
 const exitCodes = `Exit codes:
   0  identical, or done
-  1  an error
+  1  an error, or interrupted
   2  wrong arguments
   3  it is proven that the copies differ
   4  they differ, and the next cycle brings what is missing

@@ -42,7 +42,7 @@ func (a *app) fleetCommand() *cobra.Command {
 		Short:   "Look at the mirrors of many customers",
 		Long:    "Fleet does for many customers what status, compare and plan do for one.\n\n" + fleetHelp,
 		Example: example("mirrorctl fleet status --config fleet.yaml", "mirrorctl fleet compare --config fleet.yaml --shard 3/8"),
-		Args:    cobra.NoArgs,
+		Args:    knownCommand,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	c.AddCommand(

@@ -34,7 +34,8 @@ hours, and goes on where cycles come late. What needs a hard reset it leaves to 
 Without --confirm it shows on a terminal what it found, and asks. --dry-run ends there.
 
 Exit codes: 0 healed, 3 tables still differ, 5 it is not known whether they need a reset,
-6 refused, 7 no cycle came or not everything was compared.`,
+6 refused, 7 no cycle came or not everything was compared, 1 an error, or interrupted by Ctrl-C:
+what was reset stays reset.`,
 		Example: example("mirrorctl heal --source customer.db --mirror mirror.db --context Cust10195 --dry-run",
 			"mirrorctl heal --source customer.db --mirror mirror.db --context Cust10195 --confirm Cust10195"),
 		Args: cobra.NoArgs,

@@ -57,7 +57,7 @@ Keep passwords out of the command line, where everybody on the machine reads the
   mirrorctl compare --source customer.db --mirror mirror.db --context Cust10195`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          knownCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetIn(a.in)
@@ -83,8 +83,12 @@ Keep passwords out of the command line, where everybody on the machine reads the
 		&cobra.Command{Use: "login", Short: "The ways to log in to SQL Server", Long: loginHelp},
 	)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.check(cmd) }
+	root.InitDefaultHelpCmd()
 	for _, c := range root.Commands() {
 		wrapArgs(c)
+		if c.Name() == "help" {
+			c.Run, c.RunE = nil, help
+		}
 	}
 	a.completions(root)
 	return root
@@ -111,6 +115,34 @@ func (a *app) commands() []*cobra.Command {
 		a.fleetCommand(),
 		a.versionCommand(),
 	}
+}
+
+// knownCommand refuses a word that is no command below this one.
+func knownCommand(c *cobra.Command, words []string) error {
+	if len(words) == 0 {
+		return nil
+	}
+	c.SuggestionsMinimumDistance = 2
+	meant := ""
+	if near := c.SuggestionsFor(words[0]); len(near) > 0 {
+		meant = " (did you mean " + strings.Join(near, " or ") + "?)"
+	}
+	return usagef("unknown command %q for %q%s", words[0], c.CommandPath(), meant)
+}
+
+// help is the command, which knows a slip for what it is.
+func help(c *cobra.Command, words []string) error {
+	found, rest, err := c.Root().Find(words)
+	if err != nil {
+		return usageError{err}
+	}
+	if found.HasSubCommands() {
+		if err := knownCommand(found, rest); err != nil {
+			return err
+		}
+	}
+	found.InitDefaultHelpFlag()
+	return found.Help()
 }
 
 // wrapArgs makes what is wrong with the arguments of a command, and of those below it, an
