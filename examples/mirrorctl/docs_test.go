@@ -33,6 +33,18 @@ func TestDocs(t *testing.T) {
 	}
 }
 
+// TestManWidth: flags do not run past the end of a line of the man page.
+func TestManWidth(t *testing.T) {
+	all := allCommands()
+	lists := []string{all[0].Root().PersistentFlags().FlagUsagesWrapped(flagWidth(true)), environment, exitCodes}
+	for _, c := range all {
+		lists = append(lists, ownFlags(c, flagWidth(true)))
+	}
+	for line := range strings.Lines(strings.Join(lists, "\n")) {
+		require.LessOrEqual(t, len(strings.TrimRight(line, "\n")), manWidth, line)
+	}
+}
+
 // TestHelp: each command says what one needs to use it.
 func TestHelp(t *testing.T) {
 	for _, c := range allCommands() {
@@ -117,7 +129,7 @@ func manual(man bool) []byte {
 	b.WriteString("Shells complete commands, flags and, where a database answers at once, tables and context identifiers. " +
 		"This loads it into bash; `mirrorctl completion --help` has zsh, fish and PowerShell.\n\n" + fenced("source <(mirrorctl completion bash)"))
 	section("Flags of every command")
-	b.WriteString(fenced(root.PersistentFlags().FlagUsagesWrapped(96)))
+	b.WriteString(fenced(root.PersistentFlags().FlagUsagesWrapped(flagWidth(man))))
 	if man {
 		section("Commands")
 	}
@@ -127,7 +139,7 @@ func manual(man bool) []byte {
 			continue
 		}
 		b.WriteString(fenced(c.UseLine()))
-		if flags := ownFlags(c); flags != "" {
+		if flags := ownFlags(c, flagWidth(man)); flags != "" {
 			b.WriteString(fenced(flags))
 		}
 		b.WriteString("Examples:\n\n" + fenced(c.Example))
@@ -147,15 +159,27 @@ func level(man bool, n int) int {
 	return n
 }
 
+// manWidth is what man has room for on a terminal of 80 columns, of which it indents 7.
+const manWidth = 73
+
+// flagWidth is how wide lists of flags are; pflag wraps them a little late.
+func flagWidth(man bool) int {
+	if man {
+		return manWidth - 2
+	}
+	return 96
+}
+
 // environment are the names that are read.
 const environment = envSource + `     the customer's database, as --source
 ` + envMirror + `     the mirror's database, as --mirror
 ` + envContext + `    context identifier, as --context
 ` + envConfig + `     the file of --config
 ` + envState + `  the directory of --state-dir
-` + envReference + `  the database to compare with, as validate --reference
+` + envReference + `  the database to compare with: validate --reference
 ` + envReplica + `    the database to check, as validate --replica
-` + envShards + `     how many parts a fleet has; ` + envJobIndex + ` is which one, from 0 on
+` + envShards + `     how many parts a fleet has. ` + envJobIndex + ` is
+                     which one, from 0 on
 ` + envCompletion + `
                      how long completion asks a database (default 500ms)
 NO_COLOR             no colours, whatever it says
@@ -165,12 +189,12 @@ func fenced(s string) string {
 	return "```\n" + strings.TrimRight(s, "\n") + "\n```\n\n"
 }
 
-func ownFlags(c *cobra.Command) string {
+func ownFlags(c *cobra.Command, width int) string {
 	own := pflag.NewFlagSet("", pflag.ContinueOnError)
 	c.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
 		if f.Name != "help" {
 			own.AddFlag(f)
 		}
 	})
-	return own.FlagUsagesWrapped(96)
+	return own.FlagUsagesWrapped(width)
 }
