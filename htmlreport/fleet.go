@@ -2,6 +2,8 @@ package htmlreport
 
 import (
 	"cmp"
+	"context"
+	"errors"
 	"html/template"
 	"slices"
 	"strings"
@@ -32,6 +34,46 @@ type memberView struct {
 	Tables  []tableView
 	More    string
 	Next    []template.HTML
+	result  string
+}
+
+// outcomes are what can be the matter with a mirror, the gravest first.
+var outcomes = []struct{ name, class string }{
+	{refused, "missing"}, {failed, "failed"}, {incomplete, "failed"}, {"differs", "missing"}, {unknown, "unsure"}, {"pending", "pending"}, {"to look at", "unsure"}, {"fine", "same"},
+}
+
+const refused, failed, incomplete, unknown = "refused", "failed", "incomplete", "not known yet"
+
+// resultOf is the outcome of a mirror that is not fine.
+func resultOf(r *fleet.Result, plan *mirror.Plan) string {
+	switch {
+	case r.Report != nil && len(r.Report.Mistakes) > 0, r.Report != nil && tooMuch(r.Report) != nil,
+		r.Status != nil && len(r.Status.Mistakes) > 0, errors.Is(r.Err, mirror.ErrWrongDatabase):
+		return refused
+	case errors.Is(r.Err, context.DeadlineExceeded):
+		return incomplete
+	case r.Report == nil && r.Err != nil:
+		return failed
+	case r.Report == nil:
+		return "to look at"
+	}
+	c := tallyOf(r.Report)
+	switch {
+	case c.of(mirror.VerdictFailed) > 0:
+		return failed
+	case r.Report.Incomplete || c.of(mirror.VerdictUnfinished) > 0:
+		return incomplete
+	case !plan.Empty() || c.diverged > 0:
+		return "differs"
+	case c.differ() > 0:
+		return unknown
+	case c.of(mirror.VerdictPending) > 0:
+		return "pending"
+	case r.Err != nil:
+		return failed // it could not be closed
+	default:
+		return incomplete
+	}
 }
 
 func fleetPage(results []fleet.Result, summary *fleet.Summary) *page {
@@ -51,13 +93,14 @@ func fleetPage(results []fleet.Result, summary *fleet.Summary) *page {
 	}
 	p.Title = "Fleet: " + p.Verdict
 	p.Tiles = []tile{{N: text.Count(int64(summary.Members)), Label: plural(int64(summary.Members), "mirror", "mirrors")}}
-	for _, t := range []struct {
-		class string
-		n     int
-		label string
-	}{{"failed", summary.Failed, "failed"}, {"missing", summary.Repairable, "to repair"}, {"same", len(fine.Items), "fine"}} {
-		if t.n > 0 {
-			p.Tiles = append(p.Tiles, tile{Class: t.class, N: text.Count(int64(t.n)), Label: t.label})
+	n := map[string]int{}
+	for _, m := range members {
+		n[m.result]++
+	}
+	n["fine"] = len(fine.Items)
+	for _, t := range outcomes {
+		if n[t.name] > 0 {
+			p.Tiles = append(p.Tiles, tile{Class: t.class, N: text.Count(int64(n[t.name])), Label: t.name})
 		}
 	}
 	all := 0
@@ -102,9 +145,14 @@ func membersOf(results []fleet.Result) (members []memberView, fine list) {
 
 func memberOf(r *fleet.Result, room *int) memberView {
 	m := memberView{Name: shown(r.ContextID), Level: good, Verdict: "Nothing is wrong"}
+	plan := r.Plan
+	if plan == nil && r.Report != nil {
+		plan = r.Report.Plan()
+	}
+	m.result = resultOf(r, plan)
 	switch {
 	case r.Report != nil:
-		m.ofReport(r, room)
+		m.ofReport(r, plan, room)
 	case r.Status != nil:
 		m.ofStatus(r.Status)
 	default:
@@ -121,11 +169,7 @@ func memberOf(r *fleet.Result, room *int) memberView {
 	return m
 }
 
-func (m *memberView) ofReport(r *fleet.Result, room *int) {
-	plan := r.Plan
-	if plan == nil {
-		plan = r.Report.Plan()
-	}
+func (m *memberView) ofReport(r *fleet.Result, plan *mirror.Plan, room *int) {
 	m.Level, m.Verdict = judge(r.Report, plan)
 	if m.Level != good {
 		m.Counts = tiles(r.Report, tallyOf(r.Report))

@@ -23,7 +23,7 @@ type planRow struct {
 
 // stepClass has the class of a step's colour.
 var stepClass = map[mirror.Step]string{
-	mirror.StepNone: "none", mirror.StepUnknown: "pending", mirror.StepReset: "extra", mirror.StepTruncate: "changed", mirror.StepHardReset: "missing",
+	mirror.StepNone: "none", mirror.StepUnknown: "unsure", mirror.StepReset: "extra", mirror.StepTruncate: "changed", mirror.StepHardReset: "missing",
 }
 
 // stepName is a step for people.
@@ -220,7 +220,7 @@ func planPage(plan *mirror.Plan, r *mirror.Report) *page {
 	case acts > 0:
 		p.Level, p.Verdict = todo, many(acts, "table is to be reset", "tables are to be reset")
 	case plan.Has(mirror.StepUnknown):
-		p.Level, p.Verdict = waiting, "Nothing to do yet"
+		p.Level, p.Verdict = unsure, "Nothing to do yet"
 	default:
 		p.Level, p.Verdict = good, "Nothing to do"
 	}

@@ -90,6 +90,7 @@ func TestOperator(t *testing.T) {
 	require.Equal(t, 0, got.code, got.errOut)
 	path := func(name string) string { return filepath.Join(dir, name) }
 	customer, old, its := path("customer.db"), path("Mirror_Cust10195.db"), path("Replica_Cust10195.db")
+	require.Contains(t, got.out, "mirrorctl validate --interval 1s --reference "+customer+" --replica "+its)
 
 	for name, tc := range map[string]struct {
 		args []string

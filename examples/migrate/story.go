@@ -64,7 +64,9 @@ func (s *story) play(ctx context.Context, keep bool) error {
 		return s.tell(ctx, s.resync, s.goAhead, s.swapNames, s.rollBack)
 	}
 	s.say("\nThe files stay in %s. Against the customer's database two commit intervals are enough:\n", s.dir)
-	s.say("  go run ./examples/migrate -interval 1s -reference %s -replica %s", filepath.Join(s.dir, "customer.db"), s.new.path)
+	customer := filepath.Join(s.dir, "customer.db")
+	s.say("  go run ./examples/migrate -interval 1s -reference %s -replica %s", customer, s.new.path)
+	s.say("\nOr, with mirrorctl:\n\n  mirrorctl validate --interval 1s --reference %s --replica %s", customer, s.new.path)
 	return s.err
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -236,3 +237,21 @@ func (a *app) finding(ctx context.Context, m *fleetRun, r fleet.Result) finding 
 	}
 	return f
 }
+
+// withoutName is an error without the "comparison of Cust1: " at its beginning.
+func withoutName(says, contextID string) string {
+	if before, after, ok := strings.Cut(says, contextID+": "); ok && !strings.Contains(before, ": ") {
+		return after
+	}
+	return says
+}
+
+// saidError is an error that says something else.
+type saidError struct {
+	error
+	says string
+}
+
+func (e saidError) Error() string { return e.says }
+
+func (e saidError) Unwrap() error { return e.error }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -143,7 +142,7 @@ func (f *findings) add(r fleet.Result) error {
 		}
 	} else {
 		if r.Err != nil {
-			r.Err = errors.New(f.a.harmless(r.Err)) // it is shown as it is from here on
+			r.Err = saidError{r.Err, f.a.harmless(r.Err)} // it is shown as it is from here on
 		}
 		f.summary.Add(r)
 		if f.a.flags.html != "" {
@@ -337,14 +336,6 @@ func (f *findings) notes(found finding, r fleet.Result) (notes []string) {
 		notes = append(notes, what+": "+few(tables[what]))
 	}
 	return notes
-}
-
-// withoutName is an error without the "comparison of Cust1: " at its beginning.
-func withoutName(says, contextID string) string {
-	if before, after, ok := strings.Cut(says, contextID+": "); ok && !strings.Contains(before, ": ") {
-		return after
-	}
-	return says
 }
 
 // exitCode is the worst one.
