@@ -184,7 +184,11 @@ func (a *app) compare(ctx context.Context, t *target, how *comparison) (*mirror.
 	if report == nil || err != nil && ctx.Err() == nil {
 		return nil, err
 	}
-	kept.done()
+	if report.Incomplete {
+		a.stopped = *kept // until its last checkpoint is kept as well
+	} else {
+		kept.done()
+	}
 	if how.resume != "" && !report.Incomplete {
 		a.resumed(t, how.resume)
 	}
@@ -353,7 +357,14 @@ func (a *app) showReport(cmd *cobra.Command, t *target, r *mirror.Report, how *c
 // that was stopped.
 func (a *app) saveReport(v *view, save string) (err error) {
 	if v.r.Incomplete && v.r.Checkpoint != nil && v.r.Scope.Tables > 0 {
-		if v.checkpoint, err = a.state().keep(keptCheckpoints, v.context, "compare", v.r.Checkpoint.Time, v.r.Checkpoint); err != nil {
+		v.checkpoint, err = a.state().keep(keptCheckpoints, v.context, "compare", v.r.Checkpoint.Time, v.r.Checkpoint)
+		switch {
+		case err == nil:
+			a.stopped.done()
+		case a.stopped.path != "":
+			a.warn("the last checkpoint cannot be kept, so the comparison goes on from the one before it: %v", err)
+			v.checkpoint = a.stopped.path
+		default:
 			a.warn("the checkpoint cannot be kept, so the comparison starts anew: %v", err)
 		}
 	}

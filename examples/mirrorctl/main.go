@@ -49,6 +49,7 @@ type app struct {
 	secretsLock sync.RWMutex
 	secrets     []string // that no message may show
 
+	stopped  rollingCheckpoint         // of the comparison that was stopped
 	live     *cycle.Customer           // what the demo has in place of a source
 	onChange func(mirror.JournalEntry) // is told what the journal is
 

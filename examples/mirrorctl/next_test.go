@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/so-mirror/mirror"
 )
 
 // TestCommandLine: a command that is offered is what a shell makes of it, and no password
@@ -87,4 +89,32 @@ func TestPrune(t *testing.T) {
 	receipts := s.kept(keptReceipts, "Cust1")
 	require.Len(t, receipts, keptMost+2)
 	require.Contains(t, receipts[len(receipts)-1], "-12-report.json", "the last one is the newest")
+}
+
+// TestLastCheckpoint: where the last checkpoint cannot be kept, the one before it is still
+// there to go on from.
+func TestLastCheckpoint(t *testing.T) {
+	var said strings.Builder
+	a := &app{err: &said, env: func(string) string { return "" }}
+	a.flags.stateDir = t.TempDir()
+	before := filepath.Join(a.flags.stateDir, "before.json")
+	stopped := func(contextID string) *view {
+		require.NoError(t, os.WriteFile(before, []byte("{}"), 0o600))
+		a.stopped = rollingCheckpoint{a: a, path: before}
+		r := &mirror.Report{Incomplete: true, Checkpoint: &mirror.Checkpoint{Version: 1, ContextID: contextID}}
+		r.Scope.Tables = 1
+		v := &view{a: a, r: r, context: contextID}
+		require.NoError(t, a.saveReport(v, ""))
+		return v
+	}
+	v := stopped("Cust1")
+	require.NotEqual(t, before, v.checkpoint)
+	require.FileExists(t, v.checkpoint)
+	require.NoFileExists(t, before)
+	require.Empty(t, said.String())
+
+	v = stopped("../Cust1") // which names no file
+	require.Equal(t, before, v.checkpoint)
+	require.FileExists(t, before)
+	require.Contains(t, said.String(), "goes on from the one before it")
 }
