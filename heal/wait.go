@@ -415,7 +415,10 @@ func (w *waiting) settle(ctx context.Context, t *waited) error {
 		t.State, t.Proof = WaitLost, fmt.Sprintf("%d of %s that differed as before", same, text.Rows(int64(checked)))
 		return nil
 	case checked > 0:
-		t.Proof = text.Rows(int64(checked)) + " that differed changed"
+		t.Proof = "a sample was read again: none of " + text.Rows(int64(checked)) + " that differed is as it was"
+		if checked == 1 {
+			t.Proof = "a row that differed was read again, and is not as it was"
+		}
 		return nil
 	case !t.truncated:
 		return nil

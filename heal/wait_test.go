@@ -67,7 +67,7 @@ func TestWait(t *testing.T) {
 		{name: "a lost reset is repeated", do: func(f *mirrortest.Follower, c *mirrortest.Clockwork) {
 			c.After(time.Minute, func() { f.SetLSN(int64(850)) })
 			c.After(10*time.Minute, f.Cycle)
-		}, want: "populated 10 1 row that differed changed", after: 10 * time.Minute, opts: func(f *mirrortest.Follower) *heal.WaitOptions {
+		}, want: "populated 10 a row that differed was read again, and is not as it was", after: 10 * time.Minute, opts: func(f *mirrortest.Follower) *heal.WaitOptions {
 			return &heal.WaitOptions{Source: f.Customer, Report: compare(f), ResetAgain: 1}
 		}},
 		{name: "it is lost as often as it is repeated", do: func(f *mirrortest.Follower, c *mirrortest.Clockwork) {
