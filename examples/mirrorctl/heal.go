@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,6 +13,7 @@ import (
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/heal"
 	"github.com/so-mirror/mirror/htmlreport"
+	"github.com/so-mirror/mirror/store"
 )
 
 // healing is a heal, as it was asked for.
@@ -69,7 +71,8 @@ func (a *app) heal(cmd *cobra.Command, h healing) error {
 	if h.opts.Rounds <= 0 || h.opts.Rechecks <= 0 {
 		return usagef("--rounds and --rechecks are more than 0")
 	}
-	a.clock = telling{a.systemClock(), a, wait.Poll}
+	hint := func() {}
+	a.clock = telling{a.systemClock(), a, wait.Poll, func() { hint() }}
 	return a.with(ctx, need{source: true, change: true}, func(t *target) error {
 		if h.opts.Compare, err = a.options(ctx, t, h.compare); err != nil {
 			return err
@@ -78,8 +81,17 @@ func (a *app) heal(cmd *cobra.Command, h healing) error {
 			return err
 		}
 		var unkept error
-		a.onChange = a.keeping(&unkept)
-		wait.Progress = a.waits()
+		hint = a.cycleHint(t)
+		wasReset, keep := false, a.keeping(&unkept)
+		a.onChange = func(e mirror.JournalEntry) {
+			wasReset = wasReset || e.Event == mirror.JournalDone
+			keep(e)
+		}
+		shows := a.waits()
+		wait.Progress = func(r *heal.WaitReport) {
+			hint()
+			shows(r)
+		}
 		h.opts.Wait, h.opts.MaxRowShare = wait, h.compare.maxRowShare
 		report, err := heal.Run(ctx, t.m, t.source, &h.opts)
 		a.progress().end()
@@ -92,8 +104,12 @@ func (a *app) heal(cmd *cobra.Command, h healing) error {
 			return errors.Join(err, shown)
 		}
 		switch {
-		case errors.Is(err, context.Canceled):
-			return fmt.Errorf("%w: what was reset stays reset. Go on by: %s", err,
+		case errors.Is(err, context.Canceled) && !errors.Is(err, store.ErrOutcomeUnknown):
+			what := "nothing was reset"
+			if wasReset {
+				what = "what was reset stays reset"
+			}
+			return fmt.Errorf("%w: %s. Go on by: %s", err, what,
 				append(a.commandLine(a.where(t.context), "heal"), a.again(cmd)...))
 		case err != nil:
 			return err
@@ -199,14 +215,26 @@ type telling struct {
 	mirror.Clock
 	a    *app
 	poll time.Duration
+	hint func() // before it says so
 }
 
 // Sleep implements mirror.Clock.
 func (c telling) Sleep(ctx context.Context, d time.Duration) error {
 	if d > c.poll {
+		c.hint()
 		c.a.note("Some rows may come with the next cycle: they are read again at %s", c.Now().Add(d).Local().Format("15:04:05"))
 	}
 	return c.Clock.Sleep(ctx, d)
+}
+
+// cycleHint says once, where somebody waits, that no cycle comes to two files by itself.
+func (a *app) cycleHint(t *target) func() {
+	if t.place.source == "" || isURL(t.place.source) || isURL(t.place.mirror) {
+		return func() {}
+	}
+	return sync.OnceFunc(func() {
+		a.note("To files no cycle comes by itself. Play one, in another terminal: %s", a.commandLine(a.where(t.context), "cycle"))
+	})
 }
 
 // systemClock is the clock of the run.

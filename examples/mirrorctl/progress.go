@@ -240,6 +240,7 @@ func (a *app) comparing() func(mirror.Progress) {
 	return func(o mirror.Progress) {
 		if o.TablesDone < done { // another comparison begins
 			done, rows = 0, tally{}
+			p.end() // cycles may have been waited for since
 		}
 		rows.add(o)
 		var gauges []gauge

@@ -44,6 +44,20 @@ func TestProgressLines(t *testing.T) {
 	require.Equal(t, `All 1 of 3 tables, 10,000 rows/s; per\x1bson 1 of 5 rows`+"\n", stderr.String(), "nothing steers the terminal")
 }
 
+// A comparison that begins hours after another one, as those of a heal do, has only begun.
+func TestProgressOfAnotherComparison(t *testing.T) {
+	a, stderr, clock := progressApp()
+	report := a.comparing()
+	report(mirror.Progress{Table: "contact", Rows: 400, Expected: 400, TablesDone: 1, Tables: 2})
+	report(mirror.Progress{Table: "person", Rows: 400, Expected: 400, TablesDone: 2, Tables: 2})
+	clock.t = clock.t.Add(time.Hour)
+	report(mirror.Progress{Table: "contact", Rows: 400, Expected: 400, Tables: 2})
+	require.Empty(t, stderr.String())
+	clock.t = clock.t.Add(10 * time.Second)
+	report(mirror.Progress{Table: "person", Rows: 1, Expected: 400, TablesDone: 1, Tables: 2})
+	require.Contains(t, stderr.String(), "All 1 of 2 tables")
+}
+
 func TestProgressQuiet(t *testing.T) {
 	a, stderr, clock := progressApp()
 	a.flags.quiet = true

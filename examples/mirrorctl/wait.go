@@ -128,6 +128,7 @@ func (a *app) wait(cmd *cobra.Command, args []string, o *heal.WaitOptions) error
 			}
 		}
 		o.Source, o.Progress = t.source, a.waits()
+		a.cycleHint(t)()
 		report, err := heal.Wait(ctx, t.m, receipt, o)
 		a.progress().end()
 		if report == nil {
