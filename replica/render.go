@@ -139,7 +139,7 @@ func (r *Report) open() bool {
 // howToSettle says how it becomes known what rows are that differ so far.
 func (r *Report) howToSettle() string {
 	waited := time.Duration(r.Scope.MaxWait * float64(time.Second))
-	says := fmt.Sprintf("Rows that differ so far: check again, and for longer than the %s of this check (MaxWait, -max-wait).", text.Duration(waited))
+	says := fmt.Sprintf("Rows that differ so far: check again, and for longer than the %s of this check (MaxWait).", text.Duration(waited))
 	switch r.Reference.Role {
 	case roleMirror:
 		says += " The old mirror is known to be behind or ahead only after cycles of the Mirroring Task: see that it runs. Where you may read the customer's database, it tells at once as the reference."

@@ -138,7 +138,7 @@ func codeOf(err error) int {
 // nothing that steers a terminal.
 func (a *app) harmless(err error) string {
 	if errors.Is(err, context.Canceled) {
-		return "interrupted: " + a.printable(err.Error())
+		return "interrupted: " + a.printable(inFlags(err.Error()))
 	}
-	return a.printable(err.Error())
+	return a.printable(inFlags(err.Error()))
 }

@@ -449,7 +449,7 @@ func (f *findings) firstOnes(p *page) {
 	}
 	for _, one := range shown { // in a line each: what they need in full stands above
 		lead := p.clean(fmt.Sprintf("  %-*s  %-*s  ", names, one.contextID, results, one.result))
-		p.WriteString(lead + text.Snip(p.clean(noBreaks(one.what)), max(p.width-text.StringWidth(lead), 20), "…") + "\n")
+		p.WriteString(lead + text.Snip(p.clean(noBreaks(inFlags(one.what))), max(p.width-text.StringWidth(lead), 20), "…") + "\n")
 	}
 	if more := len(f.first) - len(shown); more > 0 {
 		p.line("  and %d more", more)

@@ -85,7 +85,7 @@ func (p *page) warn(format string, args ...any) {
 }
 
 func (p *page) wrap(c text.Colors, indent, s string) {
-	for line := range strings.SplitSeq(text.WrapSoft(p.clean(s), p.width-len(indent)), "\n") {
+	for line := range strings.SplitSeq(text.WrapSoft(p.clean(inFlags(s)), p.width-len(indent)), "\n") {
 		p.WriteString(strings.TrimRight(indent+p.paint(c, strings.TrimRight(line, " ")), " ") + "\n")
 	}
 }
@@ -93,7 +93,7 @@ func (p *page) wrap(c text.Colors, indent, s string) {
 // fact writes what is known under a name, the values below each other.
 func (p *page) fact(name, format string, args ...any) {
 	const column = 10
-	for i, line := range strings.Split(text.WrapSoft(p.clean(fmt.Sprintf(format, args...)), p.width-column), "\n") {
+	for i, line := range strings.Split(text.WrapSoft(p.clean(inFlags(fmt.Sprintf(format, args...))), p.width-column), "\n") {
 		lead := ""
 		if i == 0 {
 			lead = name

@@ -183,13 +183,13 @@ func (a *app) json() bool { return a.flags.output == "json" }
 // note writes a line for people, besides the result.
 func (a *app) note(format string, args ...any) {
 	if !a.flags.quiet {
-		fmt.Fprintln(a.progress(), a.printable(fmt.Sprintf(format, args...)))
+		fmt.Fprintln(a.progress(), a.printable(inFlags(fmt.Sprintf(format, args...))))
 	}
 }
 
 // warn writes what nobody should miss, besides the result.
 func (a *app) warn(format string, args ...any) {
-	fmt.Fprintln(a.progress(), a.printable("Warning: "+fmt.Sprintf(format, args...)))
+	fmt.Fprintln(a.progress(), a.printable("Warning: "+inFlags(fmt.Sprintf(format, args...))))
 }
 
 // columns is the width of the terminal, or what COLUMNS says.

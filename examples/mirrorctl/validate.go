@@ -59,6 +59,7 @@ Exit codes: 0 go, 3 no-go, 5 not known yet.`,
 	f.DurationVar(&v.opts.Interval, "interval", 0, "commit interval of the newer client (default 1m)")
 	f.BoolVar(&v.opts.RoundedTimes, "rounded-times", false, "accept times that differ by the rounding of milliseconds")
 	f.StringArrayVar(&v.skip, "skip-table", nil, "leave out a `table` that the customer excludes; may be repeated")
+	f.StringArrayVar(&v.opts.IgnoreColumns, "ignore-column", nil, "leave out a `column`, such as updated or contact.updated, may be repeated")
 	a.tableFlag(c, "check only this table")
 	a.htmlFlag(c)
 	return c
@@ -187,5 +188,5 @@ func (a *app) tablesOfReplica(ctx context.Context, reference, its store.Source) 
 func (p *page) validation(r *replica.Report) {
 	first, rest, _ := strings.Cut(r.String(), "\n")
 	p.wrap(map[replica.Decision]text.Colors{replica.Go: good, replica.NoGo: bad, replica.NotYet: odd}[r.Decision], "", first)
-	p.WriteString(p.clean(rest))
+	p.WriteString(p.clean(inFlags(rest)))
 }
