@@ -182,5 +182,5 @@ func (p *page) receiptTables(r *mirror.Receipt) {
 
 // maxShareFlag adds --max-table-share.
 func maxShareFlag(c *cobra.Command, o *mirror.ApplyOptions) {
-	c.Flags().Float64Var(&o.MaxTableShare, "max-table-share", 0, "`share` of the tables above which nothing is reset: 0.5 unless set, 1 allows all")
+	c.Flags().Float64Var(&o.MaxTableShare, "max-table-share", 0, "`share` of the tables above which nothing is reset: 0.5 unless set, 1 allows all; fewer than 6 tables never count")
 }
