@@ -18,7 +18,7 @@ import (
 func (a *app) cycleCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:     "cycle",
-		GroupID: groupLook,
+		GroupID: groupTry,
 		Short:   "Play one cycle of the Mirroring Task on two files",
 		Long: `Cycle does to a mirror what the vendor's Mirroring Task does every 20 minutes, so that a
 procedure can be tried out on SQLite files: it populates the tables whose LSN is -1 and

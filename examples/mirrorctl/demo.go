@@ -28,7 +28,7 @@ func (a *app) demoCommand() *cobra.Command {
 	var pause bool
 	c := &cobra.Command{
 		Use:     "demo",
-		GroupID: groupLook,
+		GroupID: groupTry,
 		Short:   "Make a damaged mirror, and walk through what one does about it",
 		Long: `Demo makes a customer's database and its mirror in a temporary directory, damages the mirror,
 and runs on it what an operator would: status, compare, plan, apply, cycle. It takes seconds,

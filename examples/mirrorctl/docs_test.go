@@ -127,7 +127,7 @@ func manual(man bool) []byte {
 	b.WriteString(fenced(environment))
 	section("Completion")
 	b.WriteString("Shells complete commands, flags and, where a database answers at once, tables and context identifiers. " +
-		"This loads it into bash; `mirrorctl completion --help` has zsh, fish and PowerShell.\n\n" + fenced("source <(mirrorctl completion bash)"))
+		"This loads it into bash, which needs the package bash-completion for it; `mirrorctl completion --help` has zsh, fish and PowerShell.\n\n" + fenced("source <(mirrorctl completion bash)"))
 	section("Flags of every command")
 	b.WriteString(fenced(root.PersistentFlags().FlagUsagesWrapped(flagWidth(man))))
 	if man {

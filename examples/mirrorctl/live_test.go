@@ -131,7 +131,7 @@ func TestLive(t *testing.T) {
 	l.run(exitDone, "compare")
 
 	l.run(exitDone, "hard-reset", "--confirm", "Cust1")
-	require.Contains(t, l.run(exitDone, "status"), "awaiting-first-cycle")
+	require.Contains(t, l.run(exitDone, "status"), "awaiting its first cycle")
 	l.run(exitDone, "undo")
 	l.run(exitDone, "compare")
 	l.run(exitDone, "reconcile")

@@ -38,6 +38,7 @@ const (
 	groupLook   = "look"
 	groupChange = "change"
 	groupMany   = "many"
+	groupTry    = "try"
 )
 
 func (a *app) root() *cobra.Command {
@@ -76,6 +77,7 @@ Keep passwords out of the command line, where everybody on the machine reads the
 		&cobra.Group{ID: groupLook, Title: "Look:"},
 		&cobra.Group{ID: groupChange, Title: "Change:"},
 		&cobra.Group{ID: groupMany, Title: "Many customers:"},
+		&cobra.Group{ID: groupTry, Title: "Try it out:"},
 	)
 	root.AddCommand(a.commands()...)
 	root.AddCommand(

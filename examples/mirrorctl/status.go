@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
@@ -32,8 +34,15 @@ cycle, which are being filled, which are not fed at all. It needs no source.`,
 	}
 }
 
+// stateWords say what the states of a mirror mean.
+var stateWords = map[mirror.MirrorState]string{
+	mirror.MirrorHasMetadata:        "fed by the Mirroring Task",
+	mirror.MirrorAwaitingFirstCycle: "no metadata table, awaiting its first cycle",
+	mirror.MirrorReplica:            "a replica, fed by the newer client",
+}
+
 func (p *page) status(s *mirror.Status) {
-	p.heading("Mirror of %s: %s", s.ContextID, s.State)
+	p.heading("Mirror of %s: %s", s.ContextID, cmp.Or(stateWords[s.State], string(s.State)))
 	for _, mistake := range s.Mistakes {
 		p.warn("wrong database: %s", mistake)
 	}
