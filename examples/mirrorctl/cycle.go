@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -27,13 +28,14 @@ server's mirror gets its cycles from the vendor.
 
 A file tracks no changes. So the cycle takes it that the customer has worked on the tables
 of --table, and sends all of their rows; without it, on one row of the smallest table, whose
-LSN then tells that a cycle has been.`,
+LSN then tells that a cycle has been. --dry-run plays it on a copy of the mirror.`,
 		Example: example("mirrorctl cycle --source customer.db --mirror mirror.db --context Cust10195",
 			"mirrorctl cycle --source customer.db --mirror mirror.db --context Cust10195 --table contact"),
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.cycle(cmd.Context()) },
 	}
 	a.tableFlag(c, "what the customer has worked on since the last cycle")
+	a.dryRunFlag(c)
 	return c
 }
 
@@ -63,12 +65,46 @@ func (a *app) cycle(ctx context.Context) error {
 				return err
 			}
 		}
-		result, err := (&cycle.Task{Customer: customer, Mirror: t.store}).Run(ctx)
+		played := t.store
+		if a.flags.dryRun {
+			dir, err := os.MkdirTemp("", "mirrorctl-cycle-")
+			if err != nil {
+				return err
+			}
+			defer os.RemoveAll(dir)
+			file, err := copyOf(ctx, t.store, dir)
+			if err != nil {
+				return fmt.Errorf("copy the mirror: %w", err)
+			}
+			defer file.Close()
+			played = file
+		}
+		result, err := (&cycle.Task{Customer: customer, Mirror: played}).Run(ctx)
 		if err != nil {
 			return err
 		}
-		return a.show(jsonOf(cycleOf(result)), func(p *page) { p.cycle(result, sign) })
+		d := cycleOf(result)
+		d.DryRun = a.flags.dryRun
+		return a.show(jsonOf(d), func(p *page) {
+			if d.DryRun {
+				p.line("Dry run: this is what a cycle would do, and the mirror was not changed.")
+			}
+			p.cycle(result, sign)
+		})
 	})
+}
+
+// copyOf copies a mirror into a file of a directory.
+func copyOf(ctx context.Context, s store.Store, dir string) (*sqlite.Store, error) {
+	file, ok := s.(*sqlite.Store)
+	if !ok {
+		return nil, fmt.Errorf("%T is no SQLite file", s)
+	}
+	path := filepath.Join(dir, "mirror.db")
+	if _, err := file.DB().ExecContext(ctx, "VACUUM INTO ?", path); err != nil {
+		return nil, err
+	}
+	return sqlite.Open(ctx, path)
 }
 
 // sameFile reports whether two names are of one file.
@@ -166,6 +202,7 @@ func (frozen) Update(context.Context, func(store.Tx) error) error {
 // cycleDocument is what a cycle did, as JSON.
 type cycleDocument struct {
 	ContextID string       `json:"contextId"`
+	DryRun    bool         `json:"dryRun,omitempty"`
 	Inserted  int64        `json:"inserted"`
 	Updated   int64        `json:"updated"`
 	Deleted   int64        `json:"deleted"`

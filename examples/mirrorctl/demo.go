@@ -200,14 +200,17 @@ func (d *demo) nested() *app {
 func (d *demo) leave() error {
 	p := d.page()
 	p.heading("A customer's database and its damaged mirror are in %s", d.dir)
+	p.line("Files track no changes between programs: what mirrorctl demo shows as proven is not known yet here (exit code 5), until cycles have been.")
 	p.WriteString("\n" + p.paint(head, "$ cd "+quoted(d.dir)) + "\n")
 	for _, v := range d.environ() {
 		p.WriteString(p.paint(head, "$ export "+v[0]+"="+v[1]) + "\n")
 	}
 	p.WriteString("\n")
 	p.WriteString(p.paint(head, "$ mirrorctl compare") + "\n\n")
-	p.line("It says what to run next, and so do the commands after it. A file tracks no changes. So a cycle is told what the customer worked on,")
+	p.line("It says what to run next, and so do the commands after it. A cycle is told what the customer worked on,")
 	p.WriteString("\n" + p.paint(head, "$ mirrorctl cycle --table document") + "\n\n")
 	p.line("and it takes three of them, each with a recheck after it, until it is known what no cycle brings.")
+	p.line("Or heal it, with a cycle played in another terminal whenever it waits for one; wait takes these flags, too:")
+	p.WriteString("\n" + p.paint(head, "$ mirrorctl heal --every 5s --late 5s --night none") + "\n")
 	return d.print(p)
 }
