@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -164,8 +165,16 @@ func (j *applying) acts() bool {
 
 // nothing ends an apply without anything to do.
 func (j *applying) nothing() error {
+	if j.made != nil {
+		if err := j.a.saveReport(j.made.of, ""); err != nil {
+			return err
+		}
+	}
 	err := j.a.show(jsonOf(change{Plan: j.plan}), func(p *page) {
 		p.plan(j.plan)
+		if j.made != nil {
+			j.made.of.next(p)
+		}
 		p.planTables(j.plan)
 	})
 	if err == nil && j.made != nil {
@@ -191,6 +200,9 @@ func (j *applying) intended() *mirror.Plan {
 			t.Step, t.Drop, t.Meanwhile = mirror.StepHardReset, true, "gone from now on, until the next cycle has created and populated it"
 		case t.Step == mirror.StepUnknown && j.opts.Unknown, t.Step == mirror.StepNone && j.opts.Force && j.opts.Tables != nil:
 			t.Step, t.Meanwhile = mirror.StepReset, untilThen
+			if known, _, ok := strings.Cut(t.Reason, ": "); ok && strings.Contains(t.Reason, "after the next cycle") {
+				t.Reason = known + ": asked for by --unknown" // it is not waited for
+			}
 		}
 	}
 	for _, name := range j.opts.Tables {

@@ -114,8 +114,12 @@ func (a *app) receiptPage(p *page, t *target, r *mirror.Receipt, path string) {
 	}
 	name := map[mirror.Operation]string{mirror.OperationReset: "reset of " + what, mirror.OperationHardReset: "hard reset of " + what, mirror.OperationApply: "plan applied to " + what}[r.Operation]
 	switch {
+	case r.DryRun && acted == 0 && r.Metadata == nil:
+		p.wrap(good, "", r.ContextID+": nothing would be done.")
 	case r.DryRun:
-		p.wrap(odd, "", r.ContextID+": "+name+": this is what would be done, and nothing was changed.")
+		would := map[mirror.Operation]string{mirror.OperationReset: " would be reset", mirror.OperationHardReset: " would be hard reset", mirror.OperationApply: " would be changed by the plan"}[r.Operation]
+		p.wrap(odd, "", r.ContextID+": "+what+would+". Nothing was changed.")
+		a.really(p, t)
 	case r.Outcome == mirror.OutcomeUnknown:
 		p.wrap(bad, "", r.ContextID+": "+name+": it is not known whether it was done, as the connection was lost.")
 		a.todo(p, "Find out:", a.commandLine(a.where(t.context), "reconcile"))
@@ -126,6 +130,16 @@ func (a *app) receiptPage(p *page, t *target, r *mirror.Receipt, path string) {
 		a.afterwards(p, t, r, path)
 	}
 	p.receiptTables(r)
+}
+
+// really says how one does what a dry run showed. What is shown before a question is
+// asked of is none.
+func (a *app) really(p *page, t *target) {
+	if !a.flags.dryRun || a.running == nil {
+		return
+	}
+	words := append(strings.Fields(a.running.CommandPath())[1:], a.running.Flags().Args()...)
+	a.todo(p, "Do it:", append(a.commandLine(a.where(t.context), words...), a.again(a.running, "dry-run")...))
 }
 
 // afterwards says how one goes on from a change, and how it is taken back.
@@ -153,11 +167,15 @@ func undoable(r *mirror.Receipt) bool {
 // receiptTables writes what was there before.
 func (p *page) receiptTables(r *mirror.Receipt) {
 	if r.Metadata != nil {
-		taken := "dropped " + r.MetadataTable
-		if r.Kept != "" {
-			taken = fmt.Sprintf("renamed %s to %s", r.MetadataTable, r.Kept)
+		was := "was"
+		if r.DryRun {
+			was = "would be"
 		}
-		p.line("Metadata table: %s, so that the next cycle creates it anew and populates everything.", taken)
+		taken := was + " dropped"
+		if r.Kept != "" {
+			taken = was + " renamed to " + r.Kept
+		}
+		p.line("The metadata table %s %s, so that the next cycle creates it anew and populates everything.", r.MetadataTable, taken)
 	}
 	var rows []row
 	for _, t := range r.Tables {

@@ -18,6 +18,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
 	"github.com/so-mirror/mirror"
@@ -43,8 +44,9 @@ type app struct {
 	outTerm, errTerm bool // these are terminals
 	width            int  // of the terminal, in columns
 
-	flags  flags
-	config *config // nil without --config
+	flags   flags
+	running *cobra.Command
+	config  *config // nil without --config
 
 	secretsLock sync.RWMutex
 	secrets     []string // that no message may show

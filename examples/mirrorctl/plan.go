@@ -78,7 +78,7 @@ func (a *app) ofCustomer(kind, path, contextID string) error {
 func (a *app) planView(cmd *cobra.Command, r *mirror.Report, how *comparison, contextID, path string) *planView {
 	code, reason := judge(r, how.maxRowShare)
 	v := &planView{a: a, cmd: cmd, plan: r.Plan(), code: code, reason: reason}
-	v.of = &view{a: a, cmd: cmd, r: r, plan: v.plan, code: code, context: contextID, report: path}
+	v.of = &view{a: a, cmd: cmd, r: r, plan: v.plan, code: code, context: contextID, report: path, planned: true}
 	return v
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/store"
@@ -26,6 +27,7 @@ type view struct {
 	code    int
 	context string
 
+	planned            bool   // a plan says already that there is nothing to do
 	report, checkpoint string // the files where they are kept, or ""
 }
 
@@ -176,7 +178,13 @@ func (v *view) acting() (tables []string) {
 func (v *view) next(p *page) {
 	a, where := v.a, v.a.where(v.context)
 	again := func(without ...string) commandLine {
-		return append(a.commandLine(where, "compare"), a.again(v.cmd, append(without, "save", "html", "resume", "cycles", "after")...)...)
+		comparing := a.compareFlagNames()
+		v.cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if !comparing[f.Name] { // of plan, apply or recheck alone
+				without = append(without, f.Name)
+			}
+		})
+		return append(a.commandLine(where, "compare"), a.again(v.cmd, append(without, "resume")...)...)
 	}
 	switch v.code {
 	case exitDiffers:
@@ -195,7 +203,11 @@ func (v *view) next(p *page) {
 			a.todo(p, "Compare again, after the next cycle:", again())
 		}
 	case exitPending:
-		a.todo(p, "There is nothing to do. To be sure, after the next cycle:", again())
+		what := "There is nothing to do. To be sure, after the next cycle:"
+		if v.planned {
+			what = "To be sure, compare after the next cycle:"
+		}
+		a.todo(p, what, again())
 	case exitIncomplete:
 		switch {
 		case v.r.Incomplete && v.r.Scope.Tables == 0:

@@ -168,6 +168,7 @@ func (a *app) check(cmd *cobra.Command) error {
 	if a.flags.output != "text" && a.flags.output != "json" {
 		return usagef("--output %q: want text or json", a.flags.output)
 	}
+	a.running = cmd
 	a.warnOfPasswords(cmd)
 	for _, name := range []string{"save", "html"} { // before hours are spent on what cannot be kept
 		if f := cmd.Flags().Lookup(name); f != nil {

@@ -73,6 +73,7 @@ func (a *app) undo(cmd *cobra.Command, t *target, args []string) error {
 			p.wrap(good, "", receipt.ContextID+": "+what+" was taken back.")
 		} else {
 			p.wrap(odd, "", receipt.ContextID+": "+what+" would be taken back, unless a cycle has begun since. Nothing was changed.")
+			a.really(p, t)
 		}
 		p.putBack(receipt, done)
 	})
