@@ -84,6 +84,19 @@ func (p *process) wait() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
+// TestWait: what was reset is waited for while a cycle comes from another process.
+func TestWait(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, makeWorld(t.Context(), dir, []string{"reset"}))
+	p := start(t, dir, "wait", "--mirror", "mirror.db", "--table", "contact", "--poll", "50ms")
+	p.until("requested: contact")
+	playCycle(t, dir)
+	require.Zero(t, p.wait(), &p.said)
+	require.Regexp(t, `(?m)^Cust1: 1 table populated, in .*\.$`, p.stdout.String())
+	require.Regexp(t, `(?m)^contact  populated    60         -    2$`, p.stdout.String())
+	require.Regexp(t, `(?m)populated: contact$`, p.said.String())
+}
+
 // TestInterruptedWait: who stops waiting is told how far it is, and how to go on.
 func TestInterruptedWait(t *testing.T) {
 	dir := t.TempDir()
