@@ -143,9 +143,13 @@ type TableReport struct {
 
 	// Stretches say where in the table's keys rows differ: at most 64, in key order,
 	// with all that differs, whatever MaxKeys is. A table without a key has none. They
-	// are the same by each Strategy, but for From and To, which go by Range.
+	// are the same by each Strategy.
 	Stretches []Stretch `json:"stretches,omitempty"`
-	Range     *KeyRange `json:"range,omitempty"`
+
+	// Range is the table's range of keys. It is nil without Stretches and where it is
+	// not known: not all rows were compared, as where Truncated, or they were joined or
+	// digested and the source could not say its last key.
+	Range *KeyRange `json:"range,omitempty"`
 
 	Elapsed time.Duration `json:"-"` // seconds in JSON
 

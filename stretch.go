@@ -14,7 +14,9 @@ type Stretch struct {
 	First []store.Cell `json:"first"` // the first and the last key in it that was found to differ
 	Last  []store.Cell `json:"last"`
 
-	From float64 `json:"from"` // where these are, between the first key of TableReport.Range, 0, and its last, 1
+	// From and To are where these are between the first key of TableReport.Range, 0, and
+	// its last, 1; without a Range between the first and the last key that differs.
+	From float64 `json:"from"`
 	To   float64 `json:"to"`
 
 	Missing   int64 `json:"missing,omitempty"`
@@ -24,12 +26,9 @@ type Stretch struct {
 	Pending   int64 `json:"pending,omitempty"` // of these
 }
 
-// KeyRange has the first and the last key that a comparison came across, on either
-// side. StrategyStream reads every row, so they are the table's. Digests come across
-// the first key of each range and the rows of those that differ, a join the first
-// rows, those that differ, and where it cut the table: it can go on behind Last, as
-// it does where Truncated. With CompareOptions.Since they are those of the earlier
-// report and of what was read anew.
+// KeyRange has the first and the last key that a table has on either side. With
+// CompareOptions.Since they are those of the earlier report, further apart by what was
+// read anew.
 type KeyRange struct {
 	First []store.Cell `json:"first"`
 	Last  []store.Cell `json:"last"`
@@ -72,6 +71,9 @@ func (t *TableReport) locate(run *diff.Run, earlier *KeyRange) {
 		t.Stretches = nil
 		return
 	}
+	if len(t.Stretches) == 0 {
+		return
+	}
 	first, last := run.Ends()
 	if earlier != nil {
 		was, err := run.KeyOf(earlier.First)
@@ -83,15 +85,27 @@ func (t *TableReport) locate(run *diff.Run, earlier *KeyRange) {
 			last = was
 		}
 	}
-	if first == nil || last == nil {
+	if earlier == nil && !run.Whole() {
+		t.spread(run.Table)
 		return
 	}
 	t.Range = &KeyRange{First: shortCells(run.KeyCells(first)), Last: shortCells(run.KeyCells(last))}
-	from, to := run.Place(first), run.Place(last)
+	t.place(run.Table, run.Place(first), run.Place(last))
+}
+
+// spread notes where the stretches are between the first and the last key that differs.
+func (t *TableReport) spread(table *diff.Table) {
+	if n := len(t.Stretches); n > 0 {
+		t.place(table, table.Place(placed(t.Stretches[0].First)), table.Place(placed(t.Stretches[n-1].Last)))
+	}
+}
+
+// place notes where the stretches are between two places.
+func (t *TableReport) place(table *diff.Table, from, to uint64) {
 	for i := range t.Stretches {
 		s := &t.Stretches[i]
-		s.From = run.Share(from, to, run.Place(placed(s.First)))
-		s.To = max(s.From, run.Share(from, to, run.Place(placed(s.Last))))
+		s.From = table.Share(from, to, table.Place(placed(s.First)))
+		s.To = max(s.From, table.Share(from, to, table.Place(placed(s.Last))))
 	}
 }
 
@@ -129,6 +143,9 @@ func (t *TableReport) settleStretches(table *diff.Table, before []DiffState) {
 		}
 	}
 	t.Stretches = slices.DeleteFunc(t.Stretches, func(s Stretch) bool { return s.rows() == 0 })
+	if t.Range == nil {
+		t.spread(table)
+	}
 }
 
 // stretchAt returns the stretch of a place, nil for none.
@@ -149,8 +166,8 @@ func (t *TableReport) checkStretches() error {
 	if len(t.Stretches) > diff.MaxBins {
 		return errors.New("it has more stretches than there can be")
 	}
-	if len(t.Stretches) > 0 && (t.Range == nil || len(t.Key) == 0) {
-		return errors.New("its stretches are of no range of keys")
+	if len(t.Stretches) > 0 && len(t.Key) == 0 {
+		return errors.New("it has stretches of keys, and no key")
 	}
 	var sum Stretch
 	end := 0.0

@@ -182,7 +182,6 @@ func TestStretchesAreChecked(t *testing.T) {
 		"more than there can be": func(tr *mirror.TableReport, _ []mirror.Stretch) {
 			tr.Stretches = append(tr.Stretches, make([]mirror.Stretch, 61)...)
 		},
-		"without a range":             func(tr *mirror.TableReport, _ []mirror.Stretch) { tr.Range = nil },
 		"a range without a first key": func(tr *mirror.TableReport, _ []mirror.Stretch) { tr.Range.First = nil },
 		"a table without a key":       func(tr *mirror.TableReport, _ []mirror.Stretch) { tr.Key, tr.Range = nil, nil },
 	} {

@@ -13,12 +13,13 @@ import (
 )
 
 // strip is a table's range of keys from left to right, with a lane for each kind of
-// difference that it has.
+// difference that it has. Where that is not known it is the range of those that differ.
 type strip struct {
 	Label       string // for who cannot see it
 	Lanes       []lane
 	First, Last template.HTML
 	Key         template.HTML // the names of its columns
+	Whole       bool          // the range is the table's
 	Stretches   []stretch
 	Kinds       []kind // of the lanes, for the columns of Stretches
 
@@ -41,7 +42,7 @@ type bar struct {
 // stretch is a row of the list of stretches.
 type stretch struct {
 	First, Last template.HTML
-	Place       string
+	Place       string // in the table, if its range is known
 	Counts      []string
 }
 
@@ -68,10 +69,15 @@ const (
 
 // stripOf is nil where it is not known where rows differ.
 func stripOf(t *mirror.TableReport) *strip {
-	if len(t.Stretches) == 0 || t.Range == nil {
+	if len(t.Stretches) == 0 {
 		return nil
 	}
-	s := &strip{First: keyValues(t.Range.First), Last: keyValues(t.Range.Last), Key: columnsOf(t.Range.First), where: map[string]template.HTML{}}
+	of, says := t.Range, []string{}
+	if of == nil {
+		of = &mirror.KeyRange{First: t.Stretches[0].First, Last: t.Stretches[len(t.Stretches)-1].Last}
+		says = append(says, "The table may have other keys before and behind.")
+	}
+	s := &strip{First: keyValues(of.First), Last: keyValues(of.Last), Key: columnsOf(of.First), Whole: t.Range != nil, where: map[string]template.HTML{}}
 	runs, most := map[string][]mirror.Stretch{}, int64(1000)
 	for _, k := range kinds {
 		runs[k.Name] = k.runs(t.Stretches)
@@ -79,18 +85,20 @@ func stripOf(t *mirror.TableReport) *strip {
 			most = max(most, k.of(r))
 		}
 	}
-	var says []string
 	for _, k := range kinds {
 		if runs[k.Name] == nil {
 			continue
 		}
 		s.Lanes, s.Kinds = append(s.Lanes, laneOf(k, runs[k.Name], most)), append(s.Kinds, k)
-		html, plain := where(k, runs[k.Name], t.Strategy == mirror.StrategyStream)
+		html, plain := where(k, runs[k.Name], s.Whole)
 		s.where[k.Name], says = html, append(says, plain)
 	}
-	s.Label = fmt.Sprintf("Where rows of %s differ, from %s to %s. %s", text.Name(t.Table), keyText(t.Range.First), keyText(t.Range.Last), strings.Join(says, " "))
+	s.Label = fmt.Sprintf("Where rows of %s differ, from %s to %s. %s", text.Name(t.Table), keyText(of.First), keyText(of.Last), strings.Join(says, " "))
 	for _, at := range together(t.Stretches) {
-		row := stretch{First: keyValues(at.First), Last: keyValues(at.Last), Place: place(at)}
+		row := stretch{First: keyValues(at.First), Last: keyValues(at.Last)}
+		if s.Whole {
+			row.Place = place(at)
+		}
 		for _, k := range s.Kinds {
 			row.Counts = append(row.Counts, text.Dash(k.of(at)))
 		}

@@ -127,6 +127,7 @@ type Run struct {
 
 	noJoined string // why the sides were not joined
 	partial  bool   // not all rows are looked at
+	whole    bool   // the first and the last key of either side were come across
 }
 
 // Table begins the comparison of a table. Nothing is read yet.
@@ -147,6 +148,9 @@ func (r *Run) Compare(ctx context.Context) (Findings, error) {
 		return Findings{}, store.WrapError(ctx, err, "source")
 	}
 	err := r.compare(ctx)
+	if err == nil {
+		r.reachEnd(ctx)
+	}
 	return r.total(), err
 }
 

@@ -197,6 +197,9 @@ func (p *part) compareWindow(ctx context.Context, w window, drill bool) error {
 		switch {
 		case astray == 0 && same(first):
 			p.came(w.source[first].First)
+			if end(first) == nil {
+				p.unread(w.source[first].First, w.source[first].Rows)
+			}
 			p.take(Findings{SourceRows: w.source[first].Rows, MirrorRows: w.mirror[first].Rows}, end(first))
 			p.r.progress(w.source[first].Rows)
 		case drill && astray == 0 && w.source[first].Rows > 2*piece:

@@ -256,6 +256,9 @@ func (p *part) compareSuspects(ctx context.Context, s store.Suspects, before sto
 		}
 		total.SourceRows, total.MirrorRows = s.SourceRows, s.MirrorRows
 	}
+	if before == nil {
+		p.unread(p.next, s.SourceRows)
+	}
 	p.take(total, before)
 	r.progress(total.SourceRows)
 	return nil

@@ -19,6 +19,7 @@ type part struct {
 	ended        bool
 	found        Findings
 	first, last  store.Row // that were come across, of the keys of tables that are Placed
+	tail         tail      // that ends the table
 
 	settler Settler // nil when nothing is settled
 }
@@ -239,7 +240,8 @@ func (p *part) came(keys ...store.Row) {
 	}
 }
 
-// Ends returns the first and the last key that was come across, nil for none.
+// Ends returns the first and the last key that was come across, nil for none. They are
+// the table's if it is Whole.
 func (r *Run) Ends() (first, last store.Row) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -288,6 +290,11 @@ type Range struct {
 	Found Findings     `json:"found"`
 	First []store.Cell `json:"first,omitempty"`
 	Last  []store.Cell `json:"last,omitempty"`
+
+	// Tail is the key from which on the source has TailRows to the end of the table,
+	// of which those that are the mirror's, too, were not read.
+	Tail     []store.Cell `json:"tail,omitempty"`
+	TailRows int64        `json:"tailRows,omitempty"`
 }
 
 // Ranges returns how far the comparison has come, nil when that cannot be
@@ -300,7 +307,8 @@ func (r *Run) Ranges() []Range {
 	defer r.mu.Unlock()
 	var ranges []Range
 	for _, p := range r.parts {
-		ranges = append(ranges, Range{Next: r.KeyCells(p.next), Before: r.KeyCells(p.before), Ended: p.ended, Found: p.found.clone(), First: r.KeyCells(p.first), Last: r.KeyCells(p.last)})
+		ranges = append(ranges, Range{Next: r.KeyCells(p.next), Before: r.KeyCells(p.before), Ended: p.ended, Found: p.found.clone(),
+			First: r.KeyCells(p.first), Last: r.KeyCells(p.last), Tail: r.KeyCells(p.tail.from), TailRows: p.tail.rows})
 	}
 	return ranges
 }
@@ -330,6 +338,10 @@ func (r *Run) Resume(ranges []Range) bool {
 		if p.last, err = r.KeyOf(rc.Last); err != nil {
 			return false
 		}
+		if p.tail.from, err = r.KeyOf(rc.Tail); err != nil {
+			return false
+		}
+		p.tail.rows = rc.TailRows
 		first, last := i == 0, i == len(ranges)-1
 		switch {
 		case !first && parts[i-1].before == nil, len(rc.Found.Keys) > r.e.o.MaxKeys,

@@ -23,7 +23,6 @@ func ReportText(t testing.TB, r *mirror.Report, rowBytes bool) string {
 	c := *r
 	c.Strategy, c.Started, c.Finished, c.Tables = "", time.Time{}, time.Time{}, nil
 	for _, tr := range r.Tables {
-		tr = WithoutRange(tr)
 		tr.Strategy, tr.StrategyReason, tr.Elapsed = "", "", 0
 		if !rowBytes {
 			tr.RowBytes = 0
@@ -35,8 +34,18 @@ func ReportText(t testing.TB, r *mirror.Report, rowBytes bool) string {
 	return readAt.ReplaceAllString(string(text), "")
 }
 
-// WithoutRange returns the report of a table without what depends on which equal rows
-// a comparison came across.
+// leaveRanges leaves the ranges of keys out of two reports where one of them does not
+// know it: a source that cannot seek by a key does not say the last one.
+func leaveRanges(a, b *mirror.Report) {
+	for i := range a.Tables {
+		if ta, tb := &a.Tables[i], &b.Tables[i]; (ta.Range == nil) != (tb.Range == nil) {
+			*ta, *tb = WithoutRange(*ta), WithoutRange(*tb)
+		}
+	}
+}
+
+// WithoutRange returns the report of a table without the range of its keys and the
+// places in it.
 func WithoutRange(t mirror.TableReport) mirror.TableReport {
 	t.Range, t.Stretches = nil, slices.Clone(t.Stretches)
 	for i := range t.Stretches {
@@ -69,6 +78,7 @@ func oneReport(t testing.TB, m *mirror.Mirror, source store.Source, opts mirror.
 	streamed, err := m.Compare(t.Context(), source, &opts)
 	require.NoError(t, err)
 	rowBytes := Joined(joined) == len(joined.Tables)
+	leaveRanges(streamed, joined)
 	require.Equal(t, ReportText(t, streamed, rowBytes), ReportText(t, joined, rowBytes), "%+v\n%s\n%s", opts, streamed, joined)
 	return joined
 }
