@@ -149,7 +149,7 @@ func (r *Run) Compare(ctx context.Context) (Findings, error) {
 	}
 	err := r.compare(ctx)
 	if err == nil {
-		r.reachEnd(ctx)
+		err = r.reachEnd(ctx)
 	}
 	return r.total(), err
 }

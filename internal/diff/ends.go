@@ -23,10 +23,11 @@ func (p *part) unread(from store.Row, rows int64) {
 }
 
 // reachEnd asks for the last key of a table that differs, unless it was come across.
-// Nothing that differs depends on it, so an error only leaves the end unknown.
-func (r *Run) reachEnd(ctx context.Context) {
+// Nothing that differs depends on it, so an error only leaves the end unknown, unless
+// the comparison was stopped and can go on here.
+func (r *Run) reachEnd(ctx context.Context) error {
 	if !r.Placed() || !r.differs() {
-		return
+		return nil
 	}
 	p := r.parts[len(r.parts)-1]
 	if p.tail.rows > 1 { // the first of them was come across
@@ -36,11 +37,12 @@ func (r *Run) reachEnd(ctx context.Context) {
 			return err
 		})
 		if err != nil || last == nil {
-			return
+			return ctx.Err()
 		}
 		p.came(last)
 	}
 	r.whole = true
+	return nil
 }
 
 func (r *Run) differs() bool {

@@ -34,9 +34,9 @@ func ReportText(t testing.TB, r *mirror.Report, rowBytes bool) string {
 	return readAt.ReplaceAllString(string(text), "")
 }
 
-// leaveRanges leaves the ranges of keys out of two reports where one of them does not
+// LeaveRanges takes the ranges of keys out of two reports where one of them does not
 // know it: a source that cannot seek by a key does not say the last one.
-func leaveRanges(a, b *mirror.Report) {
+func LeaveRanges(a, b *mirror.Report) {
 	for i := range a.Tables {
 		if ta, tb := &a.Tables[i], &b.Tables[i]; (ta.Range == nil) != (tb.Range == nil) {
 			*ta, *tb = WithoutRange(*ta), WithoutRange(*tb)
@@ -78,7 +78,7 @@ func oneReport(t testing.TB, m *mirror.Mirror, source store.Source, opts mirror.
 	streamed, err := m.Compare(t.Context(), source, &opts)
 	require.NoError(t, err)
 	rowBytes := Joined(joined) == len(joined.Tables)
-	leaveRanges(streamed, joined)
+	LeaveRanges(streamed, joined)
 	require.Equal(t, ReportText(t, streamed, rowBytes), ReportText(t, joined, rowBytes), "%+v\n%s\n%s", opts, streamed, joined)
 	return joined
 }

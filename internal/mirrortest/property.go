@@ -232,7 +232,7 @@ func PropertyRespelled(t *testing.T, open Open, seeds int, respell Respell, tune
 			report.Tables[0].Elapsed, again.Tables[0].Elapsed = 0, 0
 			again.Tables[0].RowBytes = report.Tables[0].RowBytes // of the first rows of a range, which Auto cuts by the clock
 			if opts.Strategy == mirror.StrategyAuto {
-				leaveRanges(report, again)
+				LeaveRanges(report, again)
 			}
 			require.Equal(t, report.Tables, again.Tables, "a report is the same however often the comparison runs")
 
@@ -247,7 +247,7 @@ func PropertyRespelled(t *testing.T, open Open, seeds int, respell Respell, tune
 			}
 			inAnyOrder, err := shuffling.Compare(t.Context(), newShuffled(source, seed), opts)
 			require.NoError(t, err)
-			leaveRanges(joined, inAnyOrder)
+			LeaveRanges(joined, inAnyOrder)
 			require.Equal(t, ReportText(t, joined, false), ReportText(t, inAnyOrder, false), "the order of the rows of one key does not count: %s", s.about(inAnyOrder, opts))
 		})
 	}
