@@ -1,6 +1,7 @@
 package mirror_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -71,6 +72,53 @@ func TestStretches(t *testing.T) {
 		require.InDelta(t, 2001.0/12_009, first.To, 1e-12, "%+v", opts)
 		require.InDelta(t, 1, last.To, 0, "%+v", opts)
 	}
+}
+
+// The range of keys is the table's by every strategy, however far behind the last row
+// that differs the table goes on.
+func TestRange(t *testing.T) {
+	const rows = 10_000
+	compare := func(t *testing.T, source store.Source, st store.Store, opts mirror.CompareOptions) *mirror.TableReport {
+		report, err := newMirror(t, st, nil).Compare(t.Context(), source, &opts)
+		require.NoError(t, err)
+		return report.Table("contact")
+	}
+	source, st := twins(rows, func(i int) bool { return i >= 2000 && i < 2010 })
+	same, equal := twins(rows, func(int) bool { return false })
+	for name, opts := range map[string]mirror.CompareOptions{
+		"streamed":           {Strategy: mirror.StrategyStream},
+		"streamed in ranges": {Strategy: mirror.StrategyStream, Tuning: mirror.Tuning{SplitRows: 700}},
+		"digested":           {Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{DigestRows: 500}},
+		"digested at once":   {Strategy: mirror.StrategyDigest},
+		"digested in ranges": {Strategy: mirror.StrategyDigest, Tuning: mirror.Tuning{DigestRows: 500, SplitRows: 3000}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr := compare(t, source, st, opts)
+			require.EqualValues(t, 0, tr.Range.First[0].Value)
+			require.EqualValues(t, rows-1, tr.Range.Last[0].Value)
+			require.InDelta(t, 2000.0/(rows-1), tr.Stretches[0].From, 1e-12)
+
+			same.ResetCalls()
+			require.Nil(t, compare(t, same, equal, opts).Range)
+			for _, call := range same.Calls() {
+				require.NotEqual(t, memory.Cut, call.Method, "nobody asks for the end of a table that is equal")
+			}
+		})
+	}
+	unknown := func(t *testing.T, tr *mirror.TableReport) {
+		require.Nil(t, tr.Range)
+		first, last := tr.Stretches[0], tr.Stretches[len(tr.Stretches)-1]
+		require.InDelta(t, 0, first.From, 0)
+		require.InDelta(t, 1, last.To, 0)
+	}
+	t.Run("the source makes no cuts", func(t *testing.T) {
+		source, st := twins(rows, func(i int) bool { return i >= 2000 && i < 2010 })
+		source.FailAt(memory.Cut, 1, errors.ErrUnsupported)
+		unknown(t, compare(t, source, st, mirror.CompareOptions{Strategy: mirror.StrategyDigest}))
+	})
+	t.Run("truncated", func(t *testing.T) {
+		unknown(t, compare(t, source, st, mirror.CompareOptions{MaxDifferences: 3}))
+	})
 }
 
 // A table without a key has no stretches, nor has one of which no row was compared.

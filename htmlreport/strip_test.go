@@ -3,6 +3,7 @@ package htmlreport
 import (
 	"math"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -31,7 +32,7 @@ func TestStrip(t *testing.T) {
 		{"one row", mirror.StrategyStream, missing(500, 500), "at id 500", []bar{{"49.950%", "0.200%", 7, 7}}},
 		{"the last row", mirror.StrategyStream, missing(1000, 1000), "at id 1000", []bar{{"99.800%", "0.200%", 7, 7}}},
 		{"the end", mirror.StrategyStream, missing(901, 1000), "from id 901 to the end", []bar{{"90.090%", "9.910%", 3, 11}}},
-		{"the end of what a digest looked at", mirror.StrategyDigest, missing(901, 1000), "between id 901 and 1000", []bar{{"90.090%", "9.910%", 3, 11}}},
+		{"the end of a table that was digested", mirror.StrategyDigest, missing(901, 1000), "from id 901 to the end", []bar{{"90.090%", "9.910%", 3, 11}}},
 		{"the beginning", mirror.StrategyStream, missing(1, 10), "from the beginning to id 10", []bar{{"0.000%", "0.901%", 5, 9}}},
 		{"a hole", mirror.StrategyStream, missing(301, 400), "between id 301 and 400", []bar{{"30.030%", "9.910%", 3, 11}}},
 		{"a hole of several stretches", mirror.StrategyStream, missing(301, 340, 345, 400), "between id 301 and 400", []bar{{"30.030%", "9.910%", 3, 11}}},
@@ -55,6 +56,17 @@ func TestStrip(t *testing.T) {
 			{First: key(1), Last: key(4), To: 0.4, Missing: 1, Extra: 2, Changed: 3, Duplicate: 4, Pending: 5}}})
 		require.Len(t, s.Lanes, len(kinds))
 		require.Equal(t, []string{"1", "2", "3", "4", "5"}, s.Stretches[0].Counts)
+	})
+	t.Run("the table's range is not known", func(t *testing.T) {
+		table := &mirror.TableReport{Table: "contact", Verdict: mirror.VerdictDifferent, Strategy: mirror.StrategyJoin, Missing: 340, Stretches: missing(1, 340)}
+		table.Stretches[0].To = 1
+		s := stripOf(table)
+		require.Equal(t, "Where rows of contact differ, from id=1 to id=340. The table may have other keys before and behind. missing: 340 rows between id=1 and id=340.", s.Label)
+		require.Empty(t, s.Stretches[0].Place)
+		var page strings.Builder
+		require.NoError(t, WriteCompare(&page, &mirror.Report{Depth: mirror.DepthRows, Tables: []mirror.TableReport{*table}}, nil))
+		require.Contains(t, page.String(), "from the first that differs to the last</span>")
+		require.NotContains(t, page.String(), ">Place</th>")
 	})
 	t.Run("nothing is known", func(t *testing.T) {
 		require.Nil(t, stripOf(&mirror.TableReport{Missing: 5}))
