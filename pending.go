@@ -269,7 +269,7 @@ func (t *TableReport) setStates(state DiffState) {
 	for i := range t.Stretches {
 		t.Stretches[i].Pending = 0
 		if state == DiffPending {
-			t.Stretches[i].Pending = t.Stretches[i].rows()
+			t.Stretches[i].Pending = t.Stretches[i].Rows()
 		}
 	}
 }

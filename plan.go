@@ -430,7 +430,7 @@ func (p *Plan) measure(t *TableReport, counted bool) {
 	p.ComparedRows += t.MirrorRows
 	p.DifferingRows += of(t.Extra + t.Changed + t.Duplicate)
 	p.MissingRows += of(t.Missing)
-	if t.Missing+t.Extra+t.Changed+t.Duplicate == 0 { // by numbers of rows
+	if t.DifferingRows() == 0 { // by numbers of rows
 		p.DifferingRows += max(0, t.MirrorRows-t.SourceRows)
 		p.MissingRows += max(0, t.SourceRows-t.MirrorRows)
 	}

@@ -422,7 +422,7 @@ func (t *TableReport) writeDetail(b *strings.Builder) {
 			fmt.Fprintf(b, "            %s: source %s, mirror %s\n", text.Printable(c.Column), c.Source.Text(), c.Mirror.Text())
 		}
 	}
-	if more := t.Missing + t.Extra + t.Changed + t.Duplicate - sampled(t.Samples); more > 0 {
+	if more := t.DifferingRows() - sampled(t.Samples); more > 0 {
 		fmt.Fprintf(b, "  and %s more\n", text.Count(more))
 	}
 }

@@ -300,6 +300,9 @@ func (t *TableReport) reachable() (n int64) {
 	return n
 }
 
+// DifferingRows is how many rows differ, in whatever way.
+func (t *TableReport) DifferingRows() int64 { return t.Missing + t.Extra + t.Changed + t.Duplicate }
+
 // unknown is how many differing rows are neither pending nor diverged.
 func (t *TableReport) unknown() int64 { return t.differences() - t.Pending - t.Diverged }
 
@@ -345,7 +348,7 @@ func (t *TableReport) check() error {
 	if t.Truncated { // its rows were counted later than its differences
 		f.SourceRows, f.MirrorRows = diff.MaxCount, diff.MaxCount
 	}
-	if t.Verdict == VerdictExtra || t.Verdict == VerdictMissing || t.Pending > 0 && t.Missing+t.Extra+t.Changed+t.Duplicate == 0 {
+	if t.Verdict == VerdictExtra || t.Verdict == VerdictMissing || t.Pending > 0 && t.DifferingRows() == 0 {
 		f.Pending = 0 // of numbers of rows
 	}
 	if err := f.Check(); err != nil {

@@ -114,7 +114,7 @@ func (c *comparison) since(ctx context.Context, p pair) (then *TableReport, mirr
 		return nil, nil, "the earlier report is not of all rows", nil
 	case was.Plan != c.planSum(p):
 		return nil, nil, "its columns, its key or the options changed", nil
-	case kept < then.Missing+then.Extra+then.Changed+then.Duplicate:
+	case kept < then.DifferingRows():
 		return nil, nil, "the earlier report does not have all keys that differ: raise MaxKeys", nil
 	case !sameKey(p.Source.Key, p.Mirror.Key):
 		return nil, nil, "the mirror's table does not have the primary key", nil
@@ -249,7 +249,7 @@ func (c *comparison) compareSince(ctx context.Context, r *running, then *TableRe
 	tr.Truncated = errors.Is(err, diff.ErrEnough)
 	tr.RowBytes = then.RowBytes
 	tr.SourceRows, tr.MirrorRows = then.SourceRows, then.SourceRows
-	if tr.Missing+tr.Extra+tr.Changed+tr.Duplicate > 0 {
+	if tr.DifferingRows() > 0 {
 		// What share of the rows differs decides whether anything is repaired.
 		if err := c.count(ctx, p, tr); err != nil {
 			return err

@@ -48,20 +48,11 @@ func stretchesOf(bins diff.Bins) []Stretch {
 	return out
 }
 
-// rows is how many rows differ.
-func (s *Stretch) rows() int64 { return s.Missing + s.Extra + s.Changed + s.Duplicate }
+// Rows is how many rows differ.
+func (s *Stretch) Rows() int64 { return s.Missing + s.Extra + s.Changed + s.Duplicate }
 
 func (s *Stretch) count(kind DiffKind) *int64 {
-	switch kind {
-	case DiffMissing:
-		return &s.Missing
-	case DiffExtra:
-		return &s.Extra
-	case DiffChanged:
-		return &s.Changed
-	default:
-		return &s.Duplicate
-	}
+	return diff.Counter(diff.Kind(kind), &s.Missing, &s.Extra, &s.Changed, &s.Duplicate)
 }
 
 // locate notes the range of keys, with that of an earlier report, nil for none, and
@@ -135,14 +126,14 @@ func (t *TableReport) settleStretches(table *diff.Table, before []DiffState) {
 		switch {
 		case s == nil:
 		case d.State == DiffPending:
-			s.Pending = min(s.Pending+d.Rows, s.rows())
+			s.Pending = min(s.Pending+d.Rows, s.Rows())
 		case d.State == DiffArrived:
 			n := s.count(d.Kind)
 			*n = max(0, *n-d.Rows)
-			s.Pending = min(s.Pending, s.rows())
+			s.Pending = min(s.Pending, s.Rows())
 		}
 	}
-	t.Stretches = slices.DeleteFunc(t.Stretches, func(s Stretch) bool { return s.rows() == 0 })
+	t.Stretches = slices.DeleteFunc(t.Stretches, func(s Stretch) bool { return s.Rows() == 0 })
 	if t.Range == nil {
 		t.spread(table)
 	}
@@ -163,38 +154,23 @@ func (t *TableReport) checkStretches() error {
 	if t.Range != nil && (len(t.Range.First) != len(t.Key) || len(t.Range.Last) != len(t.Key)) {
 		return errors.New("its range of keys does not have its keys")
 	}
-	if len(t.Stretches) > diff.MaxBins {
-		return errors.New("it has more stretches than there can be")
-	}
 	if len(t.Stretches) > 0 && len(t.Key) == 0 {
 		return errors.New("it has stretches of keys, and no key")
 	}
-	var sum Stretch
+	bins := diff.Bins{Bins: make([]diff.Bin, len(t.Stretches))}
 	end := 0.0
 	for i := range t.Stretches {
 		s := &t.Stretches[i]
-		for _, n := range []int64{s.Missing, s.Extra, s.Changed, s.Duplicate, s.Pending} {
-			if n < 0 || n > diff.MaxCount {
-				return errors.New("a count of a stretch is negative or too great")
-			}
-		}
 		switch {
 		case len(s.First) != len(t.Key) || len(s.Last) != len(t.Key):
 			return errors.New("a stretch does not have its keys")
 		case !(end <= s.From && s.From <= s.To && s.To <= 1): // nor is one of them NaN
 			return errors.New("its stretches are not in order")
-		case s.rows() == 0 || s.Pending > s.rows():
-			return errors.New("the counts of a stretch contradict each other")
+		case s.Rows() == 0:
+			return errors.New("a stretch has no rows")
 		}
 		end = s.To
-		sum.Missing += s.Missing
-		sum.Extra += s.Extra
-		sum.Changed += s.Changed
-		sum.Duplicate += s.Duplicate
-		sum.Pending += s.Pending
+		bins.Bins[i] = diff.Bin{At: uint64(i), Missing: s.Missing, Extra: s.Extra, Changed: s.Changed, Duplicate: s.Duplicate, Pending: s.Pending}
 	}
-	if sum.Missing > t.Missing || sum.Extra > t.Extra || sum.Changed > t.Changed || sum.Duplicate > t.Duplicate || sum.Pending > t.Pending {
-		return errors.New("its stretches have more rows than were counted")
-	}
-	return nil
+	return bins.Check(&diff.Findings{Missing: t.Missing, Extra: t.Extra, Changed: t.Changed, Duplicate: t.Duplicate, Pending: t.Pending})
 }

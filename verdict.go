@@ -298,7 +298,7 @@ func (c *comparison) compareDepth(ctx context.Context, p pair, tr *TableReport) 
 // differences is how many rows differ; at DepthCount it is by how many rows the
 // sides differ at least.
 func (t *TableReport) differences() int64 {
-	n := t.Missing + t.Extra + t.Changed + t.Duplicate
+	n := t.DifferingRows()
 	if n == 0 && t.SourceRows != t.MirrorRows {
 		n = max(t.SourceRows-t.MirrorRows, t.MirrorRows-t.SourceRows)
 	}

@@ -202,7 +202,7 @@ func where(k kind, runs []mirror.Stretch, whole bool) (template.HTML, string) {
 	}
 	const end = 0.9995
 	// A run with rows of other kinds, too, does not say where in it those of this kind are.
-	whole = whole && len(runs) == 1 && rows == first.Missing+first.Extra+first.Changed+first.Duplicate
+	whole = whole && len(runs) == 1 && rows == first.Rows()
 	switch {
 	case keyText(first.First) == keyText(last.Last):
 		return say("at %s", first.First)

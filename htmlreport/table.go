@@ -158,7 +158,7 @@ func inside(t *tableView) string {
 
 // countsOf are how many rows differ in each way, and where they are if that is known.
 func countsOf(t *mirror.TableReport, s *strip) (ts []tile) {
-	all := t.Missing + t.Extra + t.Changed + t.Duplicate
+	all := t.DifferingRows()
 	for _, k := range []struct {
 		kind string
 		n    int64
@@ -218,7 +218,7 @@ func notes(t *mirror.TableReport) (ns []template.HTML) {
 	}
 	if known := t.Diverged + t.Pending; t.Diverged > 0 {
 		says := text.Rows(t.Diverged) + " diverged: no cycle mends them."
-		if all := t.Missing + t.Extra + t.Changed + t.Duplicate; all > known {
+		if all := t.DifferingRows(); all > known {
 			says += " Of " + text.Count(all-known) + " it is not known."
 		}
 		add(says)
@@ -300,7 +300,7 @@ func (v *tablesView) rowsOf(t *mirror.TableReport) (rows []rowView, more string)
 		}
 		samples = samples[n:]
 	}
-	if all := t.Missing + t.Extra + t.Changed + t.Duplicate; all > there {
+	if all := t.DifferingRows(); all > there {
 		more = text.Rows(all-there) + " more " + plural(all-there, "differs", "differ") + "."
 	}
 	return rows, more

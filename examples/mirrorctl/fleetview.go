@@ -265,7 +265,7 @@ func reportValues(r *mirror.Report) []string {
 		default:
 			differ++
 		}
-		rows += t.Missing + t.Extra + t.Changed + t.Duplicate
+		rows += t.DifferingRows()
 		pending += t.Pending
 	}
 	return []string{number(int64(r.Scope.Tables)), count(differ), count(rows), count(pending)}

@@ -76,7 +76,7 @@ func arrivedRows(t *mirror.TableReport) (n int64) {
 // arrived reports whether all rows of a table that differed are equal by now.
 func arrived(t *mirror.TableReport) bool {
 	n := arrivedRows(t)
-	return t.Verdict == mirror.VerdictPending && t.LSNState == "" && n > 0 && n == t.Missing+t.Extra+t.Changed+t.Duplicate
+	return t.Verdict == mirror.VerdictPending && t.LSNState == "" && n > 0 && n == t.DifferingRows()
 }
 
 // byNow is a report in which a table of which all has arrived is identical.

@@ -381,7 +381,7 @@ func tableNotes(t *mirror.TableReport) (notes []string) {
 
 // statesOf says of the differing rows of a table what is known.
 func statesOf(t *mirror.TableReport) string {
-	unknown, came := t.Missing+t.Extra+t.Changed+t.Duplicate-t.Pending-t.Diverged, arrivedRows(t)
+	unknown, came := t.DifferingRows()-t.Pending-t.Diverged, arrivedRows(t)
 	var parts []string
 	for _, s := range []struct {
 		rows int64
@@ -441,7 +441,7 @@ func (p *page) details(t *mirror.TableReport) {
 		rows = append(rows, sampleRows(s)...)
 	}
 	p.grid([]column{{title: "WHAT"}, {title: "KEY", spare: true, cut: true}, {title: "COLUMN", spare: true, cut: true}, {title: "SOURCE", spare: true, cut: true}, {title: "MIRROR", spare: true, cut: true}}, rows)
-	if more := t.Missing + t.Extra + t.Changed + t.Duplicate - shown; more > 0 {
+	if more := t.DifferingRows() - shown; more > 0 {
 		p.note("and %s more", many(int(more), "row", "rows"))
 	}
 	if len(t.ChangedColumns) > 0 && t.Changed > 1 {

@@ -38,10 +38,11 @@ type Bin struct {
 func (b *Bin) Rows() int64 { return b.Missing + b.Extra + b.Changed + b.Duplicate }
 
 func (b *Bin) count(kind Kind) *int64 {
-	return counter(kind, &b.Missing, &b.Extra, &b.Changed, &b.Duplicate)
+	return Counter(kind, &b.Missing, &b.Extra, &b.Changed, &b.Duplicate)
 }
 
-func counter(kind Kind, missing, extra, changed, duplicate *int64) *int64 {
+// Counter picks the counter of a kind.
+func Counter(kind Kind, missing, extra, changed, duplicate *int64) *int64 {
 	switch kind {
 	case Missing:
 		return missing
@@ -132,8 +133,8 @@ func (b *Bins) coarsen(shift uint) {
 	b.Bins, b.Shift = out, shift
 }
 
-// check refuses bins that no comparison can have made of what was found.
-func (b *Bins) check(f *Findings) error {
+// Check refuses bins that no comparison can have made of what was found.
+func (b *Bins) Check(f *Findings) error {
 	if len(b.Bins) > MaxBins || b.Shift > 64 {
 		return errors.New("it has more stretches than there can be")
 	}

@@ -113,7 +113,7 @@ func (f *Findings) Different() int64 {
 
 // count returns the counter of a kind.
 func (f *Findings) count(kind Kind) *int64 {
-	return counter(kind, &f.Missing, &f.Extra, &f.Changed, &f.Duplicate)
+	return Counter(kind, &f.Missing, &f.Extra, &f.Changed, &f.Duplicate)
 }
 
 // add adds what was found behind f in key order.
@@ -161,7 +161,7 @@ func (f *Findings) Check() error {
 		f.Pending+f.Diverged > f.Missing+f.Extra+f.Changed+f.Duplicate {
 		return errors.New("its counts contradict each other")
 	}
-	return f.Bins.check(f)
+	return f.Bins.Check(f)
 }
 
 // joined makes one difference of those that nothing tells apart: of rows that
