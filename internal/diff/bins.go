@@ -187,13 +187,9 @@ func (m *merge) binned(kind Kind, row store.Row, n int64) (place uint64) {
 	}
 	*bin.count(kind) += n
 	for i := range bin.Last {
-		switch c := &bin.Last[i]; v := unbox(row[i]).(type) {
-		case string, []byte:
-			c.Value, c.Size = v, 0
-			*c = Short(*c)
-		default:
-			c.Value, c.Size = v, 0
-		}
+		c := &bin.Last[i]
+		c.Value, c.Size = unbox(row[i]), 0
+		*c = Short(*c)
 	}
 	return place
 }
