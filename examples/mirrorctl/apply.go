@@ -36,7 +36,7 @@ Hard resets, and tables that are truncated or dropped, want the context identifi
 	f.BoolVar(&opts.HardReset, "hard-reset", false, "hard reset, and drop, the tables whose columns or key differ")
 	f.BoolVar(&opts.SkipMoved, "skip-moved", false, "leave tables alone that were sent or reset since the comparison, and do the rest")
 	f.BoolVar(&opts.NoUndo, "no-undo", false, "allow a hard reset that undo could not take back at all")
-	maxShareFlag(c, opts)
+	tableShareFlag(c, &opts.MaxTableShare)
 	a.confirmFlag(c)
 	a.dryRunFlag(c)
 	c.RunE = func(cmd *cobra.Command, args []string) error {

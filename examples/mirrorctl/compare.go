@@ -52,7 +52,7 @@ func (a *app) compareManyFlags(c *cobra.Command) *comparison {
 	f.StringVar(&a.flags.strategy, "strategy", string(mirror.StrategyAuto), "`strategy` by which rows are compared: auto, stream, digest or join")
 	f.StringVar(&a.flags.depth, "depth", string(mirror.DepthRows), "what is compared, as the `depth`: schema, count or rows")
 	f.DurationVar(&how.maxDuration, "max-duration", 0, "stop after this `duration`, such as 2h, and say how to go on")
-	f.Float64Var(&how.maxRowShare, "max-row-share", 0, "`share` of the mirror's rows above which it is taken for the wrong one: 0.5 unless set, 1 allows all; fewer than 10 rows never count")
+	rowShareFlag(c, &how.maxRowShare)
 	f.IntVar(&how.tuning.Concurrency, "tables-at-once", 0, "`number` of tables that are read at the same time: 2 unless set")
 	f.Int64Var(&how.tuning.SplitRows, "split-rows", 0, "read tables in ranges of so many `rows` at the same time")
 	f.Int64Var(&how.tuning.MaxRowsPerSecond, "max-rows-per-second", 0, "read at most so many `rows` a second of each side")

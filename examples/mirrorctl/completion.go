@@ -48,16 +48,22 @@ func (a *app) completeContexts(cmd *cobra.Command, _ []string, begun string) ([]
 		return ids, cobra.ShellCompDirectiveNoFileComp
 	}
 	for _, t := range a.quickTables(cmd.Context()) {
-		if id, _ := strings.CutSuffix(t, metadataSuffix); isMetadata(t) && strings.HasPrefix(store.FoldName(id), store.FoldName(begun)) {
+		if id, ok := ownerOf(t); ok && strings.HasPrefix(store.FoldName(id), store.FoldName(begun)) {
 			ids = append(ids, id)
 		}
 	}
 	return ids, cobra.ShellCompDirectiveNoFileComp
 }
 
+// ownerOf returns the context identifier that the name of a metadata table tells.
+func ownerOf(table string) (id string, ok bool) {
+	id, ok = strings.CutSuffix(table, metadataSuffix)
+	return id, ok && mirror.MetadataTableName(id) == table
+}
+
 func isMetadata(table string) bool {
-	id, ok := strings.CutSuffix(table, metadataSuffix)
-	return ok && mirror.MetadataTableName(id) == table
+	_, ok := ownerOf(table)
+	return ok
 }
 
 // quickTables lists the tables of the mirror, or of the source where no mirror is named,

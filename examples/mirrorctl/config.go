@@ -13,8 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/agext/levenshtein"
-
 	"github.com/so-mirror/mirror/store"
 )
 
@@ -279,12 +277,7 @@ func parseDuration(s string) (time.Duration, error) {
 
 // nearest puts the known word that is most like one into a text; "" if none is like it.
 func nearest(word string, known []string, format string) string {
-	best, least := "", len(word)/2+1
-	for _, k := range slices.Sorted(slices.Values(known)) {
-		if d := levenshtein.Distance(strings.ToLower(word), strings.ToLower(k), nil); d < least {
-			best, least = k, d
-		}
-	}
+	best := closest(word, slices.Sorted(slices.Values(known)), len(word)/2)
 	if best == "" {
 		return ""
 	}

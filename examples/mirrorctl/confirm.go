@@ -108,7 +108,7 @@ func (a *app) receiptPage(p *page, t *target, r *mirror.Receipt, path string) {
 			acted++
 		}
 	}
-	what := many(acted, "table", "tables")
+	what := plural(acted, "table")
 	if r.Metadata != nil {
 		what = "the whole mirror"
 	}
@@ -198,7 +198,12 @@ func (p *page) receiptTables(r *mirror.Receipt) {
 	}
 }
 
-// maxShareFlag adds --max-table-share.
-func maxShareFlag(c *cobra.Command, o *mirror.ApplyOptions) {
-	c.Flags().Float64Var(&o.MaxTableShare, "max-table-share", 0, "`share` of the tables above which nothing is reset: 0.5 unless set, 1 allows all; fewer than 6 tables never count")
+// tableShareFlag adds --max-table-share.
+func tableShareFlag(c *cobra.Command, share *float64) {
+	c.Flags().Float64Var(share, "max-table-share", 0, "`share` of the tables above which nothing is reset: 0.5 unless set, 1 allows all; fewer than 6 tables never count")
+}
+
+// rowShareFlag adds --max-row-share.
+func rowShareFlag(c *cobra.Command, share *float64) {
+	c.Flags().Float64Var(share, "max-row-share", 0, "`share` of the mirror's rows above which it is taken for the wrong one: 0.5 unless set, 1 allows all; fewer than 10 rows never count")
 }

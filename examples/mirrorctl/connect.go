@@ -139,13 +139,11 @@ func (a *app) fill(ctx context.Context, t *target, p place, n need) (err error) 
 func (a *app) openMirror(ctx context.Context, t *target, where string) (store.Store, error) {
 	a.keepSecret(where)
 	schema := t.place.mirrorSchema
-	switch {
-	case isURL(where):
+	if isURL(where) {
 		return sqlServer(ctx, t, where, &mssql.Options{Schema: schema})
-	case len(secretsOf(where)) > 0:
-		return nil, errNoURL
-	case schema != "":
-		return nil, usagef("a SQLite file has no schema %s", schema)
+	}
+	if err := checkFile(where, schema); err != nil {
+		return nil, err
 	}
 	return opened(t, func() (*sqlite.Store, error) { return sqlite.Open(ctx, where) })
 }
@@ -156,19 +154,29 @@ func (a *app) openSource(ctx context.Context, t *target, where string) (store.So
 	}
 	a.keepSecret(where)
 	schema := t.place.sourceSchema
-	switch {
-	case isURL(where):
+	if isURL(where) {
 		s, err := sqlServer(ctx, t, where, &mssql.Options{Schema: schema})
 		if err != nil {
 			return nil, err
 		}
 		return &s.Source, nil // which cannot be written to
-	case len(secretsOf(where)) > 0:
-		return nil, errNoURL
-	case schema != "":
-		return nil, usagef("a SQLite file has no schema %s", schema)
+	}
+	if err := checkFile(where, schema); err != nil {
+		return nil, err
 	}
 	return opened(t, func() (*sqlite.Source, error) { return sqlite.OpenSource(ctx, where) })
+}
+
+// checkFile refuses what cannot be the name of a SQLite file.
+func checkFile(where, schema string) error {
+	switch {
+	case len(secretsOf(where)) > 0:
+		return errNoURL
+	case schema != "":
+		return usagef("a SQLite file has no schema %s", schema)
+	default:
+		return nil
+	}
 }
 
 // errNoURL says how a connection string is written. Its text may be a password.
@@ -197,7 +205,7 @@ func contextOf(ctx context.Context, s store.Store) (string, error) {
 	}
 	var found []string
 	for _, t := range tables {
-		if id, ok := strings.CutSuffix(t.Name, metadataSuffix); ok && mirror.MetadataTableName(id) == t.Name {
+		if id, ok := ownerOf(t.Name); ok {
 			found = append(found, id)
 		}
 	}

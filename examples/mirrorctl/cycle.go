@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -239,8 +238,11 @@ func (p *page) cycle(r *cycle.Result, sign string) {
 		}
 		line := row{cells: []cell{plain(t.Table), plain(string(t.Action)),
 			plain(count(t.Inserted)), plain(count(t.Updated)), plain(count(t.Deleted)), plain(store.FormatLSN(&t.After))}}
-		if note := cmp.Or(t.Reason, map[bool]string{true: "sent as a sign that a cycle has been"}[t.Table == sign]); note != "" {
-			line.notes = append(line.notes, note)
+		switch {
+		case t.Reason != "":
+			line.notes = append(line.notes, t.Reason)
+		case t.Table == sign:
+			line.notes = append(line.notes, "sent as a sign that a cycle has been")
 		}
 		rows = append(rows, line)
 	}
@@ -251,12 +253,4 @@ func (p *page) cycle(r *cycle.Result, sign string) {
 	if quiet > 0 {
 		p.line("%s had nothing to send.", plural(quiet, "table"))
 	}
-}
-
-// plural counts things.
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return number(int64(n)) + " " + what + "s"
 }

@@ -52,7 +52,7 @@ what was reset stays reset.`,
 	f.IntVar(&h.opts.Rounds, "rounds", 2, "how often tables are reset")
 	f.IntVar(&h.opts.Rechecks, "rechecks", 4, "how many cycles are waited for to find out what they bring")
 	f.BoolVar(&h.opts.Unknown, "unknown", false, "also reset the tables of which that is not known then")
-	f.Float64Var(&h.opts.MaxTableShare, "max-table-share", 0, "`share` of the tables above which nothing is reset: 0.5 unless set, 1 allows all; fewer than 6 tables never count")
+	tableShareFlag(c, &h.opts.MaxTableShare)
 	a.confirmFlag(c)
 	a.dryRunFlag(c)
 	a.htmlFlag(c)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dustin/go-humanize"
 	"github.com/jedib0t/go-pretty/v6/text"
 )
 
@@ -211,4 +212,15 @@ func count(n int64) string {
 		return "-"
 	}
 	return number(n)
+}
+
+// number groups digits by thousands.
+func number(n int64) string { return humanize.Comma(n) }
+
+// plural counts things.
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return number(int64(n)) + " " + what + "s"
 }

@@ -101,14 +101,20 @@ func unique(names []string) []string {
 
 // didYouMean names the known word that is most like one, "" where none is.
 func didYouMean(word string, known []string) string {
-	best, least := "", len(word)/3+2
-	for _, k := range known {
-		if d := levenshtein.Distance(store.FoldName(word), store.FoldName(k), nil); d < least {
-			best, least = k, d
-		}
-	}
+	best := closest(word, known, len(word)/3+1)
 	if best == "" {
 		return ""
 	}
 	return " (did you mean " + best + "?)"
+}
+
+// closest returns the first of the known words that are most like one, "" where none is so
+// within that many changes.
+func closest(word string, known []string, within int) (best string) {
+	for _, k := range known {
+		if d := levenshtein.Distance(store.FoldName(word), store.FoldName(k), nil); d <= within {
+			best, within = k, d-1
+		}
+	}
+	return best
 }

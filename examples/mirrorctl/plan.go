@@ -184,13 +184,13 @@ func (p *page) plan(plan *mirror.Plan) {
 			if n == 1 {
 				what = s.one
 			}
-			parts = append(parts, many(n, "table", "tables")+" "+what)
+			parts = append(parts, plural(n, "table")+" "+what)
 		}
 	}
 	sentence, color := strings.Join(parts, ", ")+".", bad
 	switch {
 	case plan.Empty() && plan.Has(mirror.StepUnknown):
-		sentence, color = "nothing to do yet. "+many(steps[mirror.StepUnknown], "table", "tables")+" may need a reset, which is not known yet.", odd
+		sentence, color = "nothing to do yet. "+plural(steps[mirror.StepUnknown], "table")+" may need a reset, which is not known yet.", odd
 	case plan.Empty():
 		sentence, color = "nothing to do.", good
 	}

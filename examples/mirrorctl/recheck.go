@@ -27,7 +27,7 @@ it takes the last report that was kept of the customer.`,
 	f.StringVar(&how.save, "save", "", "keep the new report in this `file`")
 	f.IntVar(&opts.Cycles, "cycles", 0, "`number` of cycles after which what is still the same is not coming: 2 unless set")
 	f.DurationVar(&opts.After, "after", 0, "`duration` since the comparison after which that is so, cycles or not; not at all unless set")
-	f.Float64Var(&how.maxRowShare, "max-row-share", 0, "`share` of the mirror's rows above which it is taken for the wrong one: 0.5 unless set, 1 allows all; fewer than 10 rows never count")
+	rowShareFlag(c, &how.maxRowShare)
 	c.RunE = func(cmd *cobra.Command, args []string) error {
 		var report *mirror.Report
 		if len(args) == 1 { // before databases are opened; it tells the customer, too
@@ -101,10 +101,10 @@ func (v *view) besides(p *page) {
 		}
 	}
 	if late > 0 {
-		p.line("What differs in %s besides may only be late.", many(late, "table", "tables"))
+		p.line("What differs in %s besides may only be late.", plural(late, "table"))
 	}
 	if len(pending) > 0 {
-		p.line("The next cycle brings what is missing in %s besides.", many(len(pending), "table", "tables"))
+		p.line("The next cycle brings what is missing in %s besides.", plural(len(pending), "table"))
 	}
 }
 

@@ -212,7 +212,7 @@ func (a *app) reconciledPage(p *page, t *target, all []happened) {
 	}
 	p.grid([]column{{title: "TIME (UTC)"}, {title: "CHANGE"}, {title: "OUTCOME"}, {title: "SAYS"}, {title: "TABLES", cut: true}}, rows)
 	if hidden := len(all) - len(rows); hidden > 0 {
-		p.line("and %s before these", many(hidden, "change", "changes"))
+		p.line("and %s before these", plural(hidden, "change"))
 	}
 }
 

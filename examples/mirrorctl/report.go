@@ -66,9 +66,9 @@ func (v *view) sentence() (text.Colors, string) {
 	switch v.code {
 	case exitDone:
 		if came := v.arrived(); came != nil {
-			return good, name + "identical by now: all that differed has arrived, in " + many(len(came), "table", "tables") + ": " + few(came) + "."
+			return good, name + "identical by now: all that differed has arrived, in " + plural(len(came), "table") + ": " + few(came) + "."
 		}
-		return good, name + "identical, " + v.means() + ", in " + many(len(v.of(mirror.VerdictIdentical)), "table", "tables") + "."
+		return good, name + "identical, " + v.means() + ", in " + plural(len(v.of(mirror.VerdictIdentical)), "table") + "."
 	case exitPending:
 		return odd, name + v.those("differs", "differ", "and the next cycle brings what is missing", v.differing())
 	case exitUnknown:
@@ -84,7 +84,7 @@ func (v *view) sentence() (text.Colors, string) {
 			return odd, name + "nothing was compared: " + v.stoppedBy() + " before the tables were listed."
 		}
 		if v.r.Incomplete || len(v.of(mirror.VerdictUnfinished)) > 0 {
-			return odd, name + fmt.Sprintf("not everything was compared: it was stopped after %d of %s.", v.r.Scope.Compared, many(v.r.Scope.Tables, "table", "tables"))
+			return odd, name + fmt.Sprintf("not everything was compared: it was stopped after %d of %s.", v.r.Scope.Compared, plural(v.r.Scope.Tables, "table"))
 		}
 		return odd, name + "nothing differs, but not everything could be compared, as is said below."
 	}
@@ -120,15 +120,7 @@ func (v *view) those(one, more, what string, tables []string) string {
 	if strings.HasPrefix(what, "not") {
 		sep = " "
 	}
-	return fmt.Sprintf("%s %s%s%s: %s.", many(len(tables), "table", "tables"), verb, sep, what, few(tables))
-}
-
-// many is a number with a word.
-func many(n int, one, more string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return number(int64(n)) + " " + more
+	return fmt.Sprintf("%s %s%s%s: %s.", plural(len(tables), "table"), verb, sep, what, few(tables))
 }
 
 // of returns the tables with a verdict.
@@ -326,7 +318,7 @@ func (v *view) grid(p *page) {
 		p.grid(columns, rows)
 	}
 	for _, why := range reasons {
-		p.line("%s, %s: %s", many(len(hidden[why]), "table", "tables"), why, few(hidden[why]))
+		p.line("%s, %s: %s", plural(len(hidden[why]), "table"), why, few(hidden[why]))
 	}
 }
 
@@ -388,7 +380,7 @@ func statesOf(t *mirror.TableReport) string {
 		what string
 	}{{t.Diverged, "no cycle brings"}, {came, "equal by now"}, {t.Pending - came, "the next cycle brings"}, {unknown, "not known yet"}} {
 		if s.rows > 0 {
-			parts = append(parts, s.what+": "+many(int(s.rows), "row", "rows"))
+			parts = append(parts, s.what+": "+plural(int(s.rows), "row"))
 		}
 	}
 	return strings.Join(parts, ", ")
@@ -442,12 +434,12 @@ func (p *page) details(t *mirror.TableReport) {
 	}
 	p.grid([]column{{title: "WHAT"}, {title: "KEY", spare: true, cut: true}, {title: "COLUMN", spare: true, cut: true}, {title: "SOURCE", spare: true, cut: true}, {title: "MIRROR", spare: true, cut: true}}, rows)
 	if more := t.DifferingRows() - shown; more > 0 {
-		p.note("and %s more", many(int(more), "row", "rows"))
+		p.note("and %s more", plural(int(more), "row"))
 	}
 	if len(t.ChangedColumns) > 0 && t.Changed > 1 {
 		var parts []string
 		for _, c := range t.ChangedColumns {
-			parts = append(parts, fmt.Sprintf("%s in %s", c.Column, many(int(c.Rows), "row", "rows")))
+			parts = append(parts, fmt.Sprintf("%s in %s", c.Column, plural(int(c.Rows), "row")))
 		}
 		p.note("changed: %s", few(parts))
 	}
@@ -458,7 +450,7 @@ func (p *page) details(t *mirror.TableReport) {
 func sampleRows(s mirror.Difference) (rows []row) {
 	what := string(s.Kind)
 	if s.Rows > 1 {
-		what += fmt.Sprintf(" (%s)", many(int(s.Rows), "row", "rows"))
+		what += fmt.Sprintf(" (%s)", plural(int(s.Rows), "row"))
 	}
 	if s.State != mirror.DiffUnknown {
 		what += ", " + string(s.State)

@@ -47,12 +47,7 @@ func (a *app) state() state {
 	return state{cmp.Or(said, filepath.Join(xdg.StateHome, "mirrorctl"))}
 }
 
-func (a *app) now() time.Time {
-	if a.clock != nil {
-		return a.clock.Now()
-	}
-	return time.Now()
-}
+func (a *app) now() time.Time { return a.systemClock().Now() }
 
 func (s state) journalPath() string    { return filepath.Join(s.dir, "journal.jsonl") }
 func (s state) reconciledPath() string { return filepath.Join(s.dir, "reconciled.jsonl") }
@@ -196,19 +191,13 @@ type reconciled struct {
 
 // reconciled returns what was found out, by the ID of the operation.
 func (s state) reconciled() (map[string]mirror.Outcome, error) {
-	data, err := os.ReadFile(s.reconciledPath())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	lines, err := linesOf[reconciled](s.reconciledPath()) // a torn one is found out once more
 	if err != nil {
 		return nil, err
 	}
 	found := map[string]mirror.Outcome{}
-	for line := range strings.Lines(string(data)) {
-		var r reconciled
-		if json.Unmarshal([]byte(line), &r) == nil { // a torn line is found out once more
-			found[r.ID] = r.Outcome
-		}
+	for _, r := range lines {
+		found[r.ID] = r.Outcome
 	}
 	return found, nil
 }
@@ -218,13 +207,37 @@ func (s state) close(found []reconciled) error {
 	if len(found) == 0 {
 		return nil
 	}
-	file, err := os.OpenFile(s.reconciledPath(), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	return addLines(s.reconciledPath(), found...)
+}
+
+// linesOf reads a file of one JSON document a line, none where there is no file. Lines that
+// are none are passed over.
+func linesOf[D any](path string) (all []D, err error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for line := range strings.Lines(string(data)) {
+		var d D
+		if json.Unmarshal([]byte(line), &d) == nil {
+			all = append(all, d)
+		}
+	}
+	return all, nil
+}
+
+// addLines adds documents to such a file. They are on disk when it returns.
+func addLines[D any](path string, all ...D) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
 	lines := json.NewEncoder(file)
-	for _, r := range found {
-		err = errors.Join(err, lines.Encode(r))
+	for _, d := range all {
+		err = errors.Join(err, lines.Encode(d))
 	}
 	return errors.Join(err, file.Sync(), file.Close())
 }
@@ -371,7 +384,7 @@ func (s state) documents(kind, contextID string, undone bool) (paths []string) {
 func (s state) prune(kind, contextID string) {
 	paths := s.kept(kind, contextID)
 	for _, path := range paths[:max(0, len(paths)-keptMost)] {
-		_ = os.Remove(path) // what stays costs nothing but room
+		removeQuietly(path)
 	}
 }
 
@@ -427,6 +440,7 @@ func parseDocument[D any](data []byte, path, kind string) (*D, error) {
 	return d, nil
 }
 
+// removeQuietly removes a file of the state: what stays costs nothing but room.
 func removeQuietly(path string) { _ = os.Remove(path) }
 
 // isContext reports whether a text is a context identifier, which is safe in the name of a

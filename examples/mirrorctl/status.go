@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"github.com/so-mirror/mirror"
@@ -61,6 +60,3 @@ func (p *page) status(s *mirror.Status) {
 		p.grid([]column{{title: "TABLE"}, {title: "STATE"}, {title: "ROWS", number: true}, {title: "LSN", number: true}}, rows)
 	}
 }
-
-// number groups digits by thousands.
-func number(n int64) string { return humanize.Comma(n) }

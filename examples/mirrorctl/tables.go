@@ -1,11 +1,6 @@
 package main
 
-import (
-	"path"
-	"strings"
-
-	"github.com/so-mirror/mirror/store"
-)
+import "strings"
 
 // chosen returns the names that the patterns of --table mean, in the order of names:
 // all of them without a pattern. Case does not count. A pattern that means none is an
@@ -16,17 +11,19 @@ func chosen(patterns, names []string) ([]string, error) {
 	}
 	taken := map[string]bool{}
 	for _, pattern := range patterns {
-		found := false
+		found, err := matching(pattern, names)
+		if err != nil {
+			return nil, usagef("--table %q is no pattern: %w", pattern, err)
+		}
 		for _, name := range names {
-			ok, err := path.Match(store.FoldName(pattern), store.FoldName(name))
-			if err != nil {
-				return nil, usagef("--table %q is no pattern: %w", pattern, err)
-			}
-			if ok || strings.EqualFold(pattern, name) {
-				found, taken[name] = true, true
+			if strings.EqualFold(pattern, name) { // with brackets in it, which as a pattern mean another
+				found = append(found, name)
 			}
 		}
-		if !found {
+		for _, name := range found {
+			taken[name] = true
+		}
+		if found == nil {
 			return nil, usagef("--table %q: there is no such table. There are %s", pattern, few(names))
 		}
 	}

@@ -98,7 +98,7 @@ Exit codes: 0 populated, or no reset is open, 3 a reset was overwritten, 6 it wa
 				return err
 			}
 			if report != "" {
-				if o.Report, err = readDocument[mirror.Report](a, report, "report"); err != nil {
+				if o.Report, err = readReport(a, report); err != nil {
 					return err
 				}
 			}

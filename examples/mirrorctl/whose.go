@@ -2,11 +2,7 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/store"
@@ -26,23 +22,14 @@ func (s state) remember(receipt, database string) error {
 	if database == "" {
 		return nil
 	}
-	file, err := os.OpenFile(s.databasesPath(), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
-	}
-	err = json.NewEncoder(file).Encode(changedDatabase{receipt, database})
-	return errors.Join(err, file.Close())
+	return addLines(s.databasesPath(), changedDatabase{receipt, database})
 }
 
 // databaseOf returns the database that a receipt is about, "" where nobody knows.
 func (s state) databaseOf(receipt string) (database string) {
-	data, err := os.ReadFile(s.databasesPath())
-	if err != nil {
-		return ""
-	}
-	for line := range strings.Lines(string(data)) {
-		var c changedDatabase
-		if json.Unmarshal([]byte(line), &c) == nil && c.Receipt == receipt {
+	lines, _ := linesOf[changedDatabase](s.databasesPath())
+	for _, c := range lines {
+		if c.Receipt == receipt {
 			database = c.Database
 		}
 	}
