@@ -310,11 +310,15 @@ func joined(all []string) template.HTML {
 }
 
 func sideOf(name string, s mirror.Side, isolation string) side {
-	out := side{Name: name, Title: shown(cmp.Or(s.Database, "unknown database"))}
 	id := ""
 	if s.Database == "" {
 		id = s.ID // there is nothing better to tell it by
 	}
+	return sideWith(name, s, isolation, id)
+}
+
+func sideWith(name string, s mirror.Side, isolation, id string) side {
+	out := side{Name: name, Title: shown(cmp.Or(s.Database, "unknown database"))}
 	for _, f := range []struct{ name, value string }{
 		{"Server", s.Server}, {"Engine", strings.TrimSpace(s.Engine + " " + s.Version)}, {"Schema", s.Schema},
 		{"Holds", s.Role}, {"Customer", s.ContextID}, {"Read under", isolation}, {"Identity", id},

@@ -246,7 +246,9 @@ func tableFacts(r *mirror.Report, t *mirror.TableReport) (facts []fact) {
 	if t.MirrorName != t.Table {
 		add("In the mirror", t.MirrorName)
 	}
-	add("LSN", map[bool]string{true: store.FormatLSN(t.LSN)}[t.LSN != nil])
+	if t.LSN != nil {
+		add("LSN", store.FormatLSN(t.LSN))
+	}
 	if len(t.Key) > 0 && !t.Keyless {
 		facts = append(facts, fact{"Key", joined(t.Key)})
 	}

@@ -7,16 +7,20 @@ import (
 	"strings"
 	"time"
 
+	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/internal/text"
 	"github.com/so-mirror/mirror/replica"
 	"github.com/so-mirror/mirror/store"
 )
 
-// checks are the verdicts of a validation, the gravest first.
-var checks = []struct {
+// check is what a verdict of a validation looks like, and means.
+type check struct {
 	verdict      replica.Verdict
 	class, means string
-}{
+}
+
+// checks are the verdicts, the gravest first.
+var checks = []check{
 	{replica.NewStale, "missing", "the replica lacks rows, or has old or damaged ones"},
 	{replica.Ghosts, "extra", "the replica has rows that should be gone"},
 	{replica.Undecided, "changed", "rows differ and may be late, or nothing tells which side is right"},
@@ -26,11 +30,14 @@ var checks = []struct {
 	{replica.Excluded, "none", "not compared"},
 }
 
+// rankOf is where a verdict stands among checks, -1 for none.
+func rankOf(v replica.Verdict) int {
+	return slices.IndexFunc(checks, func(c check) bool { return c.verdict == v })
+}
+
 func classOf(v replica.Verdict) string {
-	for _, c := range checks {
-		if c.verdict == v {
-			return c.class
-		}
+	if i := rankOf(v); i >= 0 {
+		return checks[i].class
 	}
 	return "none"
 }
@@ -99,16 +106,7 @@ func (p *page) addValidated(r *replica.Report) {
 		name string
 		side replica.Side
 	}{{"Reference", r.Reference}, {"Replica", r.Replica}} {
-		out := side{Name: s.name, Title: shown(cmp.Or(s.side.Database, "unknown database"))}
-		for _, f := range []struct{ name, value string }{
-			{"Server", s.side.Server}, {"Engine", strings.TrimSpace(s.side.Engine + " " + s.side.Version)}, {"Schema", s.side.Schema},
-			{"Holds", s.side.Role}, {"Customer", s.side.ContextID}, {"Identity", s.side.ID},
-		} {
-			if f.value != "" {
-				out.Facts = append(out.Facts, fact{f.name, shown(f.value)})
-			}
-		}
-		p.Sides = append(p.Sides, out)
+		p.Sides = append(p.Sides, sideWith(s.name, mirror.Side(s.side), "", s.side.ID))
 	}
 	add := func(name string, value template.HTML) {
 		if value != "" {
@@ -145,21 +143,13 @@ func validated(r *replica.Report) *tablesView {
 			order = append(order, i)
 		}
 	}
-	rank := func(i int) int { return slices.Index(gravestChecks(), r.Tables[i].Verdict) }
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(rank(a), rank(b)) })
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(rankOf(r.Tables[a].Verdict), rankOf(r.Tables[b].Verdict)) })
 	for _, i := range order {
 		t := v.validatedTable(&r.Tables[i], tableID(i))
 		t.Open = len(order) == 1
 		v.Tables = append(v.Tables, t)
 	}
 	return v
-}
-
-func gravestChecks() (vs []replica.Verdict) {
-	for _, c := range checks {
-		vs = append(vs, c.verdict)
-	}
-	return vs
 }
 
 func breaks(t *replica.TableReport) bool {

@@ -193,14 +193,11 @@ func values(a, b store.Cell, compare bool) (template.HTML, template.HTML) {
 		}
 	}
 	if compare && at == bt && an != isNull && bn != isNull { // what is shown does not tell them apart
-		note := ""
-		switch {
-		case a.Size > 0 || b.Size > 0:
-			note = `<span class="cut">they differ in what is not shown</span>`
-		default:
+		if a.Size <= 0 && b.Size <= 0 {
 			return as + label(typeOf(a.Value)), bs + label(typeOf(b.Value))
 		}
-		as, bs = as+template.HTML(note), bs+template.HTML(note)
+		const note = `<span class="cut">they differ in what is not shown</span>`
+		return as + note, bs + note
 	}
 	return as, bs
 }
