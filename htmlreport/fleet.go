@@ -109,10 +109,13 @@ func fleetPage(results []fleet.Result, summary *fleet.Summary) *page {
 	}
 	p.Parts = partsOf(summary.Tables, all)
 	if len(members) > 0 {
-		v := &membersView{Members: members[:min(len(members), maxMembers)]}
+		v, tables := &membersView{Members: members[:min(len(members), maxMembers)]}, [][]tableView(nil)
 		v.More = moreThan(len(members), len(v.Members))
 		p.Sections = append(p.Sections, section{ID: "attention", Head: "Mirrors that need attention", Members: v})
-		p.Legend = legendOf(v)
+		for _, m := range v.Members {
+			tables = append(tables, m.Tables)
+		}
+		p.Legend = shownBy(tables...)
 	}
 	if n := len(fine.Items); n > 0 {
 		fine.N, fine.Items, fine.Open = many(n, "mirror", "mirrors"), some(fine.Items), n <= maxOpen
@@ -216,18 +219,4 @@ func (m *memberView) ofStatus(s *mirror.Status) {
 	for _, w := range append(some(s.Mistakes), some(s.Warnings)...) {
 		m.Notes = append(m.Notes, shown(w))
 	}
-}
-
-// legendOf has the kinds of differences that strips of members show.
-func legendOf(v *membersView) (used []kind) {
-	for _, k := range kinds {
-		if slices.ContainsFunc(v.Members, func(m memberView) bool {
-			return slices.ContainsFunc(m.Tables, func(t tableView) bool {
-				return t.Strip != nil && slices.ContainsFunc(t.Strip.Kinds, func(o kind) bool { return o.Name == k.Name })
-			})
-		}) {
-			used = append(used, k)
-		}
-	}
-	return used
 }

@@ -98,23 +98,31 @@ func (v *tablesView) fill(r *mirror.Report, only map[string]bool, most int) int 
 	slices.SortStableFunc(order, func(a, b int) int {
 		return cmp.Compare(slices.Index(gravest, r.Tables[a].Verdict), slices.Index(gravest, r.Tables[b].Verdict))
 	})
-	used := map[string]bool{}
 	for _, i := range order[:min(len(order), most)] {
 		t := v.table(r, i)
 		t.Open = len(order) == 1
 		v.Tables = append(v.Tables, t)
+	}
+	v.kinds = shownBy(v.Tables)
+	return len(order)
+}
+
+// shownBy are the kinds of differences that strips of tables show.
+func shownBy(tables ...[]tableView) (used []kind) {
+	shows := map[string]bool{}
+	for _, t := range slices.Concat(tables...) {
 		if t.Strip != nil {
 			for _, k := range t.Strip.Kinds {
-				used[k.Name] = true
+				shows[k.Name] = true
 			}
 		}
 	}
 	for _, k := range kinds {
-		if used[k.Name] {
-			v.kinds = append(v.kinds, k)
+		if shows[k.Name] {
+			used = append(used, k)
 		}
 	}
-	return len(order)
+	return used
 }
 
 func tableID(i int) string { return "t" + strconv.Itoa(i+1) }

@@ -63,12 +63,15 @@ type target struct {
 	source  store.Source
 	place   place // its compare is for a command to add to
 
-	closers []func() error
+	closers
 }
 
-// Close closes the databases.
-func (t *target) Close() (err error) {
-	for _, c := range t.closers {
+// closers close what was opened.
+type closers []func() error
+
+// Close closes all of it.
+func (all closers) Close() (err error) {
+	for _, c := range all {
 		err = errors.Join(err, c())
 	}
 	return err

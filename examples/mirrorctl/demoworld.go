@@ -22,14 +22,7 @@ var demoTables = []string{"contact", "person", "appointment", "sale", "document"
 // demoWorld is a customer's database and its damaged mirror.
 type demoWorld struct {
 	customer *cycle.Customer
-	closers  []func() error
-}
-
-func (w *demoWorld) Close() (err error) {
-	for _, c := range w.closers {
-		err = errors.Join(err, c())
-	}
-	return err
+	closers
 }
 
 // newDemoWorld makes customer.db and mirror.db in a directory: the mirror is filled by a
