@@ -70,6 +70,11 @@ func (a *app) preflight(ctx context.Context) error {
 	if err := a.show(jsonOf(d), func(p *page) { p.preflight(d) }); err != nil {
 		return err
 	}
+	return d.verdict()
+}
+
+// verdict is how the command ends.
+func (d preflightDocument) verdict() error {
 	if slices.ContainsFunc(d.Sides, func(s preflightSide) bool { return len(s.Lacks) > 0 }) {
 		return verdict(exitRefused)
 	}

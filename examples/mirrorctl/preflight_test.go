@@ -20,6 +20,9 @@ func TestGaps(t *testing.T) {
 		{Side: "mirror", Database: "m", Lacks: gapsOf(lacks, "mirror")},
 		{Side: "source", Database: "s", Lacks: gapsOf(lacks, "source")},
 	}}
+	require.Equal(t, verdict(exitRefused), d.verdict())
+	require.NoError(t, preflightDocument{Sides: []preflightSide{{Lacks: gapsOf(nil, "mirror")}}}.verdict())
+
 	p := &page{width: 80, clean: printable}
 	p.preflight(d)
 	require.Equal(t, `Mirror: m
