@@ -101,6 +101,22 @@ func New(contextID string, store store.Store, opts *Options) (*Mirror, error) {
 	return m, nil
 }
 
+// WithJournal returns a copy of the Mirror whose changes go to j, and to no other
+// journal. With nil they go to none. For who is given a Mirror that others opened.
+func (m *Mirror) WithJournal(j Journal) *Mirror {
+	c := *m
+	c.journal = j
+	return &c
+}
+
+// WithProgress returns a copy of the Mirror whose comparisons call f as
+// [Options].Progress says, and no other function. With nil they call none.
+func (m *Mirror) WithProgress(f func(Progress)) *Mirror {
+	c := *m
+	c.progress = f
+	return &c
+}
+
 // sameCustomer reports whether two context identifiers are one customer's. Tables
 // named after them have one name, so case does not count.
 func sameCustomer(a, b string) bool { return store.FoldName(a) == store.FoldName(b) }

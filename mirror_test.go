@@ -224,3 +224,44 @@ func TestSentinels(t *testing.T) {
 		require.EqualError(t, c.err, c.want)
 	}
 }
+
+func TestWithJournal(t *testing.T) {
+	was, is := &notes{}, &notes{}
+	store := world()
+	m := newMirror(t, store, &mirror.Options{Journal: was, Clock: mirrortest.Clock{Time: func() time.Time { return noon }}})
+	with, without := m.WithJournal(is), m.WithJournal(nil)
+
+	receipt, err := with.ResetTables(t.Context(), []string{"contact"}, nil)
+	require.NoError(t, err)
+	require.Equal(t, noon, receipt.Time, "the rest of the options is the same")
+	require.Equal(t, "intent done", is.events())
+	require.Empty(t, was.entries)
+
+	require.NoError(t, without.Undo(t.Context(), receipt), "it is the same mirror")
+	require.Len(t, is.entries, 2)
+	require.Empty(t, was.entries)
+
+	_, err = m.ResetTables(t.Context(), []string{"contact"}, nil)
+	require.NoError(t, err)
+	require.Equal(t, "intent done", was.events(), "the Mirror itself is as it was")
+	require.Len(t, is.entries, 2)
+}
+
+func TestWithProgress(t *testing.T) {
+	var was, is int
+	m := newMirror(t, world(), &mirror.Options{Progress: func(mirror.Progress) { was++ }})
+	compare := func(m *mirror.Mirror) {
+		t.Helper()
+		_, err := m.Compare(t.Context(), customerDatabase(), nil)
+		require.NoError(t, err)
+	}
+	compare(m.WithProgress(func(mirror.Progress) { is++ }))
+	require.Positive(t, is)
+	require.Zero(t, was)
+	seen := is
+
+	compare(m.WithProgress(nil))
+	compare(m)
+	require.Positive(t, was, "the Mirror itself is as it was")
+	require.Equal(t, seen, is)
+}
