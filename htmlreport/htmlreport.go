@@ -40,6 +40,32 @@ func WriteFleet(w io.Writer, results []fleet.Result, summary *fleet.Summary) err
 	return write(w, fleetPage(results, summary))
 }
 
+// Style is the style sheet of the pages and their parts.
+func Style() string { return string(assets().css) }
+
+// WriteComparePart writes what [WriteCompare] writes without the document around it, for
+// a page that has a main element for it and [Style], and no other heading of the first
+// level nor a second part. It has no script and no style of its own.
+func WriteComparePart(w io.Writer, r *mirror.Report, plan *mirror.Plan) error {
+	return writePart(w, comparePage(r, plan))
+}
+
+// WritePlanPart writes what [WritePlan] writes without the document around it, as
+// [WriteComparePart] does.
+func WritePlanPart(w io.Writer, plan *mirror.Plan, r *mirror.Report) error {
+	return writePart(w, planPage(plan, r))
+}
+
+// WriteHealPart writes what [WriteHeal] writes without the document around it, as
+// [WriteComparePart] does.
+func WriteHealPart(w io.Writer, r *heal.Report) error { return writePart(w, healPage(r)) }
+
+// WriteValidationPart writes what [WriteValidation] writes without the document around
+// it, as [WriteComparePart] does.
+func WriteValidationPart(w io.Writer, r *replica.Report) error {
+	return writePart(w, validationPage(r))
+}
+
 // level says how good or bad something is.
 type level string
 
@@ -164,10 +190,15 @@ var assets = sync.OnceValue(func() asset {
 })
 
 func write(w io.Writer, p *page) error {
-	a := assets()
-	p.CSS, p.CSP = a.css, a.csp
+	p.CSS, p.CSP = assets().css, assets().csp
+	return execute(w, "page.gohtml", p)
+}
+
+func writePart(w io.Writer, p *page) error { return execute(w, "part", p) }
+
+func execute(w io.Writer, name string, p *page) error {
 	b := bufio.NewWriter(w)
-	if err := a.page.Execute(b, p); err != nil {
+	if err := assets().page.ExecuteTemplate(b, name, p); err != nil {
 		return err
 	}
 	return b.Flush()
