@@ -130,10 +130,10 @@ func (a *app) checkWords() error {
 
 // options returns what a comparison is told.
 func (a *app) options(ctx context.Context, t *target, how *comparison) (*mirror.CompareOptions, error) {
-	said := t.place.compare // by the file, which flags go before
-	t.place.compare.SchemaPrefixes = either(how.prefixes, said.SchemaPrefixes)
+	said := t.place.Compare // by the file, which flags go before
+	t.place.Compare.SchemaPrefixes = either(how.prefixes, said.SchemaPrefixes)
 	o := &mirror.CompareOptions{
-		IgnoreColumns: either(how.ignore, said.IgnoreColumns), SchemaPrefixes: t.place.compare.SchemaPrefixes,
+		IgnoreColumns: either(how.ignore, said.IgnoreColumns), SchemaPrefixes: t.place.Compare.SchemaPrefixes,
 		SourceIsCopy: how.copy || said.SourceIsCopy, LooseTypes: how.looseTypes,
 		Depth: mirror.Depth(a.flags.depth), Strategy: mirror.Strategy(a.flags.strategy),
 		MaxDuration: how.maxDuration, SinceRows: how.sinceRows, Tuning: how.tuning,

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/examples/internal/customers"
 	"github.com/so-mirror/mirror/store"
 )
 
@@ -40,7 +41,7 @@ func (a *app) completeTables(cmd *cobra.Command, _ []string, begun string) ([]st
 func (a *app) completeContexts(cmd *cobra.Command, _ []string, begun string) ([]string, cobra.ShellCompDirective) {
 	var ids []string
 	if a.loadConfig() == nil && a.config != nil {
-		for _, id := range a.config.contexts() {
+		for _, id := range a.config.Contexts() {
 			if strings.HasPrefix(store.FoldName(id), store.FoldName(begun)) {
 				ids = append(ids, id)
 			}
@@ -73,11 +74,11 @@ func (a *app) quickTables(ctx context.Context) []string {
 		return nil
 	}
 	p, err := a.place()
-	where := p.mirror
-	if where == "" {
-		where = p.source
+	where := p.Mirror
+	if where.Where == "" {
+		where = p.Source
 	}
-	if err != nil || where == "" {
+	if err != nil || where.Where == "" {
 		return nil
 	}
 	if ctx == nil {
@@ -87,7 +88,7 @@ func (a *app) quickTables(ctx context.Context) []string {
 	found := make(chan []string, 1)
 	go func() { // a driver may take its time to notice that nobody waits any more
 		defer stop()
-		found <- a.tableNames(ctx, p, where)
+		found <- a.tableNames(ctx, where)
 	}()
 	select {
 	case names := <-found:
@@ -97,11 +98,8 @@ func (a *app) quickTables(ctx context.Context) []string {
 	}
 }
 
-func (a *app) tableNames(ctx context.Context, p place, where string) (names []string) {
-	t := target{place: p}
-	if where == p.mirror {
-		t.place.sourceSchema = p.mirrorSchema
-	}
+func (a *app) tableNames(ctx context.Context, where customers.Database) (names []string) {
+	var t target
 	defer t.Close()
 	src, err := a.openSource(ctx, &t, where)
 	if err != nil {

@@ -43,10 +43,10 @@ func (a *app) cycle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if isURL(p.source) || isURL(p.mirror) {
+	if p.Source.IsURL() || p.Mirror.IsURL() {
 		return usagef("cycle is a simulation for SQLite files. The mirror of a server gets its cycles from the vendor's Mirroring Task: see how far it is with mirrorctl status, or mirrorctl wait")
 	}
-	if sameFile(p.source, p.mirror) {
+	if sameFile(p.Source.Where, p.Mirror.Where) {
 		return fmt.Errorf("--source and --mirror are the same file: %w", mirror.ErrWrongDatabase)
 	}
 	return a.with(ctx, need{source: true}, func(t *target) error {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/examples/internal/customers"
 	"github.com/so-mirror/mirror/heal"
 	"github.com/so-mirror/mirror/replica"
 	"github.com/so-mirror/mirror/store"
@@ -111,7 +112,7 @@ func adviceOf(err error) string {
 
 // codeOf returns the exit code of an error.
 func codeOf(err error) int {
-	if usage := (usageError{}); errors.As(err, &usage) || errors.Is(err, mirror.ErrInvalidContextID) {
+	if usage := (usageError{}); errors.As(err, &usage) || errors.As(err, &customers.Mistake{}) || errors.Is(err, mirror.ErrInvalidContextID) {
 		return exitUsage
 	}
 	if slip := (*mirror.Error)(nil); errors.As(err, &slip) && errors.Is(err, store.ErrTableNotFound) {

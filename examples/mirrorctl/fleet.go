@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/examples/internal/customers"
 	"github.com/so-mirror/mirror/fleet"
 )
 
@@ -92,9 +93,9 @@ func (a *app) fleet(ctx context.Context, m *fleetRun) error {
 	if err != nil {
 		return err
 	}
-	all := &fleet.Fleet{Concurrency: cmp.Or(m.concurrency, a.config.concurrency), Timeout: cmp.Or(m.timeout, a.config.timeout)}
+	all := &fleet.Fleet{Concurrency: cmp.Or(m.concurrency, a.config.Concurrency), Timeout: cmp.Or(m.timeout, a.config.Timeout)}
 	for _, p := range places {
-		all.Members = append(all.Members, fleet.Member{ContextID: p.context, Open: func(ctx context.Context) (*fleet.Connection, error) {
+		all.Members = append(all.Members, fleet.Member{ContextID: p.Context, Open: func(ctx context.Context) (*fleet.Connection, error) {
 			return a.connection(ctx, p, m.how)
 		}})
 	}
@@ -124,9 +125,9 @@ func (a *app) checkMany(m *fleetRun) error {
 	switch {
 	case a.config == nil:
 		return usagef("which customers? Name their file by --config or %s", envConfig)
-	case !a.config.fleet:
+	case !a.config.Fleet:
 		return usagef("%s has no members, so it is about one customer: list customers under \"members:\", or run %s",
-			a.config.file, a.commandLine([]string{"--config " + quoted(a.config.file)}, m.command))
+			a.config.Name, a.commandLine([]string{"--config " + quoted(a.config.Name)}, m.command))
 	case a.flags.source != "" || a.flags.mirror != "":
 		return usagef("a fleet's databases are those of its file: leave --source and --mirror out")
 	case m.concurrency < 0 || m.timeout < 0:
@@ -140,29 +141,30 @@ func (a *app) checkMany(m *fleetRun) error {
 // places are where the databases of a part of the customers are: all of them are known
 // before the first one is opened.
 func (a *app) places(m *fleetRun, part shard) (places []place, err error) {
-	members := a.config.members
+	entries := a.config.Entries()
 	if id := a.flags.context; id != "" {
-		e, err := a.config.pick(id)
+		e, err := a.config.Pick(id)
 		if err != nil {
 			return nil, err
 		}
-		members = []entry{e}
+		entries = []customers.Entry{e}
 	}
-	for _, e := range members {
-		if !part.has(e.word("context")) {
+	for _, e := range entries {
+		if !part.has(e.Context()) {
 			continue
 		}
-		p, err := a.placeOf(a.config, e, place{member: true})
+		p := place{member: true}
+		err := e.Fill(&p.Customer, a.environment())
 		switch {
 		case err != nil:
 			return nil, err
-		case p.mirror == "":
-			return nil, usagef("%s:%d: %s has no mirror", a.config.file, e.line, p.context)
-		case p.source == "" && m.how != nil:
-			return nil, usagef("%s:%d: %s has no source to compare with", a.config.file, e.line, p.context)
+		case p.Mirror.Where == "":
+			return nil, e.Errorf("%s has no mirror", p.Context)
+		case p.Source.Where == "" && m.how != nil:
+			return nil, e.Errorf("%s has no source to compare with", p.Context)
 		}
-		a.keepSecret(p.mirror)
-		a.keepSecret(p.source)
+		a.secrets.AddOf(p.Mirror.Where)
+		a.secrets.AddOf(p.Source.Where)
 		places = append(places, p)
 	}
 	return places, nil

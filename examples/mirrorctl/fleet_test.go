@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/so-mirror/mirror/examples/internal/customers"
 	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/sqlite"
 )
@@ -151,9 +152,9 @@ func TestKubernetes(t *testing.T) {
 	dec := yaml.NewDecoder(bytes.NewReader(data))
 	var file struct{ Data map[string]string }
 	require.NoError(t, dec.Decode(&file))
-	c, err := parseConfig("fleet.yaml", []byte(file.Data["fleet.yaml"]))
+	c, err := customers.Parse("fleet.yaml", []byte(file.Data["fleet.yaml"]))
 	require.NoError(t, err)
-	require.Len(t, c.members, 3)
+	require.Len(t, c.Entries(), 3)
 
 	var cron struct {
 		Spec struct {
@@ -238,4 +239,9 @@ func TestFleetInterrupted(t *testing.T) {
 	document := run("-o", "json")
 	require.Contains(t, document, `"notLookedAt": 2`)
 	require.Contains(t, document, `"result": "not-looked-at"`)
+}
+
+// configApp is a run in an environment.
+func configApp(env map[string]string) *app {
+	return &app{out: &bytes.Buffer{}, err: &bytes.Buffer{}, env: func(name string) string { return env[name] }}
 }

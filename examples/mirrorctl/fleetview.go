@@ -67,7 +67,7 @@ func (a *app) findings(ctx context.Context, m *fleetRun, part shard, places []pl
 	f.line(p, nil, true)
 	if len(places) == 0 {
 		p = a.page()
-		p.line("None of the %s of %s is in part %s.", plural(len(a.config.members), "customer"), a.config.file, part)
+		p.line("None of the %s of %s is in part %s.", plural(len(a.config.Entries()), "customer"), a.config.Name, part)
 	}
 	return f, f.print(p.String())
 }
@@ -109,7 +109,7 @@ func (f *findings) layOut(places []place) {
 		rest -= f.widths[i] + len(gap)
 	}
 	for _, p := range places {
-		f.widths[0] = max(f.widths[0], min(len(p.context), len("CONTEXT")+rest+len(gap)))
+		f.widths[0] = max(f.widths[0], min(len(p.Context), len("CONTEXT")+rest+len(gap)))
 	}
 }
 
@@ -461,7 +461,7 @@ func (f *findings) firstOnes(p *page) {
 // these do nothing for.
 func (f *findings) nextSteps(p *page) {
 	a := f.a
-	where := []string{"--config " + quoted(a.config.file)}
+	where := []string{"--config " + quoted(a.config.Name)}
 	switch {
 	case f.m.command == "compare" && f.codes[exitDiffers] > 0:
 		p.WriteString("\n")

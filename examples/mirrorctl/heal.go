@@ -229,7 +229,7 @@ func (c telling) Sleep(ctx context.Context, d time.Duration) error {
 
 // cycleHint says once, where somebody waits, that no cycle comes to two files by itself.
 func (a *app) cycleHint(t *target) func() {
-	if t.place.source == "" || isURL(t.place.source) || isURL(t.place.mirror) {
+	if t.place.Source.Where == "" || t.place.Source.IsURL() || t.place.Mirror.IsURL() {
 		return func() {}
 	}
 	return sync.OnceFunc(func() {

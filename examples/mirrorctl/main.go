@@ -22,6 +22,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/examples/internal/customers"
 	"github.com/so-mirror/mirror/store/cycle"
 )
 
@@ -46,10 +47,10 @@ type app struct {
 
 	flags   flags
 	running *cobra.Command
-	config  *config // nil without --config
+	secrets customers.Secrets // that no message may show
 
-	secretsLock sync.RWMutex
-	secrets     []string // that no message may show
+	config   *customers.File // nil without --config
+	stateDir string          // of that file
 
 	stopped  rollingCheckpoint         // of the comparison that was stopped
 	live     *cycle.Customer           // what the demo has in place of a source

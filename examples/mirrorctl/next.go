@@ -9,6 +9,8 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/so-mirror/mirror/examples/internal/customers"
 )
 
 // commandLine is a command as one pastes it.
@@ -34,7 +36,7 @@ func (a *app) where(contextID string) (flags []string) {
 		}
 	}
 	for _, f := range []struct{ name, value string }{{"source", a.flags.source}, {"mirror", a.flags.mirror}} {
-		if len(secretsOf(f.value)) == 0 {
+		if len(customers.SecretsOf(f.value)) == 0 {
 			add(f.name, f.value)
 		}
 	}
@@ -105,7 +107,7 @@ func (p *page) next(c commandLine) {
 // secretless says of which flags the password is not in the commands that are shown.
 func (a *app) secretless() (envs []string) {
 	for _, f := range []struct{ value, env string }{{a.flags.source, envSource}, {a.flags.mirror, envMirror}} {
-		if len(secretsOf(f.value)) > 0 {
+		if len(customers.SecretsOf(f.value)) > 0 {
 			envs = append(envs, f.env)
 		}
 	}

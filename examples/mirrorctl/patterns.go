@@ -6,9 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/agext/levenshtein"
-
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/examples/internal/spelling"
 	"github.com/so-mirror/mirror/store"
 )
 
@@ -63,7 +62,7 @@ func (t *target) names(ctx context.Context) ([]string, error) {
 		for _, table := range tables {
 			name := table.Name
 			if t.source != nil { // a comparison knows tables by these names
-				name = store.TrimPrefix(name, t.place.compare.SchemaPrefixes)
+				name = store.TrimPrefix(name, t.place.Compare.SchemaPrefixes)
 			}
 			if _, never := blocked[store.FoldName(name)]; !never && !isMetadata(name) {
 				names = append(names, name)
@@ -101,20 +100,9 @@ func unique(names []string) []string {
 
 // didYouMean names the known word that is most like one, "" where none is.
 func didYouMean(word string, known []string) string {
-	best := closest(word, known, len(word)/3+1)
+	best := spelling.Closest(word, known, len(word)/3+1)
 	if best == "" {
 		return ""
 	}
 	return " (did you mean " + best + "?)"
-}
-
-// closest returns the first of the known words that are most like one, "" where none is so
-// within that many changes.
-func closest(word string, known []string, within int) (best string) {
-	for _, k := range known {
-		if d := levenshtein.Distance(store.FoldName(word), store.FoldName(k), nil); d <= within {
-			best, within = k, d-1
-		}
-	}
-	return best
 }

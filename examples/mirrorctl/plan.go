@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/examples/internal/customers"
 	"github.com/so-mirror/mirror/htmlreport"
 )
 
@@ -64,12 +65,12 @@ func (a *app) reportFor(path string) (*mirror.Report, error) {
 
 // ofCustomer refuses a document of another customer than the one who was named.
 func (a *app) ofCustomer(kind, path, contextID string) error {
-	if !isContext(contextID) {
+	if !customers.IsContext(contextID) {
 		return refusef("read %s %s: it is none, or was damaged: %q is no context identifier", kind, path, contextID)
 	}
 	p, err := a.place()
-	if err == nil && p.context != "" && !sameContext(p.context, contextID) {
-		return refusef("%s is the %s of %s, and not of %s", path, kind, contextID, p.context)
+	if err == nil && p.Context != "" && !sameContext(p.Context, contextID) {
+		return refusef("%s is the %s of %s, and not of %s", path, kind, contextID, p.Context)
 	}
 	return err
 }
@@ -149,7 +150,7 @@ func (v *planView) write(p *page) {
 // name is all that it takes.
 func (v *planView) mirror() []string {
 	p, err := v.a.place()
-	if side := v.of.r.Mirror; err == nil && p.mirror == "" && side.Engine == "SQLite" && side.Database != "" {
+	if side := v.of.r.Mirror; err == nil && p.Mirror.Where == "" && side.Engine == "SQLite" && side.Database != "" {
 		return []string{"--mirror " + quoted(shortPath(side.Database))}
 	}
 	return nil

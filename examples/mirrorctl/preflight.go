@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/so-mirror/mirror/examples/internal/customers"
 	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/mssql"
 )
@@ -53,19 +54,22 @@ func (a *app) preflight(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if p.mirror == "" && p.source == "" {
+	if p.Mirror.Where == "" && p.Source.Where == "" {
 		return usagef("which databases? Name them by --mirror and --source, or by %s and %s", envMirror, envSource)
 	}
 	var d preflightDocument
-	for _, side := range []struct{ name, where string }{{"mirror", p.mirror}, {"source", p.source}} {
-		if side.where == "" {
+	for _, side := range []struct {
+		name string
+		customers.Database
+	}{{"mirror", p.Mirror}, {"source", p.Source}} {
+		if side.Where == "" {
 			continue
 		}
-		gaps, err := a.gaps(ctx, p, side.name, side.where)
+		gaps, err := a.gaps(ctx, side.name, side.Database)
 		if err != nil {
 			return fmt.Errorf("%s: %w", side.name, err)
 		}
-		d.Sides = append(d.Sides, preflightSide{side.name, a.printable(side.where), gaps})
+		d.Sides = append(d.Sides, preflightSide{side.name, a.printable(side.Where), gaps})
 	}
 	if err := a.show(jsonOf(d), func(p *page) { p.preflight(d) }); err != nil {
 		return err
@@ -82,15 +86,12 @@ func (d preflightDocument) verdict() error {
 }
 
 // gaps opens one side and asks it.
-func (a *app) gaps(ctx context.Context, p place, side, where string) (_ []preflightGap, err error) {
-	t := target{place: p}
-	if side == "mirror" { // it is read first
-		t.place.sourceSchema = p.mirrorSchema
-	}
+func (a *app) gaps(ctx context.Context, side string, where customers.Database) (_ []preflightGap, err error) {
+	var t target
 	defer func() { err = errors.Join(err, t.Close()) }()
 	src, err := a.openSource(ctx, &t, where)
-	if denied(err) && !isURL(where) {
-		return []preflightGap{{"read", where, "let this user read the file", []string{"everything"}}}, nil
+	if denied(err) && !where.IsURL() {
+		return []preflightGap{{"read", where.Where, "let this user read the file", []string{"everything"}}}, nil
 	}
 	if err != nil {
 		return nil, err
@@ -112,7 +113,7 @@ func (a *app) gaps(ctx context.Context, p place, side, where string) (_ []prefli
 		err = st.Update(ctx, func(store.Tx) error { return nil })
 	}
 	if denied(err) {
-		return []preflightGap{{"write", where, "let this user write the file, and to its directory", sqliteChanges}}, nil
+		return []preflightGap{{"write", where.Where, "let this user write the file, and to its directory", sqliteChanges}}, nil
 	}
 	return []preflightGap{}, err
 }

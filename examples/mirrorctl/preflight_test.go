@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/so-mirror/mirror/examples/internal/spelling"
 	"github.com/so-mirror/mirror/store/mssql"
 )
 
@@ -23,7 +24,7 @@ func TestGaps(t *testing.T) {
 	require.Equal(t, verdict(exitRefused), d.verdict())
 	require.NoError(t, preflightDocument{Sides: []preflightSide{{Lacks: gapsOf(nil, "mirror")}}}.verdict())
 
-	p := &page{width: 80, clean: printable}
+	p := &page{width: 80, clean: spelling.Printable}
 	p.preflight(d)
 	require.Equal(t, `Mirror: m
 SELECT on SCHEMA::[dbo] is lacking, for status, wait, compare, recheck, plan,

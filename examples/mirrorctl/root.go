@@ -7,6 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/so-mirror/mirror/examples/internal/customers"
 )
 
 // flags are those that several commands take.
@@ -82,7 +84,7 @@ Keep passwords out of the command line, where everybody on the machine reads the
 	root.AddCommand(a.commands()...)
 	root.AddCommand(
 		&cobra.Command{Use: "config", Short: "The file that says where databases are", Long: configHelp},
-		&cobra.Command{Use: "login", Short: "The ways to log in to SQL Server", Long: loginHelp},
+		&cobra.Command{Use: "login", Short: "The ways to log in to SQL Server", Long: customers.LoginHelp("mirrorctl")},
 	)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.check(cmd) }
 	root.InitDefaultHelpCmd()

@@ -19,6 +19,7 @@ import (
 	"github.com/adrg/xdg"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/examples/internal/customers"
 	"github.com/so-mirror/mirror/journal"
 	"github.com/so-mirror/mirror/store"
 )
@@ -41,10 +42,7 @@ const keptMost = 10
 
 func (a *app) state() state {
 	said := cmp.Or(a.flags.stateDir, a.env(envState))
-	if said == "" && a.config != nil && a.config.stateDir.text != "" {
-		said = a.config.path(a.config.stateDir.text)
-	}
-	return state{cmp.Or(said, filepath.Join(xdg.StateHome, "mirrorctl"))}
+	return state{cmp.Or(said, a.stateDir, filepath.Join(xdg.StateHome, "mirrorctl"))}
 }
 
 func (a *app) now() time.Time { return a.systemClock().Now() }
@@ -244,7 +242,7 @@ func addLines[D any](path string, all ...D) error {
 
 // keep writes a document where later commands find it, and returns the path.
 func (s state) keep(kind, contextID, what string, at time.Time, d document) (string, error) {
-	if !isContext(contextID) {
+	if !customers.IsContext(contextID) {
 		return "", refusef("%q is no context identifier, so it names no file", contextID)
 	}
 	dir := filepath.Join(s.dir, kind)
@@ -442,13 +440,6 @@ func parseDocument[D any](data []byte, path, kind string) (*D, error) {
 
 // removeQuietly removes a file of the state: what stays costs nothing but room.
 func removeQuietly(path string) { _ = os.Remove(path) }
-
-// isContext reports whether a text is a context identifier, which is safe in the name of a
-// file.
-func isContext(s string) bool {
-	_, err := mirror.New(s, nil, nil)
-	return !errors.Is(err, mirror.ErrInvalidContextID)
-}
 
 // sameContext reports whether two context identifiers are one customer's.
 func sameContext(a, b string) bool { return sameName(a, b) }

@@ -15,6 +15,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
+	"github.com/so-mirror/mirror/examples/internal/customers"
 	"github.com/so-mirror/mirror/htmlreport"
 	"github.com/so-mirror/mirror/replica"
 	"github.com/so-mirror/mirror/store"
@@ -76,7 +77,7 @@ func (a *app) validate(ctx context.Context, v validation) error {
 	if err != nil {
 		return err
 	}
-	v.reference = cmp.Or(v.reference, a.env(envReference), p.mirror)
+	v.reference = cmp.Or(v.reference, a.env(envReference), p.Mirror.Where)
 	v.replica = cmp.Or(v.replica, a.env(envReplica))
 	switch {
 	case v.reference == "":
@@ -98,7 +99,7 @@ func (a *app) validate(ctx context.Context, v validation) error {
 	if err := unused(v.save); err != nil { // before hours are spent on what cannot be kept
 		return err
 	}
-	v.opts.ContextID, v.opts.SkipTables, v.opts.Clock = p.context, either(v.skip, p.compare.SkipTables), a.clock
+	v.opts.ContextID, v.opts.SkipTables, v.opts.Clock = p.Context, either(v.skip, p.Compare.SkipTables), a.clock
 	report, err := a.checkReplica(ctx, v)
 	if report == nil {
 		return err
@@ -149,11 +150,11 @@ func unused(path string) error {
 func (a *app) checkReplica(ctx context.Context, v validation) (_ *replica.Report, err error) {
 	var t target
 	defer func() { err = errors.Join(err, t.Close()) }()
-	reference, err := a.openSource(ctx, &t, v.reference)
+	reference, err := a.openSource(ctx, &t, customers.Database{Where: v.reference})
 	if err != nil {
 		return nil, fmt.Errorf("reference: %w", err)
 	}
-	its, err := a.openSource(ctx, &t, v.replica)
+	its, err := a.openSource(ctx, &t, customers.Database{Where: v.replica})
 	if err != nil {
 		return nil, fmt.Errorf("replica: %w", err)
 	}

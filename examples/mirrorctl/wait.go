@@ -117,7 +117,7 @@ func (a *app) wait(cmd *cobra.Command, args []string, o *heal.WaitOptions) error
 		return err
 	}
 	ctx := cmd.Context()
-	return a.with(ctx, need{source: p.source != "", change: o.ResetAgain > 0}, func(t *target) error {
+	return a.with(ctx, need{source: p.Source.Where != "", change: o.ResetAgain > 0}, func(t *target) error {
 		receipt, path, err := a.awaited(t, args)
 		if err != nil {
 			return err

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/examples/internal/spelling"
 	"github.com/so-mirror/mirror/heal"
 	"github.com/so-mirror/mirror/store"
 	"github.com/so-mirror/mirror/store/cycle"
@@ -22,7 +23,7 @@ import (
 func TestWaitingPages(t *testing.T) {
 	for _, width := range []int{80, 120} {
 		t.Run(fmt.Sprint(width), func(t *testing.T) {
-			p := &page{width: width, clean: printable}
+			p := &page{width: width, clean: spelling.Printable}
 			p.waiting(waitedFor())
 			p.healed(healedReport())
 			p.heading("A cycle")

@@ -1,4 +1,4 @@
-package main
+package customers
 
 import (
 	"encoding/binary"
@@ -62,28 +62,33 @@ func TestLoginByEntra(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			addr, options := preLogin(t)
-			a := configApp(nil)
 			where := fmt.Sprintf("sqlserver://%s?%s&encrypt=disable&dial+timeout=5", addr, c.query)
-			_, err := a.open(t.Context(), place{context: "Cust1", mirror: where}, need{})
+			_, _, err := Database{Where: where}.OpenStore(t.Context())
 			require.Error(t, err)
-			require.NotContains(t, a.harmless(err), "hemlig")
+			require.NotContains(t, hidden(where, err), "hemlig")
 			_, asked := (<-options)[fedAuthRequired]
 			require.Equal(t, c.want, asked)
 		})
 	}
 }
 
+// hidden is an error as it may be shown.
+func hidden(where string, err error) string {
+	var s Secrets
+	s.AddOf(where)
+	return s.Hide(err.Error())
+}
+
 func TestLoginErrors(t *testing.T) {
 	for name, c := range map[string]struct{ where, want string }{
-		"no kind of Entra ID":  {"sqlserver://h?fedauth=Nonsense&password=hemlig", "mirror: Invalid federated authentication type 'Nonsense'"},
+		"no kind of Entra ID":  {"sqlserver://h?fedauth=Nonsense&password=hemlig", "Invalid federated authentication type 'Nonsense'"},
 		"a secret is missing":  {"sqlserver://h?fedauth=ActiveDirectoryServicePrincipal&user+id=app", "Must provide 'password' parameter"},
 		"no URL of the driver": {"sqlserver://h?fedauth=ActiveDirectoryDefault&port=hemlig", "this is no URL that go-mssqldb understands"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := configApp(nil)
-			_, err := a.open(t.Context(), place{context: "Cust1", mirror: c.where}, need{})
+			_, _, err := Database{Where: c.where}.OpenStore(t.Context())
 			require.ErrorContains(t, err, c.want)
-			require.NotContains(t, a.harmless(err), "hemlig")
+			require.NotContains(t, hidden(c.where, err), "hemlig")
 		})
 	}
 }

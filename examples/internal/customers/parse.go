@@ -1,4 +1,4 @@
-package main
+package customers
 
 import (
 	"bytes"
@@ -6,27 +6,47 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/so-mirror/mirror/store"
 )
 
-// parser reads a file of --config. No error of it holds a value of the file, because
+// kind is what a key's value is.
+type kind int
+
+const (
+	word kind = iota
+	list
+	truth
+)
+
+// customerKeys are the keys of a customer, which all may also stand at the top of a
+// fleet's file, but for the context.
+var customerKeys = map[string]kind{
+	"context": word, "source": word, "mirror": word, "source-schema": word, "mirror-schema": word,
+	"schema-prefixes": list, "skip-tables": list, "ignore-columns": list, "source-is-copy": truth,
+	"metadata-table": word, "table-column": word, "lsn-column": word,
+}
+
+// fileKeys are the keys that stand at the top alone.
+var fileKeys = []string{"members", "state-dir", "concurrency", "timeout"}
+
+// parser reads a file. No error of it holds a value of the file, because
 // that may be a secret, and a key only if it looks like one.
 type parser struct{ file string }
 
 func (p parser) errorf(line int, format string, args ...any) error {
-	return usagef("%s:%d: %w", p.file, line, fmt.Errorf(format, args...))
+	return mistakef("%s:%d: %w", p.file, line, fmt.Errorf(format, args...))
 }
 
-// parseConfig parses a file.
-func parseConfig(name string, data []byte) (*config, error) {
+// Parse parses a file.
+func Parse(name string, data []byte) (*File, error) {
 	p := parser{name}
 	var doc yaml.Node
 	dec := yaml.NewDecoder(bytes.NewReader(data))
@@ -69,22 +89,22 @@ func behind(n *yaml.Node) *yaml.Node {
 }
 
 // top reads the whole file.
-func (p parser) top(n *yaml.Node) (*config, error) {
-	c := &config{file: p.file}
+func (p parser) top(n *yaml.Node) (*File, error) {
+	c := &File{Name: p.file}
 	var members *yaml.Node
 	base, err := p.entry(n, fileKeys, func(key string, v *yaml.Node) (err error) {
 		switch key {
 		case "members":
-			members, c.fleet = v, true
+			members, c.Fleet = v, true
 		case "state-dir":
 			if c.stateDir.text, err = p.text(key, v); err == nil && strings.Contains(c.stateDir.text, "{{") {
 				err = p.errorf(v.Line, "state-dir: it is one for all customers, so {{context}} cannot be filled in")
 			}
 			c.stateDir.line = v.Line
 		case "concurrency":
-			c.concurrency, err = parsed(p, key, v, parseCount)
+			c.Concurrency, err = parsed(p, key, v, parseCount)
 		case "timeout":
-			c.timeout, err = parsed(p, key, v, parseDuration)
+			c.Timeout, err = parsed(p, key, v, parseDuration)
 		}
 		return err
 	})
@@ -92,7 +112,7 @@ func (p parser) top(n *yaml.Node) (*config, error) {
 		return nil, err
 	}
 	c.base = base
-	if !c.fleet {
+	if !c.Fleet {
 		if id := base.settings["context"]; id != nil {
 			err = p.checkContext(id[0])
 		}
@@ -105,14 +125,14 @@ func (p parser) top(n *yaml.Node) (*config, error) {
 }
 
 // members reads the customers of a fleet.
-func (p parser) members(c *config, n *yaml.Node) error {
+func (p parser) members(c *File, n *yaml.Node) error {
 	if n.Kind != yaml.SequenceNode {
 		return p.errorf(n.Line, "members: want a list of context identifiers, or of what is known of each")
 	}
 	lines := map[string]int{}
 	for _, item := range n.Content {
 		item = behind(item)
-		own := entry{line: item.Line, settings: map[string]setting{}}
+		own := Entry{file: p.file, line: item.Line, settings: map[string]setting{}}
 		var err error
 		if item.Kind == yaml.ScalarNode {
 			own.settings["context"] = setting{{item.Value, item.Line}}
@@ -144,15 +164,15 @@ func (p parser) members(c *config, n *yaml.Node) error {
 
 // checkContext holds a context identifier to its rule.
 func (p parser) checkContext(s scalar) error {
-	if !isContext(s.text) {
+	if !IsContext(s.text) {
 		return p.errorf(s.line, "this is no context identifier: it is letters, digits, '_' and '-', and starts with a letter, such as Cust10195")
 	}
 	return nil
 }
 
 // entry reads the keys of a customer; other keys are handed on.
-func (p parser) entry(n *yaml.Node, others []string, other func(string, *yaml.Node) error) (entry, error) {
-	e := entry{line: n.Line, settings: map[string]setting{}}
+func (p parser) entry(n *yaml.Node, others []string, other func(string, *yaml.Node) error) (Entry, error) {
+	e := Entry{file: p.file, line: n.Line, settings: map[string]setting{}}
 	if n.Kind != yaml.MappingNode {
 		return e, p.errorf(n.Line, "want lines such as \"mirror: mirror.db\"")
 	}
@@ -245,20 +265,18 @@ func parsed[T any](p parser, key string, v *yaml.Node, parse func(string) (T, er
 	return t, err
 }
 
-// escapedFor is the value of a variable as its place in a text needs it: in a URL the
-// user, the password and what follows the question mark are escaped.
-func escapedFor(text string, from, to int, value string) string {
-	before, after := text[:from], text[to:]
-	_, inURL, ok := strings.Cut(before, "://")
-	if !ok {
-		return value
+func parseCount(s string) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 1 {
+		return 0, errors.New("want a number from 1 on")
 	}
-	rest, _, _ := strings.Cut(after, "/")
-	switch {
-	case strings.Contains(inURL, "?"):
-		return url.QueryEscape(value)
-	case !strings.Contains(inURL, "@") && strings.Contains(strings.SplitN(rest, "?", 2)[0], "@"):
-		return strings.ReplaceAll(url.QueryEscape(value), "+", "%20")
+	return n, nil
+}
+
+func parseDuration(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if err != nil || d <= 0 {
+		return 0, errors.New("want a time such as 90s or 30m")
 	}
-	return value
+	return d, nil
 }

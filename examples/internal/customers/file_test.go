@@ -1,30 +1,30 @@
-package main
+package customers
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
 
-// configApp is a run in an environment.
-func configApp(env map[string]string) *app {
-	return &app{out: &bytes.Buffer{}, err: &bytes.Buffer{}, env: func(name string) string { return env[name] }}
+// environment are variables, and what is to be kept secret of them.
+func environment(vars map[string]string) Environment {
+	return Environment{Get: func(name string) string { return vars[name] }, Secrets: &Secrets{}}
 }
 
-// parsedPlace is the place of a customer by a file.
-func parsedPlace(t testing.TB, a *app, text, context string) (place, error) {
-	t.Helper()
-	c, err := parseConfig("file.yaml", []byte(text))
+// filled is a customer by a file.
+func filled(env Environment, text, context string) (Customer, error) {
+	customer := Customer{Context: context}
+	f, err := Parse("file.yaml", []byte(text))
 	if err != nil {
-		return place{}, err
+		return customer, err
 	}
-	e, err := c.pick(context)
+	e, err := f.Pick(context)
 	if err != nil {
-		return place{}, err
+		return customer, err
 	}
-	return a.placeOf(c, e, place{context: context})
+	err = e.Fill(&customer, env)
+	return customer, err
 }
 
 const fleetFile = `source: sqlserver://reader:${CRM_PW}@crm.example.com?database={{context}}
@@ -39,24 +39,24 @@ members:
     schema-prefixes: [crm7., dbo.]
 `
 
-func TestConfigOfAFleet(t *testing.T) {
-	a := configApp(map[string]string{"CRM_PW": "p@ss/w:rd ?", "MIRROR_PW": "$$x"})
-	p, err := parsedPlace(t, a, fleetFile, "cust1")
+func TestFileOfAFleet(t *testing.T) {
+	env := environment(map[string]string{"CRM_PW": "p@ss/w:rd ?", "MIRROR_PW": "$$x"})
+	p, err := filled(env, fleetFile, "cust1")
 	require.NoError(t, err)
-	require.Equal(t, "sqlserver://reader:p%40ss%2Fw%3Ard%20%3F@crm.example.com?database=Cust1", p.source)
-	require.Equal(t, "sqlserver://mirror:%24%24x@db.example.com?database=Mirror_Cust1", p.mirror)
-	require.Equal(t, []string{"document", "login"}, p.compare.SkipTables)
-	require.NotContains(t, a.printable("no login: p@ss/w:rd ?, p%40ss%2Fw%3Ard%20%3F"), "ss")
+	require.Equal(t, "sqlserver://reader:p%40ss%2Fw%3Ard%20%3F@crm.example.com?database=Cust1", p.Source.Where)
+	require.Equal(t, "sqlserver://mirror:%24%24x@db.example.com?database=Mirror_Cust1", p.Mirror.Where)
+	require.Equal(t, []string{"document", "login"}, p.Compare.SkipTables)
+	require.NotContains(t, env.Secrets.Hide("no login: p@ss/w:rd ?, p%40ss%2Fw%3Ard%20%3F"), "ss")
 
-	p, err = parsedPlace(t, a, fleetFile, "Cust2")
+	p, err = filled(env, fleetFile, "Cust2")
 	require.NoError(t, err)
-	require.Equal(t, "mirrors/Cust2.db", p.mirror)
-	require.Equal(t, []string{"traveltransactionlog"}, p.compare.SkipTables, "a member's list takes the place of the one above")
-	require.Equal(t, []string{"crm7.", "dbo."}, p.compare.SchemaPrefixes)
-	require.True(t, p.compare.SourceIsCopy)
+	require.Equal(t, "mirrors/Cust2.db", p.Mirror.Where)
+	require.Equal(t, []string{"traveltransactionlog"}, p.Compare.SkipTables, "a member's list takes the place of the one above")
+	require.Equal(t, []string{"crm7.", "dbo."}, p.Compare.SchemaPrefixes)
+	require.True(t, p.Compare.SourceIsCopy)
 }
 
-func TestConfigFillsIn(t *testing.T) {
+func TestFileFillsIn(t *testing.T) {
 	env := map[string]string{"HOST": "db.example.com:1433", "URL": "sqlserver://u:p@h?database=d", "PW": "a b&c", "DIR": "/srv/x y", "USER": "d\\me"}
 	for name, c := range map[string]struct{ text, want string }{
 		"a whole URL is left as it is":     {"${URL}", "sqlserver://u:p@h?database=d"},
@@ -71,18 +71,18 @@ func TestConfigFillsIn(t *testing.T) {
 		"a name of a file may hold a dash": {"m-{{context}}.db", "m-Cust1.db"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := parsedPlace(t, configApp(env), "context: Cust1\nmirror: "+c.text+"\n", "")
+			p, err := filled(environment(env), "context: Cust1\nmirror: "+c.text+"\n", "")
 			require.NoError(t, err)
-			require.Equal(t, c.want, p.mirror)
+			require.Equal(t, c.want, p.Mirror.Where)
 		})
 	}
 	// What a variable holds is not looked at again.
-	p, err := parsedPlace(t, configApp(map[string]string{"A": "${B}{{context}}$"}), "mirror: ${A}\n", "")
+	p, err := filled(environment(map[string]string{"A": "${B}{{context}}$"}), "mirror: ${A}\n", "")
 	require.NoError(t, err)
-	require.Equal(t, "${B}{{context}}$", p.mirror)
+	require.Equal(t, "${B}{{context}}$", p.Mirror.Where)
 }
 
-func TestConfigErrors(t *testing.T) {
+func TestFileErrors(t *testing.T) {
 	for name, c := range map[string]struct{ text, context, want string }{
 		"an empty file":               {"", "", "1: the file is empty"},
 		"no YAML":                     {"a: b: c\n", "", "1: this is no YAML: mapping values are not allowed in this context"},
@@ -119,19 +119,19 @@ func TestConfigErrors(t *testing.T) {
 		"an unset variable in a list": {"skip-tables:\n - ${NOWHERE}\n", "", "2: the environment has no NOWHERE, or it is empty"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := parsedPlace(t, configApp(nil), c.text, c.context)
+			_, err := filled(environment(nil), c.text, c.context)
 			want := c.want
 			if !strings.Contains(want, "file.yaml") {
 				want = "file.yaml:" + want
 			}
 			require.EqualError(t, err, want)
 			require.NotContains(t, err.Error(), "hemlig")
-			require.Equal(t, exitUsage, codeOf(err))
+			require.ErrorAs(t, err, &Mistake{})
 		})
 	}
 }
 
-func TestConfigPasswords(t *testing.T) {
+func TestFilePasswords(t *testing.T) {
 	for text, line := range map[string]int{
 		"mirror: a.db\n":                                             0,
 		"mirror: sqlserver://u:${PW}@h\n":                            0,
@@ -140,14 +140,14 @@ func TestConfigPasswords(t *testing.T) {
 		"source: a\nmirror: sqlserver://h?password=x${Y}\n":          2,
 		"members:\n- context: A\n  source: sqlserver://u:hemlig@h\n": 3,
 	} {
-		c, err := parseConfig("file.yaml", []byte(text))
+		c, err := Parse("file.yaml", []byte(text))
 		require.NoError(t, err)
 		require.Equal(t, line, c.literalPassword(), text)
 	}
 }
 
-// FuzzConfig: no file makes the parser panic, and no error gives a secret away.
-func FuzzConfig(f *testing.F) {
+// FuzzFile: no file makes the parser panic, and no error gives a secret away.
+func FuzzFile(f *testing.F) {
 	const secret = "Zw7/hemlig%41"
 	f.Add(fleetFile, "Cust1")
 	f.Add("context: Cust1\nmirror: sqlserver://u:"+secret+"@h?database=x\n", "")
@@ -159,11 +159,11 @@ func FuzzConfig(f *testing.F) {
 		f.Add(s, "A")
 	}
 	f.Fuzz(func(t *testing.T, text, context string) {
-		a := configApp(map[string]string{"PW": secret})
-		p, err := parsedPlace(t, a, text, context)
+		env := environment(map[string]string{"PW": secret})
+		p, err := filled(env, text, context)
 		if err != nil {
-			a.keepSecret(p.source)
-			if message := a.harmless(err); !strings.Contains(context, secret) {
+			env.Secrets.AddOf(p.Source.Where)
+			if message := env.Secrets.Hide(err.Error()); !strings.Contains(context, secret) {
 				require.NotContains(t, message, secret)
 			}
 		}
