@@ -19,7 +19,8 @@ import (
 // place is where one customer's databases are, and what a file says besides.
 type place struct {
 	customers.Customer
-	member bool // of a fleet that is looked at
+	entry  customers.Entry // of the file, if that has one
+	member bool            // of a fleet that is looked at
 }
 
 // place returns what the flags, the environment, and the file say, in this order.
@@ -35,6 +36,7 @@ func (a *app) place() (place, error) {
 	if err != nil {
 		return p, err
 	}
+	p.entry = e
 	err = e.Fill(&p.Customer, a.environment())
 	return p, err
 }
@@ -191,7 +193,7 @@ func contextOf(ctx context.Context, s store.Store) (string, error) {
 func (a *app) warnOfPasswords(cmd *cobra.Command) {
 	better := map[string]string{
 		"source": envSource + ", or in a file with --config", "mirror": envMirror + ", or in a file with --config",
-		"reference": envReference, "replica": envReplica,
+		"reference": envReference, "replica": envReplica + ", or in a file with --config",
 	}
 	cmd.Flags().Visit(func(f *pflag.Flag) {
 		if where := f.Value.String(); better[f.Name] != "" && len(customers.SecretsOf(where)) > 0 {

@@ -52,7 +52,7 @@ Exit codes: 0 go, 3 no-go, 5 not known yet.`,
 	}
 	f := c.Flags()
 	f.StringVar(&v.reference, "reference", "", "`database` to compare with; by default that of --mirror")
-	f.StringVar(&v.replica, "replica", "", "`database` to check")
+	f.StringVar(&v.replica, "replica", "", "`database` to check; by default the replica in the file of --config")
 	f.StringVar(&v.save, "save", "", "keep the report in this `file`, as evidence")
 	f.StringVar(&v.before, "before", "", "`file` with the report from before the swap of the names")
 	f.StringVar(&v.asOf, "as-of", "", "`time` of the backup that is the reference, such as 2026-02-03T12:00:00Z")
@@ -77,13 +77,19 @@ func (a *app) validate(ctx context.Context, v validation) error {
 	if err != nil {
 		return err
 	}
-	v.reference = cmp.Or(v.reference, a.env(envReference), p.Mirror.Where)
-	v.replica = cmp.Or(v.replica, a.env(envReplica))
+	reference := customers.Database{Where: cmp.Or(v.reference, a.env(envReference))}
+	if reference.Where == "" {
+		reference = p.Mirror
+	}
+	p.Replica.Where = cmp.Or(v.replica, a.env(envReplica))
+	if err := p.entry.FillReplica(&p.Customer, a.environment()); err != nil {
+		return err
+	}
 	switch {
-	case v.reference == "":
+	case reference.Where == "":
 		return usagef("compare with what? Name the old mirror by --reference, %s or --mirror", envReference)
-	case v.replica == "":
-		return usagef("which replica? Name its database by --replica or %s", envReplica)
+	case p.Replica.Where == "":
+		return usagef("which replica? Name its database by --replica or %s, or under replica in a file with --config", envReplica)
 	}
 	if v.asOf != "" {
 		if v.opts.AsOf, err = time.Parse(time.RFC3339, v.asOf); err != nil {
@@ -100,7 +106,7 @@ func (a *app) validate(ctx context.Context, v validation) error {
 		return err
 	}
 	v.opts.ContextID, v.opts.SkipTables, v.opts.Clock = p.Context, either(v.skip, p.Compare.SkipTables), a.clock
-	report, err := a.checkReplica(ctx, v)
+	report, err := a.checkReplica(ctx, reference, p.Replica, v.opts)
 	if report == nil {
 		return err
 	}
@@ -147,27 +153,27 @@ func unused(path string) error {
 }
 
 // checkReplica opens both databases and compares them.
-func (a *app) checkReplica(ctx context.Context, v validation) (_ *replica.Report, err error) {
+func (a *app) checkReplica(ctx context.Context, old, checked customers.Database, opts replica.Options) (_ *replica.Report, err error) {
 	var t target
 	defer func() { err = errors.Join(err, t.Close()) }()
-	reference, err := a.openSource(ctx, &t, customers.Database{Where: v.reference})
+	reference, err := a.openSource(ctx, &t, old)
 	if err != nil {
 		return nil, fmt.Errorf("reference: %w", err)
 	}
-	its, err := a.openSource(ctx, &t, customers.Database{Where: v.replica})
+	its, err := a.openSource(ctx, &t, checked)
 	if err != nil {
 		return nil, fmt.Errorf("replica: %w", err)
 	}
 	if len(a.flags.tables) > 0 {
-		if v.opts.Tables, err = a.tablesOfReplica(ctx, reference, its); err != nil {
+		if opts.Tables, err = a.tablesOfReplica(ctx, reference, its); err != nil {
 			return nil, err
 		}
 	}
 	if !a.flags.quiet {
-		v.opts.Progress = a.checked
+		opts.Progress = a.checked
 		defer a.progress().end()
 	}
-	return replica.Check(ctx, reference, its, &v.opts)
+	return replica.Check(ctx, reference, its, &opts)
 }
 
 // tablesOfReplica finds what --table means in the old mirror's names. A table that only

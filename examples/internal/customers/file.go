@@ -32,6 +32,7 @@ or of a fleet, where a member's own value goes before that of the top:
     - context: Cust10196
       skip-tables: [traveltransactionlog]
 
+The replica that the newer client fills is the database under replica, with replica-schema.
 Its other keys are source-schema, mirror-schema, schema-prefixes, skip-tables, ignore-columns,
 source-is-copy, metadata-table, table-column and lsn-column; and at the top state-dir, and of
 a fleet concurrency and timeout. ${NAME} is a variable of the environment, which a URL gets

@@ -1,6 +1,7 @@
 package customers
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -56,6 +57,38 @@ func TestFileOfAFleet(t *testing.T) {
 	require.True(t, p.Compare.SourceIsCopy)
 }
 
+func TestFileReplica(t *testing.T) {
+	const text = "mirror: m.db\nreplica: sqlserver://r:${NEW_PW}@h?database={{context}}\nreplica-schema: crm7\n" +
+		"members:\n- Cust1\n- context: Cust2\n  replica: r.db\n"
+	f, err := Parse(filepath.Join("dir", "file.yaml"), []byte(text))
+	require.NoError(t, err)
+	unset, env := environment(nil), environment(map[string]string{"NEW_PW": "hem/lig"})
+
+	e, err := f.Pick("cust1")
+	require.NoError(t, err)
+	var c Customer
+	require.NoError(t, e.Fill(&c, unset), "who does not look at replicas needs no secret of them")
+	require.Zero(t, c.Replica)
+	require.EqualError(t, e.FillReplica(&c, unset), filepath.Join("dir", "file.yaml")+":2: the environment has no NEW_PW, or it is empty")
+	require.NoError(t, e.FillReplica(&c, env))
+	require.Equal(t, Database{"sqlserver://r:hem%2Flig@h?database=Cust1", "crm7"}, c.Replica)
+	require.Equal(t, "***", env.Secrets.Hide("hem/lig"))
+
+	c = Customer{Replica: Database{Where: "said.db"}}
+	require.NoError(t, e.FillReplica(&c, unset))
+	require.Equal(t, "said.db", c.Replica.Where, "what is said goes before the file")
+
+	e, err = f.Pick("Cust2")
+	require.NoError(t, err)
+	c = Customer{}
+	require.NoError(t, e.FillReplica(&c, unset))
+	require.Equal(t, filepath.Join("dir", "r.db"), c.Replica.Where)
+
+	c = Customer{}
+	require.NoError(t, Entry{}.FillReplica(&c, unset))
+	require.Zero(t, c)
+}
+
 func TestFileFillsIn(t *testing.T) {
 	env := map[string]string{"HOST": "db.example.com:1433", "URL": "sqlserver://u:p@h?database=d", "PW": "a b&c", "DIR": "/srv/x y", "USER": "d\\me"}
 	for name, c := range map[string]struct{ text, want string }{
@@ -91,8 +124,8 @@ func TestFileErrors(t *testing.T) {
 		"two documents":               {"mirror: a\n---\nmirror: b\n", "", "2: a second document begins: a file has one"},
 		"a key with a slip":           {"context: Cust1\nmiror: a\n", "", "2: unknown key miror: did you mean mirror?"},
 		"a key of another case":       {"Mirror: a\n", "", "1: unknown key Mirror: did you mean mirror?"},
-		"a key of its own":            {"frobnicate: a\n", "", "1: unknown key frobnicate: known are concurrency, context, ignore-columns, lsn-column, members, metadata-table, mirror, mirror-schema, schema-prefixes, skip-tables, source, source-is-copy, source-schema, state-dir, table-column, timeout"},
-		"a key that may be a secret":  {"sqlserver://u:hemlig@h: x\n", "", "1: this is no key: known are concurrency, context, ignore-columns, lsn-column, members, metadata-table, mirror, mirror-schema, schema-prefixes, skip-tables, source, source-is-copy, source-schema, state-dir, table-column, timeout"},
+		"a key of its own":            {"frobnicate: a\n", "", "1: unknown key frobnicate: known are concurrency, context, ignore-columns, lsn-column, members, metadata-table, mirror, mirror-schema, replica, replica-schema, schema-prefixes, skip-tables, source, source-is-copy, source-schema, state-dir, table-column, timeout"},
+		"a key that may be a secret":  {"sqlserver://u:hemlig@h: x\n", "", "1: this is no key: known are concurrency, context, ignore-columns, lsn-column, members, metadata-table, mirror, mirror-schema, replica, replica-schema, schema-prefixes, skip-tables, source, source-is-copy, source-schema, state-dir, table-column, timeout"},
 		"a key twice":                 {"mirror: a\nmirror: b\n", "", "2: mirror is there twice"},
 		"no value":                    {"mirror:\n", "", "1: mirror has no value"},
 		"a list as a value":           {"mirror: [a, b]\n", "", "1: mirror: want one value"},

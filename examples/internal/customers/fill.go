@@ -15,6 +15,7 @@ type Customer struct {
 	Context string // its context identifier
 	Source  Database
 	Mirror  Database
+	Replica Database       // that the newer client fills; only FillReplica completes it
 	Names   mirror.Options // of the metadata table and its columns
 	Compare mirror.CompareOptions
 }
@@ -39,6 +40,14 @@ func (e Entry) Fill(c *Customer, env Environment) error {
 	f.list(&c.Compare.SkipTables, "skip-tables")
 	f.list(&c.Compare.IgnoreColumns, "ignore-columns")
 	c.Compare.SourceIsCopy = e.word("source-is-copy") == "true"
+	return f.err
+}
+
+// FillReplica completes a customer by its replica, as Fill does by the rest. Only a few look
+// at replicas, and nobody else needs the secrets for it.
+func (e Entry) FillReplica(c *Customer, env Environment) error {
+	f := filling{Entry: e, env: env, context: cmp.Or(e.Context(), c.Context)}
+	f.database(&c.Replica, "replica")
 	return f.err
 }
 

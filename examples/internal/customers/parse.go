@@ -30,6 +30,7 @@ const (
 // fleet's file, but for the context.
 var customerKeys = map[string]kind{
 	"context": word, "source": word, "mirror": word, "source-schema": word, "mirror-schema": word,
+	"replica": word, "replica-schema": word,
 	"schema-prefixes": list, "skip-tables": list, "ignore-columns": list, "source-is-copy": truth,
 	"metadata-table": word, "table-column": word, "lsn-column": word,
 }
