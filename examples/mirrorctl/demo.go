@@ -12,11 +12,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/so-mirror/mirror/examples/internal/demo"
 	"github.com/so-mirror/mirror/store/cycle"
 )
 
-// demo is a walk through the commands, on a mirror that is made for it.
-type demo struct {
+// demonstration is a walk through the commands, on a mirror that is made for it.
+type demonstration struct {
 	*app
 	dir   string
 	pause bool // for Enter before each command
@@ -39,7 +40,7 @@ needs no server, and leaves nothing behind; --keep leaves the damaged files to t
 			if a.json() {
 				return usagef("demo is for people to read: each command that it shows takes -o json")
 			}
-			d := &demo{app: a, pause: pause && a.inTerm}
+			d := &demonstration{app: a, pause: pause && a.inTerm}
 			return d.run(cmd.Context(), keep)
 		},
 	}
@@ -49,7 +50,7 @@ needs no server, and leaves nothing behind; --keep leaves the damaged files to t
 }
 
 // run makes the directory, works in it, so that names of files are short, and goes back.
-func (d *demo) run(ctx context.Context, keep string) (err error) {
+func (d *demonstration) run(ctx context.Context, keep string) (err error) {
 	d.dir = keep
 	if keep != "" {
 		err = os.Mkdir(keep, 0o777)
@@ -65,7 +66,7 @@ func (d *demo) run(ctx context.Context, keep string) (err error) {
 	if d.dir, err = filepath.Abs(d.dir); err != nil {
 		return err
 	}
-	w, err := newDemoWorld(ctx, d.dir)
+	w, err := demo.New(ctx, d.dir)
 	if err != nil {
 		return err
 	}
@@ -81,7 +82,7 @@ func (d *demo) run(ctx context.Context, keep string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(os.Chdir(back), err) }()
-	d.live = w.customer
+	d.live = w.Customer
 	return d.walk(ctx)
 }
 
@@ -100,13 +101,13 @@ var walk = []step{
 	{"The plan is the smallest set of resets that repairs it. Tables that only wait are not in it.",
 		[]string{"plan"}, exitDiffers},
 	{"Apply sets their LSN to -1. The receipt tells what was there before, and mirrorctl undo takes it back until the next cycle.",
-		[]string{"apply", "--confirm", demoContext}, exitDone},
+		[]string{"apply", "--confirm", demo.Context}, exitDone},
 	{"The next cycle of the Mirroring Task wipes and populates these tables. Here it is simulated; on a server one waits for it: mirrorctl wait.",
 		[]string{"cycle"}, exitDone},
 	{"And once more:", []string{"compare"}, exitDone},
 }
 
-func (d *demo) walk(ctx context.Context) error {
+func (d *demonstration) walk(ctx context.Context) error {
 	p := d.page()
 	p.heading("A customer's database and its mirror, on which somebody lost and changed rows")
 	p.line("All commands find them by what is set here:")
@@ -135,12 +136,12 @@ func (d *demo) walk(ctx context.Context) error {
 	return d.print(p)
 }
 
-func (d *demo) environ() [][2]string {
-	return [][2]string{{envSource, "customer.db"}, {envMirror, "mirror.db"}, {envContext, demoContext}}
+func (d *demonstration) environ() [][2]string {
+	return [][2]string{{envSource, "customer.db"}, {envMirror, "mirror.db"}, {envContext, demo.Context}}
 }
 
 // step says what is done and why, and does it.
-func (d *demo) step(ctx context.Context, s step) error {
+func (d *demonstration) step(ctx context.Context, s step) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -173,13 +174,13 @@ func (d *demo) step(ctx context.Context, s step) error {
 	return d.print(p)
 }
 
-func (d *demo) print(p *page) error {
+func (d *demonstration) print(p *page) error {
 	_, err := io.WriteString(d.out, p.String())
 	return err
 }
 
 // nested is a run of the program inside of this one, with the same writers.
-func (d *demo) nested() *app {
+func (d *demonstration) nested() *app {
 	set := map[string]string{envState: "state", envConfig: ""}
 	for _, v := range d.environ() {
 		set[v[0]] = v[1]
@@ -197,7 +198,7 @@ func (d *demo) nested() *app {
 }
 
 // leave says what to do with the files that are kept.
-func (d *demo) leave() error {
+func (d *demonstration) leave() error {
 	p := d.page()
 	p.heading("A customer's database and its damaged mirror are in %s", d.dir)
 	p.line("Files track no changes between programs: what mirrorctl demo shows as proven is not known yet here (exit code 5), until cycles have been.")
