@@ -47,6 +47,17 @@ func (c tally) unread() int {
 	return c.of(mirror.VerdictFailed, mirror.VerdictUnfinished, mirror.VerdictIncomparable)
 }
 
+// Judge says in a few words what a comparison comes to, and how good that is: "good",
+// "waiting", "unsure" or "bad", which are classes of the style sheet. Plan may be nil: then
+// it is r.Plan().
+func Judge(r *mirror.Report, plan *mirror.Plan) (level, verdict string) {
+	if plan == nil {
+		plan = r.Plan()
+	}
+	l, verdict := judge(r, plan)
+	return string(l), verdict
+}
+
 // judge says in a few words what a comparison comes to.
 func judge(r *mirror.Report, plan *mirror.Plan) (level, string) {
 	c := tallyOf(r)

@@ -42,16 +42,26 @@ func classOf(v replica.Verdict) string {
 	return "none"
 }
 
-func validationPage(r *replica.Report) *page {
-	p := &page{Kind: "Validation", Subject: shown(cmp.Or(r.ContextID, r.Replica.ContextID, "the replica"))}
+// JudgeValidation is [Judge] of the check of a replica.
+func JudgeValidation(r *replica.Report) (level, verdict string) {
+	l, verdict := judgeValidation(r)
+	return string(l), verdict
+}
+
+func judgeValidation(r *replica.Report) (level, string) {
 	switch r.Decision {
 	case replica.Go:
-		p.Level, p.Verdict = good, "Go: the replica is good"
+		return good, "Go: the replica is good"
 	case replica.NoGo:
-		p.Level, p.Verdict = bad, "No-go: the replica is not good"
+		return bad, "No-go: the replica is not good"
 	default:
-		p.Level, p.Verdict = unsure, "Not yet: it is not known whether the replica is good"
+		return unsure, "Not yet: it is not known whether the replica is good"
 	}
+}
+
+func validationPage(r *replica.Report) *page {
+	p := &page{Kind: "Validation", Subject: shown(cmp.Or(r.ContextID, r.Replica.ContextID, "the replica"))}
+	p.Level, p.Verdict = judgeValidation(r)
 	p.Title = plain(cmp.Or(r.ContextID, r.Replica.ContextID, "replica")) + ": " + p.Verdict
 	for _, reason := range some(r.Reasons) {
 		p.Lead = append(p.Lead, shown(reason))

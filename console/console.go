@@ -1,0 +1,240 @@
+// Package console is the page for looking at mirrors that the vendor's documentation says
+// there is not: an [http.Handler] over the mirrors of one or many customers. It compares
+// them, shows what differs, resets what a plan resets, and keeps a journal of that.
+//
+//	c, err := console.Open("console.db", &fleet.Fleet{Members: members}, &console.Options{
+//		BasePath: "/mirrors", Tokens: map[string]string{"ada": os.Getenv("CONSOLE_TOKEN")},
+//	})
+//	...
+//	defer c.Close()
+//	mux.Handle("/mirrors/", c)
+//
+// Comparisons are jobs: they go on when the page is closed, and where they were when the
+// process is started again. What is done to a mirror is in the journal before it is
+// committed, with who asked for it; after a crash the database is asked what happened.
+//
+// The pages need no script and no other host; what moves moves by htmx, which is embedded.
+// Without [Options.Tokens] and [Options.Proxy] only this machine's own requests are
+// answered. Everything from a database is shown as text.
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"path"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/fleet"
+	"github.com/so-mirror/mirror/heal"
+	"github.com/so-mirror/mirror/replica"
+	"github.com/so-mirror/mirror/store"
+)
+
+// Options configure a [Console]. The zero value of each field is its default.
+type Options struct {
+	// BasePath is where the console is mounted, such as "/mirrors". Default: "/".
+	BasePath string
+
+	// ReadOnly leaves out every route that changes a mirror. Comparisons and checks,
+	// which only read, can still be asked for.
+	ReadOnly bool
+
+	// Tokens are those who may log in, by name, each with a token of at least 16
+	// characters. Default: nobody.
+	Tokens map[string]string
+
+	// Proxy is who logs people in, instead of Tokens or besides. Default: nobody.
+	Proxy *Proxy
+
+	// Secure makes cookies Secure where TLS ends before the console. Default: they are
+	// when the console's own request came by TLS.
+	Secure bool
+
+	// Logger receives a record for each job, login and change. Default: no logging.
+	Logger *slog.Logger
+
+	// Keep is how long jobs with their reports are kept, and KeepReports how many
+	// comparisons of a mirror. The last one of each, and changes that can be undone or
+	// are not known to be done, stay. Default: 90 days and 100.
+	Keep        time.Duration
+	KeepReports int
+
+	// Look is the time between two looks at the status of each mirror, which counts the
+	// rows of its tables. A negative one looks only when asked to. Default: 5 minutes.
+	Look time.Duration
+
+	// Schedule says when cycles of the Mirroring Task begin. Default: what SuperOffice
+	// documents.
+	Schedule heal.Schedule
+
+	// Replica opens what the validation of a customer's replica reads; nil for a customer
+	// without one. Default: there is no validation.
+	Replica func(ctx context.Context, contextID string) (*Replica, error)
+
+	// Clock tells the time, and waits. Default: the system's.
+	Clock mirror.Clock
+
+	poll time.Duration // of heal.WaitOptions
+}
+
+// Replica is what a validation reads: see [replica.Check].
+type Replica struct {
+	Reference, Replica store.Source
+	Options            *replica.Options // Default: those of replica.Check
+	Close              func() error     // Default: nothing to do
+}
+
+const (
+	defaultKeep        = 90 * 24 * time.Hour
+	defaultKeepReports = 100
+	defaultLook        = 5 * time.Minute
+)
+
+// Console serves the pages, and runs the jobs. It is safe for concurrent use.
+type Console struct {
+	opts    Options
+	base    string // without the slash at its end
+	log     *slog.Logger
+	state   *state
+	jobs    *jobs
+	logins  *logins
+	pages   *pages
+	handler http.Handler
+
+	members map[string]*member // by their folded context identifiers
+	order   []*member          // as the fleet has them
+
+	streams atomic.Int64 // of events
+
+	stop   context.CancelFunc // of what goes on in the background
+	behind chan struct{}      // closed when that has ended
+	ending chan struct{}      // closed when Close begins, so that streams end
+}
+
+// Open opens or creates the console's state, a SQLite file that nobody else may read, and
+// goes on with the jobs of an earlier process. One process has a file at a time. Of f the
+// Members count, and Concurrency as the number of comparisons that run at once. Connections
+// of members are opened when they are needed, with the console's own journal instead of
+// that of the Mirror's options.
+func Open(path string, f *fleet.Fleet, opts *Options) (*Console, error) {
+	c := &Console{base: "", log: slog.New(slog.DiscardHandler), members: map[string]*member{}, ending: make(chan struct{}), behind: make(chan struct{})}
+	if opts != nil {
+		c.opts = *opts
+	}
+	if err := c.check(f); err != nil {
+		return nil, fmt.Errorf("console: %w", err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	c.stop = stop
+	var err error
+	if c.state, err = openState(ctx, path); err != nil {
+		stop()
+		return nil, fmt.Errorf("console: state %s: %w", path, err)
+	}
+	c.jobs = newJobs(c, f.Concurrency)
+	err = c.load(ctx)
+	if err == nil {
+		err = c.jobs.restart(ctx)
+	}
+	if err == nil {
+		c.handler, err = c.routes()
+	}
+	if err != nil {
+		stop()
+		c.jobs.close()
+		return nil, errors.Join(fmt.Errorf("console: state %s: %w", path, err), c.state.close())
+	}
+	go c.background(ctx)
+	return c, nil
+}
+
+// check refuses options and members that cannot be meant.
+func (c *Console) check(f *fleet.Fleet) error {
+	if f == nil || len(f.Members) == 0 {
+		return errors.New("there are no members: name at least one mirror")
+	}
+	for _, m := range f.Members {
+		if _, err := mirror.New(m.ContextID, nil, nil); errors.Is(err, mirror.ErrInvalidContextID) {
+			return err
+		}
+		if m.Open == nil {
+			return fmt.Errorf("member %s has no Open", m.ContextID)
+		}
+		key := fold(m.ContextID)
+		if c.members[key] != nil {
+			return fmt.Errorf("%s is a member twice", m.ContextID)
+		}
+		c.members[key] = newMember(m, f.Timeout)
+		c.order = append(c.order, c.members[key])
+	}
+	if c.opts.Logger != nil {
+		c.log = c.opts.Logger
+	}
+	if c.base = strings.TrimSuffix(path.Clean("/"+c.opts.BasePath), "/"); strings.ContainsAny(c.base, "{}%?#") {
+		return fmt.Errorf("%q is no base path: write one such as /mirrors", c.opts.BasePath)
+	}
+	if c.opts.Keep <= 0 {
+		c.opts.Keep = defaultKeep
+	}
+	if c.opts.KeepReports <= 0 {
+		c.opts.KeepReports = defaultKeepReports
+	}
+	if c.opts.Look == 0 {
+		c.opts.Look = defaultLook
+	}
+	var err error
+	if c.logins, err = newLogins(&c.opts, c.base, c.log); err != nil {
+		return err
+	}
+	c.pages, err = newPages()
+	return err
+}
+
+// ServeHTTP implements [http.Handler].
+func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.handler.ServeHTTP(w, r) }
+
+// Close stops the jobs, keeps what they have come to, and waits for them. A change that is
+// being made is waited for, half a minute at most.
+func (c *Console) Close() error {
+	c.stop()
+	close(c.ending)
+	c.jobs.close()
+	<-c.behind
+	return c.state.close()
+}
+
+// Record keeps a comparison that was made elsewhere, such as by a service's scheduler, as
+// if the console had made it.
+func (c *Console) Record(ctx context.Context, r *mirror.Report) error {
+	m := c.members[fold(r.ContextID)]
+	if m == nil {
+		return fmt.Errorf("record comparison: the console has no mirror %q", r.ContextID)
+	}
+	j := job{
+		Member: m.key, Kind: kindComparison, Status: statusDone, Actor: "the service", Asked: r.Started, Started: r.Started, Ended: r.Finished,
+		Request: request{Recorded: true, Depth: r.Depth, Tables: r.Scope.OnlyTables}, Summary: summaryOf(r),
+	}
+	if err := c.state.add(ctx, &j, nil); err != nil {
+		return fmt.Errorf("record comparison: %w", err)
+	}
+	j.Summary.Resumable = false // who made it has the checkpoint
+	if err := c.state.finish(ctx, &j, r, nil, tablesOf(r)); err != nil {
+		return fmt.Errorf("record comparison: %w", err)
+	}
+	m.ended(j)
+	return nil
+}
+
+// now is the time of the clock.
+func (c *Console) now() time.Time {
+	if c.opts.Clock != nil {
+		return c.opts.Clock.Now().UTC()
+	}
+	return time.Now().UTC()
+}

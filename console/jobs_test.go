@@ -1,0 +1,201 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/heal"
+)
+
+func TestComparison(t *testing.T) {
+	w := newWorld(t, "Cust1").open()
+	j := w.run(job{Member: "Cust1", Kind: kindComparison})
+	require.Equal(t, statusDone, j.Status, j.Error)
+	require.Equal(t, "good", j.Summary.Level)
+
+	w.customers["Cust1"].lose(t, "contact", 7)
+	j = w.run(job{Member: "Cust1", Kind: kindComparison})
+	require.Equal(t, statusDone, j.Status, j.Error)
+	require.Equal(t, "bad", j.Summary.Level)
+	require.EqualValues(t, 7, j.Summary.Differing)
+	require.EqualValues(t, 7, j.Summary.Diverged)
+	require.Equal(t, 1, j.Summary.Stale)
+	report, err := documentOf[mirror.Report](t.Context(), w.c.state, j.ID)
+	require.NoError(t, err)
+	require.EqualValues(t, 7, report.Table("contact").Missing)
+	tables, err := w.c.state.tables(t.Context(), j.ID)
+	require.NoError(t, err)
+	require.Len(t, tables, len(report.Tables))
+}
+
+// TestRepair goes from a comparison by a reset and a cycle to one that finds nothing.
+func TestRepair(t *testing.T) {
+	w := newWorld(t, "Cust1").open()
+	c := w.customers["Cust1"]
+	c.lose(t, "contact", 7)
+	compared := w.run(job{Member: "Cust1", Kind: kindComparison})
+
+	changed := w.run(job{Member: "Cust1", Kind: kindChange, Request: request{Of: compared.ID, Change: change{Operation: opApply}}})
+	require.Equal(t, statusDone, changed.Status, changed.Error)
+	lsn, ok := c.mirror.LSN("Cust1", "contact")
+	require.True(t, ok)
+	require.EqualValues(t, -1, lsn)
+
+	waited, err := w.c.jobs.start(t.Context(), job{Member: fold("Cust1"), Kind: kindWaiting, Request: request{Of: changed.ID}}, nil)
+	require.NoError(t, err)
+	c.cycle(t)
+	done := w.end(waited.ID)
+	require.Equal(t, statusDone, done.Status, done.Error)
+	report, err := documentOf[heal.WaitReport](t.Context(), w.c.state, waited.ID)
+	require.NoError(t, err)
+	require.Equal(t, heal.WaitPopulated, report.Tables[0].State)
+	require.Equal(t, "good", w.run(job{Member: "Cust1", Kind: kindComparison}).Summary.Level)
+
+	entries, err := w.c.state.journal(t.Context(), fold("Cust1"), 0, 10)
+	require.NoError(t, err)
+	require.Len(t, entries, 2)
+	require.Equal(t, mirror.JournalDone, entries[0].Entry.Event)
+	require.Equal(t, "ada", entries[1].Actor)
+	require.Equal(t, changed.ID, entries[1].Job)
+}
+
+func TestUndo(t *testing.T) {
+	w := newWorld(t, "Cust1").open()
+	c := w.customers["Cust1"]
+	c.lose(t, "contact", 7)
+	before, _ := c.mirror.LSN("Cust1", "contact")
+	compared := w.run(job{Member: "Cust1", Kind: kindComparison})
+	changed := w.run(job{Member: "Cust1", Kind: kindChange, Request: request{Of: compared.ID, Change: change{Operation: opApply}}})
+	undo := w.run(job{Member: "Cust1", Kind: kindChange, Request: request{Of: changed.ID, Change: change{Operation: opUndo}}})
+	require.Equal(t, statusDone, undo.Status, undo.Error)
+	after, _ := c.mirror.LSN("Cust1", "contact")
+	require.Equal(t, before, after)
+	changed, err := w.c.state.job(t.Context(), changed.ID)
+	require.NoError(t, err)
+	require.Equal(t, undo.ID, changed.Summary.Undone)
+
+	again := w.run(job{Member: "Cust1", Kind: kindChange, Request: request{Of: changed.ID, Change: change{Operation: opUndo}}})
+	require.Equal(t, statusFailed, again.Status)
+	require.Contains(t, again.Error, "cannot undo")
+}
+
+// TestChangesThatFail holds what is refused to change nothing and to say why.
+func TestChangesThatFail(t *testing.T) {
+	w := newWorld(t, "Cust1").open()
+	c := w.customers["Cust1"]
+	before, _ := c.mirror.LSN("Cust1", "contact")
+	for name, q := range map[string]struct {
+		request request
+		want    string
+	}{
+		"hard reset without the word": {request{Change: change{Operation: opHardReset, Confirm: "Cust2"}}, "not confirmed"},
+		"unknown table":               {request{Tables: []string{"contcat"}, Change: change{Operation: opReset}}, "contcat"},
+		"no tables":                   {request{Change: change{Operation: opReset}}, "no tables"},
+		"no comparison":               {request{Of: 999, Change: change{Operation: opApply}}, "There is no such page"},
+		"unknown operation":           {request{Change: change{Operation: "explode"}}, "explode"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			j := w.run(job{Member: "Cust1", Kind: kindChange, Request: q.request})
+			require.Equal(t, statusFailed, j.Status)
+			require.Contains(t, j.Error, q.want)
+			require.Equal(t, mirror.OutcomeNotDone, j.Summary.Outcome)
+			lsn, ok := c.mirror.LSN("Cust1", "contact")
+			require.True(t, ok)
+			require.Equal(t, before, lsn)
+		})
+	}
+}
+
+// TestStopAndRestart stops a comparison, by its button and with the process, and goes on.
+func TestStopAndRestart(t *testing.T) {
+	hold := func(w *world) (reached, release chan struct{}) {
+		reached, release = make(chan struct{}, 8), make(chan struct{})
+		w.customers["Cust1"].opened = func(ctx context.Context) error {
+			reached <- struct{}{}
+			select {
+			case <-release:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return reached, release
+	}
+	start := func(w *world) int64 {
+		j, err := w.c.jobs.start(t.Context(), job{Member: fold("Cust1"), Kind: kindComparison, Actor: "ada"}, nil)
+		require.NoError(t, err)
+		return j.ID
+	}
+	t.Run("by its button", func(t *testing.T) {
+		w := newWorld(t, "Cust1").open()
+		reached, release := hold(w)
+		id := start(w)
+		<-reached
+		_, err := w.c.jobs.start(t.Context(), job{Member: fold("Cust1"), Kind: kindComparison}, nil)
+		require.ErrorAs(t, err, &errBusy{})
+		require.True(t, w.c.jobs.stop(id))
+		require.Equal(t, statusStopped, w.end(id).Status)
+		close(release)
+		_, err = w.c.jobs.resume(t.Context(), id)
+		require.NoError(t, err)
+		require.Equal(t, statusDone, w.end(id).Status)
+		_, err = w.c.jobs.resume(t.Context(), id)
+		require.ErrorIs(t, err, errNotResumable)
+	})
+	t.Run("with the process", func(t *testing.T) {
+		w := newWorld(t, "Cust1").open()
+		reached, release := hold(w)
+		id := start(w)
+		<-reached
+		w.close()
+		close(release)
+		w.open()
+		j := w.end(id)
+		require.Equal(t, statusDone, j.Status, j.Error)
+		require.Zero(t, j.Resumed, "a stop in good order is none of the restarts that are counted")
+	})
+}
+
+// TestPanic holds the panic of a driver to be one job's end.
+func TestPanic(t *testing.T) {
+	w := newWorld(t, "Cust1").open()
+	w.customers["Cust1"].opened = func(context.Context) error { panic("at the driver") }
+	j := w.run(job{Member: "Cust1", Kind: kindComparison})
+	require.Equal(t, statusFailed, j.Status)
+	require.Contains(t, j.Error, "at the driver")
+	w.customers["Cust1"].opened = func(context.Context) error { return errors.New("no route to host") }
+	require.Contains(t, w.run(job{Member: "Cust1", Kind: kindComparison}).Error, "no route to host")
+	w.customers["Cust1"].opened = nil
+	require.Equal(t, statusDone, w.run(job{Member: "Cust1", Kind: kindComparison}).Status)
+}
+
+// TestOneProcess refuses a state that another process has.
+func TestOneProcess(t *testing.T) {
+	w := newWorld(t, "Cust1").open()
+	_, err := Open(w.path, w.fleet, nil)
+	require.ErrorContains(t, err, "another process has it open")
+	w.close()
+	w.open()
+}
+
+func TestCleanUp(t *testing.T) {
+	w := newWorld(t, "Cust1", "Cust2").open()
+	for range 5 {
+		w.run(job{Member: "Cust1", Kind: kindComparison})
+	}
+	w.run(job{Member: "Cust2", Kind: kindComparison})
+	n, err := w.c.state.cleanUp(t.Context(), time.Now().Add(-time.Hour), 3)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, n)
+	n, err = w.c.state.cleanUp(t.Context(), time.Now().Add(time.Hour), 3)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, n, "the last one of each mirror stays")
+	all, err := w.c.state.jobs(t.Context(), jobQuery{})
+	require.NoError(t, err)
+	require.Len(t, all, 2)
+}

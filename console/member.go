@@ -1,0 +1,188 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/fleet"
+)
+
+// member is one mirror, with what the list of all mirrors shows of it.
+type member struct {
+	fleet.Member
+	key     string
+	timeout time.Duration // of a look
+
+	mu      sync.Mutex
+	look    look
+	last    map[kind]job // the last one of each kind that ended, and that found something out
+	jobs    map[int64]*live
+	unknown int // changes without a known end
+}
+
+func newMember(m fleet.Member, timeout time.Duration) *member {
+	return &member{Member: m, key: fold(m.ContextID), timeout: timeout, last: map[kind]job{}, jobs: map[int64]*live{}}
+}
+
+// open opens the member's databases.
+func (m *member) open(ctx context.Context) (*fleet.Connection, error) {
+	conn, err := m.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if conn.Close == nil {
+		own := *conn
+		own.Close = func() error { return nil }
+		conn = &own
+	}
+	if conn.Mirror == nil || fold(conn.Mirror.ContextID()) != m.key {
+		return nil, errors.Join(fmt.Errorf("member %s opened no mirror, or another customer's", m.ContextID), conn.Close())
+	}
+	return conn, nil
+}
+
+func (m *member) running(l *live) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.jobs[l.id] = l
+}
+
+func (m *member) over(l *live) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.jobs, l.id)
+}
+
+// ended takes the end of a job.
+func (m *member) ended(j job) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if j.Status.over() && j.ID >= m.last[j.Kind].ID {
+		m.last[j.Kind] = j
+	}
+	if j.Kind == kindChange && j.Status == statusUnknown {
+		m.unknown++
+	}
+}
+
+// live returns the jobs that are queued or running, the oldest first.
+func (m *member) live() []*live {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := make([]*live, 0, len(m.jobs))
+	for _, id := range slices.Sorted(maps.Keys(m.jobs)) {
+		all = append(all, m.jobs[id])
+	}
+	return all
+}
+
+// busy returns the job of a kind that is queued or running, nil for none.
+func (m *member) busy(kinds ...kind) *live {
+	for _, l := range m.live() {
+		if slices.Contains(kinds, l.kind) {
+			return l
+		}
+	}
+	return nil
+}
+
+// lastOf returns the last job of the kinds that found something out.
+func (m *member) lastOf(kinds ...kind) (last job, ok bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, k := range kinds {
+		if j, found := m.last[k]; found && j.ID > last.ID {
+			last, ok = j, true
+		}
+	}
+	return last, ok
+}
+
+// look is what a mirror's database said of itself.
+type look struct {
+	Time     time.Time
+	Err      string
+	State    mirror.MirrorState
+	Tables   map[mirror.TableState]int
+	Rows     int64
+	Mistakes []string
+	MaxLSN   int64
+}
+
+func lookOf(s *mirror.Status, err error, at time.Time) look {
+	l := look{Time: at, Tables: map[mirror.TableState]int{}}
+	if err != nil {
+		l.Err = err.Error()
+	}
+	if s == nil {
+		return l
+	}
+	l.State, l.Mistakes = s.State, s.Mistakes
+	for _, t := range s.Tables {
+		l.Tables[t.State]++
+		l.Rows += t.Rows
+		if t.LSN != nil {
+			l.MaxLSN = max(l.MaxLSN, int64(*t.LSN))
+		}
+	}
+	return l
+}
+
+// seen returns the last look.
+func (m *member) seen() look {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.look
+}
+
+// setLook takes a look.
+func (m *member) setLook(l look) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.look = l
+}
+
+// openChanges is how many changes have no known end.
+func (m *member) openChanges() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.unknown
+}
+
+// lookAt reads the status of a mirror and keeps it.
+func (c *Console) lookAt(ctx context.Context, m *member) error {
+	status, err := c.statusOf(ctx, m)
+	if ctx.Err() != nil && status == nil { // it was not the mirror's fault
+		return ctx.Err()
+	}
+	l := lookOf(status, err, c.now())
+	m.setLook(l)
+	if kept := c.state.keepLook(context.WithoutCancel(ctx), m.key, l, status); kept != nil {
+		c.log.Warn("status not kept", "mirror", m.ContextID, "error", kept)
+	}
+	return err
+}
+
+func (c *Console) statusOf(ctx context.Context, m *member) (status *mirror.Status, err error) {
+	if m.timeout > 0 {
+		bounded, cancel := context.WithTimeoutCause(ctx, m.timeout, fmt.Errorf("no answer in %s", m.timeout))
+		defer cancel()
+		ctx = bounded
+	}
+	conn, err := m.open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	status, err = conn.Mirror.Status(ctx)
+	if err == nil {
+		err = status.Err()
+	}
+	return status, err
+}

@@ -1,0 +1,176 @@
+package console
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"path"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/so-mirror/mirror/console/internal/ui"
+	"github.com/so-mirror/mirror/htmlreport"
+)
+
+//go:embed templates/*.gohtml
+var templates embed.FS
+
+//go:embed assets
+var assets embed.FS
+
+// pages are the templates of the pages, by the name of their file.
+type pages struct {
+	byName map[string]*template.Template
+	parts  *template.Template
+}
+
+// Templates that are no page.
+const (
+	layoutFile = "layout.gohtml"
+	partsFile  = "parts.gohtml"
+)
+
+func newPages() (*pages, error) {
+	common, err := template.New("").Funcs(template.FuncMap{}).ParseFS(templates, "templates/"+layoutFile, "templates/"+partsFile)
+	if err != nil {
+		return nil, err
+	}
+	p := &pages{byName: map[string]*template.Template{}, parts: common}
+	files, err := fs.Glob(templates, "templates/*.gohtml")
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range files {
+		name := path.Base(file)
+		if name == layoutFile || name == partsFile {
+			continue
+		}
+		page, err := common.Clone()
+		if err != nil {
+			return nil, err
+		}
+		if page, err = page.ParseFS(templates, file); err != nil {
+			return nil, err
+		}
+		p.byName[strings.TrimSuffix(name, ".gohtml")] = page
+	}
+	return p, nil
+}
+
+// page is what a page is made from.
+type page struct {
+	name   string // of its template
+	title  string
+	nav    string
+	crumbs []ui.Link // with paths below the base
+	data   any
+	code   int // Default: 200
+	bare   bool
+}
+
+// show writes a page.
+func (c *Console) show(v *visit, p page) error {
+	t := c.pages.byName[p.name]
+	if t == nil {
+		return fmt.Errorf("there is no template %q", p.name)
+	}
+	for i := range p.crumbs {
+		if p.crumbs[i].URL != "" {
+			p.crumbs[i].URL = c.base + p.crumbs[i].URL
+		}
+	}
+	l := ui.Layout{
+		Title: p.title, Nav: p.nav, Base: c.base, Version: version(), Actor: v.actor, ReadOnly: c.opts.ReadOnly, Bare: p.bare,
+		Breadcrumbs: p.crumbs, Page: p.data,
+	}
+	l.LogOut = c.logins.required && c.logins.proxied(v.Request) == ""
+	if v.actor != "" {
+		if text := c.logins.popFlash(v.Request); text != "" {
+			l.Flash = []ui.Message{{Level: "good", Text: text}}
+		}
+	}
+	var b bytes.Buffer // so that an error is a page of its own
+	if err := t.ExecuteTemplate(&b, layoutFile, l); err != nil {
+		return err
+	}
+	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	if p.code != 0 {
+		v.w.WriteHeader(p.code)
+	}
+	_, _ = v.w.Write(b.Bytes()) // who went away needs no answer
+	return nil
+}
+
+// errorPage is what the page of an error shows.
+type errorPage struct{ Verdict ui.Verdict }
+
+// fail answers with an error, in words for who reads the page.
+func (c *Console) fail(v *visit, err error) {
+	var known httpError
+	if !errors.As(err, &known) {
+		known = httpError{http.StatusInternalServerError, err.Error()}
+		level := c.log.Error
+		if v.Context().Err() != nil {
+			level = c.log.Info // the page was closed, or took too long
+		}
+		level("page failed", "method", v.Method, "path", v.URL.Path, "actor", v.actor, "error", err)
+	}
+	title := http.StatusText(known.code)
+	p := errorPage{ui.Verdict{Level: "bad", Title: title, Lead: []string{known.text}}}
+	if known.code < 500 {
+		p.Verdict.Level = "unsure"
+	}
+	if v.actor != "" {
+		p.Verdict.Actions = []ui.Button{{Name: "All mirrors", URL: c.base + "/"}}
+	}
+	if err := c.show(v, page{name: "error", title: title, code: known.code, data: p, bare: v.actor == ""}); err != nil {
+		http.Error(v.w, known.text, known.code)
+	}
+}
+
+// assetTypes are the types of the files that are served.
+var assetTypes = map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+
+// asset serves what pages need besides.
+func (c *Console) asset(v *visit) error {
+	name := v.PathValue("file")
+	data, err := assets.ReadFile("assets/" + name)
+	if name == "report.css" {
+		data, err = []byte(htmlreport.Style()), nil
+	}
+	kind := assetTypes[path.Ext(name)]
+	if err != nil || kind == "" {
+		return errNotFound
+	}
+	v.w.Header().Set("Content-Type", kind)
+	v.w.Header().Set("Cache-Control", "private, no-cache") // it is asked for again, and mostly not sent
+	v.w.Header().Set("ETag", fmt.Sprintf(`"%x"`, sha256.Sum256(data)))
+	http.ServeContent(v.w, v.Request, name, time.Time{}, bytes.NewReader(data))
+	return nil
+}
+
+// version is that of the module.
+var version = sync.OnceValue(func() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	if strings.HasPrefix(info.Main.Path, modulePath) {
+		return info.Main.Version
+	}
+	for _, d := range info.Deps {
+		if d.Path == modulePath {
+			return d.Version
+		}
+	}
+	return ""
+})
+
+const modulePath = "github.com/so-mirror/mirror"
