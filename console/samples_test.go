@@ -158,12 +158,12 @@ func journalPage() map[string]any {
 
 func hostilePage() map[string]any {
 	p := journalPage()
-	p["Name"], p["Tabs"] = hostile, ui.Tabs{Label: hostile, Tabs: []ui.Tab{{Name: hostile, URL: "javascript:alert(1)"}, {Name: "Other", Current: true, URL: "/"}}}
+	p["Name"], p["Tabs"] = hostile, ui.Tabs{Label: hostile, Tabs: []ui.Tab{{Name: hostile, URL: "/x"}, {Name: "Other", Current: true, URL: "/"}}}
 	p["Head"] = ui.Head{Title: hostile, Badge: &ui.Badge{Class: "bad", Text: hostile}, Lead: hostile, Actions: []ui.Button{{Name: hostile, URL: "/x"}}}
 	p["Events"] = []ui.Event{{Title: hostile, Actor: hostile, Time: ui.Moment{Text: hostile}}}
 	p["Facts"] = []ui.Fact{{Name: hostile, Value: hostile}}
 	p["Confirm"] = ui.Confirm{Title: hostile, Word: hostile, Lead: []string{hostile}, Button: hostile}
-	p["Table"] = ui.Table{Label: hostile, Columns: []ui.Column{{Name: "Table"}, {Name: hostile}, {Name: "Why", Wide: true}}, Rows: []ui.Row{{Class: "bad", Cells: []ui.Cell{{Text: hostile, URL: "/x"}, {Text: hostile}, {Text: hostile}}}}}
+	p["Table"] = ui.Table{Label: hostile, Columns: []ui.Column{{Name: "Table"}, {Name: "Note"}, {Name: "Why", Wide: true}}, Rows: []ui.Row{{Class: "bad", Cells: []ui.Cell{{Text: hostile, URL: "/x"}, {Text: hostile}, {Text: hostile}}}}}
 	return p
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/so-mirror/mirror/fleet"
 	"github.com/so-mirror/mirror/heal"
 	"github.com/so-mirror/mirror/htmlreport"
+	"github.com/so-mirror/mirror/internal/browsertest"
 	"github.com/so-mirror/mirror/replica"
 	"github.com/so-mirror/mirror/store"
 )
@@ -141,12 +142,12 @@ func TestLarge(t *testing.T) {
 	require.NoError(t, htmlreport.WriteCompare(&html, large(), nil))
 	require.Less(t, html.Len(), 10_000*800)
 	t.Logf("%d bytes", html.Len())
-	b := newBrowser(t)
-	b.look(1280, 900, "light", "screen")
-	b.open(html.Bytes())
-	t.Logf("loaded after %.0f ms", eval[float64](b, "performance.getEntriesByType('navigation')[0].loadEventEnd"))
-	require.Equal(t, 10_000, eval[int](b, "document.querySelectorAll('.rows tbody').length"))
-	require.Zero(t, eval[int](b, "[...document.querySelectorAll('.rows')].filter((r) => r.checkVisibility({contentVisibilityAuto: true})).length"), "closed")
-	require.Less(t, eval[int](b, "[...document.querySelectorAll('.t summary')].filter((r) => r.checkVisibility({contentVisibilityAuto: true})).length"), 30, "out of sight")
-	b.quiet()
+	b := browsertest.New(t)
+	b.Look(1280, 900, "light", "screen")
+	b.Open(html.Bytes())
+	t.Logf("loaded after %.0f ms", browsertest.Eval[float64](b, "performance.getEntriesByType('navigation')[0].loadEventEnd"))
+	require.Equal(t, 10_000, browsertest.Eval[int](b, "document.querySelectorAll('.rows tbody').length"))
+	require.Zero(t, browsertest.Eval[int](b, "[...document.querySelectorAll('.rows')].filter((r) => r.checkVisibility({contentVisibilityAuto: true})).length"), "closed")
+	require.Less(t, browsertest.Eval[int](b, "[...document.querySelectorAll('.t summary')].filter((r) => r.checkVisibility({contentVisibilityAuto: true})).length"), 30, "out of sight")
+	b.Quiet()
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/so-mirror/mirror/fleet"
 	"github.com/so-mirror/mirror/heal"
 	"github.com/so-mirror/mirror/htmlreport"
+	"github.com/so-mirror/mirror/internal/browsertest"
 	"github.com/so-mirror/mirror/store"
 )
 
@@ -116,8 +117,8 @@ func small() *mirror.Report {
 // TestHostile shows what is hostile as text, wherever it comes from.
 func TestHostile(t *testing.T) {
 	t.Parallel()
-	b := newBrowser(t)
-	b.look(390, 900, "light", "screen")
+	b := browsertest.New(t)
+	b.Look(390, 900, "light", "screen")
 	for turn := range 4 { // each text comes to stand in other places
 		next := turn * 5
 		evil := func() string {
@@ -136,26 +137,26 @@ func TestHostile(t *testing.T) {
 			"fleet":    func(w io.Writer) error { return htmlreport.WriteFleet(w, fleet, nil) },
 		} {
 			t.Run(fmt.Sprint(name, " ", turn), func(t *testing.T) {
-				b := b.of(t)
+				b := b.Of(t)
 				var html bytes.Buffer
 				require.NoError(t, write(&html))
 				require.Less(t, html.Len(), 1_500_000, "what is too long is cut")
-				b.open(html.Bytes())
-				b.check("structure", name)
-				b.check("overflow", name)
-				require.True(t, eval[bool](b, "window.hacked === undefined"))
-				require.False(t, eval[bool](b, `/[\u202a-\u202e\u2066-\u2069\u200b\u2060\ufeff\u0000]/.test(document.documentElement.textContent)`), "what steers text, or hides, is named")
-				b.quiet()
+				b.Open(html.Bytes())
+				b.Check("structure", name)
+				b.Check("overflow", name)
+				require.True(t, browsertest.Eval[bool](b, "window.hacked === undefined"))
+				require.False(t, browsertest.Eval[bool](b, `/[\u202a-\u202e\u2066-\u2069\u200b\u2060\ufeff\u0000]/.test(document.documentElement.textContent)`), "what steers text, or hides, is named")
+				b.Quiet()
 			})
 		}
 	}
 	t.Run("is read as it was written", func(t *testing.T) {
-		b := b.of(t)
+		b := b.Of(t)
 		var html bytes.Buffer
 		require.NoError(t, htmlreport.WriteCompare(&html, everywhere(t, small(), func() string { return hostile[0] }), nil))
-		b.open(html.Bytes())
+		b.Open(html.Bytes())
 		for _, place := range []string{"article h3", ".rows td .v", ".eyebrow strong"} {
-			require.Equal(t, hostile[0], eval[string](b, "document.querySelector('"+place+"').textContent"))
+			require.Equal(t, hostile[0], browsertest.Eval[string](b, "document.querySelector('"+place+"').textContent"))
 		}
 	})
 }

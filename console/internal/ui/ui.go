@@ -2,7 +2,10 @@
 // templates in console/templates.
 package ui
 
-import "html/template"
+import (
+	"html/template"
+	"strings"
+)
 
 // Layout is what a page is executed with: templates/layout.gohtml.
 type Layout struct {
@@ -96,15 +99,19 @@ type Column struct {
 	Wide   bool // a sentence, which gets a line of its own in a card
 }
 
-// Class is that of the column's cells.
-func (c Column) Class() string {
+// Class is that of a cell in the column.
+func (c Column) Class(of Cell) string {
+	class := ""
 	switch {
 	case c.Number:
-		return "n"
+		class = "n"
 	case c.Wide:
-		return "why"
+		class = "why"
 	}
-	return ""
+	if of.blank() {
+		class += " blank" // which a card leaves out
+	}
+	return strings.TrimSpace(class)
 }
 
 type Row struct {
@@ -127,7 +134,15 @@ type Cell struct {
 // Named reports whether a card says the name of the column before the cell: where
 // there is something that does not speak for itself.
 func (c Cell) Named() bool {
-	return c.Time != nil || c.Text != "" && c.Text != "–" && c.Text != "-" && c.Badge == nil && c.Progress == nil
+	return (c.Text != "" || c.Time != nil) && c.Badge == nil && c.Progress == nil && !c.blank()
+}
+
+// blank reports whether there is nothing in the cell but a dash.
+func (c Cell) blank() bool {
+	if c.Time != nil {
+		return c.Time.Text == ""
+	}
+	return c.Text == "–" || c.Text == "-"
 }
 
 type Check struct {

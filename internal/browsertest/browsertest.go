@@ -1,7 +1,9 @@
-package htmlreport_test
+// Package browsertest looks at pages in a Chromium without a window.
+package browsertest
 
 import (
 	"context"
+	_ "embed"
 	"net/url"
 	"os"
 	"os/exec"
@@ -19,8 +21,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// browser is a Chromium without a window that holds what it complained about.
-type browser struct {
+// Browser is a Chromium without a window that holds what it complained about.
+type Browser struct {
 	t   *testing.T
 	ctx context.Context
 
@@ -32,15 +34,15 @@ type complaints struct {
 	all []string
 }
 
-// of is the browser for a subtest.
-func (b *browser) of(t *testing.T) *browser {
+// Of is the browser for a subtest.
+func (b *Browser) Of(t *testing.T) *Browser {
 	sub := *b
 	sub.t = t
 	return &sub
 }
 
-// newBrowser starts a browser that ends with the test.
-func newBrowser(t *testing.T) *browser {
+// New starts a browser that ends with the test.
+func New(t *testing.T) *Browser {
 	t.Helper()
 	path := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -62,8 +64,8 @@ func newBrowser(t *testing.T) *browser {
 	t.Cleanup(stop)
 	ctx, done := chromedp.NewContext(ctx)
 	t.Cleanup(done)
-	b := &browser{t: t, ctx: ctx, complaints: &complaints{}}
-	b.do(chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+	b := &Browser{t: t, ctx: ctx, complaints: &complaints{}}
+	b.Do(chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
 		_, err := cdp.Call(ctx, tab, log.Enable, cdp.Empty{})
 		return err
 	}))
@@ -86,31 +88,37 @@ func (c *complaints) complain(what string) {
 	c.all = append(c.all, what)
 }
 
-// quiet demands that the browser had nothing to complain about.
-func (b *browser) quiet() {
+// Quiet demands that the browser had nothing to complain about.
+func (b *Browser) Quiet() {
 	b.t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	require.Empty(b.t, b.all)
 }
 
-func (b *browser) do(actions ...chromedp.Action[chromedp.Void]) {
+func (b *Browser) Do(actions ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	require.NoError(b.t, chromedp.Do(b.ctx, actions...))
 }
 
-// open shows a page, which is written to a file first.
-func (b *browser) open(html []byte) {
+// Open shows a page, which is written to a file first.
+func (b *Browser) Open(html []byte) {
 	b.t.Helper()
 	path := filepath.Join(b.t.TempDir(), "report.html")
 	require.NoError(b.t, os.WriteFile(path, html, 0o600))
-	b.do(chromedp.Navigate((&url.URL{Scheme: "file", Path: path}).String())) // which waits for the load event
+	b.Visit((&url.URL{Scheme: "file", Path: path}).String())
 }
 
-// look sets what the page is looked at with.
-func (b *browser) look(width, height int, scheme, media string) {
+// Visit shows the page at an address.
+func (b *Browser) Visit(address string) {
 	b.t.Helper()
-	b.do(chromedp.EmulateViewport(int64(width), int64(height)), chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+	b.Do(chromedp.Navigate(address)) // which waits for the load event
+}
+
+// Look sets what the page is looked at with.
+func (b *Browser) Look(width, height int, scheme, media string) {
+	b.t.Helper()
+	b.Do(chromedp.EmulateViewport(int64(width), int64(height)), chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
 		_, err := cdp.Call(ctx, tab, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 			Media: media, Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
 		})
@@ -118,18 +126,18 @@ func (b *browser) look(width, height int, scheme, media string) {
 	}))
 }
 
-// eval returns the value of an expression.
-func eval[T any](b *browser, expression string) T {
+// Eval returns the value of an expression.
+func Eval[T any](b *Browser, expression string) T {
 	b.t.Helper()
 	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
 	require.NoError(b.t, err)
 	return v
 }
 
-// picture takes a picture of a part of what is looked at.
-func (b *browser) picture(y, width, height int) (png []byte) {
+// Picture takes a picture of a part of what is looked at.
+func (b *Browser) Picture(y, width, height int) (png []byte) {
 	b.t.Helper()
-	b.do(chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
+	b.Do(chromedp.Func(func(ctx context.Context, tab *chromedp.Target) error {
 		shot, err := cdp.Call(ctx, tab, page.CaptureScreenshot, page.CaptureScreenshotParams{
 			Clip: &page.Viewport{Y: float64(y), Width: float64(width), Height: float64(height), Scale: 1},
 		})
@@ -137,4 +145,14 @@ func (b *browser) picture(y, width, height int) (png []byte) {
 		return err
 	}))
 	return png
+}
+
+//go:embed check.js
+var checks string
+
+// Check demands that one of the checks in check.js finds nothing.
+func (b *Browser) Check(name, what string) {
+	b.t.Helper()
+	Eval[bool](b, checks)
+	require.Empty(b.t, Eval[[]string](b, "check."+name+"()"), what)
 }
