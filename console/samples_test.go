@@ -113,7 +113,7 @@ func runningPage() map[string]any {
 		return ui.Row{Cells: []ui.Cell{{Text: name}, {Badge: b}, {Progress: p}, {Text: "0"}}}
 	}
 	return map[string]any{
-		"Head":     ui.Head{Title: "Comparison", Badge: &ui.Badge{Class: "todo", Text: "running"}, Lead: "Begun 12 minutes ago by kari.nordmann. It goes on when this page is closed.", Actions: []ui.Button{{Name: "Stop", URL: "/x", Post: true, Class: "danger"}}},
+		"Head":     ui.Head{Title: "Comparison", Badge: &ui.Badge{Class: "todo", Text: "running"}, Lead: "Begun 12 minutes ago by kari.nordmann. It goes on when this page is closed.", Actions: []ui.Button{{Name: "Stop", URL: "/x", Post: true}}},
 		"Tabs":     tabsOf("Comparisons"),
 		"Progress": ui.Progress{Label: "Comparison", Value: 41, Max: 312, Text: "41 of 312 tables, about 20 minutes left"},
 		"Table": ui.Table{Label: "Progress of each table", Columns: []ui.Column{{Name: "Table"}, {Name: "State"}, {Name: "Progress"}, {Name: "Differ", Number: true}}, Rows: []ui.Row{
