@@ -138,12 +138,10 @@ func Open(path string, f *fleet.Fleet, opts *Options) (*Console, error) {
 		return nil, fmt.Errorf("console: state %s: %w", path, err)
 	}
 	c.jobs = newJobs(c, f.Concurrency)
+	c.handler = c.routes(c.routeTable())
 	err = c.load(ctx)
 	if err == nil {
 		err = c.jobs.restart(ctx)
-	}
-	if err == nil {
-		c.handler, err = c.routes()
 	}
 	if err != nil {
 		stop()

@@ -70,10 +70,10 @@ func (c *Console) routeTable() []route {
 	}
 }
 
-// routes is the handler of all pages.
-func (c *Console) routes() (http.Handler, error) {
+// routes is the handler of all pages and actions of a table.
+func (c *Console) routes(table []route) http.Handler {
 	mux := http.NewServeMux()
-	for _, r := range c.routeTable() {
+	for _, r := range table {
 		if r.changes && c.opts.ReadOnly {
 			continue
 		}
@@ -105,7 +105,7 @@ func (c *Console) routes() (http.Handler, error) {
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c.fail(&visit{Request: r, w: w}, httpError{http.StatusForbidden, "This request came from a page of another site, so it was refused."})
 	}))
-	return headers(c.local(bounded(c.logins.with(c.recovered(guard.Handler(mux)))))), nil
+	return headers(c.local(bounded(c.logins.with(c.recovered(guard.Handler(mux))))))
 }
 
 // local refuses requests of other machines where nobody can log in.
