@@ -21,6 +21,7 @@ func TestBrowser(t *testing.T) {
 			b.Open(html)
 			b.Check("structure", name)
 			b.Check("alone", name)
+			b.Axe(name)
 			for _, scheme := range []string{"light", "dark"} {
 				b.Look(1280, 900, scheme, "screen")
 				b.Check("contrast", scheme)

@@ -156,3 +156,22 @@ func (b *Browser) Check(name, what string) {
 	Eval[bool](b, checks)
 	require.Empty(b.t, Eval[[]string](b, "check."+name+"()"), what)
 }
+
+//go:embed axe/axe.min.js
+var axe string
+
+// Axe demands that axe-core finds nothing.
+func (b *Browser) Axe(what string) {
+	b.t.Helper()
+	require.Empty(b.t, b.Violations(), what)
+}
+
+// Violations are what axe-core finds that keeps people from using the page.
+func (b *Browser) Violations() []string {
+	b.t.Helper()
+	Eval[bool](b, axe+"; true")
+	found, err := chromedp.Run(b.ctx, chromedp.Evaluate[[]string](`axe.run(document, {resultTypes: ["violations"]}).then((r) =>
+		r.violations.flatMap((v) => v.nodes.map((n) => v.id + ": " + v.help + ": " + n.html.slice(0, 200))))`, chromedp.EvalAwaitPromise))
+	require.NoError(b.t, err)
+	return found
+}
