@@ -174,6 +174,9 @@ func (c *Console) reconcile(ctx context.Context, m *member, actor string) (found
 		if err := c.settle(ctx, id, outcome); err != nil {
 			return found, err
 		}
+		if j, err := c.state.job(ctx, id); err == nil {
+			c.jobs.follow(ctx, j)
+		}
 	}
 	c.log.Info("changes without an end reconciled", "mirror", m.ContextID, "actor", actor, "outcomes", outcomes)
 	return found, c.countOpen(ctx)

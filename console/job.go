@@ -68,6 +68,12 @@ type request struct {
 	// change that is taken back or waited for.
 	Of int64 `json:"of,omitempty"`
 
+	// Also are earlier changes whose tables are waited for besides those of Of.
+	Also []int64 `json:"also,omitempty"`
+
+	// Once is of the form that asked, so that one that is sent twice asks once.
+	Once string `json:"once,omitempty"`
+
 	// Since has only what changed since the last comparison read.
 	Since bool `json:"since,omitempty"`
 
@@ -123,6 +129,7 @@ type summary struct {
 	Undone  int64          `json:"undone,omitempty"` // the job that took it back
 	Outcome mirror.Outcome `json:"outcome,omitempty"`
 	Receipt string         `json:"receipt,omitempty"` // its ID
+	Refused refusal        `json:"refused,omitempty"` // why it was not begun
 }
 
 // tableSummary is what lists show of a table of a comparison.

@@ -49,13 +49,27 @@ func (e errBusy) Error() string {
 	return fmt.Sprintf("a %s of this mirror is there already", e.Kind)
 }
 
+// errAsked: the form that asks for the job has asked for one before.
+type errAsked struct{ job }
+
+func (e errAsked) Error() string { return "this form was sent before" }
+
 // start keeps a new job and runs it. Of each kind a mirror has one at a time; asking for
-// another is an errBusy with the one that is there.
+// another is an errBusy with the one that is there, and asking twice with one form an
+// errAsked with that of the first time.
 func (s *jobs) start(ctx context.Context, j job, document any) (job, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return job{}, errClosing
+	}
+	if j.Request.Once != "" {
+		switch was, err := s.c.state.asked(ctx, j.Member, j.Request.Once); {
+		case err == nil:
+			return was, errAsked{was}
+		case !errors.Is(err, errNotFound):
+			return job{}, fmt.Errorf("read jobs: %w", err)
+		}
 	}
 	for _, l := range s.live {
 		if is, _ := l.now(); is.Member == j.Member && is.Kind == j.Kind && !is.Status.over() {
@@ -215,6 +229,7 @@ func (s *jobs) finish(ctx context.Context, l *live, end ending, err error, log *
 	}
 	l.set(func(to *job) { *to = j })
 	s.c.members[j.Member].ended(j)
+	s.follow(ctx, j)
 	level := slog.LevelInfo
 	if j.Status == statusFailed || j.Status == statusUnknown {
 		level = slog.LevelWarn
@@ -229,10 +244,25 @@ func (s *jobs) restart(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := s.again(ctx, all); err != nil {
+		return err
+	}
+	for _, j := range all {
+		if j.Kind == kindChange {
+			if j, err = s.c.state.job(ctx, j.ID); err != nil {
+				return err
+			}
+			s.follow(ctx, j)
+		}
+	}
+	return nil
+}
+
+// again launches what an earlier process left.
+func (s *jobs) again(ctx context.Context, all []job) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	slices.Reverse(all)
-	for _, j := range all {
+	for _, j := range slices.Backward(all) {
 		switch {
 		case j.Kind == kindChange:
 			if err := s.c.ended(ctx, j); err != nil {

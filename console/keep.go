@@ -201,7 +201,11 @@ func (c *Console) ended(ctx context.Context, j job) error {
 		})
 		return err
 	default: // each change is in the journal before it is committed
-		return c.settle(ctx, j.ID, mirror.OutcomeNotDone)
+		_, err := c.state.change(ctx, j.ID, func(j *job) {
+			j.Status, j.Summary.Outcome = statusFailed, mirror.OutcomeNotDone
+			j.Error = "The process ended before the change was begun: nothing was changed."
+		})
+		return err
 	}
 }
 

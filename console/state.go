@@ -287,6 +287,19 @@ func (s *state) job(ctx context.Context, id int64) (job, error) {
 	return r.job()
 }
 
+// asked returns the job that a form has asked for, errNotFound for none.
+func (s *state) asked(ctx context.Context, member, once string) (job, error) {
+	var r jobRow
+	err := s.db.GetContext(ctx, &r, "SELECT "+jobColumns+" FROM job WHERE member=? AND json_extract(request, '$.once')=? ORDER BY id LIMIT 1", member, once)
+	if errors.Is(err, sql.ErrNoRows) {
+		return job{}, errNotFound
+	}
+	if err != nil {
+		return job{}, err
+	}
+	return r.job()
+}
+
 // jobQuery says which jobs are wanted; zero values are all of them.
 type jobQuery struct {
 	Member string

@@ -7,7 +7,6 @@ import (
 
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/fleet"
-	"github.com/so-mirror/mirror/heal"
 	"github.com/so-mirror/mirror/htmlreport"
 	"github.com/so-mirror/mirror/replica"
 )
@@ -127,28 +126,6 @@ func (s *jobs) validate(ctx context.Context, l *live) (end ending, err error) {
 
 var errNoReplica = errors.New("no replica of this customer is configured")
 
-// wait follows tables that were reset until a cycle has populated them.
-func (s *jobs) wait(ctx context.Context, l *live) (ending, error) {
-	return s.with(ctx, l, func(m *mirror.Mirror, c *fleet.Connection) (end ending, err error) {
-		j, _ := l.now()
-		var receipt *mirror.Receipt
-		opts := heal.WaitOptions{Tables: j.Request.Tables, Source: c.Source, Schedule: s.c.opts.Schedule, Poll: s.c.opts.poll, Progress: l.waited}
-		if j.Request.Of > 0 {
-			if receipt, err = documentOf[mirror.Receipt](ctx, s.c.state, j.Request.Of); err != nil {
-				return end, fmt.Errorf("read receipt: %w", err)
-			}
-			if opts.Report, err = s.reportOf(ctx, j.Request.Of); err != nil {
-				return end, err
-			}
-		}
-		report, err := heal.Wait(ctx, m, receipt, &opts)
-		if report != nil {
-			end.document, end.summary = report, waitSummary(report, err)
-		}
-		return end, err
-	})
-}
-
 // reportOf returns the comparison that a change was made from, nil for none.
 func (s *jobs) reportOf(ctx context.Context, id int64) (*mirror.Report, error) {
 	made, err := s.c.state.job(ctx, id)
@@ -168,10 +145,13 @@ func (s *jobs) change(ctx context.Context, l *live) (ending, error) {
 	defer cancel()
 	return s.with(ctx, l, func(m *mirror.Mirror, c *fleet.Connection) (end ending, err error) {
 		j, _ := l.now()
-		receipt, err := s.do(ctx, m, j)
+		receipt, err := s.do(ctx, m, j, false)
+		if receipt == nil {
+			end.summary.Refused, end.tables = refusalOf(err), refusedTablesOf(err)
+		}
 		if receipt != nil {
 			end.document = receipt
-			end.summary = summary{Receipt: receipt.ID, Outcome: mirror.OutcomeDone}
+			end.summary.Receipt, end.summary.Outcome = receipt.ID, mirror.OutcomeDone
 		}
 		switch {
 		case isUnknown(err):
@@ -188,9 +168,13 @@ func (s *jobs) change(ctx context.Context, l *live) (ending, error) {
 	})
 }
 
-// do makes a change of a mirror.
-func (s *jobs) do(ctx context.Context, m *mirror.Mirror, j job) (*mirror.Receipt, error) {
+// do makes a change of a mirror, or dry only tries it.
+func (s *jobs) do(ctx context.Context, m *mirror.Mirror, j job, dry bool) (*mirror.Receipt, error) {
 	q := j.Request.Change
+	confirm := q.Confirm
+	if confirm == s.c.members[j.Member].ContextID { // as the page had it typed
+		confirm = m.ContextID()
+	}
 	switch q.Operation {
 	case opApply:
 		report, err := documentOf[mirror.Report](ctx, s.c.state, j.Request.Of)
@@ -198,22 +182,28 @@ func (s *jobs) do(ctx context.Context, m *mirror.Mirror, j job) (*mirror.Receipt
 			return nil, fmt.Errorf("read the comparison: %w", err)
 		}
 		opts := &mirror.ApplyOptions{
-			Tables: j.Request.Tables, Unknown: q.Unknown, HardReset: q.HardReset, Force: q.Force, SkipMoved: q.SkipMoved, Confirm: q.Confirm,
+			Tables: j.Request.Tables, Unknown: q.Unknown, HardReset: q.HardReset, Force: q.Force, SkipMoved: q.SkipMoved, Confirm: confirm, DryRun: dry,
 		}
 		if q.TooMuch {
 			opts.MaxRowShare, opts.MaxTableShare = 1, 1
 		}
 		return m.Apply(ctx, report.Plan(), opts)
 	case opReset:
-		return m.ResetTables(ctx, j.Request.Tables, &mirror.ResetOptions{All: q.All, Truncate: q.Truncate})
+		return m.ResetTables(ctx, j.Request.Tables, &mirror.ResetOptions{All: q.All, Truncate: q.Truncate, DryRun: dry})
 	case opHardReset:
-		return m.HardReset(ctx, &mirror.HardResetOptions{Confirm: q.Confirm, Tables: j.Request.Tables, All: q.All, DropData: q.DropData})
+		return m.HardReset(ctx, &mirror.HardResetOptions{Confirm: confirm, Tables: j.Request.Tables, All: q.All, DropData: q.DropData, DryRun: dry})
 	case opUndo:
-		receipt, err := documentOf[mirror.Receipt](ctx, s.c.state, j.Request.Of)
+		receipt, err := s.c.receipt(ctx, job{ID: j.Request.Of})
 		if err != nil {
 			return nil, fmt.Errorf("read receipt: %w", err)
 		}
-		return nil, m.Undo(ctx, receipt)
+		s.letGo(j.Member, j.Request.Of) // who waits would take it for a reset that was lost
+		if err = m.Undo(ctx, receipt); err != nil {
+			if of, failed := s.c.state.job(ctx, j.Request.Of); failed == nil {
+				s.follow(ctx, of)
+			}
+		}
+		return nil, err
 	default:
 		return nil, fmt.Errorf("unknown operation %q", q.Operation)
 	}

@@ -1,0 +1,60 @@
+package console
+
+import (
+	"errors"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/store"
+)
+
+// refusal is why a change was not begun, "" where it was.
+type refusal string
+
+const (
+	refusedMoved       refusal = "moved"       // tables are not what the plan saw
+	refusedTooMuch     refusal = "too-much"    // the source may be the wrong database
+	refusedDatabase    refusal = "database"    // one of the databases is the wrong one
+	refusedUnconfirmed refusal = "unconfirmed" // what was typed is not the context identifier
+	refusedUndo        refusal = "undo"        // it can no longer be undone
+	refusedNothing     refusal = "nothing"     // there is nothing to do
+	refusedTables      refusal = "tables"      // some tables stand in the way
+	refusedMetadata    refusal = "no-metadata" // there is no metadata table
+	refusedReplica     refusal = "replica"     // it is fed by the newer client
+	refusedDocument    refusal = "document"    // the plan or the receipt is not one
+	refusedJournal     refusal = "journal"     // the journal could not be written
+)
+
+// refusalOf tells refusals, after which nothing was changed, from failures.
+func refusalOf(err error) refusal {
+	for _, r := range []struct {
+		err error
+		as  refusal
+	}{
+		{mirror.ErrMoved, refusedMoved}, {mirror.ErrTooMuch, refusedTooMuch}, {mirror.ErrWrongDatabase, refusedDatabase},
+		{mirror.ErrNotConfirmed, refusedUnconfirmed}, {mirror.ErrCannotUndo, refusedUndo}, {mirror.ErrNothingToDo, refusedNothing},
+		{mirror.ErrNoMetadata, refusedMetadata}, {mirror.ErrReplica, refusedReplica}, {mirror.ErrInvalidDocument, refusedDocument},
+		{mirror.ErrNotPlanned, refusedTables}, {mirror.ErrMetadata, refusedTables}, {mirror.ErrNoTables, refusedTables}, {store.ErrTableNotFound, refusedTables},
+		{mirror.ErrJournal, refusedJournal},
+	} {
+		if errors.Is(err, r.err) && !isUnknown(err) {
+			return r.as
+		}
+	}
+	return ""
+}
+
+// refusedTablesOf are those that stood in the way, each with its reason.
+func refusedTablesOf(err error) (all []tableSummary) {
+	var refused *mirror.Error
+	if !errors.As(err, &refused) {
+		return nil
+	}
+	for _, t := range refused.Tables {
+		reason := t.Reason
+		if t.Closest != "" {
+			reason += " (is " + t.Closest + " meant?)"
+		}
+		all = append(all, tableSummary{Table: t.Table, Reason: reason})
+	}
+	return all
+}
