@@ -21,7 +21,7 @@ var errFollowed = errors.New("what it waited for is waited for together with wha
 // newer one takes over what the one before it has not seen populated.
 func (s *jobs) follow(ctx context.Context, j job) {
 	ctx = context.WithoutCancel(ctx)
-	if j.Kind != kindChange || j.Status != statusDone || j.Request.Change.Operation == opUndo || s.c.members[j.Member] == nil {
+	if j.Kind != kindChange || j.Status != statusDone || j.Request.Change.Operation == opUndo || j.Summary.Undone > 0 || s.c.members[j.Member] == nil {
 		return
 	}
 	receipt, err := s.c.receipt(ctx, j)

@@ -34,7 +34,7 @@ func TestFollow(t *testing.T) {
 	require.Equal(t, first.ID, one.Request.Of)
 	second := w.reset("Cust1", "person", "sale")
 	two := w.waiting("Cust1")
-	require.Equal(t, request{Of: second.ID, Also: []int64{first.ID}}, two.Request)
+	require.Equal(t, []int64{second.ID, first.ID}, two.Request.changes())
 	ended := w.end(one.ID)
 	require.Equal(t, statusStopped, ended.Status)
 	require.Contains(t, ended.Error, "together with what was reset since")
@@ -48,13 +48,13 @@ func TestFollow(t *testing.T) {
 		undo := w.run(job{Member: "Cust1", Kind: kindChange, Request: request{Of: second.ID, Change: change{Operation: opUndo}}})
 		require.Equal(t, statusDone, undo.Status, undo.Error)
 		require.Equal(t, statusStopped, w.end(two.ID).Status)
-		require.Equal(t, request{Of: first.ID}, w.waiting("Cust1").Request)
+		require.Equal(t, []int64{first.ID}, w.waiting("Cust1").Request.changes())
 	})
 	t.Run("when an undo is refused", func(t *testing.T) {
 		again := w.run(job{Member: "Cust1", Kind: kindChange, Request: request{Of: second.ID, Change: change{Operation: opUndo}}})
 		require.Equal(t, statusFailed, again.Status)
 		require.Equal(t, refusedUndo, again.Summary.Refused)
-		require.Equal(t, request{Of: first.ID}, w.waiting("Cust1").Request)
+		require.Equal(t, []int64{first.ID}, w.waiting("Cust1").Request.changes())
 	})
 	last := w.waiting("Cust1")
 	w.customers["Cust1"].cycle(t)
@@ -89,5 +89,5 @@ func TestRefusals(t *testing.T) {
 		require.Equal(t, want, refusalOf(err))
 	}
 	all := refusedTablesOf(&mirror.Error{Tables: []mirror.TableError{{Table: "contcat", Closest: "contact"}}})
-	require.Equal(t, []tableSummary{{Table: "contcat", Reason: " (is contact meant?)"}}, all)
+	require.Equal(t, []tableSummary{{Table: "contcat", Reason: "there is no such table (is contact meant?)"}}, all)
 }

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/so-mirror/mirror"
@@ -50,7 +51,7 @@ func refusedTablesOf(err error) (all []tableSummary) {
 		return nil
 	}
 	for _, t := range refused.Tables {
-		reason := t.Reason
+		reason := cmp.Or(t.Reason, "there is no such table")
 		if t.Closest != "" {
 			reason += " (is " + t.Closest + " meant?)"
 		}
