@@ -91,7 +91,7 @@ func (c *Console) show(v *visit, p page) error {
 		Breadcrumbs: p.crumbs, Page: p.data,
 	}
 	l.LogOut = c.logins.required && c.logins.proxied(v.Request) == ""
-	if v.actor != "" {
+	if v.actor != "" && v.Header.Get("HX-Request") == "" { // a part of a page does not show it
 		if text := c.logins.popFlash(v.Request); text != "" {
 			l.Flash = []ui.Message{{Level: "good", Text: text}}
 		}

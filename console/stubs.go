@@ -1,7 +1,5 @@
 package console
 
-func (c *Console) overviewPage(v *visit) error         { return errNotFound }
-func (c *Console) startComparisons(v *visit) error     { return errNotFound }
 func (c *Console) jobsPage(v *visit) error             { return errNotFound }
 func (c *Console) journalPage(v *visit) error          { return errNotFound }
 func (c *Console) mirrorPage(v *visit) error           { return errNotFound }

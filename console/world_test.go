@@ -24,7 +24,7 @@ import (
 
 // world is the customers' databases and their mirrors, and a console over them.
 type world struct {
-	t         *testing.T
+	t         testing.TB
 	path      string // of the state
 	opts      Options
 	fleet     *fleet.Fleet

@@ -124,6 +124,7 @@ type Cell struct {
 	Check    *Check
 	Text     string
 	URL      string // of Text
+	ID       string // of the link, where it is to keep the focus when a list is read anew
 	Badge    *Badge
 	Time     *Moment
 	Progress *Progress
@@ -147,6 +148,8 @@ func (c Cell) blank() bool {
 
 type Check struct {
 	Name, Value, Label string
+	Heard              bool // the label is only heard, because what stands beside it says the same
+	ID                 string
 	Checked, Disabled  bool
 }
 
