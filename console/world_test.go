@@ -50,7 +50,7 @@ var worldTables = []string{"contact", "person", "sale", "document", "country"}
 const worldContacts = 40
 
 // newWorld makes a console over the mirrors of customers, which are as they should be.
-func newWorld(t *testing.T, ids ...string) *world {
+func newWorld(t testing.TB, ids ...string) *world {
 	t.Helper()
 	w := &world{t: t, path: filepath.Join(t.TempDir(), "console.db"), opts: Options{Look: -1, poll: time.Millisecond}, fleet: &fleet.Fleet{}, customers: map[string]*customer{}}
 	for _, id := range ids {
@@ -73,14 +73,14 @@ func newWorld(t *testing.T, ids ...string) *world {
 }
 
 // cycle has the Mirroring Task feed the mirror.
-func (c *customer) cycle(t *testing.T) {
+func (c *customer) cycle(t testing.TB) {
 	t.Helper()
 	_, err := (&cycle.Task{Customer: c.customer, Mirror: c.mirror}).Run(t.Context())
 	require.NoError(t, err)
 }
 
 // lose has the mirror lose rows of a table.
-func (c *customer) lose(t *testing.T, table string, n int) {
+func (c *customer) lose(t testing.TB, table string, n int) {
 	t.Helper()
 	def, ok := crm.Table(table)
 	require.True(t, ok)

@@ -1,0 +1,188 @@
+package console
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/fleet"
+	"github.com/so-mirror/mirror/store"
+	"github.com/so-mirror/mirror/store/memory"
+)
+
+// newFleet makes a console over so many mirrors of so many tables, each of which has been
+// compared once. Every tenth mirror has lost rows.
+func newFleet(b *testing.B, mirrors, tables int) *world {
+	b.Helper()
+	table := func(n, rows int) memory.Table {
+		t := memory.Table{Name: fmt.Sprint("table", n), Columns: []string{"id int", "name nvarchar(50)"}, Key: []string{"id"}}
+		for i := range rows {
+			t.Rows = append(t.Rows, store.Row{i, fmt.Sprint("Row ", i)})
+		}
+		return t
+	}
+	source, lsns := memory.New(), map[string]store.LSN{}
+	for n := range tables {
+		require.NoError(b, source.Seed(table(n, 3)))
+		lsns[fmt.Sprint("table", n)] = 812
+	}
+	source.TrackChanges(812, 1)
+	w := newWorld(b)
+	w.fleet.Concurrency = 4
+	for i := range mirrors {
+		id := fmt.Sprint("Cust", 10000+i)
+		st := memory.New(memory.Metadata(id, lsns))
+		for n := range tables {
+			rows := 3
+			if i%10 == 0 && n%7 == 0 {
+				rows = 2
+			}
+			require.NoError(b, st.Seed(table(n, rows)))
+		}
+		m, err := mirror.New(id, st, nil)
+		require.NoError(b, err)
+		w.fleet.Members = append(w.fleet.Members, fleet.Member{ContextID: id, Open: func(context.Context) (*fleet.Connection, error) {
+			return &fleet.Connection{Mirror: m, Source: source}, nil
+		}})
+	}
+	w.open()
+	for _, m := range w.c.order {
+		require.NoError(b, w.c.lookAt(b.Context(), m))
+		require.Equal(b, statusDone, w.run(job{Member: m.ContextID, Kind: kindComparison}).Status)
+	}
+	return w
+}
+
+// keepComparing has mirrors compared all the time, a few at once.
+func (w *world) keepComparing(b *testing.B, at int) {
+	ctx, stop := context.WithCancel(b.Context())
+	var wg sync.WaitGroup
+	for i := range at {
+		wg.Go(func() {
+			for n := i; ctx.Err() == nil; n += at {
+				m := w.c.order[n%len(w.c.order)]
+				j, err := w.c.jobs.start(ctx, job{Member: m.key, Kind: kindComparison, Actor: "load"}, nil)
+				if err != nil {
+					continue
+				}
+				if l := w.c.jobs.get(j.ID); l != nil {
+					<-l.done
+				}
+			}
+		})
+	}
+	b.Cleanup(func() { stop(); wg.Wait() })
+}
+
+// BenchmarkPages has 20 people read pages while 4 comparisons run, and says how long 99 of
+// 100 pages take at most.
+func BenchmarkPages(b *testing.B) {
+	w := newFleet(b, 200, 300)
+	w.keepComparing(b, 4)
+	w.client.Transport = &http.Transport{MaxIdleConnsPerHost: 64}
+	for _, p := range []struct{ name, path string }{
+		{"mirrors", "/"}, {"search", "/?q=Cust101"}, {"mirror", "/mirrors/Cust10010"}, {"comparisons", "/mirrors/Cust10010/comparisons"},
+		{"comparison", "/jobs/1"}, {"reset", "/mirrors/Cust10010/reset"}, {"waiting", "/mirrors/Cust10010/waiting"}, {"jobs", "/jobs"}, {"journal", "/journal"},
+	} {
+		b.Run(p.name, func(b *testing.B) {
+			var mu sync.Mutex
+			var took []time.Duration
+			b.SetParallelism(20 / runtime.GOMAXPROCS(0))
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					began := time.Now()
+					path := p.path
+					for {
+						resp, err := w.client.Get(w.server.URL + path)
+						if err != nil {
+							b.Error(err)
+							return
+						}
+						_, err = io.Copy(io.Discard, resp.Body)
+						resp.Body.Close()
+						if path = resp.Header.Get("Location"); path != "" {
+							continue
+						}
+						if err != nil || resp.StatusCode != http.StatusOK {
+							b.Errorf("%s: %v %v", p.path, resp.Status, err)
+							return
+						}
+						break
+					}
+					mu.Lock()
+					took = append(took, time.Since(began))
+					mu.Unlock()
+				}
+			})
+			slices.Sort(took)
+			b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "p99-ms")
+			b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "p50-ms")
+		})
+	}
+	b.ReportMetric(heap(), "heap-MB")
+}
+
+// heap is how much is held, in MB.
+func heap() float64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapAlloc) / 1e6
+}
+
+// BenchmarkStreams has 1,000 pages look on at one comparison, and says how much memory each
+// takes on both ends, and how long an event takes to reach all of them.
+func BenchmarkStreams(b *testing.B) {
+	const pages = 1000
+	w := newWorld(b, "Cust1").open()
+	release := make(chan struct{})
+	w.customers["Cust1"].opened = func(context.Context) error { <-release; return nil }
+	j, err := w.c.jobs.start(b.Context(), job{Member: fold("Cust1"), Kind: kindComparison}, nil)
+	require.NoError(b, err)
+	l := w.c.jobs.get(j.ID)
+	before := heap()
+	got := make(chan string, pages)
+	client := &http.Client{Transport: &http.Transport{}}
+	for range pages {
+		resp, err := client.Get(fmt.Sprintf("%s/jobs/%d/events", w.server.URL, j.ID))
+		require.NoError(b, err)
+		b.Cleanup(func() { resp.Body.Close() })
+		go func() {
+			for s := bufio.NewScanner(resp.Body); s.Scan(); {
+				if event, is := strings.CutPrefix(s.Text(), "event: "); is {
+					got <- event
+				}
+			}
+		}()
+	}
+	all := func() {
+		for range pages {
+			require.Equal(b, "progress", <-got)
+		}
+	}
+	all()
+	each := (heap() - before) * 1000 / pages
+	n := int64(0)
+	for b.Loop() {
+		n++
+		l.compared(mirror.Progress{Table: "contact", Rows: n, Expected: 1e9, Tables: 5})
+		all()
+	}
+	b.ReportMetric(each, "kB/page")
+	close(release)
+	for range pages {
+		for <-got != "over" {
+		}
+	}
+}
