@@ -115,6 +115,9 @@ func TestScripts(t *testing.T) {
 	evil := render(t, sample{`<h1>Evil</h1><button class="button" id="evil" hx-get="/answer" hx-vals="js:{x: window.hacked = 1}" hx-on:click="window.hacked = 1" hx-target="#answer">Evil</button><p id="answer"></p>`, layout})
 	url := serve(t, func(mux *http.ServeMux) {
 		mux.HandleFunc("GET /scripts", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(html) })
+		mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
+			_, _ = w.Write(render(t, sample{`<h1>Found</h1><p id="found">{{.}}</p>`, ui.Layout{Page: r.URL.Query().Encode()}}))
+		})
 		mux.HandleFunc("GET /evil", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(evil) })
 		mux.HandleFunc("GET /answer", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<b>answered</b>")) })
 		mux.HandleFunc("GET /events", func(w http.ResponseWriter, _ *http.Request) {
@@ -133,6 +136,12 @@ func TestScripts(t *testing.T) {
 	b.Do(chromedp.Click("#ask"))
 	until(`document.querySelector("#answer").innerHTML === "<b>answered</b>" && location.pathname === "/answer"`)
 	require.False(t, browsertest.Eval[bool](b, `[localStorage, sessionStorage].some((s) => JSON.stringify(s).includes("secret"))`), "nothing of a page is kept")
+	b.Quiet()
+
+	b.Visit(url + "/mirrors")
+	b.Do(chromedp.SendKeys("#c-search", "2")) // before what is there
+	until(`document.querySelector("#found").textContent === "q=2Cust&state=bad" && location.search === "?state=bad&q=2Cust"`)
+	require.Equal(t, "c-search", browsertest.Eval[string](b, "document.activeElement.id"), "who types goes on")
 	b.Quiet()
 
 	b.Visit(url + "/evil")
