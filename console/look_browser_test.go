@@ -111,18 +111,27 @@ func TestScripts(t *testing.T) {
 	t.Parallel()
 	layout := ui.Layout{Title: "Scripts", Page: "secret of a customer"}
 	html := render(t, sample{`<h1>Scripts</h1><p>{{.}}</p><button class="button" id="ask" hx-get="/answer" hx-target="#answer" hx-push-url="true">Ask</button><p id="answer"></p>
-<div hx-ext="sse" sse-connect="/events" sse-close="end"><p id="live" sse-swap="progress"></p></div>`, layout})
+<div hx-ext="sse" sse-connect="/events" sse-close="over"><p id="live" sse-swap="progress"></p><div hx-get="/over" hx-trigger="sse:over" hx-target="#main" hx-select="#main" hx-swap="outerHTML"></div></div>`, layout})
 	evil := render(t, sample{`<h1>Evil</h1><button class="button" id="evil" hx-get="/answer" hx-vals="js:{x: window.hacked = 1}" hx-on:click="window.hacked = 1" hx-target="#answer">Evil</button><p id="answer"></p>`, layout})
+	over := render(t, sample{`<h1>It is over</h1>`, layout})
+	end := make(chan struct{})
 	url := serve(t, func(mux *http.ServeMux) {
 		mux.HandleFunc("GET /scripts", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(html) })
 		mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, r *http.Request) {
 			_, _ = w.Write(render(t, sample{`<h1>Found</h1><p id="found">{{.}}</p>`, ui.Layout{Page: r.URL.Query().Encode()}}))
 		})
+		mux.HandleFunc("GET /over", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(over) })
 		mux.HandleFunc("GET /evil", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(evil) })
 		mux.HandleFunc("GET /answer", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<b>answered</b>")) })
-		mux.HandleFunc("GET /events", func(w http.ResponseWriter, _ *http.Request) {
+		mux.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "text/event-stream")
-			_, _ = w.Write([]byte("event: progress\ndata: <b>7 of 9</b>\n\nevent: end\ndata: x\n\n"))
+			_, _ = w.Write([]byte("event: progress\ndata: <b>7 of 9</b>\n\n"))
+			_ = http.NewResponseController(w).Flush()
+			select {
+			case <-end:
+			case <-r.Context().Done():
+			}
+			_, _ = w.Write([]byte("event: over\ndata:\n\n"))
 		})
 	})
 	b := browsertest.New(t)
@@ -136,6 +145,8 @@ func TestScripts(t *testing.T) {
 	b.Do(chromedp.Click("#ask"))
 	until(`document.querySelector("#answer").innerHTML === "<b>answered</b>" && location.pathname === "/answer"`)
 	require.False(t, browsertest.Eval[bool](b, `[localStorage, sessionStorage].some((s) => JSON.stringify(s).includes("secret"))`), "nothing of a page is kept")
+	close(end)
+	until(`document.querySelector("h1").textContent === "It is over" && document.querySelectorAll("main").length === 1`)
 	b.Quiet()
 
 	b.Visit(url + "/mirrors")
