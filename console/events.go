@@ -16,8 +16,8 @@ const (
 	maxStreams    = 4096
 )
 
-// events streams the part of a job's page that moves, as server-sent events. The event
-// "over" says that the page is to be loaded anew.
+// events streams the part of a job's page that moves, as server-sent events: "progress",
+// and "said" for who listens. The event "over" says that the page is to be loaded anew.
 func (c *Console) events(v *visit) error {
 	id, err := jobID(v, "job")
 	if err != nil {
@@ -46,6 +46,7 @@ func (c *Console) events(v *visit) error {
 	defer beat.Stop()
 	defer due.Stop()
 	var changed <-chan struct{} // nil while what changed waits to be sent
+	told := ""
 	for {
 		var gone error
 		select {
@@ -67,6 +68,9 @@ func (c *Console) events(v *visit) error {
 				return err
 			}
 			changed, gone = next, s.send("progress", part)
+			if now := said(l.now()); now != told && gone == nil {
+				told, gone = now, s.send("said", []byte(now))
+			}
 		}
 		if gone != nil {
 			return nil
@@ -84,9 +88,10 @@ type stream struct {
 func (s stream) send(event string, data []byte) error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "event: %s\n", event)
+	data = bytes.ReplaceAll(data, []byte{'\r'}, []byte{'\n'}) // which ends a line of a stream, too
 	for line := range bytes.Lines(data) {
 		b.WriteString("data: ")
-		b.Write(bytes.TrimRight(line, "\r\n"))
+		b.Write(bytes.TrimRight(line, "\n"))
 		b.WriteByte('\n')
 	}
 	if len(data) == 0 {

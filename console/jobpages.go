@@ -1,7 +1,6 @@
 package console
 
 import (
-	"bytes"
 	"errors"
 	"net/http"
 )
@@ -61,14 +60,4 @@ func (c *Console) resumeJob(v *visit) error {
 		return err
 	}
 	return c.see(v, c.path(was), "")
-}
-
-// renderLive writes the part of a job's page that moves.
-func (c *Console) renderLive(b *bytes.Buffer, j job, p progress) error {
-	return c.pages.byName["live"].ExecuteTemplate(b, "moving", livePart{j, p})
-}
-
-type livePart struct {
-	Job      job
-	Progress progress
 }

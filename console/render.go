@@ -35,10 +35,11 @@ type pages struct {
 const (
 	layoutFile = "layout.gohtml"
 	partsFile  = "parts.gohtml"
+	liveFile   = "live.gohtml"
 )
 
 func newPages() (*pages, error) {
-	common, err := template.New("").Funcs(template.FuncMap{}).ParseFS(templates, "templates/"+layoutFile, "templates/"+partsFile)
+	common, err := template.New("").Funcs(template.FuncMap{}).ParseFS(templates, "templates/"+layoutFile, "templates/"+partsFile, "templates/"+liveFile)
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +50,7 @@ func newPages() (*pages, error) {
 	}
 	for _, file := range files {
 		name := path.Base(file)
-		if name == layoutFile || name == partsFile {
+		if name == layoutFile || name == partsFile || name == liveFile {
 			continue
 		}
 		page, err := common.Clone()
@@ -73,7 +74,11 @@ type page struct {
 	data   any
 	code   int // Default: 200
 	bare   bool
+	moves  bool // it is loaded again and again where there are no scripts
 }
+
+// refreshEvery is how many seconds a page that moves is shown where there are no scripts.
+const refreshEvery = 3
 
 // show writes a page.
 func (c *Console) show(v *visit, p page) error {
@@ -89,6 +94,9 @@ func (c *Console) show(v *visit, p page) error {
 	l := ui.Layout{
 		Title: p.title, Nav: p.nav, Base: c.base, Version: version(), Actor: v.actor, ReadOnly: c.opts.ReadOnly, Bare: p.bare,
 		Breadcrumbs: p.crumbs, Page: p.data,
+	}
+	if p.moves {
+		l.Refresh = refreshEvery
 	}
 	l.LogOut = c.logins.required && c.logins.proxied(v.Request) == ""
 	if v.actor != "" && v.Header.Get("HX-Request") == "" { // a part of a page does not show it

@@ -1,16 +1,10 @@
 package console
 
+func (c *Console) sincePage(v *visit) error            { return errNotFound }
 func (c *Console) jobsPage(v *visit) error             { return errNotFound }
 func (c *Console) journalPage(v *visit) error          { return errNotFound }
 func (c *Console) mirrorPage(v *visit) error           { return errNotFound }
 func (c *Console) lookNow(v *visit) error              { return errNotFound }
-func (c *Console) comparisonsPage(v *visit) error      { return errNotFound }
-func (c *Console) startComparison(v *visit) error      { return errNotFound }
-func (c *Console) comparisonPage(v *visit) error       { return errNotFound }
-func (c *Console) reportHTML(v *visit) error           { return errNotFound }
-func (c *Console) reportJSON(v *visit) error           { return errNotFound }
-func (c *Console) sincePage(v *visit) error            { return errNotFound }
-func (c *Console) startRecheck(v *visit) error         { return errNotFound }
 func (c *Console) resetPage(v *visit) error            { return errNotFound }
 func (c *Console) startReset(v *visit) error           { return errNotFound }
 func (c *Console) changePage(v *visit) error           { return errNotFound }

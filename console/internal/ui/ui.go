@@ -17,6 +17,7 @@ type Layout struct {
 	LogOut      bool   // there is a session to end
 	ReadOnly    bool
 	Bare        bool // no navigation, as before a login
+	Refresh     int  // without scripts it is loaded again after so many seconds
 	Flash       []Message
 	Breadcrumbs []Link // the last has no URL
 	Page        any    // what the page's "main" gets

@@ -1,0 +1,272 @@
+package console
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"html/template"
+	"mime"
+	"net/http"
+	"strconv"
+	"sync"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/console/internal/ui"
+	"github.com/so-mirror/mirror/htmlreport"
+)
+
+// comparisonView is one comparison: templates/comparison.gohtml. It has a Head, a Verdict
+// or a Report, each of which begins the page.
+type comparisonView struct {
+	Tabs     ui.Tabs
+	Head     *ui.Head
+	Verdict  *ui.Verdict
+	Messages []ui.Message
+	Live     *liveView
+	About    string // above a report
+	Actions  []ui.Button
+	Report   template.HTML
+}
+
+func (c *Console) comparisonPage(v *visit) error {
+	m, j, err := c.jobOf(v, "job", comparisons...)
+	if err != nil {
+		return err
+	}
+	view := comparisonView{Tabs: c.tabs(m, tabComparisons)}
+	p := page{name: "comparison", nav: "mirrors", title: fmt.Sprintf("%s %d of %s", kindName(j), j.ID, m.ContextID)}
+	p.crumbs = m.crumbs(ui.Link{Name: "Comparisons", URL: m.path("/comparisons")}, ui.Link{Name: fmt.Sprintf("%s %d", kindName(j), j.ID)})
+	if !j.Status.over() {
+		p.moves = true
+		err = c.fillRunning(&view, m, j)
+	} else {
+		err = c.fillOver(v, &view, m, j)
+	}
+	if err != nil {
+		return err
+	}
+	p.data = view
+	return c.show(v, p)
+}
+
+// fillRunning shows a comparison that is queued or running.
+func (c *Console) fillRunning(view *comparisonView, m *member, j job) (err error) {
+	asked := c.moment(j.Asked)
+	view.Head = &ui.Head{
+		Title: fmt.Sprintf("%s %d", kindName(j), j.ID), Badge: jobBadge(j),
+		Lead:    fmt.Sprintf("%s asked for it %s: %s. It goes on when this page is closed.", shown(j.Actor), asked.Ago, whatOf(j)),
+		Actions: []ui.Button{{Name: "Stop", URL: fmt.Sprintf("%s/jobs/%d/stop", c.base, j.ID), Post: true, Class: "danger"}},
+	}
+	if j.Resumed > 0 {
+		view.Messages = append(view.Messages, ui.Message{Level: "unsure", Head: "Gone on with", Text: "The process was started again while it ran, so it goes on from its checkpoint."})
+	}
+	view.Live, err = c.live(j, c.path(j))
+	return err
+}
+
+// fillOver shows a comparison that is over, with its report if that is kept.
+func (c *Console) fillOver(v *visit, view *comparisonView, m *member, j job) error {
+	report, err := documentOf[mirror.Report](v.Context(), c.state, j.ID)
+	if err != nil && !errors.Is(err, errNoDocument) {
+		return err
+	}
+	before, hasBefore, err := c.compared(v.Context(), m, j.ID, hasReport)
+	if err != nil {
+		return err
+	}
+	if report == nil {
+		view.Verdict = c.noReport(m, j)
+		return nil
+	}
+	plan := report.Plan()
+	var b bytes.Buffer
+	if err := htmlreport.WriteComparePart(&b, report, plan); err != nil {
+		return err
+	}
+	view.Report = template.HTML(b.String())
+	view.About = c.aboutReport(j)
+	if j.Status != statusDone {
+		view.Messages = append(view.Messages, ui.Message{Level: "unsure", Head: whyOver(j), Text: c.howFar(j, report)})
+	}
+	view.Actions = c.reportActions(m, j, report, plan)
+	if hasBefore {
+		view.Actions = append(view.Actions, ui.Button{Name: "What changed since the one before", URL: c.base + m.since(j.ID, before.ID)})
+	}
+	return nil
+}
+
+// aboutReport says whose comparison it was, and when.
+func (c *Console) aboutReport(j job) string {
+	when := c.moment(j.Ended)
+	about := fmt.Sprintf("%s, asked for by %s, ended %s (%s)", whatOf(j), shown(j.Actor), when.Text, when.Ago)
+	if took := c.took(j); took != "" {
+		about += " after " + took
+	}
+	if j.Request.Recorded {
+		about += ", and was not made by this console"
+	}
+	return about + "."
+}
+
+// reportActions are what can be done about a report.
+func (c *Console) reportActions(m *member, j job, r *mirror.Report, plan *mirror.Plan) (all []ui.Button) {
+	own := c.base + c.path(j)
+	if b, ok := c.goOn(j); ok {
+		all = append(all, b)
+	}
+	if !plan.Empty() && !c.opts.ReadOnly {
+		all = append(all, ui.Button{Name: "Reset what differs", URL: fmt.Sprintf("%s?of=%d", c.base+m.path("/reset"), j.ID), Class: "primary"})
+	}
+	if r.Unknown() > 0 {
+		all = append(all, ui.Button{Name: "Recheck", Of: "what is not known to be pending", URL: own + "/recheck", Post: true})
+	}
+	return append(all, c.again(m, j),
+		ui.Button{Name: "HTML", Of: "of this report, to keep", URL: own + "/report.html"},
+		ui.Button{Name: "JSON", Of: "of this report, to keep", URL: own + "/report.json"})
+}
+
+// again asks for the same comparison once more; after a recheck, for all of the mirror.
+func (c *Console) again(m *member, j job) ui.Button {
+	return ui.Button{Name: "Compare again", URL: c.base + m.path("/comparisons"), Post: true, Hidden: j.Request.hidden()}
+}
+
+// goOn goes on with a comparison that was stopped or failed.
+func (c *Console) goOn(j job) (ui.Button, bool) {
+	if j.Kind != kindComparison || j.Status != statusStopped && j.Status != statusFailed {
+		return ui.Button{}, false
+	}
+	return ui.Button{Name: "Go on", URL: fmt.Sprintf("%s/jobs/%d/resume", c.base, j.ID), Post: true, Class: "primary"}, true
+}
+
+// whyOver says in short why a comparison came to no end of its own.
+func whyOver(j job) string {
+	if j.Status == statusStopped {
+		return "It was stopped."
+	}
+	return "It failed."
+}
+
+// howFar says why a comparison is over, and how far it came.
+func (c *Console) howFar(j job, r *mirror.Report) string {
+	text := ""
+	if j.Error != "" {
+		text = message(j.Error) + " "
+	}
+	if r != nil {
+		text += fmt.Sprintf("%s of %s were compared to the end, and are below.", count(r.Scope.Compared), plural(len(r.Tables), "table"))
+	}
+	if j.Kind == kindRecheck {
+		return text
+	}
+	if j.Summary.Resumable {
+		return text + " Going on begins where it was."
+	}
+	return text + " Going on begins anew: there was nothing to keep yet."
+}
+
+// noReport is the page of a comparison without a report.
+func (c *Console) noReport(m *member, j job) *ui.Verdict {
+	w := &ui.Verdict{Level: "unsure", Title: fmt.Sprintf("%s %d has no report any more", kindName(j), j.ID), Lead: []string{c.aboutReport(j)}}
+	switch {
+	case j.Status == statusFailed, j.Status == statusStopped:
+		w.Title = fmt.Sprintf("%s %d was stopped", kindName(j), j.ID)
+		if j.Status == statusFailed {
+			w.Level, w.Title = "bad", fmt.Sprintf("%s %d failed", kindName(j), j.ID)
+		}
+		w.Lead = append(w.Lead, c.howFar(j, nil))
+	default:
+		w.Lead = append(w.Lead, "Its report was cleaned up. It had found: "+j.Summary.Verdict+".")
+	}
+	if b, ok := c.goOn(j); ok {
+		w.Actions = append(w.Actions, b)
+	}
+	if j.Kind == kindRecheck && j.Request.Of > 0 {
+		w.Actions = append(w.Actions, ui.Button{Name: fmt.Sprintf("Comparison %d", j.Request.Of), URL: c.base + m.path("/comparisons/%d", j.Request.Of)})
+	}
+	w.Actions = append(w.Actions, c.again(m, j))
+	return w
+}
+
+// reportToKeep returns the report of a comparison that is over.
+func (c *Console) reportToKeep(v *visit) (*member, job, *mirror.Report, error) {
+	m, j, err := c.jobOf(v, "job", comparisons...)
+	if err != nil {
+		return nil, job{}, nil, err
+	}
+	if !j.Status.over() {
+		return nil, job{}, nil, httpError{http.StatusNotFound, "The comparison is not over, so it has no report yet."}
+	}
+	r, err := documentOf[mirror.Report](v.Context(), c.state, j.ID)
+	if errors.Is(err, errNoDocument) {
+		err = httpError{http.StatusNotFound, "This comparison has no report, or it was cleaned up."}
+	}
+	return m, j, r, err
+}
+
+func (c *Console) reportHTML(v *visit) error {
+	m, j, r, err := c.reportToKeep(v)
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	if err := htmlreport.WriteCompare(&b, r, nil); err != nil {
+		return err
+	}
+	return keep(v, m, j, "html", b.Bytes())
+}
+
+func (c *Console) reportJSON(v *visit) error {
+	m, j, r, err := c.reportToKeep(v)
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	if err := r.WriteJSON(&b); err != nil {
+		return err
+	}
+	return keep(v, m, j, "json", b.Bytes())
+}
+
+// keep answers with a file to keep. Who opens it at once gets no more than the style of
+// its own that it says it has.
+func keep(v *visit, m *member, j job, ext string, data []byte) error {
+	h := v.w.Header()
+	h.Set("Content-Type", "application/json")
+	if ext == "html" {
+		h.Set("Content-Type", "text/html; charset=utf-8")
+		h.Set("Content-Security-Policy", reportPolicy())
+	}
+	name := fmt.Sprintf("%s-%s-%d.%s", m.ContextID, j.Kind, j.ID, ext) // the identifier of a customer has no other characters than letters, digits, _ and -
+	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
+	h.Set("Content-Length", strconv.Itoa(len(data)))
+	_, _ = v.w.Write(data) // who went away needs no answer
+	return nil
+}
+
+// reportPolicy is the policy of a report as a file.
+var reportPolicy = sync.OnceValue(func() string {
+	hash := sha256.Sum256([]byte(htmlreport.Style()))
+	return "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox; style-src 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'"
+})
+
+func (c *Console) startRecheck(v *visit) error {
+	m, j, err := c.jobOf(v, "job", comparisons...)
+	if err != nil {
+		return err
+	}
+	if !j.Status.over() {
+		return httpError{http.StatusConflict, "The comparison is not over: recheck it when it is."}
+	}
+	r, err := documentOf[mirror.Report](v.Context(), c.state, j.ID)
+	switch {
+	case errors.Is(err, errNoDocument):
+		return httpError{http.StatusConflict, "This comparison has no report to recheck: compare again."}
+	case err != nil:
+		return err
+	case r.Unknown() == 0:
+		return httpError{http.StatusConflict, "Of each row that differs it is known whether a cycle brings it, so there is nothing to recheck."}
+	}
+	return c.begin(v, job{Member: m.key, Kind: kindRecheck, Actor: v.actor, Request: request{Of: j.ID}})
+}
