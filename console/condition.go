@@ -49,10 +49,10 @@ type glance struct {
 }
 
 // glance takes it all at once.
-func (m *member) glance() glance {
+func (m *member) glance(g *glance) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	g := glance{look: m.look, unknown: m.unknown, changed: m.last[kindChange]}
+	*g = glance{look: m.look, unknown: m.unknown, changed: m.last[kindChange]}
 	for _, k := range comparisons {
 		if j := m.last[k]; j.ID > g.compared.ID {
 			g.compared = j
@@ -63,7 +63,6 @@ func (m *member) glance() glance {
 			g.running = l
 		}
 	}
-	return g
 }
 
 // condition is a mirror's state, from what is known of it.

@@ -66,15 +66,17 @@ func (c *Console) overviewPage(v *visit) error {
 }
 
 // listed returns all mirrors, those first that need a hand.
-func (c *Console) listed() []listed {
+func (c *Console) listed() []*listed {
 	now := c.now()
-	all := make([]listed, 0, len(c.order))
-	for _, m := range c.order {
-		l := listed{m: m, glance: m.glance()}
+	each, all := make([]listed, len(c.order)), make([]*listed, len(c.order))
+	for i, m := range c.order {
+		l := &each[i]
+		l.m = m
+		m.glance(&l.glance)
 		l.is = l.condition(now)
-		all = append(all, l)
+		all[i] = l
 	}
-	slices.SortFunc(all, func(x, y listed) int {
+	slices.SortFunc(all, func(x, y *listed) int {
 		return cmp.Or(cmp.Compare(x.is.rank, y.is.rank), cmp.Compare(y.compared.Summary.Differing, x.compared.Summary.Differing), cmp.Compare(x.m.key, y.m.key))
 	})
 	return all
@@ -85,7 +87,7 @@ const stateRunning = "running"
 
 // narrowed returns the mirrors whose names match, and those of them in the state that is
 // asked for. One that there is not is none.
-func narrowed(q *listQuery, all []listed) (match, found []listed) {
+func narrowed(q *listQuery, all []*listed) (match, found []*listed) {
 	if q.state != stateRunning && !slices.ContainsFunc(rankViews[:], func(r rankView) bool { return r.key == q.state }) {
 		q.state = ""
 	}
@@ -113,7 +115,7 @@ func (l *listed) isOf(state string) bool {
 	}
 }
 
-func (c *Console) overviewList(q *listQuery, all []listed) overviewList {
+func (c *Console) overviewList(q *listQuery, all []*listed) overviewList {
 	list := overviewList{Start: c.base + "/comparisons"}
 	match, found := narrowed(q, all)
 	list.Tiles, list.Filters = tilesOf(all), c.filtersOf(*q, match)
@@ -139,7 +141,7 @@ func (c *Console) overviewList(q *listQuery, all []listed) overviewList {
 }
 
 // counted is how many mirrors there are of each rank, and how many with a job.
-func counted(all []listed) (n [ranks]int, running int) {
+func counted(all []*listed) (n [ranks]int, running int) {
 	for _, l := range all {
 		n[l.is.rank]++
 		if l.running != nil {
@@ -150,7 +152,7 @@ func counted(all []listed) (n [ranks]int, running int) {
 }
 
 // tilesOf are the key figures of all mirrors.
-func tilesOf(all []listed) []ui.Tile {
+func tilesOf(all []*listed) []ui.Tile {
 	n, _ := counted(all)
 	tiles := []ui.Tile{
 		{Class: "bad", N: count(n[rankUnknown] + n[rankUnreadable] + n[rankStale]), Label: "need a hand"},
@@ -168,7 +170,7 @@ func tilesOf(all []listed) []ui.Tile {
 }
 
 // filtersOf narrow a list to a state, with how many mirrors each has.
-func (c *Console) filtersOf(q listQuery, match []listed) ui.Tabs {
+func (c *Console) filtersOf(q listQuery, match []*listed) ui.Tabs {
 	n, running := counted(match)
 	filters := ui.Tabs{Label: "Mirrors by state"}
 	add := func(key, name, class string, n int) {
@@ -184,7 +186,7 @@ func (c *Console) filtersOf(q listQuery, match []listed) ui.Tabs {
 	return filters
 }
 
-func (c *Console) overviewRow(l listed) ui.Row {
+func (c *Console) overviewRow(l *listed) ui.Row {
 	s := l.compared.Summary
 	tables, rows := "–", "–"
 	if l.compared.ID > 0 && s.Level != "" {
