@@ -22,9 +22,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/console"
 	"github.com/so-mirror/mirror/examples/internal/customers"
-	"github.com/so-mirror/mirror/fleet"
 	"github.com/so-mirror/mirror/journal"
 )
 
@@ -40,14 +39,15 @@ func main() {
 	}
 }
 
-// run serves until ctx is done, and then stops what it began in the opposite order.
+// run serves until ctx is done.
 func run(ctx context.Context, args []string, getenv func(string) string, w io.Writer) (err error) {
-	s := &service{metrics: newMetrics(), record: func(context.Context, *mirror.Report) error { return nil }}
+	s := &service{metrics: newMetrics()}
 	flags := flag.NewFlagSet("service", flag.ContinueOnError)
 	flags.SetOutput(w)
 	config := flags.String("config", getenv("MIRROR_CONFIG"), "`file` with the customers, as that of mirrorctl")
 	listen := flags.String("listen", "127.0.0.1:8080", "`address` to serve at")
 	state := flags.String("state", ".", "`directory` for the journal and what the console keeps")
+	readOnly := flags.Bool("read-only", true, "let the console change no mirror")
 	flags.DurationVar(&s.poll, "poll", 5*time.Minute, "time between two looks at a mirror")
 	flags.DurationVar(&s.full, "full", 24*time.Hour, "time after which all rows are compared again")
 	flags.DurationVar(&s.maxAge, "max-age", 12*time.Hour, "age from which a comparison says nothing any more")
@@ -63,29 +63,48 @@ func run(ctx context.Context, args []string, getenv func(string) string, w io.Wr
 	}
 	secrets := &customers.Secrets{}
 	s.log = newLog(w, secrets)
-	if s.fleet, err = openFleet(*config, customers.Environment{Get: getenv, Secrets: secrets}); err != nil {
-		return err
-	}
-	file, err := journal.Open(filepath.Join(*state, "journal"))
+	file, err := customers.Read(*config)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	s.journal = file
+	if s.fleet, err = file.OpenFleet(customers.Environment{Get: getenv, Secrets: secrets}); err != nil {
+		return err
+	}
+	s.fleet.Timeout = cmp.Or(s.fleet.Timeout, 2*time.Hour) // so that none hangs for ever
+
+	listener, err := net.Listen("tcp", *listen)
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	changes, err := journal.Open(filepath.Join(*state, "journal"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, changes.Close()) }()
+	s.journal = changes
 	tracer, flush, err := newTracer(getenv, w)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, bounded(ctx, flush)) }()
 	s.tracer = tracer
-
-	s.metrics.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	jobs, err := s.start()
+	pages, err := console.Open(filepath.Join(*state, "console.db"), s.fleet, &console.Options{
+		BasePath: "/console", ReadOnly: *readOnly, Tokens: tokens(getenv), Logger: s.log, Look: s.poll, Schedule: s.schedule,
+	})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, jobs.Shutdown()) }()
-	return s.serve(ctx, *listen)
+	s.record = pages.Record
+	return s.serve(ctx, listener, pages)
+}
+
+// tokens are who may log in to the console from elsewhere than this machine.
+func tokens(getenv func(string) string) map[string]string {
+	if token := getenv("CONSOLE_TOKEN"); token != "" {
+		return map[string]string{"operator": token}
+	}
+	return nil
 }
 
 // newLog returns a log whose errors show no secret: a driver's may quote the connection string.
@@ -98,81 +117,34 @@ func newLog(w io.Writer, secrets *customers.Secrets) *slog.Logger {
 	}}))
 }
 
-// openFleet reads who the customers are. Their databases are opened at each look.
-func openFleet(config string, env customers.Environment) (*fleet.Fleet, error) {
-	file, err := customers.Read(config)
-	if err != nil {
-		return nil, err
-	}
-	all := &fleet.Fleet{Concurrency: file.Concurrency, Timeout: cmp.Or(file.Timeout, 2*time.Hour)}
-	for _, e := range file.Entries() {
-		c := &customers.Customer{}
-		if err := e.Fill(c, env); err != nil {
-			return nil, err
-		}
-		if c.Context == "" || c.Mirror.Where == "" || c.Source.Where == "" {
-			return nil, e.Errorf("want a context, a mirror and a source")
-		}
-		env.Secrets.AddOf(c.Source.Where)
-		env.Secrets.AddOf(c.Mirror.Where)
-		all.Members = append(all.Members, fleet.Member{ContextID: c.Context, Open: func(ctx context.Context) (*fleet.Connection, error) {
-			return open(ctx, c)
-		}})
-	}
-	return all, nil
-}
-
-func open(ctx context.Context, c *customers.Customer) (*fleet.Connection, error) {
-	to, closeMirror, err := c.Mirror.OpenStore(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("mirror: %w", err)
-	}
-	from, closeSource, err := c.Source.OpenSource(ctx)
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("source: %w", err), closeMirror())
-	}
-	m, err := mirror.New(c.Context, to, &c.Names)
-	if err != nil {
-		return nil, errors.Join(err, closeSource(), closeMirror())
-	}
-	return &fleet.Connection{Mirror: m, Source: from, Compare: &c.Compare, Close: func() error {
-		return errors.Join(closeSource(), closeMirror())
-	}}, nil
-}
-
-func (s *service) handler() http.Handler {
+func (s *service) handler(pages http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
 	mux.HandleFunc("GET /health", s.serveHealth)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{Registry: s.metrics.registry}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
+	mux.Handle("/console/", pages)
 	return mux
 }
 
-// serve serves until ctx is done.
-func (s *service) serve(ctx context.Context, address string) error {
-	listener, err := net.Listen("tcp", address)
+// serve compares and serves until ctx is done, and then stops both, each part in its time.
+func (s *service) serve(ctx context.Context, listener net.Listener, pages *console.Console) error {
+	s.metrics.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	jobs, err := s.start()
 	if err != nil {
-		return err
+		return errors.Join(err, pages.Close())
 	}
-	server := &http.Server{Handler: s.handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
+	server := &http.Server{Handler: s.handler(pages), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute, IdleTimeout: 2 * time.Minute,
 		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelWarn)}
 	s.log.Info("listening", "address", listener.Addr().String(), "mirrors", len(s.members))
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {
-	case err := <-failed:
-		return err
+	case err = <-failed:
 	case <-ctx.Done():
 		s.log.Info("stopping")
-		return errors.Join(bounded(ctx, server.Shutdown), ignoreClosed(<-failed))
 	}
-}
-
-func ignoreClosed(err error) error {
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return err
+	// The console's streams of events end with it, and Shutdown waits for them.
+	return errors.Join(err, jobs.Shutdown(), pages.Close(), bounded(ctx, server.Shutdown))
 }
 
 // bounded gives a stop its time, although ctx is done.

@@ -125,7 +125,7 @@ func TestRunRefuses(t *testing.T) {
 		"no time":      {[]string{"-config", config, "-state", t.TempDir(), "-poll", "0s"}, "-poll"},
 		"no such flag": {[]string{"-pol", "5m"}, "-pol"},
 		"an argument":  {[]string{"-config", config, "x"}, `"x"`},
-		"no source":    {[]string{"-config", alone}, "want a context, a mirror and a source"},
+		"no source":    {[]string{"-config", alone}, "Cust1 has no source"},
 		"no past":      {[]string{"-config", config, "-state", t.TempDir(), "-full", "-1h"}, "-full"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -160,15 +160,13 @@ func TestConnectionLost(t *testing.T) {
 		require.Equal(t, codes.Error, look[len(look)-1].Status.Code)
 
 		// It cannot even be opened.
-		w.failOpen = lost
+		w.becomes(func() { w.failOpen = lost })
 		b.pass(poll)
 		require.Equal(t, "connection", b.requireHealth(503, stateStale).Not[0].Reason)
 
 		// All is well again, and the damage is gone.
-		w.failOpen = nil
-		w.source = memory.New() // the faults stay with the old one
 		fresh := newWorld(t, "Cust1")
-		w.as, w.mirror = fresh.as, fresh.mirror
+		w.becomes(func() { w.failOpen, w.as, w.mirror = nil, fresh.as, fresh.mirror })
 		b.pass(24 * time.Hour)
 		b.requireHealth(200, stateOK)
 	})
@@ -188,7 +186,9 @@ func TestLostOnceWhileComparing(t *testing.T) {
 func TestWrongDatabase(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t, "Cust1")
-		w.as = memory.New(memory.Table{Name: "orders", Columns: []string{"id int"}, Key: []string{"id"}})
+		w.becomes(func() {
+			w.as = memory.New(memory.Table{Name: "orders", Columns: []string{"id int"}, Key: []string{"id"}})
+		})
 		b := serve(t, func(s *service) { s.repair = true }, w)
 		require.Equal(t, "wrong_database", b.requireHealth(200, stateFailed).Not[0].Reason)
 		require.Empty(t, must(b.journal.Entries()))
@@ -198,7 +198,7 @@ func TestWrongDatabase(t *testing.T) {
 		for i := range 20 {
 			other.change(other.customer, "contact", i, "name", "Another company")
 		}
-		w.as = other.customer
+		w.becomes(func() { w.as = other.customer })
 		b.pass(poll)
 		require.Equal(t, "too_much", b.requireHealth(200, stateFailed).Not[0].Reason)
 		require.Empty(t, must(b.journal.Entries()), "nothing is reset by what another database says")

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -36,6 +37,8 @@ type world struct {
 	mirror   *memory.Store
 	customer *cycle.Customer
 	open     atomic.Int64 // connections that are open
+
+	mu       sync.Mutex
 	as       store.Source // what the service is given as source
 	failOpen error
 }
@@ -58,6 +61,8 @@ func newWorld(t *testing.T, id string) *world {
 
 func (w *world) member() fleet.Member {
 	return fleet.Member{ContextID: w.id, Open: func(context.Context) (*fleet.Connection, error) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
 		if w.failOpen != nil {
 			return nil, w.failOpen
 		}
@@ -65,6 +70,13 @@ func (w *world) member() fleet.Member {
 		w.open.Add(1)
 		return &fleet.Connection{Mirror: m, Source: w.as, Close: func() error { w.open.Add(-1); return nil }}, err
 	}}
+}
+
+// becomes changes what the service is given from the next look on.
+func (w *world) becomes(change func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	change()
 }
 
 // cycle plays one cycle of the Mirroring Task.
@@ -159,7 +171,7 @@ func (b *bench) pass(d time.Duration) {
 
 func (b *bench) get(path string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
-	b.handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	b.handler(http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 	return w
 }
 
