@@ -131,7 +131,7 @@ func TestRunRefuses(t *testing.T) {
 		"no past":      {[]string{"-config", config, "-state", t.TempDir(), "-full", "-1h"}, "-full"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := run(t.Context(), c.args, func(string) string { return "" }, io.Discard)
+			err := run(t.Context(), append([]string{"-listen", "127.0.0.1:0"}, c.args...), func(string) string { return "" }, io.Discard)
 			require.ErrorContains(t, err, c.want)
 		})
 	}

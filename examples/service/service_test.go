@@ -94,7 +94,7 @@ func TestWhenItCompares(t *testing.T) {
 		w.cycle()
 		b.pass(poll)
 		require.Len(t, b.did("compare"), 1)
-		require.NotNil(t, b.records[1].Table("contact").Basis, "only what changed was read")
+		require.NotNil(t, b.last().Table("contact").Basis, "only what changed was read")
 		require.InDelta(t, float64(time.Now().Unix()), testutil.ToFloat64(b.metrics.cycle), poll.Seconds())
 
 		b.pass(time.Hour + 20*time.Minute + poll)
@@ -107,13 +107,13 @@ func TestOneHangs(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		slow, quick := newWorld(t, "Slow"), newWorld(t, "Quick")
 		slow.source.DelayAt(memory.Rows, 1, 240*time.Hour)
-		b := serve(t, nil, slow, quick)
+		b := serve(t, func(s *service) { s.fleet.Timeout = 58 * time.Minute }, slow, quick)
 		h := b.requireHealth(200, stateUnknown) // which is not stale
 		require.Equal(t, map[string]int{stateOK: 1, stateUnknown: 1}, h.Mirrors)
 		b.pass(50 * time.Minute)
 		require.EqualValues(t, 1, slow.open.Load(), "ten polls, and one look")
 
-		b.pass(10 * time.Minute)
+		b.pass(9 * time.Minute)
 		h = b.requireHealth(200, stateFailed)
 		require.Equal(t, "timeout", h.Not[0].Reason)
 		require.InDelta(t, 1, b.errorsOf("Slow", "timeout"), 0)
@@ -254,7 +254,7 @@ func TestTooOld(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t, "Cust1")
 		b := serve(t, func(s *service) { s.schedule.Late = 100 * time.Hour }, w)
-		b.pass(12 * time.Hour)
+		b.pass(12*time.Hour - time.Minute)
 		b.requireHealth(200, stateOK)
 		b.pass(time.Minute)
 		h := b.requireHealth(200, stateOld)
@@ -291,7 +291,7 @@ func TestStop(t *testing.T) {
 		b := serve(t, nil, w)
 		require.EqualValues(t, 1, w.open.Load())
 		began := time.Now()
-		require.NoError(t, b.jobs.Shutdown())
+		require.NoError(t, b.stop())
 		require.Less(t, time.Since(began), stopTimeout)
 		require.Zero(t, w.open.Load())
 		require.NoError(t, b.members[0].err, "being stopped is no failure")

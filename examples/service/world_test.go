@@ -12,7 +12,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/go-co-op/gocron/v2"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/stretchr/testify/require"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
@@ -125,8 +124,10 @@ type bench struct {
 	t       *testing.T
 	spans   *tracetest.InMemoryExporter
 	journal journal.Memory
+	stop    func() error
+
+	mu      sync.Mutex
 	records []*mirror.Report
-	jobs    gocron.Scheduler
 }
 
 // inBubble runs a test whose time stands still unless all wait for it. One that leaves a
@@ -143,18 +144,23 @@ func serve(t *testing.T, change func(*service), worlds ...*world) *bench {
 	b.service = &service{fleet: &fleet.Fleet{Timeout: time.Hour}, poll: poll, full: 24 * time.Hour, maxAge: 12 * time.Hour,
 		schedule: heal.Schedule{NightFrom: time.Hour, NightTo: time.Hour}, journal: &b.journal, log: slog.New(slog.DiscardHandler),
 		tracer: sdktrace.NewTracerProvider(sdktrace.WithSyncer(b.spans)).Tracer("test"), metrics: newMetrics(),
-		record: func(_ context.Context, r *mirror.Report) error { b.records = append(b.records, r); return nil }}
+		record: func(_ context.Context, r *mirror.Report) error {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.records = append(b.records, r)
+			return nil
+		}}
 	for _, w := range worlds {
 		b.fleet.Members = append(b.fleet.Members, w.member())
 	}
 	if change != nil {
 		change(b.service)
 	}
-	var err error
-	b.jobs, err = b.start()
+	jobs, err := b.start()
 	require.NoError(t, err)
+	b.stop = sync.OnceValue(jobs.Shutdown)
 	t.Cleanup(func() {
-		require.NoError(t, b.jobs.Shutdown())
+		require.NoError(t, b.stop())
 		for _, w := range worlds {
 			require.Zero(t, w.open.Load(), "all connections are closed")
 		}
@@ -165,7 +171,7 @@ func serve(t *testing.T, change func(*service), worlds ...*world) *bench {
 
 // pass lets time pass, and what is due happen.
 func (b *bench) pass(d time.Duration) {
-	time.Sleep(d)
+	time.Sleep(d + time.Millisecond) // what is due by then is before, and not at the same time
 	synctest.Wait()
 }
 
@@ -190,6 +196,13 @@ func (b *bench) requireHealth(code int, status string) health {
 	require.Equal(b.t, status, h.Status, h)
 	require.Equal(b.t, code, got)
 	return h
+}
+
+// last is the last report that was recorded.
+func (b *bench) last() *mirror.Report {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.records[len(b.records)-1]
 }
 
 func (b *bench) errorsOf(id, reason string) float64 {
