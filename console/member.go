@@ -24,6 +24,8 @@ type member struct {
 	last    map[kind]job // the last one of each kind that ended, and that found something out
 	jobs    map[int64]*live
 	unknown int // changes without a known end
+
+	trial sync.Mutex // of what a change would do
 }
 
 func newMember(m fleet.Member, timeout time.Duration) *member {

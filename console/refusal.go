@@ -59,3 +59,34 @@ func refusedTablesOf(err error) (all []tableSummary) {
 	}
 	return all
 }
+
+// refusalWords are a refusal for who reads it, and what to do about it.
+type refusalWords struct{ title, next string }
+
+// refusalText says why a change was refused.
+func refusalText(r refusal) refusalWords {
+	switch r {
+	case refusedMoved:
+		return refusalWords{"The mirror is no longer what the plan saw", "A cycle or somebody else has written since. Compare again, and take the plan from that."}
+	case refusedTooMuch:
+		return refusalWords{"More differs than an incident damages", "The source may be the wrong database. Check it, and compare again."}
+	case refusedDatabase:
+		return refusalWords{"A database is the wrong one", "Check which databases are configured for this mirror, and compare again."}
+	case refusedUnconfirmed:
+		return refusalWords{"It was not confirmed", "Type the context identifier exactly as it is spelled."}
+	case refusedUndo:
+		return refusalWords{"It can no longer be undone", "Compare the mirror to see how it is. The next cycle populates what was reset."}
+	case refusedNothing:
+		return refusalWords{"There is nothing to do", "Compare again: what differed may be mended."}
+	case refusedMetadata:
+		return refusalWords{"The mirror has no metadata table", "The next cycle creates it and populates everything: there is nothing to reset."}
+	case refusedReplica:
+		return refusalWords{"This database is a replica of the newer client", "It has no LSN. Its own program re-synchronizes tables."}
+	case refusedDocument:
+		return refusalWords{"What it was made from is not valid for this mirror", "Compare again, and take the plan from that."}
+	case refusedJournal:
+		return refusalWords{"The journal could not be written", "Nothing is changed without its entry. Check the file of the console's state, and try again."}
+	default:
+		return refusalWords{"Some tables stand in the way", "Each says why."}
+	}
+}

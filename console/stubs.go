@@ -1,11 +1,8 @@
 package console
 
 func (c *Console) sincePage(v *visit) error            { return errNotFound }
-func (c *Console) resetPage(v *visit) error            { return errNotFound }
-func (c *Console) startReset(v *visit) error           { return errNotFound }
-func (c *Console) changePage(v *visit) error           { return errNotFound }
-func (c *Console) receiptJSON(v *visit) error          { return errNotFound }
-func (c *Console) startUndo(v *visit) error            { return errNotFound }
+func (c *Console) jobsPage(v *visit) error             { return errNotFound }
+func (c *Console) journalPage(v *visit) error          { return errNotFound }
 func (c *Console) waitingPage(v *visit) error          { return errNotFound }
 func (c *Console) startWaiting(v *visit) error         { return errNotFound }
 func (c *Console) validationPage(v *visit) error       { return errNotFound }
@@ -13,7 +10,5 @@ func (c *Console) startValidation(v *visit) error      { return errNotFound }
 func (c *Console) validationReportPage(v *visit) error { return errNotFound }
 func (c *Console) validationHTML(v *visit) error       { return errNotFound }
 func (c *Console) validationJSON(v *visit) error       { return errNotFound }
-func (c *Console) jobsPage(v *visit) error             { return errNotFound }
-func (c *Console) journalPage(v *visit) error          { return errNotFound }
 func (c *Console) mirrorJournalPage(v *visit) error    { return errNotFound }
 func (c *Console) reconcileNow(v *visit) error         { return errNotFound }
