@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -229,4 +230,12 @@ func TestReadOnlyReport(t *testing.T) {
 	w.customers["Cust1"].lose(t, "contact", 7)
 	j := w.run(job{Member: "Cust1", Kind: kindComparison})
 	require.NotContains(t, w.get(fmt.Sprintf("/mirrors/Cust1/comparisons/%d", j.ID)), "reset?of=")
+}
+
+// render is the page without a request.
+func (w *world) render(t *testing.T, p page) string {
+	t.Helper()
+	rec := httptest.NewRecorder()
+	require.NoError(t, w.c.show(&visit{Request: httptest.NewRequestWithContext(t.Context(), "GET", "/", nil), w: rec}, p))
+	return rec.Body.String()
 }

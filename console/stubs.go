@@ -1,6 +1,5 @@
 package console
 
-func (c *Console) sincePage(v *visit) error            { return errNotFound }
 func (c *Console) jobsPage(v *visit) error             { return errNotFound }
 func (c *Console) journalPage(v *visit) error          { return errNotFound }
 func (c *Console) waitingPage(v *visit) error          { return errNotFound }
