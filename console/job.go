@@ -37,6 +37,9 @@ const (
 // comparisons are the kinds whose document is a mirror.Report.
 var comparisons = []kind{kindComparison, kindRecheck}
 
+// resumable are the kinds of jobs that can be gone on with after they were stopped.
+var resumable = []kind{kindComparison, kindWaiting, kindValidation}
+
 // heavy reports whether a job reads whole tables, so that only some run at once.
 func (k kind) heavy() bool {
 	return k == kindComparison || k == kindRecheck || k == kindValidation

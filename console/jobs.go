@@ -100,7 +100,7 @@ func (s *jobs) resume(ctx context.Context, id int64) (job, error) {
 			return is, errBusy{is}
 		}
 	}
-	if j.Status != statusStopped && j.Status != statusFailed || !slices.Contains([]kind{kindComparison, kindWaiting, kindValidation}, j.Kind) {
+	if j.Status != statusStopped && j.Status != statusFailed || !slices.Contains(resumable, j.Kind) {
 		return j, errNotResumable
 	}
 	j.Status, j.Ended, j.Error = statusQueued, time.Time{}, ""

@@ -74,6 +74,44 @@ func (s *state) journal(ctx context.Context, member string, before int64, limit 
 	return journaledOf(rows)
 }
 
+// operationEntry is one operation of the journal, with its intent.
+type operationEntry struct {
+	journaled
+
+	Ended  mirror.JournalEvent // "" where the journal has no end
+	EndAt  time.Time
+	There  bool  // its job is not cleaned up
+	Undone int64 // the job that took it back
+}
+
+// operations returns the operations of a member, or of all for "", the newest first.
+func (s *state) operations(ctx context.Context, member string, before int64, limit int) ([]operationEntry, error) {
+	var rows []struct {
+		journalRow
+		Ended  string `db:"ended"`
+		EndAt  int64  `db:"endat"`
+		There  bool   `db:"there"`
+		Undone int64  `db:"undone"`
+	}
+	err := s.db.SelectContext(ctx, &rows, `SELECT j.id, j.actor, j.job, j.entry, coalesce(r.outcome, '') AS outcome,
+			coalesce(e.event, '') AS ended, coalesce(e.time, r.time, 0) AS endat, k.id IS NOT NULL AS there, coalesce(json_extract(k.summary, '$.undone'), 0) AS undone
+		FROM journal j LEFT JOIN reconciled r ON r.operation = j.operation LEFT JOIN job k ON k.id = j.job
+			LEFT JOIN journal e ON e.id = (SELECT max(id) FROM journal WHERE operation = j.operation AND event <> 'intent')
+		WHERE j.event = 'intent' AND (?='' OR j.member=?) AND (?=0 OR j.id<?) ORDER BY j.id DESC LIMIT ?`, member, member, before, before, limit)
+	if err != nil {
+		return nil, err
+	}
+	all := make([]operationEntry, 0, len(rows))
+	for _, r := range rows {
+		j, err := journaledOf([]journalRow{r.journalRow})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, operationEntry{j[0], mirror.JournalEvent(r.Ended), timeOf(r.EndAt), r.There, r.Undone})
+	}
+	return all, nil
+}
+
 // entries returns all entries of a member, in their order.
 func (s *state) entries(ctx context.Context, member string) ([]journaled, error) {
 	var rows []journalRow

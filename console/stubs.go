@@ -1,7 +1,5 @@
 package console
 
-func (c *Console) jobsPage(v *visit) error             { return errNotFound }
-func (c *Console) journalPage(v *visit) error          { return errNotFound }
 func (c *Console) waitingPage(v *visit) error          { return errNotFound }
 func (c *Console) startWaiting(v *visit) error         { return errNotFound }
 func (c *Console) validationPage(v *visit) error       { return errNotFound }
@@ -9,5 +7,3 @@ func (c *Console) startValidation(v *visit) error      { return errNotFound }
 func (c *Console) validationReportPage(v *visit) error { return errNotFound }
 func (c *Console) validationHTML(v *visit) error       { return errNotFound }
 func (c *Console) validationJSON(v *visit) error       { return errNotFound }
-func (c *Console) mirrorJournalPage(v *visit) error    { return errNotFound }
-func (c *Console) reconcileNow(v *visit) error         { return errNotFound }

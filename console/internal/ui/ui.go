@@ -42,6 +42,7 @@ type Badge struct{ Class, Text string }
 // Button is a link, or with Post a form that has nothing but this button.
 type Button struct {
 	Name   string
+	ID     string // where it is to keep the focus when a list is read anew
 	Of     string // heard after the name where many buttons have the same: "of contact"
 	URL    string
 	Post   bool
@@ -212,6 +213,8 @@ type Event struct {
 	URL     string
 	Badge   *Badge
 	Lines   []template.HTML
+	More    string // what is read when asked for, under this
+	Rest    template.HTML
 	Actions []Button
 }
 
