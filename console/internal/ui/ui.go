@@ -4,7 +4,9 @@ package ui
 
 import (
 	"html/template"
+	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Layout is what a page is executed with: templates/layout.gohtml.
@@ -113,6 +115,9 @@ func (c Column) Class(of Cell) string {
 	if of.blank() {
 		class += " blank" // which a card leaves out
 	}
+	if of.long() {
+		class += " long" // which may break anywhere
+	}
 	return strings.TrimSpace(class)
 }
 
@@ -146,6 +151,14 @@ func (c Cell) blank() bool {
 		return c.Time.Text == ""
 	}
 	return c.Text == "–" || c.Text == "-"
+}
+
+// maxWord is how long a word can be that a narrow column still has room for.
+const maxWord = 18
+
+// long reports whether a word of the cell is longer than a column should be wide.
+func (c Cell) long() bool {
+	return slices.ContainsFunc(strings.Fields(c.Text+" "+c.Note), func(word string) bool { return utf8.RuneCountInString(word) > maxWord })
 }
 
 type Check struct {
