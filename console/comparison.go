@@ -10,6 +10,7 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 
 	"github.com/so-mirror/mirror"
@@ -56,7 +57,7 @@ func (c *Console) fillRunning(view *comparisonView, m *member, j job) (err error
 	asked := c.moment(j.Asked)
 	view.Head = &ui.Head{
 		Title: fmt.Sprintf("%s %d", kindName(j), j.ID), Badge: jobBadge(j),
-		Lead:    fmt.Sprintf("%s asked for it %s: %s. It goes on when this page is closed.", shown(j.Actor), asked.Ago, whatOf(j)),
+		Lead:    fmt.Sprintf("%s, asked for by %s %s. It goes on when this page is closed.", whatOf(j), shown(j.Actor), asked.Ago),
 		Actions: []ui.Button{{Name: "Stop", URL: fmt.Sprintf("%s/jobs/%d/stop", c.base, j.ID), Post: true, Class: "danger"}},
 	}
 	if j.Resumed > 0 {
@@ -88,7 +89,7 @@ func (c *Console) fillOver(v *visit, view *comparisonView, m *member, j job) err
 	view.Report = template.HTML(b.String())
 	view.About = c.aboutReport(j)
 	if j.Status != statusDone {
-		view.Messages = append(view.Messages, ui.Message{Level: "unsure", Head: whyOver(j), Text: c.howFar(j, report)})
+		view.Messages = append(view.Messages, ui.Message{Level: "unsure", Head: whyOver(j), Text: strings.Join(howFar(j, report), " ")})
 	}
 	view.Actions = c.reportActions(m, j, report, plan)
 	if hasBefore {
@@ -123,8 +124,8 @@ func (c *Console) reportActions(m *member, j job, r *mirror.Report, plan *mirror
 		all = append(all, ui.Button{Name: "Recheck", Of: "what is not known to be pending", URL: own + "/recheck", Post: true})
 	}
 	return append(all, c.again(m, j),
-		ui.Button{Name: "HTML", Of: "of this report, to keep", URL: own + "/report.html"},
-		ui.Button{Name: "JSON", Of: "of this report, to keep", URL: own + "/report.json"})
+		ui.Button{Name: "Save as HTML", URL: own + "/report.html"},
+		ui.Button{Name: "Save as JSON", URL: own + "/report.json"})
 }
 
 // again asks for the same comparison once more; after a recheck, for all of the mirror.
@@ -149,21 +150,21 @@ func whyOver(j job) string {
 }
 
 // howFar says why a comparison is over, and how far it came.
-func (c *Console) howFar(j job, r *mirror.Report) string {
-	text := ""
+func howFar(j job, r *mirror.Report) (all []string) {
 	if j.Error != "" {
-		text = message(j.Error) + " "
+		all = append(all, message(j.Error))
 	}
 	if r != nil {
-		text += fmt.Sprintf("%s of %s were compared to the end, and are below.", count(r.Scope.Compared), plural(len(r.Tables), "table"))
+		all = append(all, fmt.Sprintf("%s of %s were compared to the end, and are below.", count(r.Scope.Compared), plural(len(r.Tables), "table")))
 	}
-	if j.Kind == kindRecheck {
-		return text
+	switch {
+	case j.Kind == kindRecheck:
+		return all
+	case j.Summary.Resumable:
+		return append(all, "Going on begins where it was.")
+	default:
+		return append(all, "Going on begins anew: there was nothing to keep yet.")
 	}
-	if j.Summary.Resumable {
-		return text + " Going on begins where it was."
-	}
-	return text + " Going on begins anew: there was nothing to keep yet."
 }
 
 // noReport is the page of a comparison without a report.
@@ -175,7 +176,7 @@ func (c *Console) noReport(m *member, j job) *ui.Verdict {
 		if j.Status == statusFailed {
 			w.Level, w.Title = "bad", fmt.Sprintf("%s %d failed", kindName(j), j.ID)
 		}
-		w.Lead = append(w.Lead, c.howFar(j, nil))
+		w.Lead = append(w.Lead, howFar(j, nil)...)
 	default:
 		w.Lead = append(w.Lead, "Its report was cleaned up. It had found: "+j.Summary.Verdict+".")
 	}

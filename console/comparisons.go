@@ -113,23 +113,21 @@ func beforeOf(v *visit) (int64, error) {
 // one's link.
 func (c *Console) historyTable(m *member, all []job) *ui.Table {
 	t := &ui.Table{Label: "Comparisons, the newest first", Columns: []ui.Column{
-		{Name: "When"}, {Name: "Found"}, {Name: "Rows that differ", Number: true}, {Name: "Tables that differ", Number: true},
-		{Name: "What"}, {Name: "By"}, {Name: "Took", Number: true}, {Name: "Since the one before"},
+		{Name: "When"}, {Name: "Found"}, {Name: "Rows differ", Number: true}, {Name: "Tables differ", Number: true}, {Name: "What"}, {Name: "Took", Number: true}, {Name: "Since before"},
 	}}
 	for i, j := range all[:min(len(all), comparisonsShown)] {
-		when := c.moment(j.Asked)
+		when, found := c.moment(j.Asked), foundBadge(j)
 		row := ui.Row{Cells: []ui.Cell{
-			{Text: when.Text, URL: c.base + c.path(j), Note: when.Ago},
-			{Badge: foundBadge(j)}, {Text: "–"}, {Text: "–"},
-			{Text: whatOf(j)}, {Text: shown(j.Actor)}, {Text: orDash(c.took(j))}, {Text: "–"},
+			{Text: when.Text, URL: c.base + c.path(j), Note: when.Ago}, {Badge: found}, {Text: "–"}, {Text: "–"},
+			{Text: whatOf(j), Note: "by " + shown(j.Actor)}, {Text: orDash(c.took(j))}, {Text: "–"},
 		}}
+		if slices.Contains([]string{"bad", "unsure", "waiting"}, found.Class) {
+			row.Class = found.Class
+		}
 		if hasReport(j) {
-			if j.Summary.Level != "good" {
-				row.Class = j.Summary.Level
-			}
 			row.Cells[2].Text, row.Cells[3].Text = count(j.Summary.Differing), count(differingTables(j.Summary))
 			if k := slices.IndexFunc(all[i+1:], hasReport); k >= 0 {
-				row.Cells[7] = ui.Cell{Text: "What changed", URL: c.base + m.since(j.ID, all[i+1+k].ID)}
+				row.Cells[6] = ui.Cell{Text: "What changed", URL: c.base + m.since(j.ID, all[i+1+k].ID)}
 			}
 		}
 		t.Rows = append(t.Rows, row)

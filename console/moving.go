@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"html/template"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,7 +67,7 @@ func (c *Console) moving(j job, p progress) moving {
 	case j.Kind == kindValidation:
 		return c.movingCheck(j, p)
 	case j.Kind == kindChange:
-		return moving{Line: "It is being made, whole or not at all. " + c.soFar(j), Bar: &ui.Progress{Label: kindName(j)}}
+		return moving{Line: sentences("It is being made, whole or not at all", c.soFar(j)), Bar: &ui.Progress{Label: kindName(j)}}
 	default:
 		return c.movingTables(j, p)
 	}
@@ -74,10 +75,17 @@ func (c *Console) moving(j job, p progress) moving {
 
 // soFar says how long a job runs.
 func (c *Console) soFar(j job) string {
-	if took := c.took(j); took != "" {
-		return took + " so far."
+	ran := c.now().Sub(j.Started)
+	if j.Started.IsZero() || ran < time.Second {
+		return ""
 	}
-	return ""
+	return rough(ran) + " so far"
+}
+
+// sentences are the parts of a line that there are.
+func sentences(parts ...string) string {
+	parts = slices.DeleteFunc(parts, func(s string) bool { return s == "" })
+	return strings.Join(parts, ", ") + "."
 }
 
 // movingTables is how far a comparison is.
@@ -85,19 +93,16 @@ func (c *Console) movingTables(j job, p progress) moving {
 	bar := &ui.Progress{Label: kindName(j)}
 	switch {
 	case p.Tables == 0 && j.Kind == kindRecheck:
-		return moving{Line: "What differed is read once more. " + c.soFar(j), Bar: bar}
+		return moving{Line: sentences("What differed is read once more", c.soFar(j)), Bar: bar}
 	case p.Tables == 0:
-		return moving{Line: "The databases are opened, and their tables read. " + c.soFar(j), Bar: bar}
+		return moving{Line: sentences("The databases are opened", c.soFar(j)), Bar: bar}
 	}
 	bar.Value, bar.Max = int64(min(p.TablesDone, p.Tables)), int64(p.Tables)
-	line := []string{fmt.Sprintf("%s of %s done", count(p.TablesDone), plural(p.Tables, "table")), plural(p.Rows, "row") + " read"}
-	if took := c.took(j); took != "" {
-		line = append(line, took+" so far")
+	rest := c.rest(j, p)
+	if rest != "" {
+		rest = "about " + rest + " left"
 	}
-	if rest := c.rest(j, p); rest != "" {
-		line = append(line, "about "+rest+" left")
-	}
-	m := moving{Line: strings.Join(line, ", ") + ".", Bar: bar}
+	m := moving{Line: sentences(count(p.TablesDone)+" of "+plural(p.Tables, "table")+" done", plural(p.Rows, "row")+" read", c.soFar(j), rest), Bar: bar}
 	if len(p.Reading) > 0 {
 		m.Table = &ui.Table{Label: "Tables that are being read", Columns: []ui.Column{{Name: "Table"}, {Name: "Read"}}}
 		for _, r := range p.Reading {
@@ -144,13 +149,13 @@ func (c *Console) rest(j job, p progress) string {
 func (c *Console) movingCheck(j job, p progress) moving {
 	bar := &ui.Progress{Label: kindName(j)}
 	if p.Check == nil {
-		return moving{Line: "The databases are opened, and their tables read. " + c.soFar(j), Bar: bar}
+		return moving{Line: sentences("The databases are opened", c.soFar(j)), Bar: bar}
 	}
 	if p.TablesDone < p.Tables {
 		bar.Value, bar.Max = int64(p.TablesDone), int64(p.Tables)
-		return moving{Line: fmt.Sprintf("%s of %s compared. %s", count(p.TablesDone), plural(p.Tables, "table"), c.soFar(j)), Bar: bar}
+		return moving{Line: sentences(count(p.TablesDone)+" of "+plural(p.Tables, "table")+" compared", c.soFar(j)), Bar: bar}
 	}
-	m := moving{Line: fmt.Sprintf("All %s compared; %s differ and are read again. %s", plural(p.Tables, "table"), plural(p.Check.Open, "key"), c.soFar(j)), Bar: bar}
+	m := moving{Line: sentences("All tables are compared", plural(p.Check.Open, "key")+" to be read again", c.soFar(j)), Bar: bar}
 	if !p.Check.Next.IsZero() {
 		m.More = "They are read again at " + c.moment(p.Check.Next).Text + "."
 	}
@@ -160,7 +165,7 @@ func (c *Console) movingCheck(j job, p progress) moving {
 // movingWait is how far the tables are that a cycle populates.
 func (c *Console) movingWait(j job, r *heal.WaitReport) moving {
 	if r == nil {
-		return moving{Line: "The mirror is looked at. " + c.soFar(j), Bar: &ui.Progress{Label: kindName(j)}}
+		return moving{Line: sentences("The mirror is looked at", c.soFar(j)), Bar: &ui.Progress{Label: kindName(j)}}
 	}
 	there := 0
 	table := &ui.Table{Label: "Tables that are waited for", Columns: []ui.Column{{Name: "Table"}, {Name: "State"}, {Name: "Rows"}, {Name: "LSN", Number: true}}}
@@ -180,7 +185,7 @@ func (c *Console) movingWait(j job, r *heal.WaitReport) moving {
 		table.Rows = append(table.Rows, ui.Row{Cells: []ui.Cell{{Text: shown(t.Table)}, {Badge: waitBadge(t.State)}, {Progress: rows}, {Text: lsn}}})
 	}
 	m := moving{
-		Line:  fmt.Sprintf("%s of %s populated. %s", count(there), plural(len(r.Tables), "table"), c.soFar(j)),
+		Line:  sentences(count(there)+" of "+plural(len(r.Tables), "table")+" populated", c.soFar(j)),
 		Bar:   &ui.Progress{Label: kindName(j), Value: int64(there), Max: int64(len(r.Tables))},
 		Table: table,
 	}

@@ -109,7 +109,7 @@ func (c *Console) sinceView(m *member, earlier, later job, was, is *mirror.Repor
 		view.Empty = &ui.Empty{Title: "Nothing changed", Lead: "Each table is as the earlier comparison found it."}
 		return view
 	}
-	view.Table = &ui.Table{Label: "Tables that changed", Columns: []ui.Column{{Name: "Table"}, {Name: "Since then"}, {Name: "Before", Wide: true}, {Name: "After", Wide: true}, {Name: "Why", Wide: true}}}
+	view.Table = &ui.Table{Label: "Tables that changed", Columns: []ui.Column{{Name: "Table"}, {Name: "Since then"}, {Name: "Before"}, {Name: "After"}, {Name: "Why", Wide: true}}}
 	left := sinceAllKeys
 	for _, d := range changed[:min(len(changed), sinceTables)] {
 		badge := becameBadges[d.Became]
@@ -170,7 +170,11 @@ func sideCell(r *mirror.Report, t *mirror.TableReport) ui.Cell {
 	if t == nil {
 		return ui.Cell{Text: "–"}
 	}
-	return ui.Cell{Badge: verdictBadge(t.Verdict), Note: foundOf(r, t)}
+	found := verdictBadge(t.Verdict).Text
+	if more := foundOf(r, t); more != "" {
+		found += ": " + more
+	}
+	return ui.Cell{Text: found}
 }
 
 // foundOf is what a comparison counted of a table.
