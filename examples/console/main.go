@@ -95,7 +95,11 @@ func (p *program) run(ctx context.Context, args []string) int {
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintln(p.err, "console: "+spelling.Printable(p.secrets.Hide(err.Error())))
+	says := spelling.Printable(p.secrets.Hide(err.Error()))
+	if errors.Is(err, context.Canceled) {
+		says = "interrupted: " + says
+	}
+	fmt.Fprintln(p.err, "console: "+says)
 	if errors.As(err, &usageError{}) || errors.As(err, &customers.Mistake{}) {
 		fmt.Fprintln(p.err, "Run it with --help to see how it is used.")
 		return exitUsage

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -164,7 +165,9 @@ func TestMistakes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, out, errs := testProgram(nil)
-			require.Equal(t, exitUsage, p.run(t.Context(), c.args), errs)
+			ctx, stop := context.WithTimeout(t.Context(), time.Minute) // what is not refused would be served for ever
+			defer stop()
+			require.Equal(t, exitUsage, p.run(ctx, c.args), errs)
 			require.Contains(t, errs.String(), "console: ")
 			require.Contains(t, errs.String(), c.want)
 			require.Contains(t, errs.String(), "--help")

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -23,6 +24,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror/examples/internal/customers"
+	"github.com/so-mirror/mirror/store"
 )
 
 // get returns the code and the text of a page.
@@ -127,6 +129,32 @@ func TestSecretsStay(t *testing.T) {
 	require.NotContains(t, err.Error(), "hemlig")
 	require.Equal(t, exitDone, r.exit(), r.err)
 	require.NotContains(t, r.err.String()+r.out.String(), "hemlig")
+}
+
+// A driver that quotes what it was told tells nobody.
+func TestOpenErrors(t *testing.T) {
+	config := world(t, "")
+	text := "mirror: mirror.db\nmembers:\n- context: Cust1\n  source: sqlserver://u:${CRM_PASSWORD}@h?database=d\n"
+	require.NoError(t, os.WriteFile(config, []byte(text), 0o600))
+	tried := make(chan struct{}, 100)
+	r := start(t, map[string]string{"CRM_PASSWORD": "p/hemlig"}, func(p *program) {
+		p.openSource = func(_ context.Context, d customers.Database) (store.Source, func() error, error) {
+			tried <- struct{}{}
+			return nil, nil, fmt.Errorf("dial %s: %w", d.Where, store.ErrPermission)
+		}
+	}, "--config", config, "--log-level", "debug")
+	<-tried // the first look
+	file, err := customers.Read(config)
+	require.NoError(t, err)
+	all, _, err := r.fleetOf(file)
+	require.NoError(t, err)
+	_, err = all.Members[0].Open(t.Context())
+	require.EqualError(t, err, "source: dial sqlserver://u:***@h?database=d: "+store.ErrPermission.Error())
+	require.ErrorIs(t, err, store.ErrPermission)
+	_, page := get(t, client(t), r.url+"mirrors/Cust1")
+	require.NotContains(t, page, "hemlig")
+	require.Equal(t, exitDone, r.exit(), r.err)
+	require.NotContains(t, r.err.String(), "hemlig")
 }
 
 func TestTLS(t *testing.T) {
