@@ -14,7 +14,7 @@ import (
 func TestDemo(t *testing.T) {
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)
-	r := start(t, nil, nil, "demo", "--cycle", "50ms")
+	r := start(t, nil, "demo", "--cycle", "50ms")
 	made, err := filepath.Glob(filepath.Join(tmp, "mirror-console-demo-*", "*.db"))
 	require.NoError(t, err)
 	require.Len(t, made, 3)

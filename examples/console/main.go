@@ -26,7 +26,6 @@ import (
 
 	"github.com/so-mirror/mirror/examples/internal/customers"
 	"github.com/so-mirror/mirror/examples/internal/spelling"
-	"github.com/so-mirror/mirror/store"
 )
 
 func main() {
@@ -44,8 +43,6 @@ type program struct {
 	flags   flags
 	secrets customers.Secrets // that neither may show
 	log     *slog.Logger
-
-	openSource func(context.Context, customers.Database) (store.Source, func() error, error)
 }
 
 // flags are what the command line says.
@@ -68,9 +65,7 @@ type flags struct {
 }
 
 func newProgram(out, errOut io.Writer, env func(string) string) *program {
-	return &program{out: out, err: errOut, env: env, openSource: func(ctx context.Context, d customers.Database) (store.Source, func() error, error) {
-		return d.OpenSource(ctx)
-	}}
+	return &program{out: out, err: errOut, env: env}
 }
 
 // The exit codes.

@@ -60,21 +60,20 @@ func testProgram(env map[string]string) (p *program, out, errs *output) {
 }
 
 // start runs a program on a port of its own, until it serves.
-func start(t *testing.T, env map[string]string, prepare func(*program), args ...string) *running {
+func start(t *testing.T, env map[string]string, args ...string) *running {
+	t.Helper()
+	args = append(args, "--listen", "127.0.0.1:0", "--state", filepath.Join(t.TempDir(), "state", "console.db"))
+	return startTo(t, env, func(ctx context.Context, p *program) int { return p.run(ctx, args) })
+}
+
+func startTo(t *testing.T, env map[string]string, serve func(context.Context, *program) int) *running {
 	t.Helper()
 	r := &running{ended: make(chan int, 1)}
 	r.program, r.out, r.err = testProgram(env)
-	if prepare != nil {
-		prepare(r.program)
-	}
 	ctx, stop := context.WithCancel(t.Context())
 	r.stop = stop
-	args = append(args, "--listen", "127.0.0.1:0", "--state", filepath.Join(t.TempDir(), "state", "console.db"))
-	go func() { r.ended <- r.run(ctx, args) }()
-	t.Cleanup(func() {
-		stop()
-		<-r.ended
-	})
+	go func() { r.ended <- serve(ctx, r.program) }()
+	t.Cleanup(func() { r.exit() })
 	select {
 	case <-r.out.line:
 	case code := <-r.ended:

@@ -30,10 +30,7 @@ func (f *File) OpenFleet(env Environment) (*fleet.Fleet, error) {
 		env.Secrets.AddOf(c.Mirror.Where)
 		all.Members = append(all.Members, fleet.Member{ContextID: c.Context, Open: func(ctx context.Context) (*fleet.Connection, error) {
 			connection, err := c.open(ctx)
-			if err != nil {
-				return nil, shown{err, env.Secrets.Hide(err.Error())}
-			}
-			return connection, nil
+			return connection, env.Secrets.HideIn(err)
 		}})
 	}
 	return all, nil
@@ -55,14 +52,3 @@ func (c *Customer) open(ctx context.Context) (*fleet.Connection, error) {
 	}
 	return &fleet.Connection{Mirror: m, Source: from, Compare: &c.Compare, Close: closing}, nil
 }
-
-// shown is an error as it may be shown.
-type shown struct {
-	error
-	says string
-}
-
-func (h shown) Error() string { return h.says }
-
-// Unwrap returns the error itself.
-func (h shown) Unwrap() error { return h.error }

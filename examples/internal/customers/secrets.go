@@ -40,6 +40,25 @@ func (s *Secrets) Hide(text string) string {
 	return text
 }
 
+// HideIn returns an error whose text is without them: a driver may quote what it was told.
+func (s *Secrets) HideIn(err error) error {
+	if err == nil {
+		return nil
+	}
+	return shown{err, s.Hide(err.Error())}
+}
+
+// shown is an error as it may be shown.
+type shown struct {
+	error
+	says string
+}
+
+func (h shown) Error() string { return h.says }
+
+// Unwrap returns the error itself.
+func (h shown) Unwrap() error { return h.error }
+
 // SecretsOf returns what must not be seen of a connection string, as it is written and as
 // it is meant.
 func SecretsOf(where string) (secrets []string) {
