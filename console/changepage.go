@@ -20,6 +20,7 @@ type changeView struct {
 	Tabs      ui.Tabs
 	Steps     []ui.Step
 	Verdict   ui.Verdict
+	Live      *liveView
 	Facts     []ui.Fact
 	Refused   *ui.Table
 	Table     *ui.Table
@@ -41,7 +42,9 @@ func (c *Console) changePage(v *visit) error {
 	}
 	p := changeView{Tabs: c.tabs(m, tabReset), Facts: c.changeFacts(m, j), Detail: text.Printable(j.Error)}
 	if !j.Status.over() {
-		v.w.Header().Set("Refresh", "1") // also without scripts
+		if p.Live, err = c.live(j, c.path(j)); err != nil {
+			return err
+		}
 	}
 	undo := j.Request.Change.Operation == opUndo
 	receipt, err := c.receipt(v.Context(), j)
@@ -69,7 +72,7 @@ func (c *Console) changePage(v *visit) error {
 	}
 	p.Verdict = c.changeVerdict(m, j, receipt)
 	title := kindName(j)
-	return c.show(v, page{name: "change", title: title + " of " + text.Name(m.ContextID), nav: "mirrors", data: p,
+	return c.show(v, page{name: "change", title: title + " of " + text.Name(m.ContextID), nav: "mirrors", data: p, moves: p.Live != nil,
 		crumbs: m.crumbs(ui.Link{Name: "Reset", URL: m.path("/reset")}, ui.Link{Name: title})})
 }
 
@@ -92,9 +95,9 @@ func (c *Console) changeVerdict(m *member, j job, receipt *mirror.Receipt) ui.Ve
 	d := ui.Verdict{}
 	switch {
 	case j.Status == statusQueued:
-		d = ui.Verdict{Level: "waiting", Title: kindName(j) + " begins", Lead: []string{"This page loads itself anew."}}
+		d = ui.Verdict{Level: "waiting", Title: kindName(j) + " begins", Lead: []string{"It goes on when this page is closed."}}
 	case j.Status == statusRunning:
-		d = ui.Verdict{Level: "waiting", Title: kindName(j) + " is being made", Lead: []string{"It is done whole, or not at all. It goes on when this page is closed.", "This page loads itself anew."}}
+		d = ui.Verdict{Level: "waiting", Title: kindName(j) + " is being made", Lead: []string{"It is done whole, or not at all. It goes on when this page is closed."}}
 	case j.Status == statusUnknown && j.Summary.Outcome == mirror.OutcomeOvertaken:
 		d = ui.Verdict{Level: "unsure", Title: "It can no longer be told whether it was done", Lead: []string{"The metadata rows were written since. Compare the mirror to find out how it is."}, Actions: []ui.Button{journal, {Name: "Compare", URL: c.base + m.path("/comparisons"), Class: "primary"}}}
 	case j.Status == statusUnknown:
