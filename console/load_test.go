@@ -160,7 +160,7 @@ func BenchmarkStreams(b *testing.B) {
 		b.Cleanup(func() { resp.Body.Close() })
 		go func() {
 			for s := bufio.NewScanner(resp.Body); s.Scan(); {
-				if event, is := strings.CutPrefix(s.Text(), "event: "); is {
+				if event, is := strings.CutPrefix(s.Text(), "event: "); is && event != "said" {
 					got <- event
 				}
 			}
