@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -39,7 +40,7 @@ func staleTables(report *mirror.Report, before []string) []string {
 // The states of a mirror, the worst first.
 const (
 	stateStale   = "stale"   // a table is proven stale
-	stateFailed  = "failed"  // the last look failed
+	stateFailed  = "failed"  // the last look or comparison failed
 	stateOld     = "old"     // the last comparison was too long ago
 	stateUnknown = "unknown" // there was none yet
 	stateOK      = "ok"
@@ -69,13 +70,14 @@ func (m *member) health(now time.Time, maxAge time.Duration) mirrorHealth {
 	if when := m.compared; !when.IsZero() {
 		h.Compared = &when
 	}
-	if m.err != nil {
-		h.Reason = reason(m.err)
+	failed := cmp.Or(m.err, m.failed)
+	if failed != nil {
+		h.Reason = reason(failed)
 	}
 	switch {
 	case len(m.stale) > 0:
 		h.Status = stateStale
-	case m.err != nil:
+	case failed != nil:
 		h.Status = stateFailed
 	case m.compared.IsZero():
 		h.Status = stateUnknown

@@ -21,6 +21,7 @@ type member struct {
 	stale    []string       // tables that are proven stale
 	compared time.Time      // when a comparison last came to its end
 	err      error          // of the last look
+	failed   error          // of the last comparison
 
 	checkpoint *mirror.Checkpoint // where a comparison that did not come to its end goes on
 	full       time.Time          // when all rows were compared

@@ -103,14 +103,17 @@ func (s *service) turn(ctx context.Context, m *member, log *slog.Logger) error {
 		}
 	}
 	why := m.due(s.schedule, time.Now())
-	switch {
-	case why == "":
+	if why == "" {
 		return nil
-	case why == dueCycle && m.report.Unknown() > 0 && m.rechecks < maxRechecks:
-		return s.recheck(ctx, m, log)
-	default:
-		return s.compare(ctx, m, log, why)
 	}
+	var err error
+	if why == dueCycle && m.report.Unknown() > 0 && m.rechecks < maxRechecks {
+		err = s.recheck(ctx, m, log)
+	} else {
+		err = s.compare(ctx, m, log, why)
+	}
+	m.set(func() { m.failed = err })
+	return err
 }
 
 // compare reads what changed since the last comparison, where the source tracks that, and

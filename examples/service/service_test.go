@@ -54,6 +54,45 @@ func TestStaleUntilMended(t *testing.T) {
 	})
 }
 
+// A table that is gone is stale, too, though no row of it was compared.
+func TestTableIsGone(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, "Cust1")
+		gone := w.table(w.mirror, "person")
+		require.NoError(t, w.mirror.Update(t.Context(), func(tx store.Tx) error { return tx.Drop(t.Context(), gone) }))
+		b := serve(t, nil, w)
+		require.Equal(t, []string{"person"}, b.requireHealth(503, stateStale).Not[0].Stale)
+	})
+}
+
+func TestStaleTables(t *testing.T) {
+	report := func(incomplete bool, tables ...mirror.TableReport) *mirror.Report {
+		return &mirror.Report{ContextID: "Cust1", Depth: mirror.DepthRows, Incomplete: incomplete, Tables: tables}
+	}
+	table := func(verdict mirror.Verdict, diverged int64) mirror.TableReport {
+		return mirror.TableReport{Table: "contact", Verdict: verdict, MirrorName: "contact", Changed: 3, Diverged: diverged, SourceRows: 100, MirrorRows: 100, HasMetadata: true, MetadataRows: 1}
+	}
+	doubtful := table(mirror.VerdictDifferent, 3)
+	doubtful.MetadataDoubt = "two tables have this name"
+	before := []string{"contact"}
+	for name, c := range map[string]struct {
+		report *mirror.Report
+		before []string
+		want   []string
+	}{
+		"diverged":                         {report(false, table(mirror.VerdictDifferent, 3)), nil, before},
+		"diverged, and nothing resets it":  {report(false, doubtful), nil, before},
+		"not known":                        {report(false, table(mirror.VerdictDifferent, 0)), before, []string{}},
+		"was stale, and failed":            {report(false, table(mirror.VerdictFailed, 0)), before, before},
+		"was stale, and is not through":    {report(true, table(mirror.VerdictUnfinished, 0)), before, before},
+		"was stale, and was not looked at": {report(true), before, before},
+		"was stale, and is nowhere":        {report(false), before, []string{}},
+		"failed":                           {report(false, table(mirror.VerdictFailed, 0)), nil, []string{}},
+	} {
+		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, staleTables(c.report, c.before)) })
+	}
+}
+
 func TestRepair(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t, "Cust1")
@@ -119,8 +158,28 @@ func TestOneHangs(t *testing.T) {
 		require.InDelta(t, 1, b.errorsOf("Slow", "timeout"), 0)
 		require.InDelta(t, 0, testutil.ToFloat64(b.metrics.when.WithLabelValues("Slow")), 0, "it did not come to its end")
 
+		slow.source.ResetCalls()
 		b.pass(poll)
-		b.requireHealth(200, stateOK) // it went on from the checkpoint
+		b.requireHealth(200, stateOK)
+		read := map[string]bool{}
+		for _, c := range slow.source.Calls() {
+			if c.Method == memory.Rows || c.Method == memory.Digest {
+				read[c.Table] = true
+			}
+		}
+		require.Len(t, read, 1, "it went on from the checkpoint, with the table that hung")
+	})
+}
+
+func TestMirrorHangs(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, "Cust1")
+		w.mirror.DelayAt(memory.Tables, 1, 240*time.Hour)
+		b := serve(t, nil, w)
+		b.pass(time.Hour + time.Minute)
+		require.InDelta(t, 1, b.errorsOf("Cust1", "timeout"), 0)
+		b.pass(poll)
+		b.requireHealth(200, stateOK)
 	})
 }
 
@@ -196,12 +255,15 @@ func TestTableThatCannotBeRead(t *testing.T) {
 		require.Equal(t, "permission", b.requireHealth(200, stateFailed).Not[0].Reason)
 		b.pass(3 * poll)
 		require.Len(t, b.did("compare"), 1, "it is no use to try again")
+		require.Equal(t, "permission", b.requireHealth(200, stateFailed).Not[0].Reason, "nor has anything changed")
 		require.InDelta(t, 1, testutil.ToFloat64(b.metrics.tables.WithLabelValues("Cust1", "failed")), 0)
 
 		w.change(w.customer, "contact", 1, "name", "Renamed")
 		w.cycle()
 		b.pass(poll)
-		require.EqualValues(t, 1, b.last().Table("contact").Basis.Keys, "only what changed was read")
+		basis := b.last().Table("contact").Basis
+		require.NotNil(t, basis, "only what changed was read")
+		require.EqualValues(t, 1, basis.Keys)
 	})
 }
 
@@ -218,7 +280,7 @@ func TestWrongDatabase(t *testing.T) {
 		// Tables alike with other rows: too much differs to be an incident.
 		other := newWorld(t, "Cust1")
 		for i := range 20 {
-			other.change(other.customer, "contact", i, "name", "Another company")
+			other.change(other.source, "contact", i, "name", "Another company")
 		}
 		w.becomes(func() { w.as = other.customer })
 		b.pass(poll)
