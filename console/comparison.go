@@ -69,29 +69,22 @@ func (c *Console) fillRunning(view *comparisonView, m *member, j job) (err error
 
 // fillOver shows a comparison that is over, with its report if that is kept.
 func (c *Console) fillOver(v *visit, view *comparisonView, m *member, j job) error {
-	report, err := documentOf[mirror.Report](v.Context(), c.state, j.ID)
-	if err != nil && !errors.Is(err, errNoDocument) {
+	part, err := c.reportPart(v, j)
+	if errors.Is(err, errNoDocument) {
+		view.Verdict = c.noReport(m, j)
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	before, hasBefore, err := c.compared(v.Context(), m, j.ID, hasReport)
 	if err != nil {
 		return err
 	}
-	if report == nil {
-		view.Verdict = c.noReport(m, j)
-		return nil
-	}
-	plan := report.Plan()
-	var b bytes.Buffer
-	if err := htmlreport.WriteComparePart(&b, report, plan); err != nil {
-		return err
-	}
-	view.Report = template.HTML(b.String())
-	view.About = c.aboutReport(j)
+	view.Report, view.About, view.Actions = part.html, c.aboutReport(j), c.reportActions(m, j, part)
 	if j.Status != statusDone {
-		view.Messages = append(view.Messages, ui.Message{Level: "unsure", Head: whyOver(j), Text: strings.Join(howFar(j, report), " ")})
+		view.Messages = append(view.Messages, ui.Message{Level: "unsure", Head: whyOver(j), Text: strings.Join(howFar(j, part), " ")})
 	}
-	view.Actions = c.reportActions(m, j, report, plan)
 	if hasBefore {
 		view.Actions = append(view.Actions, ui.Button{Name: "What changed since the one before", URL: c.base + m.since(j.ID, before.ID)})
 	}
@@ -112,15 +105,15 @@ func (c *Console) aboutReport(j job) string {
 }
 
 // reportActions are what can be done about a report.
-func (c *Console) reportActions(m *member, j job, r *mirror.Report, plan *mirror.Plan) (all []ui.Button) {
+func (c *Console) reportActions(m *member, j job, part *reportPart) (all []ui.Button) {
 	own := c.base + c.path(j)
 	if b, ok := c.goOn(j); ok {
 		all = append(all, b)
 	}
-	if !plan.Empty() && !c.opts.ReadOnly {
+	if part.acts && !c.opts.ReadOnly {
 		all = append(all, ui.Button{Name: "Reset what differs", URL: fmt.Sprintf("%s?of=%d", c.base+m.path("/reset"), j.ID), Class: "primary"})
 	}
-	if r.Unknown() > 0 {
+	if part.unknown > 0 {
 		all = append(all, ui.Button{Name: "Recheck", Of: "what is not known to be pending", URL: own + "/recheck", Post: true})
 	}
 	return append(all, c.again(m, j),
@@ -150,12 +143,12 @@ func whyOver(j job) string {
 }
 
 // howFar says why a comparison is over, and how far it came.
-func howFar(j job, r *mirror.Report) (all []string) {
+func howFar(j job, part *reportPart) (all []string) {
 	if j.Error != "" {
 		all = append(all, message(j.Error))
 	}
-	if r != nil {
-		all = append(all, fmt.Sprintf("%s of %s were compared to the end, and are below.", count(r.Scope.Compared), plural(len(r.Tables), "table")))
+	if part != nil {
+		all = append(all, fmt.Sprintf("%s of %s were compared to the end, and are below.", count(part.compared), plural(part.tables, "table")))
 	}
 	switch {
 	case j.Kind == kindRecheck:
@@ -260,13 +253,13 @@ func (c *Console) startRecheck(v *visit) error {
 	if !j.Status.over() {
 		return httpError{http.StatusConflict, "The comparison is not over: recheck it when it is."}
 	}
-	r, err := documentOf[mirror.Report](v.Context(), c.state, j.ID)
+	part, err := c.reportPart(v, j)
 	switch {
 	case errors.Is(err, errNoDocument):
 		return httpError{http.StatusConflict, "This comparison has no report to recheck: compare again."}
 	case err != nil:
 		return err
-	case r.Unknown() == 0:
+	case part.unknown == 0:
 		return httpError{http.StatusConflict, "Of each row that differs it is known whether a cycle brings it, so there is nothing to recheck."}
 	}
 	return c.begin(v, job{Member: m.key, Kind: kindRecheck, Actor: v.actor, Request: request{Of: j.ID}})

@@ -106,6 +106,7 @@ type Console struct {
 	logins  *logins
 	pages   *pages
 	handler http.Handler
+	shelf   shelf
 
 	members map[string]*member // by their folded context identifiers
 	order   []*member          // as the fleet has them
