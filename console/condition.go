@@ -39,13 +39,16 @@ var rankViews = [ranks]rankView{
 	rankGood:       {"good", "As it should be", "good"},
 }
 
+// badgeFailed is said of a mirror whose comparison failed.
+const badgeFailed = "comparison failed"
+
 // glance is what memory has of a mirror.
 type glance struct {
 	look     look
 	compared job // the last comparison that is over, the zero one for never
 	changed  job // the last change that is over
 	unknown  int
-	running  *live // the oldest one of its jobs
+	running  *live // a job of it, the oldest one of those that do more than wait
 }
 
 // glance takes it all at once.
@@ -59,7 +62,10 @@ func (m *member) glance(g *glance) {
 		}
 	}
 	for _, l := range m.jobs {
-		if g.running == nil || l.id < g.running.id {
+		switch waits := l.kind == kindWaiting; {
+		case g.running == nil, !waits && g.running.kind == kindWaiting:
+			g.running = l
+		case waits == (g.running.kind == kindWaiting) && l.id < g.running.id:
 			g.running = l
 		}
 	}
@@ -87,7 +93,7 @@ func (g *glance) condition(now time.Time) condition {
 	case l.Err != "":
 		return of(rankUnreadable, "cannot be read", "The last look failed: "+message(l.Err), "Look again once that is mended")
 	case g.compared.Status == statusFailed && s.Level == "":
-		return of(rankUnreadable, "comparison failed", "The last comparison failed: "+message(g.compared.Error), "Compare again once that is mended")
+		return of(rankUnreadable, badgeFailed, "The last comparison failed: "+message(g.compared.Error), "Compare again once that is mended")
 	case g.stale() && !g.superseded():
 		next := "Reset what differs"
 		if s.Stale > 0 {

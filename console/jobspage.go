@@ -49,7 +49,7 @@ func (c *Console) jobsPage(v *visit) error {
 	}}
 	jobs, p.Pager = pagedBefore(jobs, before, jobsShown, here, running, "Pages of jobs", func(j job) int64 { return j.ID })
 	p.Table = ui.Table{Label: "Jobs", Columns: []ui.Column{
-		{Name: "Job"}, {Name: "How it ended"}, {Name: "Mirror"}, {Name: "Asked by"}, {Name: "Asked for"}, {Name: "Took"}, {Name: "What came of it", Wide: true}, {Name: "Do"},
+		{Name: "Job"}, {Name: "State"}, {Name: "Mirror"}, {Name: "Asked for"}, {Name: "What came of it", Wide: true}, {Name: "Do"},
 	}}
 	for _, j := range jobs {
 		p.Table.Rows = append(p.Table.Rows, c.jobRow(j))
@@ -119,7 +119,7 @@ func (c *Console) jobRow(j job) ui.Row {
 		came = ui.Cell{Progress: jobProgress(j, p)}
 	}
 	return ui.Row{Class: class, Cells: []ui.Cell{
-		name, {Badge: jobBadge(j)}, of, {Text: text.Name(j.Actor)}, {Time: c.moment(j.Asked)}, {Text: cmp.Or(c.took(j), "–")}, came, {Action: c.jobAction(m, j)},
+		name, {Badge: jobBadge(j), Note: c.took(j)}, of, {Time: c.moment(j.Asked), Note: "by " + shown(j.Actor)}, came, {Action: c.jobAction(m, j)},
 	}}
 }
 

@@ -137,7 +137,7 @@ func (c *Console) operationEvent(o operationEntry, ofAll bool) ui.Event {
 	if says != "" {
 		line(says)
 	}
-	if o.isOpen() && m != nil && !c.opts.ReadOnly && m.busy(kindChange) == nil {
+	if ofAll && o.isOpen() && m != nil && !c.opts.ReadOnly && m.busy(kindChange) == nil {
 		e.Actions = []ui.Button{{Name: "Find out what happened", Of: "to " + m.ContextID, URL: c.base + m.path("/reconcile"), Post: true, Class: "small"}}
 	}
 	return e

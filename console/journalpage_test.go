@@ -24,21 +24,13 @@ func (w *world) lost(id int64) {
 	require.NoError(w.t, w.c.countOpen(w.t.Context()))
 }
 
-// resetTables has tables of a mirror reset.
-func (w *world) resetTables(id string, tables ...string) job {
-	w.t.Helper()
-	j := w.run(job{Member: id, Kind: kindChange, Request: request{Tables: tables, Change: change{Operation: opReset}}})
-	require.Equal(w.t, statusDone, j.Status, j.Error)
-	return j
-}
-
 func TestJournalPages(t *testing.T) {
 	w := newWorld(t, "Cust1", "Cust2").open()
 	require.Contains(t, w.get("/journal"), "Nothing was done yet")
 	require.Contains(t, w.get("/mirrors/Cust1/journal"), "Nothing was done yet")
 
-	done := w.resetTables("Cust1", "contact", "sale")
-	w.resetTables("Cust2", "person")
+	done := w.reset("Cust1", "contact", "sale")
+	w.reset("Cust2", "person")
 	html := w.get("/journal")
 	require.Contains(t, html, fmt.Sprintf(`<a href="/mirrors/Cust1/changes/%d"><b>Reset of 2 tables in Cust1</b></a>`, done.ID))
 	require.Contains(t, html, "<p>contact, sale</p>")
@@ -62,7 +54,7 @@ func TestJournalPages(t *testing.T) {
 
 func TestJournalUnknown(t *testing.T) {
 	w := newWorld(t, "Cust1", "Cust2").open()
-	j := w.resetTables("Cust1", "contact")
+	j := w.reset("Cust1", "contact")
 	w.lost(j.ID)
 	html := w.get("/journal")
 	require.Contains(t, html, "1 change without a known end.")
@@ -88,7 +80,7 @@ func TestJournalUnknown(t *testing.T) {
 	require.Contains(t, w.get("/mirrors/Cust1/journal"), "Every change has a known end.")
 
 	t.Run("the database no longer tells", func(t *testing.T) {
-		j := w.resetTables("Cust2", "sale")
+		j := w.reset("Cust2", "sale")
 		w.lost(j.ID)
 		w.customers["Cust2"].cycle(t)
 		w.customers["Cust2"].cycle(t)
@@ -96,7 +88,7 @@ func TestJournalUnknown(t *testing.T) {
 		require.Contains(t, w.get("/mirrors/Cust2/journal"), "nobody knows")
 	})
 	t.Run("it was not done", func(t *testing.T) {
-		j := w.resetTables("Cust2", "contact")
+		j := w.reset("Cust2", "contact")
 		w.lost(j.ID)
 		require.NoError(t, w.c.state.reconcile(t.Context(), map[string]mirror.Outcome{operationOf(t, w, j.ID): mirror.OutcomeNotDone}, w.c.now()))
 		require.Contains(t, w.get("/mirrors/Cust2/journal"), "the database says that nothing was changed")
@@ -111,7 +103,7 @@ func operationOf(t *testing.T, w *world, job int64) (id string) {
 
 func TestJournalReadOnly(t *testing.T) {
 	w := newWorld(t, "Cust1").open()
-	w.lost(w.resetTables("Cust1", "contact").ID)
+	w.lost(w.reset("Cust1", "contact").ID)
 	w.close()
 	w.opts.ReadOnly = true
 	w.customers["Cust1"].opened = func(context.Context) error { return errors.New("gone") } // it would be reconciled at once

@@ -32,6 +32,7 @@ type mirrorPage struct {
 	Table    ui.Table
 	Pager    ui.Pager
 	Empty    *ui.Empty
+	None     bool // there is no table to look for
 	Look     ui.Button
 	Looked   ui.Moment
 }
@@ -81,7 +82,7 @@ func (c *Console) mirrorHead(m *member, g *glance) ui.Head {
 	if is.rank == rankUnknown {
 		head.Actions = append(head.Actions, ui.Button{Name: "Find out what happened", URL: at("/journal"), Class: "primary"})
 	}
-	if g.stale() && !g.superseded() && !c.opts.ReadOnly && is.rank != rankUnknown && g.look.State != mirror.MirrorReplica {
+	if g.stale() && !g.superseded() && is.rank != rankUnknown && c.canReset(g) {
 		head.Actions = append(head.Actions, ui.Button{Name: "Reset what differs", URL: at("/reset?of=%d", g.compared.ID), Class: "primary"})
 	}
 	switch busy := m.busy(comparisons...); {
@@ -101,6 +102,11 @@ func (c *Console) mirrorHead(m *member, g *glance) ui.Head {
 	return head
 }
 
+// canReset reports whether this console can reset tables of a mirror.
+func (c *Console) canReset(g *glance) bool {
+	return !c.opts.ReadOnly && g.look.State != mirror.MirrorReplica
+}
+
 // warningsShown is how many findings of a look a page says.
 const warningsShown = 3
 
@@ -108,11 +114,16 @@ const warningsShown = 3
 func (c *Console) mirrorMessages(g *glance, status *mirror.Status) (all []ui.Message) {
 	l := &g.look
 	if l.Err != "" {
-		text := message(l.Err)
-		if status != nil {
-			text += " What is below is of " + ago(c.now().Sub(status.Time)) + "."
+		failed := ui.Message{Level: "bad", Head: "The last look failed."}
+		if g.condition(c.now()).rank != rankUnreadable { // or the head of the page has it
+			failed.Text = message(l.Err)
 		}
-		all = append(all, ui.Message{Level: "bad", Head: "The last look failed.", Text: text})
+		if status != nil {
+			failed.Text = strings.TrimSpace(failed.Text + " What is below is from " + ago(c.now().Sub(status.Time)) + ".")
+		}
+		if failed.Text != "" {
+			all = append(all, failed)
+		}
 	}
 	if status == nil {
 		return all
@@ -287,6 +298,7 @@ func (c *Console) mirrorTables(v *visit, p *mirrorPage, m *member, g *glance, al
 	case len(found) == 0:
 		p.Empty = &ui.Empty{Title: "No table matches", Lead: "Look for a part of its name, or in every state.", Actions: []ui.Button{{Name: "All tables", URL: path}}}
 	}
+	p.None = len(all) == 0
 	rows, pager := paged(found, &q, tablesShown, path, "Pages of tables")
 	p.Pager = pager
 	p.Table = ui.Table{Label: "Tables of " + m.ContextID, Columns: []ui.Column{

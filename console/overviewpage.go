@@ -194,14 +194,6 @@ func (c *Console) overviewRow(l *listed) ui.Row {
 	} else if n := l.tables(); n > 0 {
 		tables = "of " + count(n)
 	}
-	next := ui.Cell{Text: l.is.next}
-	if l.is.rank == rankUnreadable {
-		next.Text = l.is.means
-	}
-	if l.running != nil {
-		j, p := l.running.now()
-		next = ui.Cell{Text: kindName(j), URL: c.base + c.path(j), Progress: jobProgress(j, p)}
-	}
 	class := ""
 	if l.is.rank <= rankStale {
 		class = l.is.badge.Class
@@ -212,8 +204,31 @@ func (c *Console) overviewRow(l *listed) ui.Row {
 			Text:  l.m.ContextID, URL: c.base + l.m.path(""), ID: "m-" + l.m.key,
 		},
 		{Badge: &l.is.badge, Note: l.about()},
-		{Time: c.moment(l.compared.Ended)}, {Text: tables}, {Text: rows}, next,
+		{Time: c.moment(l.compared.Ended)}, {Text: tables}, {Text: rows}, c.nextOf(l),
 	}}
+}
+
+// nextOf is what to do about a mirror, or what goes on.
+func (c *Console) nextOf(l *listed) ui.Cell {
+	// That a job waits is less than what needs a hand.
+	if l.running != nil && (l.running.kind != kindWaiting || l.is.rank >= rankWaiting) {
+		j, p := l.running.now()
+		return ui.Cell{Text: kindName(j), URL: c.base + c.path(j), ID: "n-" + l.m.key, Progress: jobProgress(j, p)}
+	}
+	next := ui.Cell{Text: l.is.next, ID: "n-" + l.m.key}
+	switch {
+	case l.is.rank == rankUnknown:
+		next.URL = c.base + l.m.path("/journal")
+	case l.is.rank == rankUnreadable && l.is.badge.Text == badgeFailed:
+		next.Text, next.URL = l.is.means, c.base+c.path(l.compared)
+	case l.is.rank == rankUnreadable:
+		next.Text = l.is.means
+	case l.is.rank == rankStale && c.canReset(&l.glance):
+		next.URL = c.base + l.m.path("/reset?of=%d", l.compared.ID)
+	case l.is.rank == rankStale, l.is.rank == rankDiffers && l.compared.Summary.Level != "good":
+		next.Text, next.URL = "See what differs", c.base+c.path(l.compared)
+	}
+	return next
 }
 
 // startComparisons has the chosen mirrors compared, or all that the list shows on its pages.

@@ -165,7 +165,7 @@ func TestStartComparisons(t *testing.T) {
 	html := w.get("/?q=a&page=2")
 	require.Contains(t, html, "2 comparisons asked for")
 	require.Contains(t, html, "With a job")
-	require.Regexp(t, `<a href="/mirrors/Gamma/comparisons/\d+"><bdi>Comparison</bdi></a><div class="progress `, html)
+	require.Regexp(t, `<a href="/mirrors/Gamma/comparisons/\d+"[^>]*><bdi>Comparison</bdi></a><div class="progress `, html)
 	require.Equal(t, []string{"gamma"}, mirrorsOf(w.get("/?state=running&q=gam")))
 
 	require.Equal(t, "/?q=b", w.post("/comparisons", url.Values{"all": {"1"}, "q": {"b"}, "mirror": {"Gamma"}}), "all that match, and not the chosen ones")

@@ -74,7 +74,11 @@ func New(t *testing.T) *Browser {
 		case *runtime.EventExceptionThrown:
 			b.complain(e.ExceptionDetails.Text)
 		case *runtime.EventConsoleAPICalled:
-			b.complain("console: " + string(e.Type))
+			var text string
+			for _, a := range e.Args {
+				text += " " + string(a.Value) + a.Description
+			}
+			b.complain("console: " + string(e.Type) + text)
 		case *log.EventEntryAdded:
 			b.complain(e.Entry.Text)
 		}
