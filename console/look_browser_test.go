@@ -69,6 +69,7 @@ func TestLookInBrowser(t *testing.T) {
 			}
 			b.Look(720, 900, "dark", "print") // A4 within its margins
 			b.Check("overflow", "printed")
+			require.True(t, browsertest.Eval[bool](b, `[...document.querySelectorAll(".data, .facts, .crumbs")].every((el) => el.offsetHeight > 0)`), "printed")
 			b.Quiet()
 			if *pictures != "" {
 				album(t, b, all, name)
