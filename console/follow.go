@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/fleet"
@@ -155,38 +156,60 @@ func (s *jobs) wait(ctx context.Context, l *live) (ending, error) {
 	if len(all) == 0 {
 		return ending{}, fmt.Errorf("wait: %w: nothing that was reset is waited for", mirror.ErrNoTables)
 	}
-	return s.with(ctx, l, func(m *mirror.Mirror, c *fleet.Connection) (end ending, err error) {
-		var mu sync.Mutex
-		reports, errs := make([]*heal.WaitReport, len(all)), make([]error, len(all))
-		var wg sync.WaitGroup
-		for i, a := range all {
-			opts := heal.WaitOptions{Tables: a.tables, Source: c.Source, Report: a.report, Schedule: s.c.opts.Schedule, Poll: s.c.opts.poll}
-			opts.Progress = func(r *heal.WaitReport) {
-				mu.Lock()
-				defer mu.Unlock()
+	poll := cmp.Or(s.c.opts.poll, waitPoll)
+	for until := s.c.now().Add(waitToOpen); ; {
+		opened := false
+		end, err := s.with(ctx, l, func(m *mirror.Mirror, c *fleet.Connection) (ending, error) {
+			opened = true
+			return s.waitFor(ctx, l, all, m, c)
+		})
+		if err == nil || opened || ctx.Err() != nil || !s.c.now().Before(until) {
+			return end, err
+		}
+		if failed := s.c.sleep(ctx, poll); failed != nil {
+			return end, failed
+		}
+	}
+}
+
+// A mirror that cannot be opened is waited for, too, as it is between two looks.
+const (
+	waitPoll   = 30 * time.Second
+	waitToOpen = time.Hour
+)
+
+// waitFor follows each receipt until its tables are populated.
+func (s *jobs) waitFor(ctx context.Context, l *live, all []awaited, m *mirror.Mirror, c *fleet.Connection) (end ending, err error) {
+	var mu sync.Mutex
+	reports, errs := make([]*heal.WaitReport, len(all)), make([]error, len(all))
+	var wg sync.WaitGroup
+	for i, a := range all {
+		opts := heal.WaitOptions{Tables: a.tables, Source: c.Source, Report: a.report, Schedule: s.c.opts.Schedule, Poll: s.c.opts.poll}
+		opts.Progress = func(r *heal.WaitReport) {
+			mu.Lock()
+			defer mu.Unlock()
+			reports[i] = r
+			l.waited(joined(reports))
+		}
+		wg.Go(func() {
+			r, err := heal.Wait(ctx, m, a.receipt, &opts)
+			mu.Lock()
+			defer mu.Unlock()
+			if r != nil {
 				reports[i] = r
-				l.waited(joined(reports))
 			}
-			wg.Go(func() {
-				r, err := heal.Wait(ctx, m, a.receipt, &opts)
-				mu.Lock()
-				defer mu.Unlock()
-				if r != nil {
-					reports[i] = r
-				}
-				errs[i] = err
-			})
-		}
-		wg.Wait()
-		err = errors.Join(errs...)
-		if report := joined(reports); report != nil {
-			end.document, end.summary = report, waitSummary(report, err)
-		}
-		if errors.Is(context.Cause(ctx), errFollowed) {
-			end.status, err = statusStopped, errFollowed
-		}
-		return end, err
-	})
+			errs[i] = err
+		})
+	}
+	wg.Wait()
+	err = errors.Join(errs...)
+	if report := joined(reports); report != nil {
+		end.document, end.summary = report, waitSummary(report, err)
+	}
+	if errors.Is(context.Cause(ctx), errFollowed) {
+		end.status, err = statusStopped, errFollowed
+	}
+	return end, err
 }
 
 // joined is what several reports say, each of tables of its own.

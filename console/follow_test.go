@@ -1,6 +1,8 @@
 package console
 
 import (
+	"context"
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -65,6 +67,25 @@ func TestFollow(t *testing.T) {
 	for _, table := range report.Tables {
 		require.Equal(t, heal.WaitPopulated, table.State, table.Table)
 	}
+}
+
+// TestFollowAway waits for a mirror that cannot be opened at first.
+func TestFollowAway(t *testing.T) {
+	w := newWorld(t, "Cust1").open()
+	c := w.customers["Cust1"]
+	opened := 0
+	c.opened = func(context.Context) error {
+		if opened++; opened > 1 && opened < 5 {
+			return errors.New("no route to host")
+		}
+		return nil
+	}
+	w.reset("Cust1", "contact")
+	waiting := w.waiting("Cust1")
+	c.cycle(t)
+	j := w.end(waiting.ID)
+	require.Equal(t, statusDone, j.Status, j.Error)
+	require.GreaterOrEqual(t, opened, 5)
 }
 
 // TestAskedOnce starts one job for a form that is sent twice.
