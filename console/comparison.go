@@ -43,6 +43,7 @@ func (c *Console) comparisonPage(v *visit) error {
 		p.moves = true
 		err = c.fillRunning(&view, m, j)
 	} else {
+		p.told = fmt.Sprintf("%s %d is over: %s.", kindName(j), j.ID, foundBadge(j).Text)
 		err = c.fillOver(v, &view, m, j)
 	}
 	if err != nil {
@@ -82,7 +83,7 @@ func (c *Console) fillOver(v *visit, view *comparisonView, m *member, j job) err
 		return err
 	}
 	view.Report, view.About, view.Actions = part.html, c.aboutReport(j), c.reportActions(m, j, part)
-	if j.Status != statusDone {
+	if j.Status != statusDone || j.Summary.Incomplete {
 		view.Messages = append(view.Messages, ui.Message{Level: "unsure", Head: whyOver(j), Text: strings.Join(howFar(j, part), " ")})
 	}
 	if hasBefore {
@@ -126,20 +127,25 @@ func (c *Console) again(m *member, j job) ui.Button {
 	return ui.Button{Name: "Compare again", URL: c.base + m.path("/comparisons"), Post: true, Hidden: j.Request.hidden()}
 }
 
-// goOn goes on with a comparison that was stopped or failed.
+// goOn goes on with a comparison that did not come to its end.
 func (c *Console) goOn(j job) (ui.Button, bool) {
-	if j.Kind != kindComparison || j.Status != statusStopped && j.Status != statusFailed {
-		return ui.Button{}, false
+	b := ui.Button{Name: "Go on", URL: fmt.Sprintf("%s/jobs/%d/resume", c.base, j.ID), Post: true, Class: "primary"}
+	if !j.Summary.Resumable {
+		b.Name = "Run again"
 	}
-	return ui.Button{Name: "Go on", URL: fmt.Sprintf("%s/jobs/%d/resume", c.base, j.ID), Post: true, Class: "primary"}, true
+	return b, j.resumable()
 }
 
 // whyOver says in short why a comparison came to no end of its own.
 func whyOver(j job) string {
-	if j.Status == statusStopped {
+	switch j.Status {
+	case statusStopped:
 		return "It was stopped."
+	case statusDone:
+		return "Its time was up."
+	default:
+		return "It failed."
 	}
-	return "It failed."
 }
 
 // howFar says why a comparison is over, and how far it came.
@@ -156,7 +162,7 @@ func howFar(j job, part *reportPart) (all []string) {
 	case j.Summary.Resumable:
 		return append(all, "Going on begins where it was.")
 	default:
-		return append(all, "Going on begins anew: there was nothing to keep yet.")
+		return append(all, "It would begin anew: there was nothing to keep yet.")
 	}
 }
 
@@ -173,13 +179,14 @@ func (c *Console) noReport(m *member, j job) *ui.Verdict {
 	default:
 		w.Lead = append(w.Lead, "Its report was cleaned up. It had found: "+j.Summary.Verdict+".")
 	}
-	if b, ok := c.goOn(j); ok {
-		w.Actions = append(w.Actions, b)
-	}
 	if j.Kind == kindRecheck && j.Request.Of > 0 {
 		w.Actions = append(w.Actions, ui.Button{Name: fmt.Sprintf("Comparison %d", j.Request.Of), URL: c.base + m.path("/comparisons/%d", j.Request.Of)})
 	}
-	w.Actions = append(w.Actions, c.again(m, j))
+	again := c.again(m, j)
+	if b, ok := c.goOn(j); ok {
+		again = b
+	}
+	w.Actions = append(w.Actions, again)
 	return w
 }
 

@@ -85,6 +85,7 @@ func TestComparisonInBrowser(t *testing.T) {
 	release()
 	until(t, b, `document.querySelector("h1").textContent === "The mirror differs from its source"`)
 	until(t, b, `document.querySelector("[sse-connect]") === null`)
+	until(t, b, `document.querySelector("#told").textContent === "Comparison 2 is over: The mirror differs from its source."`)
 	require.Eventually(t, func() bool { return w.c.streams.Load() == 0 }, 20*time.Second, 10*time.Millisecond, "the stream is closed")
 	w.look(t, b, "comparison-report")
 	b.Quiet()

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/fleet"
 )
 
 // held has the databases of a customer wait before they are opened.
@@ -133,7 +134,7 @@ func TestRunningPage(t *testing.T) {
 	require.Contains(t, html, fmt.Sprintf(`sse-connect="/jobs/%d/events"`, id))
 	require.Contains(t, html, `<noscript><meta http-equiv="refresh" content="3"></noscript>`)
 	require.Contains(t, html, fmt.Sprintf(`action="/jobs/%d/stop"`, id))
-	require.Equal(t, 1, strings.Count(html, `role="status"`), "one short line is said aloud")
+	require.Equal(t, 2, strings.Count(html, `role="status"`), "a short line is said aloud, and how it ended")
 	require.Contains(t, w.get("/mirrors/Cust1/comparisons"), "See how far it is")
 	require.Equal(t, path, w.post("/mirrors/Cust1/comparisons", nil), "there is one at a time")
 	require.Contains(t, w.get(path), "One is there already")
@@ -143,7 +144,7 @@ func TestRunningPage(t *testing.T) {
 	require.Equal(t, path, w.post(fmt.Sprintf("/jobs/%d/stop", id), nil))
 	html = w.get(path)
 	require.Contains(t, html, "was stopped")
-	require.Contains(t, html, "begins anew")
+	require.Contains(t, html, "begin anew")
 	require.NotContains(t, html, "http-equiv=\"refresh\"")
 	release()
 	require.Equal(t, path, w.post(fmt.Sprintf("/jobs/%d/resume", id), nil))
@@ -238,4 +239,41 @@ func (w *world) render(t *testing.T, p page) string {
 	rec := httptest.NewRecorder()
 	require.NoError(t, w.c.show(&visit{Request: httptest.NewRequestWithContext(t.Context(), "GET", "/", nil), w: rec}, p))
 	return rec.Body.String()
+}
+
+// TestTimeIsUp goes on with a comparison whose time was up, and with one that the process
+// did not survive too often.
+func TestTimeIsUp(t *testing.T) {
+	w := newWorld(t, "Cust1").open()
+	j := w.run(job{Member: "Cust1", Kind: kindComparison})
+	path := fmt.Sprintf("/mirrors/Cust1/comparisons/%d", j.ID)
+	require.Equal(t, http.StatusConflict, w.do(w.request("POST", fmt.Sprintf("/jobs/%d/resume", j.ID), url.Values{})).code, "it came to its end")
+	_, err := w.c.state.change(t.Context(), j.ID, func(j *job) { j.Summary.Incomplete, j.Summary.Resumable = true, true })
+	require.NoError(t, err)
+	html := w.get(path)
+	require.Contains(t, html, "Its time was up.")
+	require.Contains(t, html, ">Go on<")
+	w.post(fmt.Sprintf("/jobs/%d/resume", j.ID), nil)
+	require.False(t, w.end(j.ID).Summary.Incomplete)
+
+	require.NoError(t, w.c.state.keepCheckpoint(t.Context(), j.ID, &mirror.Checkpoint{Version: 1, ContextID: "Cust1"}))
+	_, err = w.c.state.db.Exec("UPDATE job SET state='running', resumed=?, summary='{}' WHERE id=?", maxResumed, j.ID)
+	require.NoError(t, err)
+	w.close()
+	w.open()
+	require.Contains(t, w.get(path), "not gone on with by itself")
+	require.Contains(t, w.get(path), "begins where it was")
+}
+
+// TestGoneOnWithAtOnce keeps a job that somebody goes on with before the last of what it was
+// is cleared away.
+func TestGoneOnWithAtOnce(t *testing.T) {
+	m := newMember(fleet.Member{ContextID: "Cust1"}, 0)
+	was, is := newLive(job{ID: 1}, nil), newLive(job{ID: 1}, nil)
+	m.running(was)
+	m.running(is)
+	m.over(was)
+	require.Equal(t, []*live{is}, m.live())
+	m.over(is)
+	require.Empty(t, m.live())
 }

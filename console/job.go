@@ -37,8 +37,18 @@ const (
 // comparisons are the kinds whose document is a mirror.Report.
 var comparisons = []kind{kindComparison, kindRecheck}
 
-// resumable are the kinds of jobs that can be gone on with after they were stopped.
-var resumable = []kind{kindComparison, kindWaiting, kindValidation}
+// resumable reports whether a job can be gone on with: after it was stopped or failed, or
+// when its time was up.
+func (j job) resumable() bool {
+	switch {
+	case j.Request.Recorded || !slices.Contains([]kind{kindComparison, kindWaiting, kindValidation}, j.Kind):
+		return false
+	case j.Status == statusDone:
+		return j.Kind == kindComparison && j.Summary.Incomplete && j.Summary.Resumable
+	default:
+		return j.Status == statusStopped || j.Status == statusFailed
+	}
+}
 
 // heavy reports whether a job reads whole tables, so that only some run at once.
 func (k kind) heavy() bool {

@@ -100,7 +100,7 @@ func (s *jobs) resume(ctx context.Context, id int64) (job, error) {
 			return is, errBusy{is}
 		}
 	}
-	if j.Status != statusStopped && j.Status != statusFailed || !slices.Contains(resumable, j.Kind) {
+	if !j.resumable() {
 		return j, errNotResumable
 	}
 	j.Status, j.Ended, j.Error = statusQueued, time.Time{}, ""
@@ -123,7 +123,9 @@ func (s *jobs) launch(j job) {
 		defer cancel(nil)
 		s.run(ctx, l)
 		s.mu.Lock()
-		delete(s.live, j.ID)
+		if s.live[j.ID] == l { // somebody may have gone on with it already
+			delete(s.live, j.ID)
+		}
 		s.mu.Unlock()
 		s.c.members[j.Member].over(l)
 		close(l.done)
@@ -275,6 +277,11 @@ func (s *jobs) again(ctx context.Context, all []job) error {
 			j.Status, j.Ended, j.Error = statusFailed, s.c.now(), "The process ended before the recheck did: ask for it again."
 		case j.Status == statusRunning && j.Resumed >= maxResumed:
 			j.Status, j.Ended, j.Error = statusStopped, s.c.now(), fmt.Sprintf("The process ended %d times while it ran, so it is not gone on with by itself.", j.Resumed+1)
+			point, err := s.c.state.checkpoint(ctx, j.ID)
+			if err != nil {
+				return err
+			}
+			j.Summary.Resumable = point != nil
 		default:
 			if j.Status == statusRunning {
 				j.Resumed++

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"net/url"
-	"slices"
 	"strconv"
 
 	"github.com/so-mirror/mirror/console/internal/ui"
@@ -148,7 +147,7 @@ func (c *Console) jobAction(m *member, j job) *ui.Button {
 		return nil
 	case !j.Status.over():
 		b.Name, b.URL = "Stop", at+"stop"
-	case j.Status != statusStopped && j.Status != statusFailed || j.Request.Recorded || !slices.Contains(resumable, j.Kind):
+	case !j.resumable():
 		return nil
 	case j.Summary.Resumable:
 		b.Name, b.URL = "Go on", at+"resume"

@@ -58,7 +58,9 @@ func (m *member) running(l *live) {
 func (m *member) over(l *live) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	delete(m.jobs, l.id)
+	if m.jobs[l.id] == l { // somebody may have gone on with it already
+		delete(m.jobs, l.id)
+	}
 }
 
 // ended takes the end of a job.

@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"embed"
 	"errors"
@@ -74,7 +75,8 @@ type page struct {
 	data   any
 	code   int // Default: 200
 	bare   bool
-	moves  bool // it is loaded again and again where there are no scripts
+	told   string // how what the page showed ended, for who listens. Default: the title
+	moves  bool   // it is loaded again and again where there are no scripts
 }
 
 // refreshEvery is how many seconds a page that moves is shown where there are no scripts.
@@ -94,6 +96,9 @@ func (c *Console) show(v *visit, p page) error {
 	l := ui.Layout{
 		Title: p.title, Nav: p.nav, Base: c.base, Version: version(), Actor: v.actor, ReadOnly: c.opts.ReadOnly, Bare: p.bare,
 		Breadcrumbs: p.crumbs, Page: p.data,
+	}
+	if v.Header.Get("HX-Request") != "" {
+		l.Told = cmp.Or(p.told, p.title)
 	}
 	if p.moves {
 		l.Refresh = refreshEvery

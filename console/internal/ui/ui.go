@@ -18,8 +18,9 @@ type Layout struct {
 	Actor       string // who is logged in
 	LogOut      bool   // there is a session to end
 	ReadOnly    bool
-	Bare        bool // no navigation, as before a login
-	Refresh     int  // without scripts it is loaded again after so many seconds
+	Bare        bool   // no navigation, as before a login
+	Told        string // of a page that takes the place of another one, for who listens
+	Refresh     int    // without scripts it is loaded again after so many seconds
 	Flash       []Message
 	Breadcrumbs []Link // the last has no URL
 	Page        any    // what the page's "main" gets
