@@ -1,12 +1,11 @@
 package main
 
 import (
-	"time"
-
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/fleet"
 )
 
 // metrics have a mirror as their label, and never a table: which ones are stale, /health and
@@ -46,7 +45,7 @@ func newMetrics() *metrics {
 		resets: make.NewCounterVec(prometheus.CounterOpts{Name: "mirror_table_resets_total",
 			Help: "Tables that the service has reset."}, []string{"mirror"}),
 		duration: make.NewHistogramVec(prometheus.HistogramOpts{Name: "mirror_comparison_duration_seconds",
-			Help:    "How long a comparison took, of all rows or of what changed.",
+			Help:    "How long a comparison took that came to its end, of all rows or of what changed.",
 			Buckets: prometheus.ExponentialBuckets(0.25, 4, 9)}, []string{"rows"}), // to 4.5 hours
 	}
 }
@@ -59,12 +58,16 @@ func (m *metrics) add(id string) {
 	m.resets.WithLabelValues(id).Add(0)
 }
 
-func (m *metrics) took(since *mirror.Report, d time.Duration) {
+// took notes the time of a comparison that came to its end.
+func (m *metrics) took(since *mirror.Report, r fleet.Result) {
+	if r.Report == nil || r.Report.Incomplete {
+		return
+	}
 	rows := "all"
 	if since != nil {
 		rows = "changed"
 	}
-	m.duration.WithLabelValues(rows).Observe(d.Seconds())
+	m.duration.WithLabelValues(rows).Observe(r.Elapsed.Seconds())
 }
 
 // found says what a report does. One that did not come to its end says nothing of the whole.

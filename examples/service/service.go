@@ -70,7 +70,7 @@ func (s *service) start() (gocron.Scheduler, error) {
 	return jobs, nil
 }
 
-// look is one turn of a member. Whatever fails is tried again at the next one.
+// look is one turn of a member, whose failure touches no other.
 func (s *service) look(ctx context.Context, m *member) {
 	ctx, span := s.tracer.Start(ctx, "look", trace.WithAttributes(attribute.String("mirror", m.ContextID)))
 	defer span.End()
@@ -143,10 +143,13 @@ func (s *service) compare(ctx context.Context, m *member, log *slog.Logger, why 
 		return c, nil
 	}}}}
 	for r := range one.Compare(ctx, nil) {
-		s.metrics.took(since, r.Elapsed)
-		tables.end(ctx, s.tracer, r.Report)
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		tables.end(ctx, s.tracer, r.Report)
+		s.metrics.took(since, r)
+		if errors.Is(r.Err, mirror.ErrWrongDatabase) || errors.Is(r.Err, mirror.ErrInvalidDocument) {
+			m.checkpoint = nil // which may be what is of another database: it is not tried for ever
 		}
 		if err := s.take(ctx, m, r.Report, r.Err, since == nil, log.With("why", why)); err != nil {
 			return err
@@ -217,6 +220,11 @@ func (s *service) with(ctx context.Context, m *member, do func(context.Context, 
 		ctx, cancel = context.WithTimeout(ctx, s.fleet.Timeout)
 		defer cancel()
 	}
+	defer func() {
+		if v := recover(); v != nil { // as package fleet does: a driver's panic is its member's failure
+			err = fmt.Errorf("panic: %v", v)
+		}
+	}()
 	c, err := m.Open(ctx)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", m.ContextID, err)

@@ -334,6 +334,51 @@ func TestPanicOfADriver(t *testing.T) {
 	})
 }
 
+// A driver that panics while it is asked again, or while it is reset, fails its mirror alone.
+func TestPanicOutsideOfAComparison(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, "Cust1")
+		w.damage("contact", "name", 3)
+		b := serve(t, func(s *service) { s.repair, s.journal = true, nil }, w)
+		require.Equal(t, "other", b.requireHealth(503, stateStale).Not[0].Reason)
+		require.ErrorContains(t, b.members[0].failed, "panic: ")
+		lsn, _ := w.mirror.LSN("Cust1", "contact")
+		require.Equal(t, store.LSN(812), lsn)
+	})
+}
+
+// A hard reset is a person's to confirm: the service leaves it, and that is no failure.
+func TestRepairLeavesHardResets(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, "Cust1")
+		w.damage("contact", "name", 3)
+		metadata := w.table(w.mirror, mirror.MetadataTableName("Cust1"))
+		require.NoError(t, w.mirror.Update(t.Context(), func(tx store.Tx) error {
+			return tx.Insert(t.Context(), metadata, []string{"tablename", "LSN"}, []store.Row{{"CONTACT", 7}})
+		}))
+		b := serve(t, func(s *service) { s.repair = true }, w)
+		h := b.requireHealth(503, stateStale)
+		require.Equal(t, []string{"contact"}, h.Not[0].Stale)
+		require.Empty(t, h.Not[0].Reason)
+		require.Empty(t, must(b.journal.Entries()))
+	})
+}
+
+// A mirror that is replaced while its comparison is not through is compared anew.
+func TestCheckpointOfAnotherDatabase(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		w := newWorld(t, "Cust1")
+		w.source.DelayAt(memory.Rows, 1, 240*time.Hour)
+		b := serve(t, nil, w)
+		b.pass(time.Hour - time.Minute)
+		fresh := newWorld(t, "Cust1")
+		w.becomes(func() { w.as, w.mirror = fresh.as, fresh.mirror })
+		b.pass(time.Minute + 2*poll)
+		b.requireHealth(200, stateOK)
+		require.InDelta(t, 1, b.errorsOf("Cust1", "wrong_database"), 0)
+	})
+}
+
 func TestTooOld(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t, "Cust1")
