@@ -16,8 +16,9 @@ import (
 // context are passed through untouched.
 var (
 	// ErrWrongDatabase: a database is not the one that the operation needs, such as
-	// the same one on both sides, the two sides swapped, or the mirror of another
-	// customer. The message says which, and what to do. Nothing was changed.
+	// the same one on both sides, the two sides swapped, the mirror of another customer,
+	// or not the one that a plan or a receipt is of. The message says which, and what to
+	// do. Nothing was changed.
 	ErrWrongDatabase = errors.New("wrong database")
 	// ErrNoMetadata: the mirror has no metadata table. The next cycle creates it and
 	// populates every table, so there is nothing to reset.

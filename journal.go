@@ -116,7 +116,7 @@ type Reconciled struct {
 	Undo    bool      `json:"undo,omitempty"` // the operation was to take the receipt back
 	Time    time.Time `json:"time"`           // when it was about to be committed
 	Outcome Outcome   `json:"outcome"`
-	Proof   string    `json:"proof"` // how the outcome is known: "journal" or "database"
+	Proof   string    `json:"proof"` // how the outcome is known: "journal" or "database"; "" with OutcomeUnknown
 }
 
 // String returns one line: what was intended, and what became of it.
@@ -128,8 +128,12 @@ func (r Reconciled) String() string {
 	if r.Undo {
 		doing = "undo of " + doing
 	}
-	return fmt.Sprintf("%s of %s, %s, intended %s: %s, says the %s",
-		text.Printable(doing), text.Printable(r.Receipt.ContextID), r.Receipt.what(), r.Time.Format(time.DateTime+" MST"), r.Outcome, r.Proof)
+	says := ", says the " + r.Proof
+	if r.Outcome == OutcomeUnknown {
+		says = ", because it is of another database:" + Side{Identity: r.Receipt.Mirror}.where(" ")
+	}
+	return fmt.Sprintf("%s of %s, %s, intended %s: %s%s",
+		text.Printable(doing), text.Printable(r.Receipt.ContextID), r.Receipt.what(), r.Time.Format(time.DateTime+" MST"), r.Outcome, says)
 }
 
 // Reconcile says for each operation of a journal whether it happened, in the
@@ -139,15 +143,35 @@ func (r Reconciled) String() string {
 // that populates a table of a source that did not change gives it the LSN back
 // that it had, so such a table is told to be as before.
 //
-// Entries of other customers are passed over. An entry of another version, or
-// one that does not follow from those before it, is ErrInvalidDocument.
+// Entries of other customers are passed over. What the journal does not tell of an
+// operation on another database of this customer is OutcomeUnknown, without a Proof:
+// Reconcile of that mirror finds out. For a database that was renamed or moved since
+// see Options.FormerIDs. An entry of another version, or one that does not follow
+// from those before it, is ErrInvalidDocument.
 func (m *Mirror) Reconcile(ctx context.Context, entries []JournalEntry) ([]Reconciled, error) {
-	doing := "reconcile " + m.contextID
-	var all []Reconciled
-	open := map[string]int{}
+	all, open, err := m.follow(entries)
+	if err == nil {
+		err = m.findOut(ctx, all, open)
+	}
+	if err != nil {
+		return nil, store.WrapError(ctx, err, "reconcile "+m.contextID)
+	}
+	for i, r := range all {
+		if !r.Undo {
+			receipt := *r.Receipt
+			receipt.Outcome = r.Outcome
+			all[i].Receipt = &receipt
+		}
+	}
+	return all, nil
+}
+
+// follow returns the operations of a journal, and which of them, by ID, have no end.
+func (m *Mirror) follow(entries []JournalEntry) (all []Reconciled, open map[string]int, err error) {
+	open = map[string]int{}
 	for i, e := range entries {
-		refuse := func(reason string) ([]Reconciled, error) {
-			return nil, fmt.Errorf("%s: %w: entry %d: %s", doing, errInvalidJournal, i+1, reason)
+		refuse := func(reason string) ([]Reconciled, map[string]int, error) {
+			return nil, nil, fmt.Errorf("%w: entry %d: %s", errInvalidJournal, i+1, reason)
 		}
 		if !sameCustomer(e.ContextID, m.contextID) {
 			continue
@@ -179,39 +203,59 @@ func (m *Mirror) Reconcile(ctx context.Context, entries []JournalEntry) ([]Recon
 			return refuse(fmt.Sprintf("unknown event %q", text.Clip(string(e.Event), text.MaxName)))
 		}
 	}
-	defer func() {
-		for i, r := range all {
-			if !r.Undo {
-				receipt := *r.Receipt
-				receipt.Outcome = r.Outcome
-				all[i].Receipt = &receipt
-			}
-		}
-	}()
+	return all, open, nil
+}
+
+// findOut asks the database what became of the operations that are open.
+func (m *Mirror) findOut(ctx context.Context, all []Reconciled, open map[string]int) error {
 	if len(open) == 0 {
-		return all, nil
+		return nil
+	}
+	is, err := m.databaseOf(ctx, all)
+	if err != nil {
+		return err
+	}
+	for id, at := range open {
+		if m.another(all[at].Receipt.Mirror, is) {
+			all[at].Outcome, all[at].Proof = OutcomeUnknown, ""
+			delete(open, id)
+		}
+	}
+	if len(open) == 0 {
+		return nil
 	}
 	tables, err := m.store.Tables(ctx)
 	if err != nil {
-		return nil, store.WrapError(ctx, err, doing)
+		return err
 	}
 	md, err := m.readMetadata(ctx, m.store, tables)
 	if _, err := stateWithout(err); err != nil {
-		return nil, store.WrapError(ctx, err, doing)
+		return err
 	}
 	for _, at := range open {
-		if all[at].Outcome = m.outcomeBy(all[at], all[at+1:]); all[at].Outcome == "" {
+		if all[at].Outcome = m.outcomeBy(is, all[at], all[at+1:]); all[at].Outcome == "" {
 			all[at].Outcome = m.outcome(md, all[at].Receipt, all[at].Undo)
 		}
 	}
-	return all, nil
+	return nil
+}
+
+// databaseOf asks which database this is, when one of the operations knows its own.
+func (m *Mirror) databaseOf(ctx context.Context, all []Reconciled) (store.Identity, error) {
+	if !slices.ContainsFunc(all, func(r Reconciled) bool { return r.Receipt.Mirror.ID != "" }) {
+		return store.Identity{}, nil
+	}
+	return store.IdentityOf(ctx, m.store)
 }
 
 // outcomeBy tells from what a later operation of the journal saw in its own
 // transaction whether r happened, "" when none saw a metadata row of it. What the
-// database has by now is what that one did.
-func (m *Mirror) outcomeBy(r Reconciled, later []Reconciled) Outcome {
+// database has by now is what that one did. One on another database saw nothing of r.
+func (m *Mirror) outcomeBy(is store.Identity, r Reconciled, later []Reconciled) Outcome {
 	for _, l := range later {
+		if m.another(l.Receipt.Mirror, is) || is.ID == "" && m.another(l.Receipt.Mirror, r.Receipt.Mirror) {
+			continue
+		}
 		if l.Undo && l.Receipt.ID == r.Receipt.ID { // Undo checks that the receipt is carried out
 			if r.Undo {
 				return OutcomeNotDone

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/so-mirror/mirror/internal/diff"
@@ -36,6 +37,11 @@ type Options struct {
 	// operation with ErrJournal. Default: no journal.
 	Journal Journal
 
+	// FormerIDs are IDs (see [store.Identity]) that the mirror's database had before it
+	// was renamed or moved, or has on another server of a cluster: plans, receipts and
+	// journals of them are of this mirror. Default: none.
+	FormerIDs []string
+
 	Clock Clock // Default: the system's.
 }
 
@@ -61,6 +67,7 @@ type Mirror struct {
 	log       *slog.Logger
 	progress  func(Progress)
 	journal   Journal
+	formerIDs []string
 	clock     Clock
 	names     metadata.Names
 	steps     diff.Steps
@@ -90,6 +97,7 @@ func New(contextID string, store store.Store, opts *Options) (*Mirror, error) {
 		log:       o.Logger,
 		progress:  o.Progress,
 		journal:   o.Journal,
+		formerIDs: slices.Clone(o.FormerIDs),
 		names:     metadata.Names{ContextID: contextID, Table: o.MetadataTable, TableColumn: o.TableColumn, LSNColumn: o.LSNColumn}.WithDefaults(),
 	}
 	if m.log == nil {

@@ -53,8 +53,8 @@ type Plan struct {
 	Time      time.Time `json:"time"`               // when the comparison ended
 	Mistakes  []string  `json:"mistakes,omitempty"` // of the report; a plan that has any is not applied
 
-	// Mirror is the database that was compared, where it can be told. A copy of it may have
-	// the same metadata rows: Apply does not tell it from this one, but its ID does.
+	// Mirror is the database that was compared, where it can be told. Apply refuses another
+	// one, also a copy with the same metadata rows.
 	Mirror store.Identity `json:"mirror,omitzero"`
 
 	// ComparedRows of the mirror were compared, DifferingRows of them the source does

@@ -62,6 +62,10 @@ type Receipt struct {
 	Outcome Outcome   `json:"outcome,omitempty"`
 	Time    time.Time `json:"time"` // right before the commit, in UTC
 
+	// Mirror is the database that was changed, where it can be told. Undo refuses
+	// another one, whose LSNs are others.
+	Mirror store.Identity `json:"mirror,omitzero"`
+
 	// Metadata is the definition of the metadata table when the whole of it was taken
 	// away, otherwise nil. Kept is the name that it has since then, "" when it was
 	// dropped.

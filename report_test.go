@@ -145,6 +145,16 @@ func TestReportGolden(t *testing.T) {
 	})
 }
 
+// named is a store whose database has an ID that is the same in each run.
+type named struct {
+	store.Store
+	id string
+}
+
+func (n named) Identity(context.Context) (store.Identity, error) {
+	return store.Identity{Engine: "memory", ID: n.id}, nil
+}
+
 // receiptWorld is a mirror whose metadata table has columns of many types and a
 // row of every sort. mark is part of every name.
 func receiptWorld(mark string) *memory.Store {
@@ -175,7 +185,7 @@ func TestReceiptGolden(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			receipt, err := do(t.Context(), newMirror(t, receiptWorld(""), clock))
+			receipt, err := do(t.Context(), newMirror(t, named{receiptWorld(""), "the mirror"}, clock))
 			require.NoError(t, err)
 			golden(t, name+".txt", receipt.WriteText)
 			goldenJSON(t, name+".json", receipt)

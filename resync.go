@@ -142,6 +142,7 @@ type resync struct {
 	actions []Action
 	dryRun  bool
 	noUndo  bool
+	mirror  *store.Identity // nil: not asked for yet
 
 	drop     bool   // the metadata table cannot be renamed
 	noCreate string // and why Undo could not create it anew, or ""
@@ -175,6 +176,13 @@ const attempts = 3
 // transaction begins, so that no lock is held while a large table is scanned.
 func (m *Mirror) resync(ctx context.Context, r *resync) (*Receipt, error) {
 	doing := string(r.op) + " of " + m.contextID
+	if r.mirror == nil {
+		is, err := store.IdentityOf(ctx, m.store)
+		if err != nil {
+			return nil, store.WrapError(ctx, err, doing)
+		}
+		r.mirror = &is
+	}
 	receipt, err := m.resyncOnce(ctx, r)
 	if errors.Is(err, errNoRename) {
 		r.drop = true
@@ -272,7 +280,7 @@ func refused(err error) bool {
 	if errors.As(err, &refusal) {
 		return true
 	}
-	for _, sentinel := range []error{ErrTooMuch, ErrNotConfirmed, ErrNoTables, ErrNothingToDo, errInvalidPlan, errInvalidReceipt, ErrNoMetadata, ErrReplica, ErrMetadata} {
+	for _, sentinel := range []error{ErrWrongDatabase, ErrTooMuch, ErrNotConfirmed, ErrNoTables, ErrNothingToDo, errInvalidPlan, errInvalidReceipt, ErrNoMetadata, ErrReplica, ErrMetadata} {
 		if errors.Is(err, sentinel) {
 			return true
 		}
@@ -331,9 +339,9 @@ type ApplyOptions struct {
 // A plan is refused, and nothing changed, with ErrMoved, which names every table that
 // was sent, reset or created anew since the comparison (see ApplyOptions.SkipMoved);
 // ErrInvalidDocument when it is of another customer or version, or was damaged;
-// ErrWrongDatabase when it was made with a mistake about the databases; a [LimitError]
-// when it resets too much; ErrNotConfirmed for hard resets alone without the right
-// Confirm; ErrNothingToDo without a step to do.
+// ErrWrongDatabase when it is of another database, or was made with a mistake about the
+// databases; a [LimitError] when it resets too much; ErrNotConfirmed for hard resets
+// alone without the right Confirm; ErrNothingToDo without a step to do.
 func (m *Mirror) Apply(ctx context.Context, plan *Plan, opts *ApplyOptions) (*Receipt, error) {
 	var o ApplyOptions
 	if opts != nil {
@@ -355,11 +363,18 @@ func (m *Mirror) applyPlan(ctx context.Context, plan *Plan, o ApplyOptions) (*Re
 	if err := checkShares(o.MaxRowShare, o.MaxTableShare); err != nil {
 		return nil, fmt.Errorf("%s: %w", doing, err)
 	}
+	is, err := store.IdentityOf(ctx, m.store)
+	if err == nil {
+		err = m.sameDatabase("plan", plan.Mirror, is)
+	}
+	if err != nil {
+		return nil, store.WrapError(ctx, err, doing)
+	}
 	chosen, err := m.choose(plan, o)
 	if err != nil {
 		return nil, err
 	}
-	r := &resync{op: OperationApply, steps: chosen, skipMoved: o.SkipMoved, dryRun: o.DryRun, noUndo: o.NoUndo, left: map[string]string{}}
+	r := &resync{op: OperationApply, mirror: &is, steps: chosen, skipMoved: o.SkipMoved, dryRun: o.DryRun, noUndo: o.NoUndo, left: map[string]string{}}
 	resets := int64(0)
 	for folded, t := range chosen {
 		r.names = append(r.names, t.Table)

@@ -21,12 +21,16 @@ import (
 // on, its columns changed, or it no longer has the number of rows that it had, which
 // means that a cycle has begun to wipe it. The number of rows is all that can be
 // checked of the data: when a cycle may have begun, Compare afterwards. A receipt of
-// another customer, of another version or of a dry run is ErrInvalidDocument.
+// another customer, of another version or of a dry run is ErrInvalidDocument, one of
+// another database ErrWrongDatabase.
 func (m *Mirror) Undo(ctx context.Context, receipt *Receipt) (err error) {
 	doing := "undo of " + m.contextID
 	defer func() { m.logChange(ctx, "undo", false, receipt, err) }()
 	if err := m.CheckReceipt(receipt); err != nil {
 		return fmt.Errorf("%s: %w", doing, err)
+	}
+	if err := m.checkDatabase(ctx, "receipt", receipt.Mirror); err != nil {
+		return store.WrapError(ctx, err, doing)
 	}
 	journal := journaled{m: m, undo: true}
 	err = m.store.Update(ctx, func(tx store.Tx) error {

@@ -23,7 +23,7 @@ func (m *Mirror) plan(ctx context.Context, r *resync, src store.Source) (*Receip
 		resync: r, m: m, src: src, md: md,
 		receipt: &Receipt{
 			Version: receiptVersion, ContextID: m.contextID, Operation: r.op, DryRun: r.dryRun,
-			Time: m.clock.Now().UTC(), MetadataTable: md.Table.Name,
+			Time: m.clock.Now().UTC(), Mirror: *r.mirror, MetadataTable: md.Table.Name,
 		},
 		moved:   &Error{Op: string(r.op), ContextID: m.contextID, Err: ErrMoved},
 		refused: &Error{Op: string(r.op), ContextID: m.contextID, Err: ErrMetadata},

@@ -11,7 +11,8 @@ import (
 
 // Identifier is an optional capability of a [Source] that can tell which
 // database it serves. With it Compare finds out that both sides are the same one,
-// and its report says what was compared with what.
+// its report says what was compared with what, and no plan or receipt of one database
+// is taken for another's.
 type Identifier interface {
 	// Identity returns what is known about the database. What the login may not
 	// see is left empty and is no error.
@@ -47,7 +48,8 @@ type Identity struct {
 
 	// ID is the same for two Sources exactly when they serve the same tables:
 	// the same database, whatever address, path or link leads to it, and the
-	// same schema. A copy has another one. It is "" when that cannot be told.
+	// same schema. A copy has another one, and on some engines the database itself,
+	// once it was renamed, moved or restored. It is "" when that cannot be told.
 	ID string `json:"id,omitempty"`
 }
 

@@ -270,6 +270,7 @@ func faultPlan(t testing.TB, st store.Store) *mirror.Plan {
 	require.NoError(t, err)
 	report, err := m.Compare(t.Context(), source, nil)
 	require.NoError(t, err)
+	report.Mirror.Identity = store.Identity{} // Kills copies the database
 	return report.Plan()
 }
 

@@ -38,6 +38,7 @@ func Run(t *testing.T, open Open, skips ...Skip) {
 		area{"reset", resetScenarios()},
 		area{"hard reset", hardResetScenarios()},
 		area{"undo", undoScenarios()},
+		area{"databases", databaseScenarios()},
 		area{"metadata", metadataScenarios()},
 		area{"keep", keepScenarios()},
 		area{"procedure", procedureScenarios()},
