@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/so-mirror/mirror"
-	"github.com/so-mirror/mirror/store"
 )
 
 func (a *app) applyCommand() *cobra.Command {
@@ -85,8 +84,10 @@ func (j *applying) run(ctx context.Context, t *target) error {
 		}
 		j.plan, j.made = v.plan, v
 	}
-	if err := j.sameMirror(ctx, t); err != nil {
-		return err
+	if j.file != "" {
+		if err := t.sameDatabase(ctx, j.file, j.plan.Mirror); err != nil {
+			return err
+		}
 	}
 	if err := j.choose(); err != nil {
 		return err
@@ -114,22 +115,6 @@ func (j *applying) run(ctx context.Context, t *target) error {
 	err = a.changed(t, j.plan, receipt, err)
 	if err == nil && j.made != nil && j.made.code == exitIncomplete {
 		return a.ended(j.made.code, j.made.reason)
-	}
-	return err
-}
-
-// sameMirror refuses a plan of another mirror of the customer: a copy of one has the same
-// metadata rows.
-func (j *applying) sameMirror(ctx context.Context, t *target) error {
-	if j.file == "" || j.plan.Mirror.ID == "" {
-		return nil
-	}
-	now, err := store.IdentityOf(ctx, t.store)
-	if err == nil && now.ID != "" && now.ID != j.plan.Mirror.ID {
-		named := func(id store.Identity) string {
-			return side(mirror.Side{Identity: id, Role: "mirror", ContextID: t.context}, "")
-		}
-		err = refusef("%s is a plan of another database, %s, and not of %s: compare this one", j.file, named(j.plan.Mirror), named(now))
 	}
 	return err
 }

@@ -125,7 +125,7 @@ func (a *app) fill(ctx context.Context, t *target, p place, n need) (err error) 
 			opts.Progress = a.comparingMember(p.Context)
 		}
 	}
-	if err := a.record(ctx, t, n, opts); err != nil {
+	if err := a.record(t, n, opts); err != nil {
 		return err
 	}
 	t.m, err = mirror.New(t.context, t.store, opts)

@@ -21,7 +21,8 @@ func (a *app) reconcileCommand() *cobra.Command {
 whether it happened. Where the process was killed before it knew, the mirror's metadata table
 tells. It writes nothing to the mirror; a receipt that was not written any more it writes now.
 
-Exit codes: 0 everything is known, 5 a cycle has written since, so that nobody can tell.`,
+Exit codes: 0 everything is known, 5 a cycle has written since, so that nobody can tell, or a
+change was of another mirror of the customer, of which only its own reconcile can tell.`,
 		Example: example("mirrorctl reconcile --mirror mirror.db --context Cust10195",
 			"mirrorctl reconcile --mirror mirror.db -o json"),
 		Args: cobra.NoArgs,
@@ -46,7 +47,7 @@ type happened struct {
 	Undo      bool             `json:"undo,omitempty"`
 	Tables    []string         `json:"tables"`
 	Outcome   mirror.Outcome   `json:"outcome"`
-	Proof     string           `json:"proof"`                 // journal, database, or reconcile: an earlier one
+	Proof     string           `json:"proof"`                 // journal, database, or reconcile: an earlier one; "" where another mirror tells
 	WasOpen   bool             `json:"wasOpen,omitempty"`     // the journal does not say how it ended, and nobody had found out
 	File      string           `json:"receiptFile,omitempty"` // of one that was open and happened, or had none
 
@@ -71,14 +72,17 @@ func (a *app) reconcile(ctx context.Context, t *target) error {
 	if err := a.missingReceipts(all); err != nil {
 		return err
 	}
-	overtaken := false
+	unknown := false
 	var closed []reconciled
 	for i := range all {
 		h := &all[i]
 		if !h.WasOpen {
 			continue
 		}
-		overtaken = overtaken || h.Outcome == mirror.OutcomeOvertaken
+		unknown = unknown || h.Outcome == mirror.OutcomeOvertaken || h.Outcome == mirror.OutcomeUnknown
+		if h.Outcome == mirror.OutcomeUnknown { // it stays open for the mirror that it is of
+			continue
+		}
 		closed = append(closed, reconciled{ID: h.ID, Outcome: h.Outcome, Time: a.now().UTC()})
 		if h.Outcome == mirror.OutcomeDone && !a.flags.dryRun {
 			if err := a.catchUp(h); err != nil {
@@ -94,7 +98,7 @@ func (a *app) reconcile(ctx context.Context, t *target) error {
 	if err := a.show(jsonOf(reconciliation{all}), func(p *page) { a.reconciledPage(p, t, all) }); err != nil {
 		return err
 	}
-	if overtaken {
+	if unknown {
 		return verdict(exitUnknown)
 	}
 	return nil
@@ -113,7 +117,7 @@ func happenings(entries []mirror.JournalEntry, found []mirror.Reconciled, known 
 		for _, rt := range f.Receipt.Tables {
 			h.Tables = append(h.Tables, rt.Table)
 		}
-		if f.Proof == "database" {
+		if f.Proof != "journal" {
 			if outcome, ok := known[e.ID]; ok {
 				h.Outcome, h.Proof = outcome, "reconcile"
 			} else {
@@ -208,7 +212,7 @@ func (a *app) reconciledPage(p *page, t *target, all []happened) {
 		if !h.WasOpen && i < len(all)-reconciledShown {
 			continue
 		}
-		rows = append(rows, row{cells: []cell{plain(h.Time.UTC().Format(time.DateTime)), plain(h.name()), {string(h.Outcome), outcomeColors[h.Outcome]}, plain("the " + h.Proof), plain(few(h.Tables))}})
+		rows = append(rows, row{cells: []cell{plain(h.Time.UTC().Format(time.DateTime)), plain(h.name()), {string(h.Outcome), outcomeColors[h.Outcome]}, plain(h.proof()), plain(few(h.Tables))}})
 	}
 	p.grid([]column{{title: "TIME (UTC)"}, {title: "CHANGE"}, {title: "OUTCOME"}, {title: "SAYS"}, {title: "TABLES", cut: true}}, rows)
 	if hidden := len(all) - len(rows); hidden > 0 {
@@ -225,6 +229,13 @@ func (h *happened) name() string {
 	return string(h.Operation)
 }
 
+func (h *happened) proof() string {
+	if h.Proof == "" {
+		return "-"
+	}
+	return "the " + h.Proof
+}
+
 // foundOut says what became of a change that was interrupted, and what to do.
 func (a *app) foundOut(p *page, t *target, h happened) {
 	what := t.context + ": " + h.name() + " of " + h.Time.UTC().Format(timeFormat) + " "
@@ -237,6 +248,8 @@ func (a *app) foundOut(p *page, t *target, h happened) {
 		}
 	case mirror.OutcomeNotDone:
 		p.wrap(odd, "", what+"was not done: the mirror is as it was before.")
+	case mirror.OutcomeUnknown:
+		p.wrap(odd, "", what+"is of another mirror, "+side(mirror.Side{Identity: h.receipt.Mirror, Role: "mirror", ContextID: t.context}, "")+": reconcile that one, which tells whether it was done.")
 	default:
 		p.wrap(bad, "", what+"may have been done: a cycle has written since, so that nobody can tell.")
 		a.todo(p, "Compare, to see what the mirror needs now:", a.commandLine(where, "compare"))

@@ -51,18 +51,14 @@ func (s state) journalPath() string    { return filepath.Join(s.dir, "journal.js
 func (s state) reconciledPath() string { return filepath.Join(s.dir, "reconciled.jsonl") }
 
 // record has a target's changes journaled, and says what an earlier one left open.
-func (a *app) record(ctx context.Context, t *target, n need, opts *mirror.Options) error {
+func (a *app) record(t *target, n need, opts *mirror.Options) error {
 	s, changes := a.state(), n.change && !a.flags.dryRun
 	if changes {
 		file, err := opened(t, s.openJournal)
 		if err != nil {
 			return refusef("what is changed cannot be recorded in %s: %w: make it writable, or name another directory by --state-dir or %s", s.dir, err, envState)
 		}
-		id, err := store.IdentityOf(ctx, t.store)
-		if err != nil {
-			return err
-		}
-		opts.Journal = told{file, a, id.ID}
+		opts.Journal = told{file, a}
 	}
 	if n.reconcile {
 		return nil
@@ -73,17 +69,11 @@ func (a *app) record(ctx context.Context, t *target, n need, opts *mirror.Option
 // told is a journal whose entries a command can be told.
 type told struct {
 	*journal.File
-	a        *app
-	database string
+	a *app
 }
 
 // Append implements mirror.Journal.
 func (t told) Append(ctx context.Context, e mirror.JournalEntry) error {
-	if e.Event == mirror.JournalIntent && !e.Undo {
-		if err := t.a.state().remember(e.Receipt.ID, t.database); err != nil {
-			return err
-		}
-	}
 	err := t.File.Append(ctx, e)
 	if err == nil && t.a.onChange != nil {
 		t.a.onChange(e)

@@ -54,7 +54,7 @@ func (a *app) undo(cmd *cobra.Command, t *target, args []string) error {
 	if err := t.m.CheckReceipt(receipt); err != nil {
 		return err
 	}
-	if err := a.sameDatabase(cmd.Context(), t, path, receipt); err != nil {
+	if err := t.sameDatabase(cmd.Context(), path, a.state().databaseOf(receipt)); err != nil {
 		return err
 	}
 	if err := a.confirmed(cmd.Context(), t.context, consentNone, ""); err != nil {

@@ -19,6 +19,7 @@ var flagWords = strings.NewReplacer(
 	"leave Tables nil", "leave out --table",
 	"unless ApplyOptions.Unknown is set", "unless apply is told --unknown",
 	"see Plan.Empty", "no table has a step",
+	"into Options.FormerIDs", "under former-ids in the file of --config",
 	"ApplyOptions.Confirm", "--confirm",
 	"HardResetOptions.Confirm", "--confirm",
 	"name it in CompareOptions.SchemaPrefixes", "name it by --schema-prefix",

@@ -36,6 +36,7 @@ func (e Entry) Fill(c *Customer, env Environment) error {
 	f.fill(&c.Names.MetadataTable, "metadata-table")
 	f.fill(&c.Names.TableColumn, "table-column")
 	f.fill(&c.Names.LSNColumn, "lsn-column")
+	f.list(&c.Names.FormerIDs, "former-ids")
 	f.list(&c.Compare.SchemaPrefixes, "schema-prefixes")
 	f.list(&c.Compare.SkipTables, "skip-tables")
 	f.list(&c.Compare.IgnoreColumns, "ignore-columns")

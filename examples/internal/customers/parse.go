@@ -32,7 +32,7 @@ var customerKeys = map[string]kind{
 	"context": word, "source": word, "mirror": word, "source-schema": word, "mirror-schema": word,
 	"replica": word, "replica-schema": word,
 	"schema-prefixes": list, "skip-tables": list, "ignore-columns": list, "source-is-copy": truth,
-	"metadata-table": word, "table-column": word, "lsn-column": word,
+	"metadata-table": word, "table-column": word, "lsn-column": word, "former-ids": list,
 }
 
 // fileKeys are the keys that stand at the top alone.
