@@ -145,7 +145,8 @@ func TestReconcileEveryOperation(t *testing.T) {
 
 			fresh := op.prepare(t)
 			require.Equal(t, before, mirrortest.Dump(t, fresh.store))
-			found, err = newMirror(t, fresh.store, nil).Reconcile(t.Context(), last)
+			restored := &mirror.Options{FormerIDs: []string{last[0].Receipt.Mirror.ID}}
+			found, err = newMirror(t, fresh.store, restored).Reconcile(t.Context(), last)
 			require.NoError(t, err)
 			require.Equal(t, mirror.OutcomeNotDone, found[0].Outcome)
 		})

@@ -67,7 +67,7 @@ func TestStateIsPrivate(t *testing.T) {
 		return nil
 	}))
 	require.Subset(t, files, []string{"report.json", "report.html", "state", filepath.Join("state", "journal.jsonl")})
-	require.Len(t, files, 9, "%s", files)
+	require.Len(t, files, 8, "%s", files)
 }
 
 // TestPrune: what is kept does not grow, but for receipts.
