@@ -270,7 +270,8 @@ func faultPlan(t testing.TB, st store.Store) *mirror.Plan {
 	require.NoError(t, err)
 	report, err := m.Compare(t.Context(), source, nil)
 	require.NoError(t, err)
-	report.Mirror.Identity = store.Identity{} // Kills copies the database
+	report.Mirror.Identity, err = copied{st}.Identity(t.Context())
+	require.NoError(t, err)
 	return report.Plan()
 }
 
@@ -476,7 +477,7 @@ func reconcile(t *testing.T, store store.Store, journal *journal.File) []mirror.
 	t.Helper()
 	entries, err := journal.Entries()
 	require.NoError(t, err)
-	m, err := mirror.New(ContextID, store, nil)
+	m, err := mirror.New(ContextID, copied{store}, nil)
 	require.NoError(t, err)
 	found, err := m.Reconcile(t.Context(), entries)
 	require.NoError(t, err)

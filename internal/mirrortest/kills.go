@@ -231,7 +231,7 @@ func endless() []faultOp {
 }
 
 func resetForever(t *testing.T, store store.Store, journal *journal.File) {
-	m, err := mirror.New(ContextID, store, &mirror.Options{Journal: journal})
+	m, err := mirror.New(ContextID, copied{store}, &mirror.Options{Journal: journal})
 	require.NoError(t, err)
 	for t.Context().Err() == nil {
 		for _, op := range endless() {
