@@ -61,7 +61,7 @@ func TestListsInBrowser(t *testing.T) {
 	at := func(path string) string { return w.server.URL + "/m" + path }
 	pictures := flag.Lookup("pictures").Value.String()
 	for name, path := range map[string]string{
-		"overview": "/", "overview-none": "/?q=%25", "overview-narrowed": "/?state=stale&q=cust", "mirror": "/mirrors/Cust10037", "mirror-never": "/mirrors/Cust10222",
+		"overview": "/", "overview-none": "/?q=%25", "overview-narrowed": "/?state=stale&q=cust", "mirror": "/mirrors/Cust10037", "mirror-never": "/mirrors/Cust10222", "mirror-running": "/mirrors/Cust10185",
 		"mirror-unreadable": "/mirrors/Cust10148", "mirror-unknown": "/mirrors/Cust10111", "jobs": "/jobs", "journal": "/journal", "mirror-journal": "/mirrors/Cust10111/journal",
 		"journal-empty": "/mirrors/Cust10222/journal", "jobs-older": "/jobs?before=1",
 	} {
@@ -104,6 +104,18 @@ func TestListsInBrowser(t *testing.T) {
 		require.Eventually(t, gone, 20*time.Second, 20*time.Millisecond)
 		require.Equal(t, "m-cust10222", browsertest.Eval[string](b, "document.activeElement.id"))
 		require.Equal(t, 1, browsertest.Eval[int](b, "document.querySelectorAll('#list').length"))
+		b.Quiet()
+	})
+	t.Run("what goes on disappears when it is over", func(t *testing.T) {
+		b := b.Of(t)
+		b.Visit(at("/mirrors/Cust10185"))
+		jobs := func() int { return browsertest.Eval[int](b, "document.querySelectorAll('#jobs a').length") }
+		require.Equal(t, 1, jobs())
+		l := w.c.members["cust10185"].busy(kindComparison)
+		require.True(t, w.c.jobs.stop(l.id))
+		w.end(l.id)
+		browsertest.Eval[bool](b, `htmx.trigger("#jobs", "refresh"); true`)
+		require.Eventually(t, func() bool { return jobs() == 0 }, 20*time.Second, 20*time.Millisecond)
 		b.Quiet()
 	})
 }

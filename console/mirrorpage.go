@@ -26,6 +26,7 @@ type mirrorPage struct {
 	Tabs     ui.Tabs
 	Messages []ui.Message
 	Jobs     *ui.Table
+	Here     string // where the jobs are read anew
 	Tiles    []ui.Tile
 	Search   ui.Search
 	Filters  ui.Tabs
@@ -65,7 +66,7 @@ func (c *Console) mirrorPage(v *visit) error {
 		}
 	}
 	p := mirrorPage{
-		Head: c.mirrorHead(m, &g), Tabs: c.tabs(m, tabTables), Messages: c.mirrorMessages(&g, status), Jobs: c.mirrorJobs(m),
+		Head: c.mirrorHead(m, &g), Tabs: c.tabs(m, tabTables), Messages: c.mirrorMessages(&g, status), Jobs: c.mirrorJobs(m), Here: c.base + m.path(""),
 		Look: ui.Button{Name: "Look now", URL: c.base + m.path("/look"), Post: true, Class: "small"}, Looked: *c.moment(g.look.Time),
 	}
 	all := tablesOfMirror(status, found)
@@ -152,7 +153,7 @@ func (c *Console) mirrorJobs(m *member) *ui.Table {
 	t := &ui.Table{Label: "What is going on", Columns: []ui.Column{{Name: "Job"}, {Name: "Asked by"}, {Name: "Progress"}}}
 	for _, l := range m.live() {
 		j, p := l.now()
-		t.Rows = append(t.Rows, ui.Row{Cells: []ui.Cell{{Text: kindName(j), URL: c.base + c.path(j)}, {Text: text.Name(j.Actor)}, {Progress: jobProgress(j, p)}}})
+		t.Rows = append(t.Rows, ui.Row{Cells: []ui.Cell{{Text: kindName(j), URL: c.base + c.path(j), ID: fmt.Sprintf("j-%d", j.ID)}, {Text: text.Name(j.Actor)}, {Progress: jobProgress(j, p)}}})
 	}
 	if len(t.Rows) == 0 {
 		return nil

@@ -75,6 +75,13 @@ func TestCondition(t *testing.T) {
 			require.Contains(t, is.means, test.says)
 		})
 	}
+	t.Run("all was reset before it was compared", func(t *testing.T) {
+		g := glance{compared: compared(stale), changed: reset(request{Change: change{All: true}})}
+		g.changed.Request.Change.Operation = opReset
+		require.Equal(t, rankOld, g.condition(now).rank, "it was after it")
+		g.changed.Started = hour.Add(-time.Minute)
+		require.Equal(t, rankStale, g.condition(now).rank)
+	})
 	t.Run("a reset was undone", func(t *testing.T) {
 		g := glance{compared: compared(stale), changed: reset(request{Of: 7})}
 		g.changed.Summary.Undone = 10
