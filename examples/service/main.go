@@ -77,13 +77,13 @@ func run(ctx context.Context, args []string, getenv func(string) string, w io.Wr
 		return err
 	}
 	defer listener.Close()
-	changes, err := journal.Open(filepath.Join(*state, "journal"))
+	changes, err := journal.Open(filepath.Join(*state, "journal.jsonl")) // as mirrorctl names it
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, changes.Close()) }()
 	s.journal = changes
-	tracer, flush, err := newTracer(getenv, w)
+	tracer, flush, err := newTracer(ctx, getenv, w)
 	if err != nil {
 		return err
 	}

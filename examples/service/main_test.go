@@ -88,7 +88,8 @@ func TestRun(t *testing.T) {
 	// The console's sessions are cleaned up by a goroutine of scs that cannot be stopped safely.
 	defer goleak.VerifyNone(t, goleak.IgnoreCurrent(), goleak.IgnoreAnyFunction("github.com/alexedwards/scs/v2/memstore.(*MemStore).startCleanup"))
 	config := files(t)
-	next, stop := started(t, "-config", config, "-listen", "127.0.0.1:0", "-state", t.TempDir())
+	state := t.TempDir()
+	next, stop := started(t, "-config", config, "-listen", "127.0.0.1:0", "-state", state)
 	seen := map[string]logLine{}
 	for len(seen) < 2 {
 		l := next("listening", "compared") // in either order
@@ -111,6 +112,7 @@ func TestRun(t *testing.T) {
 		require.Contains(t, string(body), want)
 	}
 	require.NoError(t, stop())
+	require.FileExists(t, filepath.Join(state, "journal.jsonl"), "mirrorctl reconcile finds it")
 }
 
 func TestRunRefuses(t *testing.T) {

@@ -20,20 +20,25 @@ import (
 // newTracer returns a tracer as OpenTelemetry's variables say, and what sends the rest of
 // its spans. The exporter for OTLP is left out for the size of what it imports; README.md
 // says how to put it in.
-func newTracer(getenv func(string) string, w io.Writer) (trace.Tracer, func(context.Context) error, error) {
-	switch exporter := getenv("OTEL_TRACES_EXPORTER"); {
-	case exporter == "" || exporter == "none" || getenv("OTEL_SDK_DISABLED") == "true":
-		return noop.NewTracerProvider().Tracer(""), func(context.Context) error { return nil }, nil
-	case exporter == "console":
-		to, err := stdouttrace.New(stdouttrace.WithWriter(w))
-		if err != nil {
-			return nil, nil, err
-		}
-		provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(to))
-		return provider.Tracer("github.com/so-mirror/mirror/examples/service"), provider.Shutdown, nil
-	default:
-		return nil, nil, fmt.Errorf("OTEL_TRACES_EXPORTER is %q: want console or none", exporter)
+func newTracer(ctx context.Context, getenv func(string) string, w io.Writer) (_ trace.Tracer, flush func(context.Context) error, err error) {
+	var to sdktrace.SpanExporter
+	exporter := getenv("OTEL_TRACES_EXPORTER")
+	if getenv("OTEL_SDK_DISABLED") == "true" {
+		exporter = "none"
 	}
+	switch exporter {
+	case "", "none":
+		return noop.NewTracerProvider().Tracer(""), func(context.Context) error { return nil }, nil
+	case "console":
+		to, err = stdouttrace.New(stdouttrace.WithWriter(w))
+	default:
+		err = fmt.Errorf("OTEL_TRACES_EXPORTER is %q: want console or none", exporter)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	provider := sdktrace.NewTracerProvider(sdktrace.WithBatcher(to))
+	return provider.Tracer("github.com/so-mirror/mirror/examples/service"), provider.Shutdown, nil
 }
 
 // tableSpans make a span of each table whose rows are compared. Nil makes none.

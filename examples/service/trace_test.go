@@ -54,7 +54,7 @@ func TestSpansOfTablesCostNothingUnasked(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		w := newWorld(t, "Cust1")
 		b := serve(t, func(s *service) {
-			tracer, flush, err := newTracer(func(string) string { return "" }, nil)
+			tracer, flush, err := newTracer(t.Context(), func(string) string { return "" }, nil)
 			require.NoError(t, err)
 			require.NoError(t, flush(t.Context()))
 			s.tracer = tracer
@@ -78,7 +78,7 @@ func TestSpansOfTablesCostNothingUnasked(t *testing.T) {
 func TestTracerOfTheEnvironment(t *testing.T) {
 	with := func(vars map[string]string) (string, error) {
 		var out bytes.Buffer
-		tracer, flush, err := newTracer(func(name string) string { return vars[name] }, &out)
+		tracer, flush, err := newTracer(t.Context(), func(name string) string { return vars[name] }, &out)
 		if err != nil {
 			return "", err
 		}
