@@ -23,6 +23,7 @@ type changeView struct {
 	Live      *liveView
 	Facts     []ui.Fact
 	Refused   *ui.Table
+	Done      string
 	Table     *ui.Table
 	NotUndone []string
 	Undo      *undoView
@@ -61,7 +62,11 @@ func (c *Console) changePage(v *visit) error {
 		p.Refused = reasons(refused)
 	}
 	if receipt != nil && j.Status.over() && j.Summary.Outcome != mirror.OutcomeNotDone {
-		t := receiptTable(receipt, "What was done")
+		p.Done = "What was done"
+		if j.Status == statusUnknown {
+			p.Done = "What was to be done"
+		}
+		t := receiptTable(receipt, p.Done)
 		p.Table = &t
 		for _, s := range receipt.NotUndone {
 			p.NotUndone = append(p.NotUndone, text.Printable(s)+".")
