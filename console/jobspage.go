@@ -109,16 +109,19 @@ func (c *Console) jobRow(j job) ui.Row {
 		name.URL = c.base + c.path(j)
 		of = ui.Cell{Text: m.ContextID, URL: c.base + m.path("")}
 	}
-	class := ""
+	badge, class := jobBadge(j), ""
 	if j.Status == statusFailed || j.Status == statusUnknown {
-		class = jobBadge(j).Class
+		class = badge.Class
+	}
+	if j.Status == statusUnknown {
+		badge.Text = "end not known" // a column is narrow
 	}
 	came := ui.Cell{Text: cameOf(j)}
 	if !j.Status.over() {
 		came = ui.Cell{Progress: jobProgress(j, p)}
 	}
 	return ui.Row{Class: class, Cells: []ui.Cell{
-		name, {Badge: jobBadge(j), Note: c.took(j)}, of, {Time: c.moment(j.Asked), Note: "by " + shown(j.Actor)}, came, {Action: c.jobAction(m, j)},
+		name, {Badge: badge, Note: c.took(j)}, of, {Time: c.moment(j.Asked), Note: "by " + shown(j.Actor)}, came, {Action: c.jobAction(m, j)},
 	}}
 }
 

@@ -30,7 +30,7 @@ type journalView struct {
 }
 
 func (c *Console) journalPage(v *visit) error {
-	view := journalView{Head: ui.Head{Title: "Journal", Lead: "What was done to the mirrors, and by whom, the newest first. It is written down before it is committed."}}
+	view := journalView{Head: ui.Head{Title: "Journal", Lead: "What was done to the mirrors, and by whom, the newest first."}}
 	open := 0
 	for _, m := range c.order {
 		open += m.openChanges()

@@ -62,6 +62,7 @@ func TestJournalUnknown(t *testing.T) {
 	require.Contains(t, html, "not known whether it was done")
 	require.Contains(t, html, `action="/mirrors/Cust1/reconcile"`)
 	require.Equal(t, []string{"cust1"}, mirrorsOf(w.get("/?state=unknown")))
+	require.Contains(t, w.get("/jobs"), "end not known")
 	require.Contains(t, w.get("/mirrors/Cust1"), "It is not known whether 1 change of this mirror happened.")
 
 	t.Run("the database cannot be asked", func(t *testing.T) {
