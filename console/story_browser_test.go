@@ -2,6 +2,9 @@ package console
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -12,8 +15,9 @@ import (
 	"github.com/chromedp/chromedp/kb"
 	"github.com/stretchr/testify/require"
 
-	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/internal/browsertest"
+	"github.com/so-mirror/mirror/store"
+	"github.com/so-mirror/mirror/store/memory"
 )
 
 // reader uses the pages by the keyboard alone.
@@ -161,10 +165,84 @@ func TestHardResetInBrowser(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, "Cust1").open()
 	b := browsertest.New(t)
-	b.Look(1280, 900, "light", "screen")
 	require.NoError(t, w.c.lookAt(t.Context(), w.c.order[0]))
+	has := func() bool {
+		_, ok := w.customers["Cust1"].mirror.LSN("Cust1", "contact")
+		return ok
+	}
 	r := reader{t, b}
-	b.Visit(w.server.URL + "/mirrors/Cust1/reset?mode=all-hard")
-	_ = r
-	_ = mirror.OutcomeDone
+	b.Look(1280, 900, "light", "screen")
+	b.Visit(w.server.URL + "/mirrors/Cust1/reset")
+	r.enter("What", "Hard")
+	r.press("Go on to confirm")
+	r.reads("Type Cust1 to confirm")
+	w.look(t, b, "confirm")
+	b.Look(1280, 900, "light", "screen")
+	for _, wrong := range []string{"cust1", "Сust1", "Cust1.", "Cust10195"} { // the second begins with a Cyrillic letter
+		r.enter("Type Cust1 to confirm", wrong)
+		b.Do(chromedp.KeyEvent(kb.Enter))
+		require.Eventually(t, func() bool {
+			return browsertest.Eval[bool](b, `document.querySelector("#f-confirm")?.getAttribute("aria-invalid") === "true" && document.querySelector("#f-confirm").value !== "`+wrong+`"`)
+		}, 30*time.Second, 30*time.Millisecond)
+		require.True(t, has(), "nothing was done after %q was typed", wrong)
+	}
+	w.look(t, b, "confirm-wrong")
+	b.Look(1280, 900, "light", "screen")
+	r.enter("Type Cust1 to confirm", "Cust1")
+	b.Do(chromedp.KeyEvent(kb.Enter))
+	r.reads("Undo")
+	require.False(t, has())
+	w.look(t, b, "receipt")
+	b.Look(1280, 900, "light", "screen")
+	r.press("Undo")
+	r.sees("The change is undone")
+	require.True(t, has())
+	w.look(t, b, "undone")
+}
+
+// TestPagesInBrowser holds every page to what people see and hear of it, over a mirror whose
+// names are hostile, and looks for what read-only must not offer.
+func TestPagesInBrowser(t *testing.T) {
+	t.Parallel()
+	const hostile = `<img src=x onerror="hacked=1">'"&--><script>hacked=1</script>` + "\u202e"
+	w := newWorld(t, "Cust1", "Cust2")
+	c := w.customers["Cust1"]
+	table := memory.Table{Name: hostile, Columns: []string{"id int", "text nvarchar(200)"}, Key: []string{"id"}, Rows: []store.Row{{1, hostile}, {2, hostile}}}
+	require.NoError(t, c.source.Seed(table))
+	c.cycle(t)
+	require.NoError(t, c.mirror.Update(t.Context(), func(tx store.Tx) error {
+		def, _, _ := c.mirror.Table(hostile)
+		_, err := tx.Delete(t.Context(), def, []store.Cell{{Column: "id", Value: int64(2)}})
+		return err
+	}))
+	w.open()
+	m := w.c.members[fold("Cust1")]
+	compared := w.run(job{Member: "Cust1", Kind: kindComparison, Actor: hostile})
+	w.run(job{Member: "Cust1", Kind: kindComparison, Actor: hostile})
+	changed := w.run(job{Member: "Cust1", Kind: kindChange, Actor: hostile, Request: request{Of: compared.ID, Change: change{Operation: opApply}}})
+	require.NoError(t, w.c.lookAt(t.Context(), m))
+	w.customers["Cust2"].opened = func(context.Context) error { return errors.New(hostile) }
+	w.run(job{Member: "Cust2", Kind: kindComparison})
+	require.Error(t, w.c.lookAt(t.Context(), w.c.members[fold("Cust2")]))
+	pages := []string{
+		"/", "/jobs", "/journal", "/mirrors/Cust1", "/mirrors/Cust2", "/mirrors/Cust1/comparisons", "/mirrors/Cust1/comparisons/1", "/mirrors/Cust1/comparisons/2/since/1",
+		"/mirrors/Cust1/reset?of=1", fmt.Sprintf("/mirrors/Cust1/changes/%d", changed.ID), "/mirrors/Cust1/waiting", "/mirrors/Cust1/journal", "/mirrors/Cust1/validation",
+		"/nothing", "/?q=" + url.QueryEscape(hostile),
+	}
+	b := browsertest.New(t)
+	for _, path := range pages {
+		t.Run(path, func(t *testing.T) {
+			b := b.Of(t)
+			b.Visit(w.server.URL + path)
+			w.look(t, b, "page"+strings.NewReplacer("/", "-", "?", "-").Replace(path)[:min(len(path), 30)])
+			require.False(t, browsertest.Eval[bool](b, `"hacked" in window || document.querySelector("img[onerror], main script") !== null`), "text of a database is run")
+		})
+	}
+	w.close()
+	w.opts.ReadOnly = true
+	w.open()
+	for _, path := range pages {
+		b.Visit(w.server.URL + path)
+		require.Empty(t, browsertest.Eval[[]string](b, `[...document.forms].map((f) => f.method + " " + new URL(f.action).pathname).filter((a) => /^post .*(reset|undo|reconcile)$/.test(a))`), path)
+	}
 }
