@@ -265,6 +265,7 @@ func TestStopAndGoOn(t *testing.T) {
 	html = w.get(path)
 	require.NotContains(t, html, "/resume")
 	require.Contains(t, html, "5 of 5 tables")
+	require.Equal(t, "that comparison was stopped before the end of the table", whyOf(difference{Became: becameOnlyNow, Before: &mirror.TableReport{Verdict: mirror.VerdictUnfinished, Reason: "context canceled"}}))
 }
 
 // TestRecheckPage rechecks what a source without change tracking leaves unknown.

@@ -151,11 +151,11 @@ func whyOf(d difference) string {
 	case d.Why != "":
 		return d.Why
 	case d.Became == becameOnlyOld && d.After != nil && d.After.Reason != "":
-		return message(d.After.Reason)
+		return notReached(d.After)
 	case d.Became == becameOnlyOld && d.After == nil:
 		return "the later one was not asked for it, or did not come to it"
 	case d.Became == becameOnlyNow && d.Before != nil && d.Before.Reason != "":
-		return message(d.Before.Reason)
+		return notReached(d.Before)
 	case d.Became == becameOnlyNow && d.Before == nil:
 		return "the earlier one was not asked for it, or did not come to it"
 	case d.Became == becameGone:
@@ -163,6 +163,14 @@ func whyOf(d difference) string {
 	default:
 		return ""
 	}
+}
+
+// notReached says why a table was not compared to its end.
+func notReached(t *mirror.TableReport) string {
+	if t.Verdict == mirror.VerdictUnfinished {
+		return "that comparison was stopped before the end of the table"
+	}
+	return message(t.Reason)
 }
 
 // sideCell is what a comparison found of a table.
