@@ -73,6 +73,9 @@ func TestFileReplica(t *testing.T) {
 	require.NoError(t, e.FillReplica(&c, env))
 	require.Equal(t, Database{"sqlserver://r:hem%2Flig@h?database=Cust1", "crm7"}, c.Replica)
 	require.Equal(t, "***", env.Secrets.Hide("hem/lig"))
+	var alone Customer
+	require.NoError(t, e.FillReplica(&alone, env))
+	require.Equal(t, c.Replica, alone.Replica, "whatever else is filled in")
 
 	c = Customer{Replica: Database{Where: "said.db"}}
 	require.NoError(t, e.FillReplica(&c, unset))
