@@ -83,8 +83,8 @@ func TestMirrorPage(t *testing.T) {
 		require.Contains(t, html, "See the comparison")
 		require.NotContains(t, html, `action="/mirrors/Cust1/comparisons"`)
 		close(hold)
-		c.opened = nil
 		w.end(id.ID)
+		c.opened = nil
 	})
 	require.Equal(t, http.StatusNotFound, w.do(w.request("GET", "/mirrors/nobody", nil)).code)
 	require.Equal(t, http.StatusNotFound, w.do(w.request("POST", "/mirrors/nobody/look", url.Values{})).code)
