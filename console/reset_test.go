@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -146,6 +147,44 @@ func TestReset(t *testing.T) {
 		require.Equal(t, http.StatusConflict, w.submit(fmt.Sprintf("/mirrors/Cust1/changes/%d/undo", undone.ID), undo).code)
 		require.Equal(t, 2, w.changes())
 	})
+}
+
+// TestResetTwiceAtOnce makes one change of a form that is sent by an impatient hand.
+func TestResetTwiceAtOnce(t *testing.T) {
+	w := newWorld(t, "Cust1").open()
+	w.customers["Cust1"].lose(t, "contact", 7)
+	w.run(job{Member: "Cust1", Kind: kindComparison})
+	confirmed := form(t, w.submit("/mirrors/Cust1/reset", form(t, w.get("/mirrors/Cust1/reset"), "table")).body, "stage")
+	var wg sync.WaitGroup
+	codes := make([]int, 8)
+	for i := range codes {
+		wg.Go(func() {
+			resp, err := w.client.PostForm(w.server.URL+"/mirrors/Cust1/reset", confirmed)
+			if err == nil {
+				codes[i] = resp.StatusCode
+				_ = resp.Body.Close()
+			}
+		})
+	}
+	wg.Wait()
+	for _, code := range codes {
+		require.Equal(t, http.StatusSeeOther, code)
+	}
+	require.Equal(t, 1, w.changes())
+}
+
+// TestUnrecorded does not say that an undo failed of which only the end is not recorded.
+func TestUnrecorded(t *testing.T) {
+	w := newWorld(t, "Cust1").open()
+	changed := w.reset("Cust1", "contact")
+	_, err := w.c.state.db.ExecContext(t.Context(), "CREATE TRIGGER full BEFORE INSERT ON journal WHEN new.event<>'intent' BEGIN SELECT raise(ABORT, 'disk full'); END")
+	require.NoError(t, err)
+	undo := w.run(job{Member: "Cust1", Kind: kindChange, Request: request{Of: changed.ID, Change: change{Operation: opUndo}}})
+	require.Equal(t, statusUnknown, undo.Status, undo.Error)
+	require.Contains(t, w.get(fmt.Sprintf("/mirrors/Cust1/changes/%d", undo.ID)), "Not known yet whether it was done")
+	w.post("/mirrors/Cust1/reconcile", nil)
+	require.Contains(t, w.get(fmt.Sprintf("/mirrors/Cust1/changes/%d", undo.ID)), "The change is undone")
+	require.Contains(t, w.get(fmt.Sprintf("/mirrors/Cust1/changes/%d", changed.ID)), "It was undone already.")
 }
 
 // TestConfirm takes the context identifier exactly as it is spelled.

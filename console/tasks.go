@@ -158,6 +158,8 @@ func (s *jobs) change(ctx context.Context, l *live) (ending, error) {
 			end.status, end.summary.Outcome = statusUnknown, mirror.OutcomeUnknown
 		case err != nil && receipt != nil && errors.Is(err, mirror.ErrJournal):
 			end.status = statusDone // the error says so
+		case errors.Is(err, mirror.ErrJournal) && s.intended(ctx, l.id): // its end alone is not in the journal
+			end.status, end.summary.Outcome, end.summary.Refused = statusUnknown, mirror.OutcomeUnknown, ""
 		case err != nil:
 			end.summary.Outcome = mirror.OutcomeNotDone
 		case j.Request.Change.Operation == opUndo:
@@ -166,6 +168,12 @@ func (s *jobs) change(ctx context.Context, l *live) (ending, error) {
 		}
 		return end, err
 	})
+}
+
+// intended reports whether the journal has that a change was begun, and not how it ended.
+func (s *jobs) intended(ctx context.Context, id int64) bool {
+	event, err := s.c.state.lastEvent(context.WithoutCancel(ctx), id)
+	return err == nil && event == mirror.JournalIntent
 }
 
 // do makes a change of a mirror, or dry only tries it.

@@ -58,6 +58,25 @@ func TestWaiting(t *testing.T) {
 	require.Contains(t, w.get(fmt.Sprintf("/mirrors/Cust1/changes/%d", changed.ID)), "A cycle has begun to populate contact since.")
 }
 
+// TestWaitingAll waits for a mirror that was reset as a whole.
+func TestWaitingAll(t *testing.T) {
+	w := newWorld(t, "Cust1").open()
+	c := w.customers["Cust1"]
+	j := w.run(job{Member: "Cust1", Kind: kindChange, Request: request{Change: change{Operation: opHardReset, Confirm: "Cust1"}}})
+	require.Equal(t, statusDone, j.Status, j.Error)
+	w.post(fmt.Sprintf("/jobs/%d/stop", w.waiting("Cust1").ID), nil)
+	require.NoError(t, w.c.lookAt(t.Context(), w.c.members["cust1"]))
+	body := w.get("/mirrors/Cust1/waiting")
+	require.Contains(t, body, "no metadata row")
+	require.NotContains(t, body, "No table waits")
+	w.post("/mirrors/Cust1/waiting", nil)
+	waiting := w.waiting("Cust1")
+	c.cycle(t)
+	ended := w.end(waiting.ID)
+	require.Equal(t, statusDone, ended.Status, ended.Error)
+	require.Equal(t, "good", ended.Summary.Level)
+}
+
 // TestWaitingFailed says why waiting was of no use.
 func TestWaitingFailed(t *testing.T) {
 	w := newWorld(t, "Cust1").open()

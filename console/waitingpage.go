@@ -128,7 +128,7 @@ func openTables(s *mirror.Status) *ui.Table {
 	}
 	t := &ui.Table{Label: "Tables that are not populated", Columns: []ui.Column{{Name: "Table"}, {Name: "State"}, {Name: "Rows", Number: true}, {Name: "Why", Wide: true}}}
 	for _, row := range s.Tables {
-		if isOpen(row) {
+		if isOpen(row) || row.State == mirror.TableNoMetadata {
 			t.Rows = append(t.Rows, ui.Row{Cells: []ui.Cell{{Text: shown(row.Table)}, {Badge: tableStateBadge(row.State)}, {Text: count(row.Rows)}, {Text: text.Printable(row.Reason)}}})
 		}
 	}
@@ -179,7 +179,7 @@ func (c *Console) startWaiting(v *visit) error {
 	r := request{}
 	if seen != nil {
 		for _, t := range seen.Tables {
-			if isOpen(t) {
+			if isOpen(t) || seen.State == mirror.MirrorAwaitingFirstCycle {
 				r.Tables = append(r.Tables, t.Table)
 			}
 		}
