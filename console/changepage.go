@@ -76,7 +76,7 @@ func (c *Console) changePage(v *visit) error {
 		}
 	}
 	p.Verdict = c.changeVerdict(m, j, receipt)
-	title := kindName(j)
+	title := fmt.Sprintf("%s %d", kindName(j), j.ID)
 	return c.show(v, page{name: "change", title: title + " of " + text.Name(m.ContextID), nav: "mirrors", data: p, moves: p.Live != nil,
 		crumbs: m.crumbs(ui.Link{Name: "Reset", URL: m.path("/reset")}, ui.Link{Name: title})})
 }

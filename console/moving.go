@@ -178,7 +178,10 @@ func (c *Console) movingWait(j job, r *heal.WaitReport) moving {
 			lsn = count(int64(*t.LSN))
 		}
 		rows := reading{t.Table, t.Rows, t.Expected, t.Remaining}.bar()
-		if t.Expected == 0 { // nobody knows how many, and nothing moves
+		if t.State == heal.WaitRequested && t.Rows > 0 { // those of before, which the cycle wipes
+			rows.Text = plural(t.Rows, "old row")
+		}
+		if t.Expected == 0 || t.State == heal.WaitRequested { // nobody knows how many, or nothing moves
 			table.Rows = append(table.Rows, ui.Row{Cells: []ui.Cell{{Text: shown(t.Table)}, {Badge: waitBadge(t.State)}, {Text: rows.Text}, {Text: lsn}}})
 			continue
 		}

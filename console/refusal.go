@@ -87,6 +87,6 @@ func refusalText(r refusal) refusalWords {
 	case refusedJournal:
 		return refusalWords{"The journal could not be written", "Nothing is changed without its entry. Check the file of the console's state, and try again."}
 	default:
-		return refusalWords{"Some tables stand in the way", "Each says why."}
+		return refusalWords{"Some tables stand in the way", "The list says why for each."}
 	}
 }
