@@ -161,9 +161,11 @@ func (c *Console) reconcile(ctx context.Context, m *member, actor string) (found
 			continue
 		}
 		if job, is := open[e.ID]; is {
-			outcomes[e.ID] = became[i].Outcome
-			jobs[job] = became[i].Outcome
 			found = append(found, became[i])
+			if became[i].Outcome != mirror.OutcomeUnknown { // what was done to another database stays open for that one
+				outcomes[e.ID] = became[i].Outcome
+				jobs[job] = became[i].Outcome
+			}
 		}
 		i++
 	}

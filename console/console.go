@@ -138,6 +138,7 @@ func Open(path string, f *fleet.Fleet, opts *Options) (*Console, error) {
 		stop()
 		return nil, fmt.Errorf("console: state %s: %w", path, err)
 	}
+	c.logins.keep(c.state, c.base)
 	c.jobs = newJobs(c, f.Concurrency)
 	c.handler = c.routes(c.routeTable())
 	err = c.load(ctx)
@@ -188,7 +189,7 @@ func (c *Console) check(f *fleet.Fleet) error {
 		c.opts.Look = defaultLook
 	}
 	var err error
-	if c.logins, err = newLogins(&c.opts, c.base, c.log); err != nil {
+	if c.logins, err = newLogins(&c.opts, c.log); err != nil {
 		return err
 	}
 	c.pages, err = newPages()

@@ -3,13 +3,17 @@ package console
 import (
 	"context"
 	"errors"
+	"net/url"
+	"os"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/heal"
+	"github.com/so-mirror/mirror/store/memory"
 )
 
 func TestComparison(t *testing.T) {
@@ -199,4 +203,71 @@ func TestCleanUp(t *testing.T) {
 	all, err := w.c.state.jobs(t.Context(), jobQuery{})
 	require.NoError(t, err)
 	require.Len(t, all, 2)
+}
+
+// TestReconcileAnotherDatabase leaves a change of another database open for that one.
+func TestReconcileAnotherDatabase(t *testing.T) {
+	w := newWorld(t, "Cust1").open()
+	c := w.customers["Cust1"]
+	right := c.mirror
+	changed := w.run(job{Member: "Cust1", Kind: kindChange, Request: request{Tables: []string{"contact"}, Change: change{Operation: opReset}}})
+	require.Equal(t, statusDone, changed.Status, changed.Error)
+	if l := w.c.members[fold("Cust1")].busy(kindWaiting); l != nil { // has nothing to do with it
+		w.c.jobs.stop(l.id)
+		w.end(l.id)
+	}
+	// As if the process had died before it knew.
+	_, err := w.c.state.db.ExecContext(t.Context(), "DELETE FROM journal WHERE event<>'intent'")
+	require.NoError(t, err)
+	_, err = w.c.state.change(t.Context(), changed.ID, func(j *job) { j.Status = statusUnknown })
+	require.NoError(t, err)
+	require.NoError(t, w.c.countOpen(t.Context()))
+
+	c.mirror = memory.New()
+	c.cycle(t)
+	found, err := w.c.reconcile(t.Context(), w.c.members[fold("Cust1")], "ada")
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	require.Equal(t, "1 change was of another database, which alone can tell.", foundText(found))
+	require.Equal(t, 1, w.c.members[fold("Cust1")].openChanges())
+
+	c.mirror = right
+	found, err = w.c.reconcile(t.Context(), w.c.members[fold("Cust1")], "ada")
+	require.NoError(t, err)
+	require.Equal(t, mirror.OutcomeDone, found[0].Outcome)
+	require.Zero(t, w.c.members[fold("Cust1")].openChanges())
+	require.Equal(t, statusDone, w.end(changed.ID).Status)
+}
+
+// TestSessionsStay holds logins to last over a restart, and to end with their time.
+func TestSessionsStay(t *testing.T) {
+	w := withLogin(t)
+	require.Equal(t, 303, w.logIn(adasToken).code)
+	cookies := w.client.Jar.Cookies(must(url.Parse(w.server.URL)))
+	w.close()
+	w.open()
+	ask := func() int {
+		req := w.request("GET", "/", nil)
+		req.AddCookie(cookies[0])
+		return w.do(req).code
+	}
+	require.Equal(t, 200, ask())
+	_, err := w.c.state.db.ExecContext(t.Context(), "UPDATE session SET expires=1")
+	require.NoError(t, err)
+	require.Equal(t, 303, ask())
+	for _, file := range []string{w.path, w.path + "-wal"} {
+		data, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.NotContains(t, string(data), cookies[0].Value, "who reads the file cannot log in with it")
+	}
+}
+
+// TestNothingIsLeftRunning counts what goes on after Close.
+func TestNothingIsLeftRunning(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	w := newWorld(t, "Cust1")
+	w.opts.Look = time.Hour
+	c, err := Open(w.path, w.fleet, &w.opts)
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
 }

@@ -239,6 +239,7 @@ func foundText(found []mirror.Reconciled) string {
 		{mirror.OutcomeDone, "1 change was done", "changes were done"},
 		{mirror.OutcomeNotDone, "1 change was not done", "changes were not done"},
 		{mirror.OutcomeOvertaken, "of 1 change the database no longer tells", "changes are no longer told by the database"},
+		{mirror.OutcomeUnknown, "1 change was of another database, which alone can tell", "changes were of other databases, which alone can tell"},
 	} {
 		switch k := n[of.outcome]; {
 		case k == 1:

@@ -15,7 +15,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/alexedwards/scs/v2"
-	"github.com/alexedwards/scs/v2/memstore"
 	"golang.org/x/net/http/httpguts"
 )
 
@@ -51,13 +50,10 @@ const (
 	maxName  = 100
 )
 
-// A session ends after a day, or half a day without a request.
-const (
-	sessionLife = 24 * time.Hour
-	sessionIdle = 12 * time.Hour
-)
+// sessionLife is how long a session lasts. It ends with the browser, too.
+const sessionLife = 12 * time.Hour
 
-func newLogins(o *Options, base string, log *slog.Logger) (*logins, error) {
+func newLogins(o *Options, log *slog.Logger) (*logins, error) {
 	l := &logins{proxy: o.Proxy, always: o.Secure, log: log, required: len(o.Tokens) > 0 || o.Proxy != nil}
 	seen := map[[sha256.Size]byte]bool{}
 	for name, text := range o.Tokens {
@@ -81,19 +77,22 @@ func newLogins(o *Options, base string, log *slog.Logger) (*logins, error) {
 			return nil, errors.New("the proxy has no address that is trusted: name it, such as 127.0.0.1/32")
 		}
 	}
-	store := memstore.New()
-	l.plain, l.secure = newSessions(store, base, false), newSessions(store, base, true)
 	return l, nil
 }
 
-func newSessions(store scs.Store, base string, secure bool) *scs.SessionManager {
-	s := scs.New()
-	s.Store = store
-	s.Lifetime, s.IdleTimeout = sessionLife, sessionIdle
-	s.HashTokenInStore = true
-	s.Cookie.Name, s.Cookie.Path = "mirror_console", base+"/"
-	s.Cookie.HttpOnly, s.Cookie.SameSite, s.Cookie.Secure = true, http.SameSiteStrictMode, secure
-	return s
+// keep has sessions kept in the state.
+func (l *logins) keep(s *state, base string) {
+	manager := func(secure bool) *scs.SessionManager {
+		return &scs.SessionManager{
+			Store: sessions{s}, Codec: scs.GobCodec{}, Lifetime: sessionLife, HashTokenInStore: true,
+			Cookie: scs.SessionCookie{Name: "mirror_console", Path: base + "/", HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: secure},
+			ErrorFunc: func(w http.ResponseWriter, r *http.Request, err error) {
+				l.log.Error("session not read or kept", "path", r.URL.Path, "error", err)
+				http.Error(w, "Internal error: the log has more.", http.StatusInternalServerError)
+			},
+		}
+	}
+	l.plain, l.secure = manager(false), manager(true)
 }
 
 // isActor reports whether a text can be the name of who does something.

@@ -47,7 +47,15 @@ CREATE TABLE look (
 	document BLOB                           -- JSON, gzip
 );
 
+-- Who is logged in, by the hash of their cookie.
+CREATE TABLE session (
+	hash    TEXT PRIMARY KEY,
+	data    BLOB NOT NULL,
+	expires INTEGER NOT NULL
+);
+
 -- +goose Down
+DROP TABLE session;
 DROP TABLE look;
 DROP TABLE reconciled;
 DROP TABLE journal;
