@@ -86,7 +86,7 @@ func started(t *testing.T, args ...string) (next func(msgs ...string) logLine, s
 
 func TestRun(t *testing.T) {
 	// The console's sessions are cleaned up by a goroutine of scs that cannot be stopped safely.
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent(), goleak.IgnoreAnyFunction("github.com/alexedwards/scs/v2/memstore.(*MemStore).startCleanup"))
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	config := files(t)
 	state := t.TempDir()
 	next, stop := started(t, "-config", config, "-listen", "127.0.0.1:0", "-state", state)
