@@ -17,6 +17,7 @@ import (
 	"github.com/so-mirror/mirror/examples/internal/demo"
 	"github.com/so-mirror/mirror/fleet"
 	"github.com/so-mirror/mirror/heal"
+	"github.com/so-mirror/mirror/replica"
 	"github.com/so-mirror/mirror/store/cycle"
 )
 
@@ -65,7 +66,9 @@ func (p *program) demo(ctx context.Context) (err error) {
 	}}}}
 	s.options.Schedule = heal.Schedule{Every: p.flags.cycle, Late: p.flags.cycle, NightFrom: time.Hour, NightTo: time.Hour} // no night
 	s.options.Replica = func(context.Context, string) (*console.Replica, error) {
-		return &console.Replica{Reference: w.Mirror, Replica: its}, nil
+		// Its cycles come faster than the vendor's, so less time proves as much.
+		o := &replica.Options{ContextID: demo.Context, Interval: p.flags.cycle, MaxWait: 4 * p.flags.cycle}
+		return &console.Replica{Reference: w.Mirror, Replica: its, Options: o}, nil
 	}
 	stop := p.cycles(ctx, w)
 	defer stop()
