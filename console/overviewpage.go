@@ -192,7 +192,7 @@ func (c *Console) overviewRow(l *listed) ui.Row {
 	if l.compared.ID > 0 && s.Level != "" {
 		tables, rows = count(s.tablesDiffering())+" of "+count(l.tables()), count(s.Differing)
 	} else if n := l.tables(); n > 0 {
-		tables = "of " + count(n)
+		tables = "– of " + count(n)
 	}
 	class := ""
 	if l.is.rank <= rankStale {
