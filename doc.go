@@ -22,7 +22,7 @@
 // that was lost, and is all of this as one call; package fleet looks at the mirrors
 // of many customers. Package replica checks what the vendor's newer client made
 // before it takes the mirror's place. Package htmlreport writes all of their reports for
-// people to look at. Package journal is a [Journal] in a file.
+// people to look at, and package console serves pages over many mirrors. Package journal is a [Journal] in a file.
 // Package store is what a database must be able to do.
 //
 // A mirror that lost rows is found and repaired like this:
