@@ -83,11 +83,11 @@ func (c *Console) showReset(v *visit, m *member, of string, tables []string, wro
 	case err != nil:
 		return err
 	default:
-		report, err := documentOf[mirror.Report](v.Context(), c.state, j.ID)
+		part, err := c.reportPart(v, j)
 		if err != nil {
 			return err
 		}
-		c.addPlan(&p, m, j, report.Plan(), tables)
+		c.addPlan(&p, m, j, part.plan, tables)
 		if newer != nil {
 			p.Messages = append(p.Messages, ui.Message{Level: "unsure", Text: fmt.Sprintf("There is a newer comparison, of %s.", c.moment(newer.Ended).Text), Link: &ui.Link{Name: "Plan from that one", URL: c.base + m.path("/reset")}})
 		}

@@ -14,8 +14,9 @@ import (
 // reportPart is what the page of a comparison shows of its report.
 type reportPart struct {
 	html             template.HTML
-	acts             bool  // the plan resets something
-	unknown          int64 // rows that a recheck can find out about
+	plan             *mirror.Plan // nobody changes it
+	acts             bool         // it resets something
+	unknown          int64        // rows that a recheck can find out about
 	compared, tables int
 }
 
@@ -26,7 +27,7 @@ func partOf(r *mirror.Report) (*reportPart, error) {
 	if err := htmlreport.WriteComparePart(&b, r, plan); err != nil {
 		return nil, err
 	}
-	return &reportPart{template.HTML(b.String()), !plan.Empty(), r.Unknown(), r.Scope.Compared, len(r.Tables)}, nil
+	return &reportPart{template.HTML(b.String()), plan, !plan.Empty(), r.Unknown(), r.Scope.Compared, len(r.Tables)}, nil
 }
 
 // maxShelf is how many bytes of reports are kept as they were last shown: to read and lay

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"sync"
 	"testing"
 	"time"
@@ -130,13 +131,22 @@ func (b *Browser) Look(width, height int, scheme, media string) {
 	}))
 }
 
-// Eval returns the value of an expression.
+// Eval returns the value of an expression. A page that is left meanwhile is no reason to
+// fail: the next one is asked.
 func Eval[T any](b *Browser, expression string) T {
 	b.t.Helper()
-	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
-	require.NoError(b.t, err)
-	return v
+	for tries := 0; ; tries++ {
+		v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
+		if err != nil && tries < 20 && left.MatchString(err.Error()) {
+			continue
+		}
+		require.NoError(b.t, err)
+		return v
+	}
 }
+
+// left is what Chromium says of a page that is no longer there.
+var left = regexp.MustCompile(`navigated or closed|Cannot find (default execution )?context|Execution context was destroyed`)
 
 // Picture takes a picture of a part of what is looked at.
 func (b *Browser) Picture(y, width, height int) (png []byte) {
