@@ -27,13 +27,14 @@ type changeView struct {
 	Table     *ui.Table
 	NotUndone []string
 	Undo      *undoView
-	Detail    string // the error as the library says it
+	Detail    string // the error in full
 }
 
 // undoView says whether a change can be undone.
 type undoView struct {
-	Why    string // it cannot be
-	Button *ui.Button
+	Why       string // it cannot be
+	Populated bool   // because a cycle has begun to populate it
+	Button    *ui.Button
 }
 
 func (c *Console) changePage(v *visit) error {
@@ -76,6 +77,10 @@ func (c *Console) changePage(v *visit) error {
 		}
 	}
 	p.Verdict = c.changeVerdict(m, j, receipt)
+	if p.Undo != nil && p.Undo.Populated {
+		p.Verdict.Lead[0] = "A cycle has begun to populate what was reset."
+		p.Verdict.Actions[0].Name = "See how far it is"
+	}
 	title := fmt.Sprintf("%s %d", kindName(j), j.ID)
 	return c.show(v, page{name: "change", title: title + " of " + text.Name(m.ContextID), nav: "mirrors", data: p, moves: p.Live != nil,
 		crumbs: m.crumbs(ui.Link{Name: "Reset", URL: m.path("/reset")}, ui.Link{Name: title})})
@@ -239,7 +244,7 @@ func (c *Console) undoOf(v *visit, m *member, j job, r *mirror.Receipt) (*undoVi
 	case len(gone) > 0:
 		u.Why = "The rows of " + named(gone) + " are gone. The next cycle brings them back."
 	case len(moved) > 0:
-		u.Why = "A cycle has begun to populate " + named(moved) + " since."
+		u.Why, u.Populated = "A cycle has begun to populate "+named(moved)+" since.", true
 	case c.opts.ReadOnly:
 		u.Why = "This console is read-only. Until the next cycle begins, mirrorctl can undo it with the receipt."
 	default:
@@ -249,7 +254,7 @@ func (c *Console) undoOf(v *visit, m *member, j job, r *mirror.Receipt) (*undoVi
 }
 
 // movedSince are tables whose LSN was written after a change, as the last look at the mirror
-// and the job that waits tell.
+// tells.
 func (c *Console) movedSince(v *visit, m *member, j job, r *mirror.Receipt) (moved []string, err error) {
 	status, err := c.state.status(v.Context(), m.key)
 	if err != nil || status == nil || !status.Time.After(j.Ended) {

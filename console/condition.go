@@ -46,7 +46,7 @@ const badgeFailed = "comparison failed"
 type glance struct {
 	look     look
 	compared job // the last comparison that is over, the zero one for never
-	changed  job // the last change that is over
+	changed  job // the last change that was done, undone or not
 	unknown  int
 	running  *live // a job of it, the oldest one of those that do more than wait
 }

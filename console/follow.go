@@ -156,6 +156,9 @@ func (s *jobs) wait(ctx context.Context, l *live) (ending, error) {
 	if len(all) == 0 {
 		return ending{}, fmt.Errorf("wait: %w: nothing that was reset is waited for", mirror.ErrNoTables)
 	}
+	m := s.c.members[j.Member]
+	s.look(ctx, m) // so that pages say at once that the tables wait, and at last that they do no longer
+	defer s.look(ctx, m)
 	poll := cmp.Or(s.c.opts.poll, waitPoll)
 	for until := s.c.now().Add(waitToOpen); ; {
 		opened := false
@@ -169,6 +172,13 @@ func (s *jobs) wait(ctx context.Context, l *live) (ending, error) {
 		if failed := s.c.sleep(ctx, poll); failed != nil {
 			return end, failed
 		}
+	}
+}
+
+// look reads the status of a mirror that a job has something to say of.
+func (s *jobs) look(ctx context.Context, m *member) {
+	if err := s.c.lookAt(ctx, m); err != nil && ctx.Err() == nil {
+		s.c.log.Warn("mirror looked at", "mirror", m.ContextID, "error", err)
 	}
 }
 

@@ -165,3 +165,9 @@ type tableSummary struct {
 
 // differing is how many rows differ.
 func (t tableSummary) differing() int64 { return t.Missing + t.Extra + t.Changed + t.Duplicate }
+
+// counts reports whether a job that is over can be the last one of its kind: a change that
+// was refused, or that took another one back, does not hide the one before it.
+func (j *job) counts() bool {
+	return j.Kind != kindChange || j.Status == statusDone && j.Request.Change.Operation != opUndo
+}

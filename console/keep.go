@@ -65,10 +65,15 @@ func (s *state) status(ctx context.Context, member string) (*mirror.Status, erro
 	return unpacked[mirror.Status](docs[0])
 }
 
+// lastJobs are the last jobs of each kind of each member that are over, of changes those that
+// counts has.
+const lastJobs = `SELECT max(id) FROM job WHERE state NOT IN ('queued', 'running')
+	AND (kind<>'change' OR state='done' AND json_extract(request, '$.change.operation')<>'undo') GROUP BY member, kind`
+
 // last returns the last job of each kind of each member that is over.
 func (s *state) last(ctx context.Context) ([]job, error) {
 	var rows []jobRow
-	err := s.db.SelectContext(ctx, &rows, "SELECT "+jobColumns+" FROM job WHERE id IN (SELECT max(id) FROM job WHERE state NOT IN ('queued', 'running') GROUP BY member, kind)")
+	err := s.db.SelectContext(ctx, &rows, "SELECT "+jobColumns+" FROM job WHERE id IN ("+lastJobs+")")
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +95,7 @@ func (s *state) last(ctx context.Context) ([]job, error) {
 func (s *state) cleanUp(ctx context.Context, before time.Time, most int) (n int64, err error) {
 	err = s.tx(ctx, func(tx *sqlx.Tx) error {
 		result, err := tx.ExecContext(ctx, `DELETE FROM job WHERE state NOT IN ('queued', 'running', 'unknown')
-			AND id NOT IN (SELECT max(id) FROM job WHERE state NOT IN ('queued', 'running') GROUP BY member, kind)
+			AND id NOT IN (`+lastJobs+`)
 			AND id NOT IN (SELECT json_extract(request, '$.of') FROM job WHERE json_extract(request, '$.of') IS NOT NULL AND (state IN ('queued', 'running', 'unknown') OR ended>=?))
 			AND (ended<? OR kind IN ('comparison', 'recheck') AND (SELECT count(*) FROM job newer
 				WHERE newer.member=job.member AND newer.kind IN ('comparison', 'recheck') AND newer.id>job.id)>=?)`,

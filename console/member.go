@@ -67,7 +67,7 @@ func (m *member) over(l *live) {
 func (m *member) ended(j job) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if j.Status.over() && j.ID >= m.last[j.Kind].ID {
+	if j.Status.over() && j.counts() && j.ID >= m.last[j.Kind].ID {
 		m.last[j.Kind] = j
 	}
 	if j.Kind == kindChange && j.Status == statusUnknown {

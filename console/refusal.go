@@ -75,7 +75,7 @@ func refusalText(r refusal) refusalWords {
 	case refusedUnconfirmed:
 		return refusalWords{"It was not confirmed", "Type the context identifier exactly as it is spelled."}
 	case refusedUndo:
-		return refusalWords{"It can no longer be undone", "Compare the mirror to see how it is. The next cycle populates what was reset."}
+		return refusalWords{"It can no longer be undone", "A cycle has begun, or somebody else changed the mirror. Compare it to see how it is."}
 	case refusedNothing:
 		return refusalWords{"There is nothing to do", "Compare again: what differed may be mended."}
 	case refusedMetadata:

@@ -126,7 +126,7 @@ func TestReset(t *testing.T) {
 		again := w.followed(w.submit("/mirrors/Cust1/reset", confirmed))
 		require.Equal(t, changed.ID, again.ID)
 		require.Equal(t, 1, w.changes())
-		other := url.Values{"mode": {modeTables}, "once": confirmed["once"], "table": {"person"}, "confirm": {"Cust1"}}
+		other := url.Values{"mode": {modeTables}, "once": confirmed["once"], "table": {"person"}, "stage": {"confirm"}, "confirm": {"Cust1"}}
 		require.Equal(t, http.StatusConflict, w.submit("/mirrors/Cust1/reset", other).code)
 	})
 	t.Run("from the same comparison once more", func(t *testing.T) {
@@ -171,6 +171,44 @@ func TestResetTwiceAtOnce(t *testing.T) {
 		require.Equal(t, http.StatusSeeOther, code)
 	}
 	require.Equal(t, 1, w.changes())
+}
+
+// TestUndoTooLate refuses an undo after a cycle, and does not forget the reset for that.
+func TestUndoTooLate(t *testing.T) {
+	w := newWorld(t, "Cust1").open()
+	c := w.customers["Cust1"]
+	c.lose(t, "contact", 7)
+	compared := w.run(job{Member: "Cust1", Kind: kindComparison})
+	changed := w.run(job{Member: "Cust1", Kind: kindChange, Request: request{Of: compared.ID, Change: change{Operation: opApply}}})
+	require.Equal(t, statusDone, changed.Status, changed.Error)
+	c.cycle(t)
+	undo := w.run(job{Member: "Cust1", Kind: kindChange, Request: request{Of: changed.ID, Change: change{Operation: opUndo}}})
+	require.Equal(t, statusFailed, undo.Status)
+	body := w.get(fmt.Sprintf("/mirrors/Cust1/changes/%d", undo.ID))
+	require.Contains(t, body, "It can no longer be undone.")
+	require.NotContains(t, body, "The next cycle populates", "it did already")
+	last, ok := w.c.members["cust1"].lastOf(kindWaiting)
+	if l := w.c.members["cust1"].busy(kindWaiting); l != nil {
+		<-l.done
+		last, ok = w.c.members["cust1"].lastOf(kindWaiting)
+	}
+	require.True(t, ok)
+	require.Equal(t, statusDone, last.Status, last.Error)
+
+	check := func(t *testing.T) {
+		body := w.get("/mirrors/Cust1")
+		require.Contains(t, body, "reset since")
+		require.NotContains(t, body, "Reset what differs")
+		body = w.get(fmt.Sprintf("/mirrors/Cust1/changes/%d", changed.ID))
+		require.Contains(t, body, "A cycle has begun to populate contact since.")
+		require.NotContains(t, body, "The next cycle populates")
+	}
+	t.Run("now", check)
+	t.Run("after a restart", func(t *testing.T) {
+		w.close()
+		w.open()
+		check(t)
+	})
 }
 
 // TestUnrecorded does not say that an undo failed of which only the end is not recorded.
