@@ -6,9 +6,12 @@ import (
 	"errors"
 	"net/url"
 	"os"
+	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 
+	"github.com/jmoiron/sqlx"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/goleak"
 
@@ -271,4 +274,33 @@ func TestNothingIsLeftRunning(t *testing.T) {
 	c, err := Open(w.path, w.fleet, &w.opts)
 	require.NoError(t, err)
 	require.NoError(t, c.Close())
+}
+
+// TestStateIsNobodyElses looks at the files that the state is in.
+func TestStateIsNobodyElses(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("has no such permissions")
+	}
+	w := newWorld(t, "Cust1").open()
+	w.run(job{Member: "Cust1", Kind: kindComparison})
+	files, err := os.ReadDir(filepath.Dir(w.path))
+	require.NoError(t, err)
+	require.GreaterOrEqual(t, len(files), 4)
+	for _, f := range files {
+		info, err := f.Info()
+		require.NoError(t, err)
+		require.Zero(t, info.Mode().Perm()&0o077, f.Name())
+	}
+}
+
+// TestReadsDoNotWait has a page shown while something is written down.
+func TestReadsDoNotWait(t *testing.T) {
+	w := newWorld(t, "Cust1").open()
+	w.run(job{Member: "Cust1", Kind: kindComparison})
+	require.ErrorIs(t, w.c.state.tx(t.Context(), func(tx *sqlx.Tx) error {
+		_, err := tx.ExecContext(t.Context(), "UPDATE job SET error='being written'")
+		require.NoError(t, err)
+		require.NotContains(t, w.get("/mirrors/Cust1/comparisons"), "being written")
+		return errStopped
+	}), errStopped)
 }

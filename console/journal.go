@@ -24,7 +24,7 @@ func (r recorder) Append(ctx context.Context, e mirror.JournalEntry) error {
 	if err != nil {
 		return err
 	}
-	_, err = r.db.ExecContext(ctx, "INSERT INTO journal (member, actor, job, operation, event, time, entry) VALUES (?,?,?,?,?,?,?)",
+	_, err = r.durable.ExecContext(ctx, "INSERT INTO journal (member, actor, job, operation, event, time, entry) VALUES (?,?,?,?,?,?,?)",
 		fold(e.ContextID), r.actor, r.job, e.ID, e.Event, millis(e.Time), entry)
 	return err
 }
@@ -66,7 +66,7 @@ const journalColumns = "j.id, j.actor, j.job, j.entry, coalesce(r.outcome, '') A
 // journal returns the entries of a member, or of all for "", the newest first.
 func (s *state) journal(ctx context.Context, member string, before int64, limit int) ([]journaled, error) {
 	var rows []journalRow
-	err := s.db.SelectContext(ctx, &rows, "SELECT "+journalColumns+" WHERE (?='' OR j.member=?) AND (?=0 OR j.id<?) ORDER BY j.id DESC LIMIT ?",
+	err := s.reads.SelectContext(ctx, &rows, "SELECT "+journalColumns+" WHERE (?='' OR j.member=?) AND (?=0 OR j.id<?) ORDER BY j.id DESC LIMIT ?",
 		member, member, before, before, limit)
 	if err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func (s *state) operations(ctx context.Context, member string, before int64, lim
 		There  bool   `db:"there"`
 		Undone int64  `db:"undone"`
 	}
-	err := s.db.SelectContext(ctx, &rows, `SELECT j.id, j.actor, j.job, j.entry, coalesce(r.outcome, '') AS outcome,
+	err := s.reads.SelectContext(ctx, &rows, `SELECT j.id, j.actor, j.job, j.entry, coalesce(r.outcome, '') AS outcome,
 			coalesce(e.event, '') AS ended, coalesce(e.time, r.time, 0) AS endat, k.id IS NOT NULL AS there, coalesce(json_extract(k.summary, '$.undone'), 0) AS undone
 		FROM journal j LEFT JOIN reconciled r ON r.operation = j.operation LEFT JOIN job k ON k.id = j.job
 			LEFT JOIN journal e ON e.id = (SELECT max(id) FROM journal WHERE operation = j.operation AND event <> 'intent')
@@ -115,7 +115,7 @@ func (s *state) operations(ctx context.Context, member string, before int64, lim
 // entries returns all entries of a member, in their order.
 func (s *state) entries(ctx context.Context, member string) ([]journaled, error) {
 	var rows []journalRow
-	if err := s.db.SelectContext(ctx, &rows, "SELECT "+journalColumns+" WHERE j.member=? ORDER BY j.id", member); err != nil {
+	if err := s.reads.SelectContext(ctx, &rows, "SELECT "+journalColumns+" WHERE j.member=? ORDER BY j.id", member); err != nil {
 		return nil, err
 	}
 	return journaledOf(rows)
@@ -125,7 +125,7 @@ func (s *state) entries(ctx context.Context, member string) ([]journaled, error)
 // for "", the oldest first.
 func (s *state) open(ctx context.Context, member string) ([]journaled, error) {
 	var rows []journalRow
-	err := s.db.SelectContext(ctx, &rows, "SELECT "+journalColumns+` WHERE (?='' OR j.member=?) AND j.event='intent' AND r.operation IS NULL
+	err := s.reads.SelectContext(ctx, &rows, "SELECT "+journalColumns+` WHERE (?='' OR j.member=?) AND j.event='intent' AND r.operation IS NULL
 		AND NOT EXISTS (SELECT 1 FROM journal e WHERE e.operation=j.operation AND e.event<>'intent') ORDER BY j.id`, member, member)
 	if err != nil {
 		return nil, err

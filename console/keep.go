@@ -30,7 +30,7 @@ func (s *state) keepLook(ctx context.Context, member string, l look, status *mir
 
 // looks returns the last look at each mirror.
 func (s *state) looks(ctx context.Context) (map[string]look, error) {
-	rows, err := s.db.QueryxContext(ctx, "SELECT member, time, error, document FROM look")
+	rows, err := s.reads.QueryxContext(ctx, "SELECT member, time, error, document FROM look")
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func (s *state) looks(ctx context.Context) (map[string]look, error) {
 // status returns what a mirror said of itself when that was read last, nil for never.
 func (s *state) status(ctx context.Context, member string) (*mirror.Status, error) {
 	var docs [][]byte
-	if err := s.db.SelectContext(ctx, &docs, "SELECT document FROM look WHERE member=? AND document IS NOT NULL", member); err != nil || len(docs) == 0 {
+	if err := s.reads.SelectContext(ctx, &docs, "SELECT document FROM look WHERE member=? AND document IS NOT NULL", member); err != nil || len(docs) == 0 {
 		return nil, err
 	}
 	return unpacked[mirror.Status](docs[0])
@@ -73,7 +73,7 @@ const lastJobs = `SELECT max(id) FROM job WHERE state NOT IN ('queued', 'running
 // last returns the last job of each kind of each member that is over.
 func (s *state) last(ctx context.Context) ([]job, error) {
 	var rows []jobRow
-	err := s.db.SelectContext(ctx, &rows, "SELECT "+jobColumns+" FROM job WHERE id IN ("+lastJobs+")")
+	err := s.reads.SelectContext(ctx, &rows, "SELECT "+jobColumns+" FROM job WHERE id IN ("+lastJobs+")")
 	if err != nil {
 		return nil, err
 	}
@@ -217,7 +217,7 @@ func (c *Console) ended(ctx context.Context, j job) error {
 // lastEvent returns the last event that the journal has of a job, "" for none.
 func (s *state) lastEvent(ctx context.Context, job int64) (mirror.JournalEvent, error) {
 	var events []mirror.JournalEvent
-	err := s.db.SelectContext(ctx, &events, "SELECT event FROM journal WHERE job=? ORDER BY id DESC LIMIT 1", job)
+	err := s.reads.SelectContext(ctx, &events, "SELECT event FROM journal WHERE job=? ORDER BY id DESC LIMIT 1", job)
 	if err != nil || len(events) == 0 {
 		return "", err
 	}
@@ -227,7 +227,7 @@ func (s *state) lastEvent(ctx context.Context, job int64) (mirror.JournalEvent, 
 // receiptOf returns the receipt that the journal has of a job, nil for none.
 func (s *state) receiptOf(ctx context.Context, job int64) (*mirror.Receipt, error) {
 	var entries [][]byte
-	if err := s.db.SelectContext(ctx, &entries, "SELECT entry FROM journal WHERE job=? AND event='intent' ORDER BY id DESC LIMIT 1", job); err != nil || len(entries) == 0 {
+	if err := s.reads.SelectContext(ctx, &entries, "SELECT entry FROM journal WHERE job=? AND event='intent' ORDER BY id DESC LIMIT 1", job); err != nil || len(entries) == 0 {
 		return nil, err
 	}
 	var e mirror.JournalEntry

@@ -15,7 +15,7 @@ import (
 type sessions struct{ *state }
 
 func (s sessions) FindCtx(ctx context.Context, hash string) (data []byte, found bool, err error) {
-	err = s.db.GetContext(ctx, &data, "SELECT data FROM session WHERE hash=? AND expires>?", hash, millis(time.Now()))
+	err = s.reads.GetContext(ctx, &data, "SELECT data FROM session WHERE hash=? AND expires>?", hash, millis(time.Now()))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, false, nil
 	}

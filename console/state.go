@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/jmoiron/sqlx"
 	"github.com/pressly/goose/v3"
 	_ "modernc.org/sqlite" // the driver of the state's file
@@ -29,7 +30,28 @@ var migrations embed.FS
 // state is the SQLite file with what outlives the process: jobs with their reports and
 // checkpoints, the journal, and what each mirror said of itself. Rows of customers are in
 // it, so it is nobody else's to read.
-type state struct{ db *sqlx.DB }
+type state struct {
+	// db writes; what it wrote outlives the process, and is on disk a little later.
+	db *sqlx.DB
+
+	// durable writes the journal, and what was written before it: on disk when it returns.
+	durable *sqlx.DB
+
+	// reads waits for neither.
+	reads *sqlx.DB
+
+	lock *flock.Flock
+}
+
+// The pools of the file. A disk takes its time to have written something down, and a page
+// does not wait for that.
+const (
+	stateReaders = 4
+	stateWait    = 10 * time.Second // for the other writer
+)
+
+// errInUse: two processes would both go on with the jobs.
+var errInUse = errors.New("another process has it open: a console keeps its state to itself")
 
 // openState opens or creates the file at path. One process has it at a time.
 func openState(ctx context.Context, path string) (_ *state, err error) {
@@ -43,23 +65,49 @@ func openState(ctx context.Context, path string) (_ *state, err error) {
 	if err := file.Close(); err != nil {
 		return nil, err
 	}
-	// Its name may have a question mark in it.
-	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath(), RawQuery: url.Values{"_pragma": {
-		"busy_timeout(2000)", "locking_mode(exclusive)", "journal_mode(wal)", "synchronous(full)", "foreign_keys(on)",
-	}, "_txlock": {"immediate"}}.Encode()}).String()
-	db, err := sqlx.Open("sqlite", dsn)
-	if err != nil {
+	s := &state{lock: flock.New(path+".lock", flock.SetPermissions(0o600))}
+	switch locked, err := s.lock.TryLock(); {
+	case err != nil:
 		return nil, err
+	case !locked:
+		return nil, errInUse
 	}
-	db.SetMaxOpenConns(1) // the lock is the connection's
-	db.SetMaxIdleConns(1)
-	db.SetConnMaxIdleTime(0)
-	db.SetConnMaxLifetime(0)
-	s := &state{db}
-	if err := s.migrate(ctx); err != nil {
-		return nil, errors.Join(err, db.Close())
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close())
+		}
+	}()
+	for _, pool := range []struct {
+		db        **sqlx.DB
+		most      int
+		pragmas   []string
+		immediate bool
+	}{
+		{&s.db, 1, []string{"journal_mode(wal)", "synchronous(normal)"}, true},
+		{&s.durable, 1, []string{"synchronous(full)"}, true},
+		{&s.reads, stateReaders, []string{"query_only(on)"}, false},
+	} {
+		if *pool.db, err = sqlx.Open("sqlite", stateDSN(path, pool.immediate, pool.pragmas...)); err != nil {
+			return nil, err
+		}
+		(*pool.db).SetMaxOpenConns(pool.most)
+		(*pool.db).SetMaxIdleConns(pool.most)
+		if pool.db == &s.db {
+			if err := s.migrate(ctx); err != nil {
+				return nil, err
+			}
+		}
 	}
 	return s, nil
+}
+
+// stateDSN is how the driver opens the file, whose name may have a question mark in it.
+func stateDSN(path string, immediate bool, pragmas ...string) string {
+	q := url.Values{"_pragma": append([]string{fmt.Sprintf("busy_timeout(%d)", stateWait.Milliseconds())}, pragmas...)}
+	if immediate {
+		q.Set("_txlock", "immediate")
+	}
+	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath(), RawQuery: q.Encode()}).String()
 }
 
 // migrate brings the file to the form that this version knows.
@@ -74,30 +122,24 @@ func (s *state) migrate(ctx context.Context) error {
 	}
 	has, known, err := p.GetVersions(ctx)
 	switch {
-	case isBusy(err):
-		return errors.New("another process has it open: a console keeps its state to itself")
 	case err != nil:
 		return err
 	case has > known:
 		return fmt.Errorf("it was written by a newer version (%d, this one knows %d)", has, known)
 	}
-	if _, err = p.Up(ctx); err != nil {
-		return err
-	}
-	_, err = s.db.ExecContext(ctx, "BEGIN IMMEDIATE; COMMIT") // takes the lock, also where there was nothing to do
-	if isBusy(err) {
-		return errors.New("another process has it open: a console keeps its state to itself")
-	}
+	_, err = p.Up(ctx)
 	return err
 }
 
-// isBusy reports whether another process has the lock.
-func isBusy(err error) bool {
-	var coded interface{ Code() int }
-	return errors.As(err, &coded) && coded.Code()&0xff == 5 // SQLITE_BUSY
+// close closes what was opened.
+func (s *state) close() (err error) {
+	for _, db := range []*sqlx.DB{s.reads, s.durable, s.db} {
+		if db != nil {
+			err = errors.Join(err, db.Close())
+		}
+	}
+	return errors.Join(err, s.lock.Close())
 }
-
-func (s *state) close() error { return s.db.Close() }
 
 // millis is how the file has a time; 0 is no time.
 func millis(t time.Time) int64 {
@@ -243,7 +285,7 @@ func (s *state) finish(ctx context.Context, j *job, document, checkpoint any, ta
 // tables returns what lists show of the tables of a comparison.
 func (s *state) tables(ctx context.Context, id int64) (all []tableSummary, err error) {
 	var data []byte
-	err = s.db.GetContext(ctx, &data, "SELECT tables FROM job WHERE id=?", id)
+	err = s.reads.GetContext(ctx, &data, "SELECT tables FROM job WHERE id=?", id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, errNotFound
 	}
@@ -265,7 +307,7 @@ func (s *state) keepCheckpoint(ctx context.Context, id int64, c *mirror.Checkpoi
 // checkpoint returns where a job is gone on with, nil for its beginning.
 func (s *state) checkpoint(ctx context.Context, id int64) (*mirror.Checkpoint, error) {
 	var data []byte
-	if err := s.db.GetContext(ctx, &data, "SELECT checkpoint FROM job WHERE id=?", id); err != nil {
+	if err := s.reads.GetContext(ctx, &data, "SELECT checkpoint FROM job WHERE id=?", id); err != nil {
 		return nil, err
 	}
 	if len(data) == 0 {
@@ -277,7 +319,7 @@ func (s *state) checkpoint(ctx context.Context, id int64) (*mirror.Checkpoint, e
 // job returns one job; errNotFound when there is none.
 func (s *state) job(ctx context.Context, id int64) (job, error) {
 	var r jobRow
-	err := s.db.GetContext(ctx, &r, "SELECT "+jobColumns+" FROM job WHERE id=?", id)
+	err := s.reads.GetContext(ctx, &r, "SELECT "+jobColumns+" FROM job WHERE id=?", id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return job{}, errNotFound
 	}
@@ -290,7 +332,7 @@ func (s *state) job(ctx context.Context, id int64) (job, error) {
 // asked returns the job that a form has asked for, errNotFound for none.
 func (s *state) asked(ctx context.Context, member, once string) (job, error) {
 	var r jobRow
-	err := s.db.GetContext(ctx, &r, "SELECT "+jobColumns+" FROM job WHERE member=? AND json_extract(request, '$.once')=? ORDER BY id LIMIT 1", member, once)
+	err := s.reads.GetContext(ctx, &r, "SELECT "+jobColumns+" FROM job WHERE member=? AND json_extract(request, '$.once')=? ORDER BY id LIMIT 1", member, once)
 	if errors.Is(err, sql.ErrNoRows) {
 		return job{}, errNotFound
 	}
@@ -333,7 +375,7 @@ func (s *state) jobs(ctx context.Context, q jobQuery) ([]job, error) {
 		return nil, err
 	}
 	var rows []jobRow
-	if err := s.db.SelectContext(ctx, &rows, query, args...); err != nil {
+	if err := s.reads.SelectContext(ctx, &rows, query, args...); err != nil {
 		return nil, err
 	}
 	all := make([]job, 0, len(rows))
@@ -350,7 +392,7 @@ func (s *state) jobs(ctx context.Context, q jobQuery) ([]job, error) {
 // documentOf returns the document of a job.
 func documentOf[D any](ctx context.Context, s *state, id int64) (*D, error) {
 	var data []byte
-	err := s.db.GetContext(ctx, &data, "SELECT document FROM job WHERE id=?", id)
+	err := s.reads.GetContext(ctx, &data, "SELECT document FROM job WHERE id=?", id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, errNotFound
 	}
