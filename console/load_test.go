@@ -5,11 +5,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,10 +23,22 @@ import (
 	"github.com/so-mirror/mirror/store/memory"
 )
 
+// remote is a database that takes its time to answer, as one across a network does.
+type remote struct {
+	store.Source
+	takes *atomic.Int64 // nanoseconds
+}
+
+func (r remote) Rows(ctx context.Context, q store.Query) iter.Seq2[[]store.Row, error] {
+	time.Sleep(time.Duration(r.takes.Load()))
+	return r.Source.Rows(ctx, q)
+}
+
 // newFleet makes a console over so many mirrors of so many tables, each of which has been
 // compared once. Every tenth mirror has lost rows.
-func newFleet(b *testing.B, mirrors, tables int) *world {
+func newFleet(b *testing.B, mirrors, tables int) (w *world, takes *atomic.Int64) {
 	b.Helper()
+	takes = new(atomic.Int64)
 	table := func(n, rows int) memory.Table {
 		t := memory.Table{Name: fmt.Sprint("table", n), Columns: []string{"id int", "name nvarchar(50)"}, Key: []string{"id"}}
 		for i := range rows {
@@ -38,7 +52,7 @@ func newFleet(b *testing.B, mirrors, tables int) *world {
 		lsns[fmt.Sprint("table", n)] = 812
 	}
 	source.TrackChanges(812, 1)
-	w := newWorld(b)
+	w = newWorld(b)
 	w.fleet.Concurrency = 4
 	for i := range mirrors {
 		id := fmt.Sprint("Cust", 10000+i)
@@ -53,7 +67,7 @@ func newFleet(b *testing.B, mirrors, tables int) *world {
 		m, err := mirror.New(id, st, nil)
 		require.NoError(b, err)
 		w.fleet.Members = append(w.fleet.Members, fleet.Member{ContextID: id, Open: func(context.Context) (*fleet.Connection, error) {
-			return &fleet.Connection{Mirror: m, Source: source}, nil
+			return &fleet.Connection{Mirror: m, Source: remote{source, takes}}, nil
 		}})
 	}
 	w.open()
@@ -61,7 +75,7 @@ func newFleet(b *testing.B, mirrors, tables int) *world {
 		require.NoError(b, w.c.lookAt(b.Context(), m))
 		require.Equal(b, statusDone, w.run(job{Member: m.ContextID, Kind: kindComparison}).Status)
 	}
-	return w
+	return w, takes
 }
 
 // keepComparing has mirrors compared all the time, a few at once.
@@ -85,10 +99,11 @@ func (w *world) keepComparing(b *testing.B, at int) {
 	b.Cleanup(func() { stop(); wg.Wait() })
 }
 
-// BenchmarkPages has 20 people read pages while 4 comparisons run, and says how long 99 of
-// 100 pages take at most.
+// BenchmarkPages has 20 people read pages while 4 comparisons run with a source that answers
+// in 20 ms, and says how long 99 of 100 pages take at most.
 func BenchmarkPages(b *testing.B) {
-	w := newFleet(b, 200, 300)
+	w, takes := newFleet(b, 200, 300)
+	takes.Store(int64(20 * time.Millisecond))
 	w.keepComparing(b, 4)
 	w.client.Transport = &http.Transport{MaxIdleConnsPerHost: 64}
 	for _, p := range []struct{ name, path string }{
@@ -185,4 +200,32 @@ func BenchmarkStreams(b *testing.B) {
 		for <-got != "over" {
 		}
 	}
+}
+
+// BenchmarkMemory reads all pages, and opens and closes streams, while 4 comparisons run,
+// and says how much is held after half a minute and at its end:
+// go test ./console -run NONE -bench Memory -benchtime 10m.
+func BenchmarkMemory(b *testing.B) {
+	w, takes := newFleet(b, 200, 300)
+	takes.Store(int64(5 * time.Millisecond))
+	w.keepComparing(b, 4)
+	began, first := time.Now(), 0.0
+	rounds := 0
+	for b.Loop() {
+		rounds++
+		id := w.c.order[rounds%len(w.c.order)].ContextID
+		for _, path := range []string{"/", "/?q=Cust101&page=2", "/jobs", "/journal", "/mirrors/" + id, "/mirrors/" + id + "/comparisons", "/mirrors/" + id + "/reset", "/mirrors/" + id + "/waiting"} {
+			w.get(path)
+		}
+		if j, ok := w.c.members[fold(id)].lastOf(kindComparison); ok {
+			w.get(fmt.Sprintf("/mirrors/%s/comparisons/%d", id, j.ID))
+			w.get(fmt.Sprintf("/jobs/%d/events", j.ID))
+		}
+		if first == 0 && rounds > 50 && time.Since(began) > 30*time.Second {
+			first = heap()
+		}
+	}
+	b.ReportMetric(first, "heap-MB-first")
+	b.ReportMetric(heap(), "heap-MB-last")
+	b.ReportMetric(float64(runtime.NumGoroutine()), "goroutines")
 }
