@@ -1,7 +1,6 @@
 package console
 
 import (
-	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -308,9 +307,5 @@ func (c *Console) receiptJSON(v *visit) error {
 	if j.Status == statusUnknown || j.Summary.Outcome == mirror.OutcomeNotDone {
 		r.Outcome = j.Summary.Outcome
 	}
-	var b bytes.Buffer
-	if err := r.WriteJSON(&b); err != nil {
-		return err
-	}
-	return keep(v, m, j, "json", b.Bytes())
+	return keep(v, m, j, "json", r.WriteJSON)
 }

@@ -1,21 +1,13 @@
 package console
 
 import (
-	"bytes"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"html/template"
-	"mime"
 	"net/http"
-	"strconv"
 	"strings"
-	"sync"
 
-	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/console/internal/ui"
-	"github.com/so-mirror/mirror/htmlreport"
 )
 
 // comparisonView is one comparison: templates/comparison.gohtml. It has a Head, a Verdict
@@ -189,68 +181,6 @@ func (c *Console) noReport(m *member, j job) *ui.Verdict {
 	w.Actions = append(w.Actions, again)
 	return w
 }
-
-// reportToKeep returns the report of a comparison that is over.
-func (c *Console) reportToKeep(v *visit) (*member, job, *mirror.Report, error) {
-	m, j, err := c.jobOf(v, "job", comparisons...)
-	if err != nil {
-		return nil, job{}, nil, err
-	}
-	if !j.Status.over() {
-		return nil, job{}, nil, httpError{http.StatusNotFound, "The comparison is not over, so it has no report yet."}
-	}
-	r, err := documentOf[mirror.Report](v.Context(), c.state, j.ID)
-	if errors.Is(err, errNoDocument) {
-		err = httpError{http.StatusNotFound, "This comparison has no report, or it was cleaned up."}
-	}
-	return m, j, r, err
-}
-
-func (c *Console) reportHTML(v *visit) error {
-	m, j, r, err := c.reportToKeep(v)
-	if err != nil {
-		return err
-	}
-	var b bytes.Buffer
-	if err := htmlreport.WriteCompare(&b, r, nil); err != nil {
-		return err
-	}
-	return keep(v, m, j, "html", b.Bytes())
-}
-
-func (c *Console) reportJSON(v *visit) error {
-	m, j, r, err := c.reportToKeep(v)
-	if err != nil {
-		return err
-	}
-	var b bytes.Buffer
-	if err := r.WriteJSON(&b); err != nil {
-		return err
-	}
-	return keep(v, m, j, "json", b.Bytes())
-}
-
-// keep answers with a file to keep. Who opens it at once gets no more than the style of
-// its own that it says it has.
-func keep(v *visit, m *member, j job, ext string, data []byte) error {
-	h := v.w.Header()
-	h.Set("Content-Type", "application/json")
-	if ext == "html" {
-		h.Set("Content-Type", "text/html; charset=utf-8")
-		h.Set("Content-Security-Policy", reportPolicy())
-	}
-	name := fmt.Sprintf("%s-%s-%d.%s", m.ContextID, j.Kind, j.ID, ext) // the identifier of a customer has no other characters than letters, digits, _ and -
-	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
-	h.Set("Content-Length", strconv.Itoa(len(data)))
-	_, _ = v.w.Write(data) // who went away needs no answer
-	return nil
-}
-
-// reportPolicy is the policy of a report as a file.
-var reportPolicy = sync.OnceValue(func() string {
-	hash := sha256.Sum256([]byte(htmlreport.Style()))
-	return "default-src 'none'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox; style-src 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'"
-})
 
 func (c *Console) startRecheck(v *visit) error {
 	m, j, err := c.jobOf(v, "job", comparisons...)

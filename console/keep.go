@@ -72,20 +72,7 @@ const lastJobs = `SELECT max(id) FROM job WHERE state NOT IN ('queued', 'running
 
 // last returns the last job of each kind of each member that is over.
 func (s *state) last(ctx context.Context) ([]job, error) {
-	var rows []jobRow
-	err := s.reads.SelectContext(ctx, &rows, "SELECT "+jobColumns+" FROM job WHERE id IN ("+lastJobs+")")
-	if err != nil {
-		return nil, err
-	}
-	all := make([]job, 0, len(rows))
-	for _, r := range rows {
-		j, err := r.job()
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, j)
-	}
-	return all, nil
+	return s.selectJobs(ctx, "WHERE id IN ("+lastJobs+")")
 }
 
 // cleanUp removes jobs that ended before a time, and the oldest comparisons where there are

@@ -4,11 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"runtime/debug"
 	"strconv"
 	"strings"
+
+	"github.com/so-mirror/mirror"
+	"github.com/so-mirror/mirror/htmlreport"
+	"github.com/so-mirror/mirror/replica"
 )
 
 // route is a page or an action.
@@ -48,8 +53,8 @@ func (c *Console) routeTable() []route {
 		{method: "GET", path: "/mirrors/{mirror}/comparisons", do: c.comparisonsPage},
 		{method: "POST", path: "/mirrors/{mirror}/comparisons", do: c.startComparison},
 		{method: "GET", path: "/mirrors/{mirror}/comparisons/{job}", do: c.comparisonPage},
-		{method: "GET", path: "/mirrors/{mirror}/comparisons/{job}/report.html", do: c.reportHTML},
-		{method: "GET", path: "/mirrors/{mirror}/comparisons/{job}/report.json", do: c.reportJSON},
+		{method: "GET", path: "/mirrors/{mirror}/comparisons/{job}/report.html", do: download(c, "html", func(w io.Writer, r *mirror.Report) error { return htmlreport.WriteCompare(w, r, nil) }, comparisons...)},
+		{method: "GET", path: "/mirrors/{mirror}/comparisons/{job}/report.json", do: download(c, "json", func(w io.Writer, r *mirror.Report) error { return r.WriteJSON(w) }, comparisons...)},
 		{method: "GET", path: "/mirrors/{mirror}/comparisons/{job}/since/{before}", do: c.sincePage},
 		{method: "POST", path: "/mirrors/{mirror}/comparisons/{job}/recheck", do: c.startRecheck},
 
@@ -65,8 +70,8 @@ func (c *Console) routeTable() []route {
 		{method: "GET", path: "/mirrors/{mirror}/validation", do: c.validationPage},
 		{method: "POST", path: "/mirrors/{mirror}/validation", do: c.startValidation},
 		{method: "GET", path: "/mirrors/{mirror}/validation/{job}", do: c.validationReportPage},
-		{method: "GET", path: "/mirrors/{mirror}/validation/{job}/report.html", do: c.validationHTML},
-		{method: "GET", path: "/mirrors/{mirror}/validation/{job}/report.json", do: c.validationJSON},
+		{method: "GET", path: "/mirrors/{mirror}/validation/{job}/report.html", do: download(c, "html", htmlreport.WriteValidation, kindValidation)},
+		{method: "GET", path: "/mirrors/{mirror}/validation/{job}/report.json", do: download(c, "json", func(w io.Writer, r *replica.Report) error { return r.WriteJSON(w) }, kindValidation)},
 	}
 }
 

@@ -370,12 +370,17 @@ func (s *state) jobs(ctx context.Context, q jobQuery) ([]job, error) {
 	if q.Limit > 0 {
 		where, args = where+" LIMIT ?", append(args, q.Limit)
 	}
-	query, args, err := sqlx.In("SELECT "+jobColumns+" FROM job "+where, args...)
+	where, args, err := sqlx.In(where, args...)
 	if err != nil {
 		return nil, err
 	}
+	return s.selectJobs(ctx, where, args...)
+}
+
+// selectJobs returns the jobs that a clause of SQL chooses.
+func (s *state) selectJobs(ctx context.Context, where string, args ...any) ([]job, error) {
 	var rows []jobRow
-	if err := s.reads.SelectContext(ctx, &rows, query, args...); err != nil {
+	if err := s.reads.SelectContext(ctx, &rows, "SELECT "+jobColumns+" FROM job "+where, args...); err != nil {
 		return nil, err
 	}
 	all := make([]job, 0, len(rows))
