@@ -31,14 +31,14 @@ func ExampleOpen() {
 		return &fleet.Connection{Mirror: m, Source: source}, err
 	}}
 
-	c, err := console.Open(filepath.Join(dir, "console.db"), &fleet.Fleet{Members: []fleet.Member{member}}, &console.Options{BasePath: "/mirrors"})
+	c, err := console.Open(filepath.Join(dir, "console.db"), &fleet.Fleet{Members: []fleet.Member{member}}, &console.Options{BasePath: "/console"})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer c.Close()
 	mux := http.NewServeMux()
-	mux.Handle("/mirrors/", c)
+	mux.Handle("/console/", c)
 	server := httptest.NewServer(mux)
 	defer server.Close()
 
@@ -56,7 +56,7 @@ func ExampleOpen() {
 		fmt.Println(err)
 		return
 	}
-	answer, err := http.Get(server.URL + "/mirrors/mirrors/Cust10195/comparisons/1")
+	answer, err := http.Get(server.URL + "/console/mirrors/Cust10195/comparisons/1")
 	if err != nil {
 		fmt.Println(err)
 		return
