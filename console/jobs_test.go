@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -118,6 +119,35 @@ func TestChangesThatFail(t *testing.T) {
 			require.Equal(t, before, lsn)
 		})
 	}
+}
+
+// TestChangeNotBegun says of a mirror that cannot be opened that nothing was changed.
+func TestChangeNotBegun(t *testing.T) {
+	w := newWorld(t, "Cust1").open()
+	w.customers["Cust1"].opened = func(context.Context) error { return errors.New("no route to host") }
+	j := w.run(job{Member: "Cust1", Kind: kindChange, Request: request{Tables: []string{"contact"}, Change: change{Operation: opReset}}})
+	require.Equal(t, statusFailed, j.Status)
+	require.Equal(t, mirror.OutcomeNotDone, j.Summary.Outcome)
+	body := w.get(fmt.Sprintf("/mirrors/Cust1/changes/%d", j.ID))
+	require.Contains(t, body, "Failed: nothing was changed")
+	require.Contains(t, body, "no route to host")
+}
+
+// TestStopSilent stops a job whose driver waits for a server that says nothing.
+func TestStopSilent(t *testing.T) {
+	w := newWorld(t, "Cust1").open()
+	reached, release := make(chan struct{}), make(chan struct{})
+	t.Cleanup(func() { close(release) })
+	w.customers["Cust1"].opened = func(context.Context) error {
+		close(reached)
+		<-release
+		return errors.New("no answer")
+	}
+	j, err := w.c.jobs.start(t.Context(), job{Member: fold("Cust1"), Kind: kindComparison, Actor: "ada"}, nil)
+	require.NoError(t, err)
+	<-reached
+	require.True(t, w.c.jobs.stop(j.ID))
+	require.Equal(t, statusStopped, w.end(j.ID).Status)
 }
 
 // TestStopAndRestart stops a comparison, by its button and with the process, and goes on.

@@ -34,7 +34,7 @@ func newMember(m fleet.Member, timeout time.Duration) *member {
 
 // open opens the member's databases.
 func (m *member) open(ctx context.Context) (*fleet.Connection, error) {
-	conn, err := m.Open(ctx)
+	conn, err := m.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -47,6 +47,39 @@ func (m *member) open(ctx context.Context) (*fleet.Connection, error) {
 		return nil, errors.Join(fmt.Errorf("member %s opened no mirror, or another customer's", m.ContextID), conn.Close())
 	}
 	return conn, nil
+}
+
+// dial calls Open, and no longer waits for it when ctx is done: a driver may wait for the
+// answer of a silent server all the same.
+func (m *member) dial(ctx context.Context) (*fleet.Connection, error) {
+	type opened struct {
+		conn     *fleet.Connection
+		err      error
+		panicked any
+	}
+	answer := make(chan opened, 1)
+	go func() {
+		var o opened
+		defer func() {
+			o.panicked = recover()
+			answer <- o
+		}()
+		o.conn, o.err = m.Open(ctx)
+	}()
+	select {
+	case o := <-answer:
+		if o.panicked != nil {
+			panic(o.panicked) // it is the job's
+		}
+		return o.conn, o.err
+	case <-ctx.Done():
+		go func() {
+			if o := <-answer; o.err == nil && o.conn != nil && o.conn.Close != nil {
+				_ = o.conn.Close()
+			}
+		}()
+		return nil, context.Cause(ctx)
+	}
 }
 
 func (m *member) running(l *live) {

@@ -140,10 +140,12 @@ func (s *jobs) reportOf(ctx context.Context, id int64) (*mirror.Report, error) {
 }
 
 // change does one change, whole or not at all.
-func (s *jobs) change(ctx context.Context, l *live) (ending, error) {
+func (s *jobs) change(ctx context.Context, l *live) (end ending, err error) {
 	ctx, cancel := context.WithTimeout(ctx, changeTimeout)
 	defer cancel()
-	return s.with(ctx, l, func(m *mirror.Mirror, c *fleet.Connection) (end ending, err error) {
+	begun := false
+	end, err = s.with(ctx, l, func(m *mirror.Mirror, c *fleet.Connection) (end ending, err error) {
+		begun = true
 		j, _ := l.now()
 		receipt, err := s.do(ctx, m, j, false)
 		if receipt == nil {
@@ -168,6 +170,10 @@ func (s *jobs) change(ctx context.Context, l *live) (ending, error) {
 		}
 		return end, err
 	})
+	if err != nil && !begun { // the databases could not be opened
+		end.summary.Outcome = mirror.OutcomeNotDone
+	}
+	return end, err
 }
 
 // intended reports whether the journal has that a change was begun, and not how it ended.
