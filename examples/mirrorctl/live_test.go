@@ -119,7 +119,7 @@ func TestLive(t *testing.T) {
 
 	l.run(exitUsage, "cycle")
 	l.run(exitRefused, "hard-reset", "--confirm", "Cust2")
-	require.Contains(t, l.run(exitDone, "reset", "contact", "--dry-run"), "nothing was changed")
+	require.Contains(t, l.run(exitDone, "reset", "contact", "--dry-run"), "Nothing was changed")
 	require.NotContains(t, l.run(exitDone, "status"), "reset-requested")
 	l.run(exitDone, "reset", "contact")
 	require.Contains(t, l.run(exitDone, "status"), "reset-requested")
