@@ -2,6 +2,8 @@ package console
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,23 +30,35 @@ func (c *Console) load(ctx context.Context) error {
 			m.ended(j)
 		}
 	}
-	return c.countOpen(ctx)
+	return c.recount(ctx, "")
 }
 
-// countOpen counts the changes of each member of which the journal has no end.
-func (c *Console) countOpen(ctx context.Context) error {
-	open, err := c.state.open(ctx, "")
+// recount counts the changes of a member, or of all for "", of which nobody knows the end,
+// and finds the last one that stands. One that is being made is neither.
+func (c *Console) recount(ctx context.Context, member string) error {
+	c.counting.Lock() // so that what was read first is not written last
+	defer c.counting.Unlock()
+	open, err := c.state.open(ctx, member)
 	if err != nil {
 		return err
 	}
-	n := map[string]int{}
+	last, err := c.state.standing(ctx, member)
+	if err != nil {
+		return err
+	}
+	n, changed := map[string]int{}, map[string]job{}
 	for _, e := range open {
-		n[fold(e.Entry.ContextID)]++
+		if !c.jobs.running(e.Job) {
+			n[fold(e.Entry.ContextID)]++
+		}
+	}
+	for _, j := range last {
+		changed[j.Member] = j
 	}
 	for key, m := range c.members {
-		m.mu.Lock()
-		m.unknown = n[key]
-		m.mu.Unlock()
+		if member == "" || key == member {
+			m.setChanges(n[key], changed[key])
+		}
 	}
 	return nil
 }
@@ -142,6 +156,7 @@ func (c *Console) reconcile(ctx context.Context, m *member, actor string) (found
 		return nil, err
 	}
 	entries, open := sinceOpen(all)
+	maps.DeleteFunc(open, func(_ string, job int64) bool { return c.jobs.running(job) }) // it was begun meanwhile
 	if len(open) == 0 {
 		return nil, nil
 	}
@@ -154,13 +169,17 @@ func (c *Console) reconcile(ctx context.Context, m *member, actor string) (found
 	if err != nil {
 		return nil, err
 	}
+	if all, err = c.state.open(ctx, m.key); err != nil {
+		return nil, err
+	}
 	outcomes, i := map[string]mirror.Outcome{}, 0
 	jobs := map[int64]mirror.Outcome{}
 	for _, e := range entries {
 		if e.Event != mirror.JournalIntent {
 			continue
 		}
-		if job, is := open[e.ID]; is {
+		still := slices.ContainsFunc(all, func(o journaled) bool { return o.Entry.ID == e.ID }) // it has no end since
+		if job, is := open[e.ID]; is && still {
 			found = append(found, became[i])
 			if became[i].Outcome != mirror.OutcomeUnknown { // what was done to another database stays open for that one
 				outcomes[e.ID] = became[i].Outcome
@@ -181,7 +200,7 @@ func (c *Console) reconcile(ctx context.Context, m *member, actor string) (found
 		}
 	}
 	c.log.Info("changes without an end reconciled", "mirror", m.ContextID, "actor", actor, "outcomes", outcomes)
-	return found, c.countOpen(ctx)
+	return found, c.recount(ctx, m.key)
 }
 
 // sinceOpen returns the entries of the operations from the first one on that has no end,

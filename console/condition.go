@@ -46,7 +46,7 @@ const badgeFailed = "comparison failed"
 type glance struct {
 	look     look
 	compared job // the last comparison that is over, the zero one for never
-	changed  job // the last change that was done, undone or not
+	changed  job // the last change that stands
 	unknown  int
 	running  *live // a job of it, the oldest one of those that do more than wait
 }
@@ -55,7 +55,7 @@ type glance struct {
 func (m *member) glance(g *glance) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	*g = glance{look: m.look, unknown: m.unknown, changed: m.last[kindChange]}
+	*g = glance{look: m.look, unknown: m.unknown, changed: m.changed}
 	for _, k := range comparisons {
 		if j := m.last[k]; j.ID > g.compared.ID {
 			g.compared = j
@@ -121,7 +121,7 @@ func (g *glance) calm(now time.Time, of func(r rank, badge, means, next string) 
 		return of(rankWaiting, "behind", "Rows differ, and the next cycle brings them.", "")
 	case g.compared.ID == 0:
 		return of(rankOld, "never compared", "Nobody has compared it with its source yet.", "Compare it")
-	case g.superseded():
+	case g.superseded() || g.touched():
 		return of(rankOld, "reset since", "Tables were reset after the last comparison. Only another one says whether they are as they should be.", "Compare it again")
 	case s.Level == "":
 		return of(rankOld, "not compared", "The last comparison was stopped before it had found anything.", "Go on with it, or compare anew")
@@ -148,8 +148,8 @@ func (g *glance) stale() bool { return g.compared.Summary.Stale > 0 || g.compare
 // superseded reports whether all that the last comparison wants to be reset was reset
 // since, so that what it found is no longer so.
 func (g *glance) superseded() bool {
-	j, r := &g.changed, &g.changed.Request
-	if j.Status != statusDone || j.Summary.Undone > 0 || j.Started.Before(g.compared.Started) {
+	r := &g.changed.Request
+	if !g.touched() {
 		return false
 	}
 	switch r.Change.Operation {
@@ -160,6 +160,12 @@ func (g *glance) superseded() bool {
 	default:
 		return false
 	}
+}
+
+// touched reports whether anything was reset since the last comparison began.
+func (g *glance) touched() bool {
+	j := &g.changed
+	return j.Status == statusDone && j.Summary.Undone == 0 && !j.Started.Before(g.compared.Started)
 }
 
 // old reports whether the last comparison says too little of how the mirror is now.

@@ -26,6 +26,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -111,7 +112,8 @@ type Console struct {
 	members map[string]*member // by their folded context identifiers
 	order   []*member          // as the fleet has them
 
-	streams atomic.Int64 // of events
+	streams  atomic.Int64 // of events
+	counting sync.Mutex   // of changes
 
 	stop   context.CancelFunc // of what goes on in the background
 	behind chan struct{}      // closed when that has ended

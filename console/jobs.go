@@ -139,6 +139,16 @@ func (s *jobs) get(id int64) *live {
 	return s.live[id]
 }
 
+// running reports whether a job is queued or running.
+func (s *jobs) running(id int64) bool {
+	l := s.get(id)
+	if l == nil {
+		return false
+	}
+	j, _ := l.now()
+	return !j.Status.over()
+}
+
 // stop stops a job; a change is not stopped, because it is a moment's work that is done
 // whole or not at all.
 func (s *jobs) stop(id int64) bool {
@@ -231,6 +241,11 @@ func (s *jobs) finish(ctx context.Context, l *live, end ending, err error, log *
 	}
 	l.set(func(to *job) { *to = j })
 	s.c.members[j.Member].ended(j)
+	if j.Kind == kindChange {
+		if err := s.c.recount(context.WithoutCancel(ctx), j.Member); err != nil {
+			log.Error("changes without a known end not counted", "error", err)
+		}
+	}
 	s.follow(ctx, j)
 	level := slog.LevelInfo
 	if j.Status == statusFailed || j.Status == statusUnknown {
@@ -257,7 +272,7 @@ func (s *jobs) restart(ctx context.Context) error {
 			s.follow(ctx, j)
 		}
 	}
-	return nil
+	return s.c.recount(ctx, "")
 }
 
 // again launches what an earlier process left.

@@ -255,7 +255,7 @@ func TestReconcileAnotherDatabase(t *testing.T) {
 	require.NoError(t, err)
 	_, err = w.c.state.change(t.Context(), changed.ID, func(j *job) { j.Status = statusUnknown })
 	require.NoError(t, err)
-	require.NoError(t, w.c.countOpen(t.Context()))
+	require.NoError(t, w.c.recount(t.Context(), ""))
 
 	c.mirror = memory.New()
 	c.cycle(t)

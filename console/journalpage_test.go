@@ -21,7 +21,7 @@ func (w *world) lost(id int64) {
 		_, err := w.c.state.db.ExecContext(w.t.Context(), query, id)
 		require.NoError(w.t, err)
 	}
-	require.NoError(w.t, w.c.countOpen(w.t.Context()))
+	require.NoError(w.t, w.c.recount(w.t.Context(), ""))
 }
 
 func TestJournalPages(t *testing.T) {

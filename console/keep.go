@@ -75,6 +75,13 @@ func (s *state) last(ctx context.Context) ([]job, error) {
 	return s.selectJobs(ctx, "WHERE id IN ("+lastJobs+")")
 }
 
+// standing returns the last change of a member, or of each for "", that was done and not
+// taken back.
+func (s *state) standing(ctx context.Context, member string) ([]job, error) {
+	return s.selectJobs(ctx, `WHERE id IN (SELECT max(id) FROM job WHERE kind='change' AND state='done' AND (?='' OR member=?)
+		AND coalesce(json_extract(request, '$.change.operation'), '')<>'undo' AND coalesce(json_extract(summary, '$.undone'), 0)=0 GROUP BY member)`, member, member)
+}
+
 // cleanUp removes jobs that ended before a time, and the oldest comparisons where there are
 // more than most of a mirror. The last job of each kind stays, and so do those that another
 // one that stays is about, and changes whose end is not known. The journal keeps the entries
@@ -129,8 +136,8 @@ func (s *state) change(ctx context.Context, id int64, do func(j *job)) (j job, e
 // undone marks a change that another one took back.
 func (c *Console) undone(ctx context.Context, id, by int64) error {
 	j, err := c.state.change(context.WithoutCancel(ctx), id, func(j *job) { j.Summary.Undone = by })
-	if err == nil {
-		c.members[j.Member].ended(j)
+	if m := c.members[j.Member]; err == nil && m != nil { // or it is no longer configured
+		m.ended(j)
 	}
 	return err
 }

@@ -41,7 +41,7 @@ func listsWorld(t *testing.T) *world {
 	require.NoError(t, err)
 	_, err = w.c.state.db.ExecContext(t.Context(), "UPDATE job SET state='unknown' WHERE id=?", lost.ID)
 	require.NoError(t, err)
-	require.NoError(t, w.c.countOpen(t.Context()))
+	require.NoError(t, w.c.recount(t.Context(), ""))
 	w.customers[ids[5]].opened = func(context.Context) error {
 		return errors.New("open: mssql: login failed for user 'mirror_reader' <b>\u202e: a text that goes on and on, as those of drivers do: dial tcp 10.20.30.40:1433: i/o timeout")
 	}

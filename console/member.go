@@ -24,6 +24,7 @@ type member struct {
 	last    map[kind]job // the last one of each kind that ended, and that found something out
 	jobs    map[int64]*live
 	unknown int // changes without a known end
+	changed job // the last change that was done and not taken back, the zero one for none
 
 	trial sync.Mutex // of what a change would do
 }
@@ -103,9 +104,13 @@ func (m *member) ended(j job) {
 	if j.Status.over() && j.counts() && j.ID >= m.last[j.Kind].ID {
 		m.last[j.Kind] = j
 	}
-	if j.Kind == kindChange && j.Status == statusUnknown {
-		m.unknown++
-	}
+}
+
+// setChanges takes how many changes have no known end, and the last one that stands.
+func (m *member) setChanges(unknown int, last job) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.unknown, m.changed = unknown, last
 }
 
 // live returns the jobs that are queued or running, the oldest first.

@@ -166,7 +166,9 @@ func (s *jobs) change(ctx context.Context, l *live) (end ending, err error) {
 			end.summary.Outcome = mirror.OutcomeNotDone
 		case j.Request.Change.Operation == opUndo:
 			end.document, end.summary.Outcome = nil, mirror.OutcomeDone
-			err = s.c.undone(ctx, j.Request.Of, l.id)
+			if err = s.c.undone(ctx, j.Request.Of, l.id); err != nil {
+				end.status, err = statusDone, fmt.Errorf("it was undone, but what it took back is not marked so: %w", err)
+			}
 		}
 		return end, err
 	})
