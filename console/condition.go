@@ -165,7 +165,7 @@ func (g *glance) superseded() bool {
 // touched reports whether anything was reset since the last comparison began.
 func (g *glance) touched() bool {
 	j := &g.changed
-	return j.Status == statusDone && j.Summary.Undone == 0 && !j.Started.Before(g.compared.Started)
+	return j.Status == statusDone && j.Summary.Undone == 0 && !j.Started.Before(g.compared.Started.Truncate(time.Millisecond)) // as the state has times
 }
 
 // old reports whether the last comparison says too little of how the mirror is now.
