@@ -122,7 +122,7 @@ func (c *Console) lookAtAll(ctx context.Context) {
 		})
 	}
 	for _, m := range c.order {
-		if at := m.seen().Time; !at.IsZero() && c.now().Sub(at) < c.opts.Look/2 {
+		if age := c.now().Sub(m.seen().Time); age >= 0 && age < c.opts.Look/2 { // a look of the future is by a clock that was wrong
 			continue
 		}
 		select {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -124,4 +125,15 @@ func TestUndoNotMarked(t *testing.T) {
 	require.EqualValues(t, 1, done.ID)
 	undo := w.run(job{Member: "Cust1", Kind: kindChange, Request: request{Of: done.ID, Change: change{Operation: opUndo}}})
 	require.Equal(t, statusDone, undo.Status, undo.Error)
+}
+
+// TestLookAfterClockWasAhead looks at a mirror that was looked at while the clock was wrong.
+func TestLookAfterClockWasAhead(t *testing.T) {
+	w := newWorld(t, "Cust1").open()
+	w.c.opts.Look = time.Hour
+	m := w.c.members["cust1"]
+	ahead := w.c.now().AddDate(4, 0, 0)
+	m.setLook(look{Time: ahead})
+	w.c.lookAtAll(t.Context())
+	require.True(t, m.seen().Time.Before(ahead))
 }
