@@ -9,6 +9,9 @@
 //	defer c.Close()
 //	mux.Handle("/mirrors/", c)
 //
+// It takes whole paths: [http.StripPrefix] is not needed where [Options.BasePath] says the
+// same as the pattern.
+//
 // Comparisons are jobs: they go on when the page is closed, and where they were when the
 // process is started again. What is done to a mirror is in the journal before it is
 // committed, with who asked for it; after a crash the database is asked what happened.
@@ -67,7 +70,8 @@ type Options struct {
 	KeepReports int
 
 	// Look is the time between two looks at the status of each mirror, which counts the
-	// rows of its tables. A negative one looks only when asked to. Default: 5 minutes.
+	// rows of its tables. A negative one looks only when asked to, and when a job begins or
+	// ends to wait for a cycle. Default: 5 minutes.
 	Look time.Duration
 
 	// Schedule says when cycles of the Mirroring Task begin. Default: what SuperOffice

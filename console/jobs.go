@@ -169,7 +169,7 @@ func (s *jobs) run(ctx context.Context, l *live) {
 		case <-ctx.Done():
 		}
 	}
-	log := s.c.log.With("job", l.id, "kind", string(l.kind), "mirror", l.member, "actor", l.actor)
+	log := s.c.log.With("job", l.id, "kind", string(l.kind), "mirror", s.c.members[l.member].ContextID, "actor", l.actor)
 	var end ending
 	err := context.Cause(ctx)
 	if err == nil {
@@ -247,11 +247,30 @@ func (s *jobs) finish(ctx context.Context, l *live, end ending, err error, log *
 		}
 	}
 	s.follow(ctx, j)
+	logEnd(ctx, log, &j)
+}
+
+// logEnd logs how a job ended, or that the next process goes on with it.
+func logEnd(ctx context.Context, log *slog.Logger, j *job) {
+	if j.Status == statusQueued {
+		log.Info("job interrupted: it goes on at the next start")
+		return
+	}
 	level := slog.LevelInfo
 	if j.Status == statusFailed || j.Status == statusUnknown {
 		level = slog.LevelWarn
 	}
-	log.Log(ctx, level, "job ends", "status", string(j.Status), "verdict", j.Summary.Verdict, "error", j.Error, "elapsed", j.Ended.Sub(j.Started))
+	attrs := []slog.Attr{slog.String("status", string(j.Status))}
+	if !j.Started.IsZero() { // it was stopped before it began
+		attrs = append(attrs, slog.Duration("elapsed", j.Ended.Sub(j.Started)))
+	}
+	if j.Summary.Verdict != "" {
+		attrs = append(attrs, slog.String("verdict", j.Summary.Verdict))
+	}
+	if j.Error != "" {
+		attrs = append(attrs, slog.Any("error", errors.New(j.Error))) // loggers that hide secrets look for errors
+	}
+	log.LogAttrs(ctx, level, "job ends", attrs...)
 }
 
 // restart goes on with the jobs of an earlier process, and has its changes without an end

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -187,11 +188,16 @@ func TestStopAndRestart(t *testing.T) {
 		require.ErrorIs(t, err, errNotResumable)
 	})
 	t.Run("with the process", func(t *testing.T) {
-		w := newWorld(t, "Cust1").open()
+		w := newWorld(t, "Cust1")
+		var logged bytes.Buffer
+		w.opts.Logger = slog.New(slog.NewTextHandler(&logged, nil))
+		w.open()
 		reached, release := hold(w)
 		id := start(w)
 		<-reached
 		w.close()
+		require.Regexp(t, `msg="job interrupted: it goes on at the next start" .*mirror=Cust1 .*\n`, logged.String())
+		require.NotContains(t, logged.String(), "elapsed=")
 		close(release)
 		w.open()
 		j := w.end(id)

@@ -191,8 +191,6 @@ func (c *Console) overviewRow(l *listed) ui.Row {
 	tables, rows := "–", "–"
 	if l.compared.ID > 0 && s.Level != "" {
 		tables, rows = count(s.tablesDiffering())+" of "+count(l.tables()), count(s.Differing)
-	} else if n := l.tables(); n > 0 {
-		tables = "– of " + count(n)
 	}
 	class := ""
 	if l.is.rank <= rankStale {
@@ -225,6 +223,8 @@ func (c *Console) nextOf(l *listed) ui.Cell {
 		next.Text = l.is.means
 	case l.is.rank == rankStale && c.canReset(&l.glance):
 		next.URL = c.base + l.m.path("/reset?of=%d", l.compared.ID)
+	case l.is.rank == rankOld && l.is.next != "":
+		next.URL = c.base + l.m.path("") // where its button is
 	case l.is.rank == rankStale, l.is.rank == rankDiffers && l.compared.Summary.Level != "good":
 		next.Text, next.URL = "See what differs", c.base+c.path(l.compared)
 	}

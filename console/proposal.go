@@ -62,7 +62,7 @@ func (p *proposed) tiles(tables int) []ui.Tile {
 		{Class: "pending", N: count(tables), Label: noun(tables, "table to reset", "tables to reset")},
 		{N: count(p.rows), Label: "rows to send"},
 		{N: size, Label: "MB to send"},
-		{N: sent, Label: "batches of 1 MB"},
+		{N: sent, Label: noun(p.batches, "batch", "batches") + " of at most 1 MB"},
 	}
 }
 

@@ -97,7 +97,7 @@ func TestResetInBrowser(t *testing.T) {
 		{"validation", "/mirrors/Cust1/validation", "", "Checks so far", false},
 		{"validation-running", fmt.Sprintf("/mirrors/Cust3/validation/%d", checking.ID), "", "12 keys to be read again", false},
 		{"validation-failed", "/mirrors/Cust2/validation", "", "replica_reader", true},
-		{"validation-report", fmt.Sprintf("/mirrors/Cust1/validation/%d", checked.ID), "", "Report as HTML", false},
+		{"validation-report", fmt.Sprintf("/mirrors/Cust1/validation/%d", checked.ID), "", "Save as HTML", false},
 	}) {
 		pictures := flag.Lookup("pictures").Value.String()
 		if s.like && pictures == "" {

@@ -132,7 +132,7 @@ func (c *Console) validationReportPage(v *visit) error {
 			view.Messages = append(view.Messages, ui.Message{Level: "unsure", Head: "It did not come to its end.", Text: message(j.Error)})
 		}
 		view.Actions = []ui.Button{
-			{Name: "Report as HTML", URL: c.base + c.path(j) + "/report.html", Class: "small"}, {Name: "Report as JSON", URL: c.base + c.path(j) + "/report.json", Class: "small"},
+			{Name: "Save as HTML", URL: c.base + c.path(j) + "/report.html", Class: "small"}, {Name: "Save as JSON", URL: c.base + c.path(j) + "/report.json", Class: "small"},
 		}
 	}
 	p.data = view

@@ -129,7 +129,7 @@ func TestValidation(t *testing.T) {
 	}
 	page, j := check("Cust1")
 	require.Equal(t, statusDone, j.Status, j.Error)
-	require.Contains(t, w.get(page), "Report as HTML")
+	require.Contains(t, w.get(page), "Save as HTML")
 	require.Contains(t, w.get(page+"/report.html"), "<!doctype html>")
 	require.Contains(t, w.get(page+"/report.json"), `"decision"`)
 

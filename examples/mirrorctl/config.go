@@ -6,7 +6,7 @@ import (
 	"github.com/so-mirror/mirror/examples/internal/customers"
 )
 
-const configHelp = customers.Help + ` Where a file has members, --context picks one.`
+const configHelp = customers.Help + "\nWhere a file has members, --context picks one."
 
 // loadConfig reads the file of --config, if there is one, once.
 func (a *app) loadConfig() error {

@@ -36,8 +36,8 @@ The replica that the newer client fills is the database under replica, with repl
 Its other keys are source-schema, mirror-schema, schema-prefixes, skip-tables, ignore-columns,
 source-is-copy, metadata-table, table-column, lsn-column and former-ids, the IDs that the
 mirror's database had before it was renamed or moved; and at the top state-dir, and of a fleet
-concurrency and timeout. ${NAME} is a variable of the environment, which a URL gets escaped as it
-needs; $$ is a dollar sign. The names of files are seen from the file's own directory.`
+concurrency and timeout. ${NAME} is a variable of the environment, which a URL gets escaped as
+it needs; $$ is a dollar sign. The names of files are seen from the file's own directory.`
 
 // Mistake is an error in what somebody wrote: in the file, or as the name of a database.
 type Mistake struct{ error }
