@@ -110,7 +110,7 @@ func New(contextID string, store store.Store, opts *Options) (*Mirror, error) {
 }
 
 // WithJournal returns a copy of the Mirror whose changes go to j, and to no other
-// journal. With nil they go to none. For who is given a Mirror that others opened.
+// journal. With nil they go to none. It is for code that is given a Mirror.
 func (m *Mirror) WithJournal(j Journal) *Mirror {
 	c := *m
 	c.journal = j

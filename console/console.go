@@ -125,10 +125,11 @@ type Console struct {
 }
 
 // Open opens or creates the console's state, a SQLite file that nobody else may read, and
-// goes on with the jobs of an earlier process. One process has a file at a time. Of f the
-// Members count, and Concurrency as the number of comparisons that run at once. Connections
-// of members are opened when they are needed, with the console's own journal instead of
-// that of the Mirror's options.
+// goes on with the jobs of an earlier process. One process has a file at a time.
+//
+// The console serves the Members of f, and compares as many at once as its Concurrency
+// says. A member's databases are opened when they are needed. What is done to its mirror
+// goes to the console's own journal, and not to that of the mirror's options.
 func Open(path string, f *fleet.Fleet, opts *Options) (*Console, error) {
 	c := &Console{base: "", log: slog.New(slog.DiscardHandler), members: map[string]*member{}, ending: make(chan struct{}), behind: make(chan struct{})}
 	if opts != nil {
@@ -216,8 +217,12 @@ func (c *Console) Close() error {
 }
 
 // Record keeps a comparison that was made elsewhere, such as by a service's scheduler, as
-// if the console had made it.
+// if the console had made it: pages say that the service did. A mirror that is not one of
+// the console's is an error.
 func (c *Console) Record(ctx context.Context, r *mirror.Report) error {
+	if r == nil { // as a comparison returns it that could not begin
+		return errors.New("record comparison: there is no report")
+	}
 	m := c.members[fold(r.ContextID)]
 	if m == nil {
 		return fmt.Errorf("record comparison: the console has no mirror %q", r.ContextID)

@@ -46,6 +46,7 @@ type mirrorTable struct {
 	status *mirror.TableStatus // nil for one that the mirror does not have
 	found  *tableSummary       // nil for one that was not compared
 	at     int                 // of found in the comparison
+	maybe  bool                // what was found may be so for now, or no longer
 }
 
 func (c *Console) mirrorPage(v *visit) error {
@@ -70,6 +71,9 @@ func (c *Console) mirrorPage(v *visit) error {
 		Look: ui.Button{Name: "Look now", URL: c.base + m.path("/look"), Post: true, Class: "small"}, Looked: *c.moment(g.look.Time),
 	}
 	all := tablesOfMirror(status, found)
+	for _, t := range all {
+		t.maybe = t.differs() && (g.superseded() || t.found.Verdict == mirror.VerdictDifferent && t.found.Diverged == 0 && !g.stale())
+	}
 	p.Tiles = mirrorTiles(&g, all)
 	c.mirrorTables(v, &p, m, &g, all)
 	return c.show(v, page{name: "mirror", title: m.ContextID, nav: "mirrors", crumbs: m.crumbs(), data: p})
@@ -204,7 +208,7 @@ func (t *mirrorTable) differs() bool {
 
 // hand reports whether somebody is to see to the table.
 func (t *mirrorTable) hand() bool {
-	return t.state() == mirror.TableInvalid || t.differs() && t.state() != mirror.TableResetRequested
+	return t.state() == mirror.TableInvalid || t.differs() && !t.maybe && t.state() != mirror.TableResetRequested
 }
 
 // rank orders tables, those first that need a hand.
@@ -250,22 +254,28 @@ func mirrorTiles(g *glance, all []*mirrorTable) []ui.Tile {
 	if len(all) == 0 {
 		return nil
 	}
-	hand := 0
+	hand, maybe := 0, 0
 	for _, t := range all {
-		if t.hand() {
+		switch {
+		case t.hand():
 			hand++
+		case t.maybe && t.state() != mirror.TableResetRequested:
+			maybe++
 		}
 	}
-	tile := func(class string, n int64, label string) ui.Tile {
+	tile := func(class string, n int64, one, many string) ui.Tile {
 		if n == 0 {
 			class = "neutral"
 		}
-		return ui.Tile{Class: class, N: count(n), Label: label}
+		return ui.Tile{Class: class, N: count(n), Label: noun(n, one, many)}
 	}
-	tiles := []ui.Tile{tile("bad", int64(hand), "tables need a hand"), tile("waiting", int64(g.look.Tables[mirror.TableResetRequested]), "tables wait for a cycle"),
-		tile("neutral", int64(len(all)), "tables"), tile("neutral", g.look.Rows, "rows")}
+	tiles := []ui.Tile{tile("bad", int64(hand), "table needs a hand", "tables need a hand"), tile("waiting", int64(g.look.Tables[mirror.TableResetRequested]), "table waits for a cycle", "tables wait for a cycle"),
+		tile("neutral", int64(len(all)), "table", "tables"), tile("neutral", g.look.Rows, "row", "rows")}
+	if maybe > 0 {
+		tiles = slices.Insert(tiles, 1, tile("unsure", int64(maybe), "table differs, maybe for now", "tables differ, maybe for now"))
+	}
 	if g.compared.Summary.Level != "" {
-		tiles = append(tiles, tile("changed", g.compared.Summary.Differing, "rows differed"))
+		tiles = append(tiles, tile("changed", g.compared.Summary.Differing, "row differed", "rows differed"))
 	}
 	return tiles
 }

@@ -159,6 +159,32 @@ func TestMirrorPageLook(t *testing.T) {
 	})
 }
 
+// TestMirrorPageMaybe says of a table what the list of mirrors says of its mirror.
+func TestMirrorPageMaybe(t *testing.T) {
+	w := newWorld(t, "Cust1").open()
+	for name, test := range map[string]struct {
+		summary summary
+		table   tableSummary
+		maybe   bool
+	}{
+		"not known yet":      {summary{Level: "unsure", Differing: 7}, tableSummary{Verdict: mirror.VerdictDifferent, Missing: 7}, true},
+		"diverged":           {summary{Level: "bad", Differing: 7, Diverged: 7}, tableSummary{Verdict: mirror.VerdictDifferent, Missing: 7, Diverged: 7}, false},
+		"the LSN is expired": {summary{Level: "bad", Differing: 7, Stale: 1}, tableSummary{Verdict: mirror.VerdictDifferent, Missing: 7}, false},
+		"other columns":      {summary{Level: "unsure", Differing: 7}, tableSummary{Verdict: mirror.VerdictSchemaDiffers, Schema: 1}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			j := job{Member: "cust1", Kind: kindComparison, Status: statusDone, Summary: test.summary}
+			require.NoError(t, w.c.state.add(t.Context(), &j, nil))
+			test.table.Table = "sale"
+			require.NoError(t, w.c.state.finish(t.Context(), &j, nil, nil, []tableSummary{test.table}))
+			w.c.members["cust1"].ended(j)
+			html := w.get("/mirrors/Cust1")
+			require.Equal(t, test.maybe, strings.Contains(html, "<b>1</b> <span>table differs, maybe for now"), html)
+			require.Equal(t, !test.maybe, strings.Contains(html, "<b>1</b> <span>table needs a hand"), html)
+		})
+	}
+}
+
 func TestDiffering(t *testing.T) {
 	for want, s := range map[string]tableSummary{
 		"nothing": {Verdict: mirror.VerdictIdentical},
@@ -169,4 +195,9 @@ func TestDiffering(t *testing.T) {
 	} {
 		require.Equal(t, want, differing(&s))
 	}
+}
+
+// TestRecordNothing takes what a comparison returns that could not begin.
+func TestRecordNothing(t *testing.T) {
+	require.ErrorContains(t, newWorld(t, "Cust1").open().c.Record(t.Context(), nil), "there is no report")
 }

@@ -154,12 +154,15 @@ func counted(all []*listed) (n [ranks]int, running int) {
 // tilesOf are the key figures of all mirrors.
 func tilesOf(all []*listed) []ui.Tile {
 	n, _ := counted(all)
+	tile := func(class string, n int, one, many string) ui.Tile {
+		return ui.Tile{Class: class, N: count(n), Label: noun(int64(n), one, many)}
+	}
 	tiles := []ui.Tile{
-		{Class: "bad", N: count(n[rankUnknown] + n[rankUnreadable] + n[rankStale]), Label: "need a hand"},
-		{Class: "unsure", N: count(n[rankDiffers]), Label: "differ, maybe for now"},
-		{Class: "waiting", N: count(n[rankWaiting]), Label: "wait for a cycle"},
-		{Class: "neutral", N: count(n[rankOld]), Label: "to be compared"},
-		{Class: "good", N: count(n[rankGood]), Label: "as they should be"},
+		tile("bad", n[rankUnknown]+n[rankUnreadable]+n[rankStale], "needs a hand", "need a hand"),
+		tile("unsure", n[rankDiffers], "differs, maybe for now", "differ, maybe for now"),
+		tile("waiting", n[rankWaiting], "waits for a cycle", "wait for a cycle"),
+		tile("neutral", n[rankOld], "to be compared", "to be compared"),
+		tile("good", n[rankGood], "as it should be", "as they should be"),
 	}
 	for i := range tiles {
 		if tiles[i].N == "0" {

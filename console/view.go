@@ -27,7 +27,7 @@ func (c *Console) moment(t time.Time) *ui.Moment {
 // ago says how long ago something was; what is less than 0 is to come.
 func ago(d time.Duration) string {
 	switch {
-	case d > -time.Minute && d < time.Minute:
+	case d > -5*time.Second && d < time.Minute: // clocks differ a little
 		return "just now"
 	case d < 0:
 		return "in " + rough(-d)

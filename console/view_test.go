@@ -13,7 +13,7 @@ import (
 func TestAgo(t *testing.T) {
 	for want, d := range map[string]time.Duration{
 		"just now": 59 * time.Second, "1 minute ago": 119 * time.Second, "119 minutes ago": 2*time.Hour - 1, "2 hours ago": 2 * time.Hour,
-		"47 hours ago": 48*time.Hour - 1, "2 days ago": 48 * time.Hour, "1,000 days ago": 24000 * time.Hour, "in 3 minutes": -3 * time.Minute, "in 2 days": -50 * time.Hour,
+		"47 hours ago": 48*time.Hour - 1, "2 days ago": 48 * time.Hour, "1,000 days ago": 24000 * time.Hour, "in 37 seconds": -37 * time.Second, "in 3 minutes": -3 * time.Minute, "in 2 days": -50 * time.Hour,
 	} {
 		require.Equal(t, want, ago(d))
 	}

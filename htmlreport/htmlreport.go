@@ -43,9 +43,10 @@ func WriteFleet(w io.Writer, results []fleet.Result, summary *fleet.Summary) err
 // Style is the style sheet of the pages and their parts.
 func Style() string { return string(assets().css) }
 
-// WriteComparePart writes what [WriteCompare] writes without the document around it, for
-// a page that has a main element for it and [Style], and no other heading of the first
-// level nor a second part. It has no script and no style of its own.
+// WriteComparePart writes what [WriteCompare] writes without the document around it, and
+// without script or style. The page around it has the style sheet [Style], and a main
+// element that the part goes into; it has no other heading of the first level, and no
+// second part.
 func WriteComparePart(w io.Writer, r *mirror.Report, plan *mirror.Plan) error {
 	return writePart(w, comparePage(r, plan))
 }
