@@ -67,20 +67,27 @@ func (c *Console) recount(ctx context.Context, member string) error {
 // the mirrors, and cleans up, until ctx is done.
 func (c *Console) background(ctx context.Context) {
 	defer close(c.behind)
-	for _, m := range c.order {
-		if m.openChanges() == 0 {
-			continue
-		}
-		if _, err := c.reconcile(ctx, m, "the console"); err != nil {
-			c.log.Warn("changes without an end not reconciled", "mirror", m.ContextID, "error", err)
-		}
-	}
 	var wg sync.WaitGroup
+	wg.Go(func() { c.reconcileAll(ctx) })
 	wg.Go(func() { c.every(ctx, time.Hour, c.cleanUp) })
 	if c.opts.Look > 0 {
 		wg.Go(func() { c.every(ctx, c.opts.Look, c.lookAtAll) })
 	}
 	wg.Wait()
+}
+
+// reconcileAll finds out what became of changes that an earlier process left open.
+func (c *Console) reconcileAll(ctx context.Context) {
+	for _, m := range c.order {
+		if m.openChanges() == 0 {
+			continue
+		}
+		bounded, cancel := context.WithTimeout(ctx, changeTimeout)
+		if _, err := c.reconcile(bounded, m, "the console"); err != nil {
+			c.log.Warn("changes without an end not reconciled", "mirror", m.ContextID, "error", err)
+		}
+		cancel()
+	}
 }
 
 // every does something at once, and again after each d.

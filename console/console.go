@@ -22,6 +22,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -85,7 +86,8 @@ type Options struct {
 	// Clock tells the time, and waits. Default: the system's.
 	Clock mirror.Clock
 
-	poll time.Duration // of heal.WaitOptions
+	poll  time.Duration // of heal.WaitOptions
+	grace time.Duration // of Close, for changes that are being made
 }
 
 // Replica is what a validation reads: see [replica.Check].
@@ -192,6 +194,7 @@ func (c *Console) check(f *fleet.Fleet) error {
 	if c.opts.KeepReports <= 0 {
 		c.opts.KeepReports = defaultKeepReports
 	}
+	c.opts.grace = cmp.Or(c.opts.grace, closeTimeout)
 	if c.opts.Look == 0 {
 		c.opts.Look = defaultLook
 	}
@@ -207,12 +210,20 @@ func (c *Console) check(f *fleet.Fleet) error {
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.handler.ServeHTTP(w, r) }
 
 // Close stops the jobs, keeps what they have come to, and waits for them. A change that is
-// being made is waited for, half a minute at most.
+// being made is waited for, half a minute at most. It is an error when a driver does not
+// stop; then the state stays open until the process ends.
 func (c *Console) Close() error {
 	c.stop()
 	close(c.ending)
-	c.jobs.close()
-	<-c.behind
+	ended := c.jobs.close()
+	select {
+	case <-c.behind:
+	case <-time.After(c.opts.grace):
+		ended = false
+	}
+	if !ended {
+		return errors.New("console: close: a database does not answer, and what asks it does not stop: the next process finds out what became of it")
+	}
 	return c.state.close()
 }
 

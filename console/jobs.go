@@ -123,7 +123,7 @@ func (s *jobs) launch(j job) {
 		defer cancel(nil)
 		s.run(ctx, l)
 		s.mu.Lock()
-		if s.live[j.ID] == l { // somebody may have gone on with it already
+		if s.live[j.ID] == l && !l.unkept { // somebody may have gone on with it already
 			delete(s.live, j.ID)
 		}
 		s.mu.Unlock()
@@ -237,6 +237,10 @@ func (s *jobs) finish(ctx context.Context, l *live, end ending, err error, log *
 	}
 	if kept := s.c.state.finish(context.WithoutCancel(ctx), &j, end.document, end.checkpoint, end.tables); kept != nil {
 		log.Error("end of job not kept", "error", kept)
+		l.unkept = true // the state says that it still runs
+		if j.Kind != kindChange {
+			j.Status, j.Summary = statusFailed, summary{} // what it found is gone; of a change the journal knows
+		}
 		j.Error = errors.Join(err, fmt.Errorf("what came of it could not be kept: %w", kept)).Error()
 	}
 	l.set(func(to *job) { *to = j })
@@ -335,8 +339,8 @@ func (s *jobs) again(ctx context.Context, all []job) error {
 }
 
 // close stops the jobs and waits for them. Changes that are being made have some time to
-// come to their end.
-func (s *jobs) close() {
+// come to their end. It reports whether all have ended: a driver may not do what it is told.
+func (s *jobs) close() bool {
 	s.mu.Lock()
 	s.closed = true
 	var changes []*live
@@ -348,13 +352,20 @@ func (s *jobs) close() {
 		l.cancel(errClosing)
 	}
 	s.mu.Unlock()
-	timer := time.AfterFunc(closeTimeout, func() {
+	timer := time.AfterFunc(s.c.opts.grace, func() {
 		for _, l := range changes {
 			l.cancel(errClosing)
 		}
 	})
 	defer timer.Stop()
-	s.wg.Wait()
+	ended := make(chan struct{})
+	go func() { s.wg.Wait(); close(ended) }()
+	select {
+	case <-ended:
+		return true
+	case <-time.After(2 * s.c.opts.grace):
+		return false
+	}
 }
 
 // isUnknown reports whether it is not known whether a change was made.

@@ -20,6 +20,7 @@ type live struct {
 	kind   kind
 	actor  string
 	cancel context.CancelCauseFunc
+	unkept bool          // its end could not be kept; for who ended it
 	done   chan struct{} // closed when the job is over and its end is kept
 
 	mu       sync.Mutex

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -42,6 +43,12 @@ type logins struct {
 type token struct {
 	name string
 	hash [sha256.Size]byte
+}
+
+// mark is what a session has of a login, which ends with the token: it says nothing of it.
+func (t token) mark() string {
+	sum := sha256.Sum256(append([]byte(t.name+"\x00"), t.hash[:]...))
+	return hex.EncodeToString(sum[:])
 }
 
 // The rules of tokens and names. A token is as hard to guess as it is long.
@@ -121,7 +128,7 @@ func (l *logins) with(next http.Handler) http.Handler {
 }
 
 const (
-	keyActor = "actor"
+	keyLogin = "login"
 	keyFlash = "flash"
 )
 
@@ -136,10 +143,10 @@ func (l *logins) actor(r *http.Request) string {
 	if name := l.proxied(r); name != "" {
 		return name
 	}
-	name := l.sessions(r).GetString(r.Context(), keyActor)
+	mark := l.sessions(r).GetString(r.Context(), keyLogin)
 	for _, t := range l.tokens {
-		if t.name == name {
-			return name
+		if t.mark() == mark {
+			return t.name
 		}
 	}
 	return ""
@@ -191,13 +198,13 @@ func isLoopback(r *http.Request) bool {
 
 // logIn begins a session for who has a token.
 func (l *logins) logIn(r *http.Request, text string) (bool, error) {
-	hash, name := sha256.Sum256([]byte(text)), ""
+	hash, found := sha256.Sum256([]byte(text)), token{}
 	for _, t := range l.tokens { // each is looked at, so that the time tells nothing
 		if subtle.ConstantTimeCompare(hash[:], t.hash[:]) == 1 {
-			name = t.name
+			found = t
 		}
 	}
-	if name == "" {
+	if found.name == "" {
 		l.log.Warn("login refused", "address", addressOf(r).String())
 		return false, nil
 	}
@@ -205,8 +212,8 @@ func (l *logins) logIn(r *http.Request, text string) (bool, error) {
 	if err := s.RenewToken(r.Context()); err != nil {
 		return false, err
 	}
-	s.Put(r.Context(), keyActor, name)
-	l.log.Info("login", "actor", name, "address", addressOf(r).String())
+	s.Put(r.Context(), keyLogin, found.mark())
+	l.log.Info("login", "actor", found.name, "address", addressOf(r).String())
 	return true, nil
 }
 

@@ -29,7 +29,14 @@ type member struct {
 	trial sync.Mutex // of what a change would do
 }
 
+// defaultTimeout bounds a look, so that mirrors that never answer do not keep the others
+// from being looked at.
+const defaultTimeout = 5 * time.Minute
+
 func newMember(m fleet.Member, timeout time.Duration) *member {
+	if timeout <= 0 {
+		timeout = defaultTimeout
+	}
 	return &member{Member: m, key: fold(m.ContextID), timeout: timeout, last: map[kind]job{}, jobs: map[int64]*live{}}
 }
 
@@ -212,11 +219,8 @@ func (c *Console) lookAt(ctx context.Context, m *member) error {
 }
 
 func (c *Console) statusOf(ctx context.Context, m *member) (status *mirror.Status, err error) {
-	if m.timeout > 0 {
-		bounded, cancel := context.WithTimeoutCause(ctx, m.timeout, fmt.Errorf("no answer in %s", m.timeout))
-		defer cancel()
-		ctx = bounded
-	}
+	ctx, cancel := context.WithTimeoutCause(ctx, m.timeout, fmt.Errorf("no answer in %s", m.timeout))
+	defer cancel()
 	conn, err := m.open(ctx)
 	if err != nil {
 		return nil, err

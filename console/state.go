@@ -77,6 +77,9 @@ func openState(ctx context.Context, path string) (_ *state, err error) {
 			err = errors.Join(err, s.close())
 		}
 	}()
+	if err := checkOurs(ctx, path); err != nil {
+		return nil, err
+	}
 	for _, pool := range []struct {
 		db        **sqlx.DB
 		most      int
@@ -129,6 +132,24 @@ func (s *state) migrate(ctx context.Context) error {
 	}
 	_, err = p.Up(ctx)
 	return err
+}
+
+// checkOurs refuses the database of another program, such as a mirror, before anything of it
+// is changed.
+func checkOurs(ctx context.Context, path string) error {
+	db, err := sqlx.Open("sqlite", stateDSN(path, false, "query_only(on)"))
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	var tables, ours int
+	if err := db.QueryRowxContext(ctx, "SELECT count(*), count(CASE WHEN name='goose_db_version' THEN 1 END) FROM sqlite_schema WHERE type='table'").Scan(&tables, &ours); err != nil {
+		return err
+	}
+	if tables > 0 && ours == 0 {
+		return errors.New("it is a database of something else: name another file")
+	}
+	return nil
 }
 
 // close closes what was opened.
