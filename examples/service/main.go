@@ -77,9 +77,6 @@ func run(ctx context.Context, args []string, getenv func(string) string, w io.Wr
 		return err
 	}
 	defer listener.Close()
-	if err := os.MkdirAll(*state, 0o700); err != nil {
-		return fmt.Errorf("-state: %w", err)
-	}
 	changes, err := journal.Open(filepath.Join(*state, "journal.jsonl")) // as mirrorctl names it
 	if err != nil {
 		return err
