@@ -147,7 +147,12 @@ func (s *jobs) awaited(ctx context.Context, j job) ([]awaited, error) {
 }
 
 // wait follows tables that were reset until a cycle has populated them.
-func (s *jobs) wait(ctx context.Context, l *live) (ending, error) {
+func (s *jobs) wait(ctx context.Context, l *live) (end ending, err error) {
+	defer func() {
+		if errors.Is(context.Cause(ctx), errFollowed) { // also while its mirror is being opened
+			end.status, err = statusStopped, errFollowed
+		}
+	}()
 	j, _ := l.now()
 	all, err := s.awaited(ctx, j)
 	if err != nil {
@@ -215,9 +220,6 @@ func (s *jobs) waitFor(ctx context.Context, l *live, all []awaited, m *mirror.Mi
 	err = errors.Join(errs...)
 	if report := joined(reports); report != nil {
 		end.document, end.summary = report, waitSummary(report, err)
-	}
-	if errors.Is(context.Cause(ctx), errFollowed) {
-		end.status, err = statusStopped, errFollowed
 	}
 	return end, err
 }

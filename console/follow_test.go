@@ -69,6 +69,23 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// TestFollowedOpening has a newer job take over from one that is still opening its mirror.
+func TestFollowedOpening(t *testing.T) {
+	w := newWorld(t, "Cust1").open()
+	reached := make(chan struct{}, 1)
+	w.customers["Cust1"].opened = func(ctx context.Context) error {
+		reached <- struct{}{}
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	j, err := w.c.jobs.start(t.Context(), job{Member: fold("Cust1"), Kind: kindWaiting, Request: request{Tables: []string{"contact"}}}, nil)
+	require.NoError(t, err)
+	l := w.c.jobs.get(j.ID)
+	<-reached
+	l.cancel(errFollowed)
+	require.Equal(t, statusStopped, w.end(j.ID).Status)
+}
+
 // TestFollowAway waits for a mirror that cannot be opened at first.
 func TestFollowAway(t *testing.T) {
 	w := newWorld(t, "Cust1").open()
