@@ -1,3 +1,5 @@
+//go:build !race
+
 package console
 
 import (
@@ -93,7 +95,7 @@ func TestComparisonInBrowser(t *testing.T) {
 	b.Visit(w.server.URL + fmt.Sprintf("/mirrors/Cust1/comparisons/%d/since/%d", id, first.ID))
 	w.look(t, b, "comparison-since")
 	w.run(job{Member: "Cust1", Kind: kindComparison})
-	w.customers["Cust1"].opened = func(context.Context) error { return fmt.Errorf("login failed for user 'mirror_reader'") }
+	w.customers["Cust1"].onOpen(func(context.Context) error { return fmt.Errorf("login failed for user 'mirror_reader'") })
 	failed := w.run(job{Member: "Cust1", Kind: kindComparison})
 	b.Visit(w.server.URL + fmt.Sprintf("/mirrors/Cust1/comparisons/%d", failed.ID))
 	w.look(t, b, "comparison-failed")

@@ -22,7 +22,7 @@ import (
 func (w *world) held(id string) (reached chan struct{}, release func()) {
 	w.t.Helper()
 	reached, free := make(chan struct{}, 8), make(chan struct{})
-	w.customers[id].opened = func(ctx context.Context) error {
+	w.customers[id].onOpen(func(ctx context.Context) error {
 		reached <- struct{}{}
 		select {
 		case <-free:
@@ -30,7 +30,7 @@ func (w *world) held(id string) (reached chan struct{}, release func()) {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-	}
+	})
 	return reached, func() { close(free) }
 }
 
@@ -197,9 +197,9 @@ func TestReportPage(t *testing.T) {
 
 func TestFailedPage(t *testing.T) {
 	w := newWorld(t, "Cust1").open()
-	w.customers["Cust1"].opened = func(context.Context) error {
+	w.customers["Cust1"].onOpen(func(context.Context) error {
 		return errors.New("login failed for <script>alert(1)</script>\r\n" + strings.Repeat("x", 9000))
-	}
+	})
 	j := w.run(job{Member: "Cust1", Kind: kindComparison, Actor: "<b>mallory</b>"})
 	html := w.get(fmt.Sprintf("/mirrors/Cust1/comparisons/%d", j.ID))
 	require.Contains(t, html, "failed")

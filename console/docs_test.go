@@ -1,3 +1,5 @@
+//go:build !race
+
 package console
 
 import (
@@ -36,9 +38,9 @@ func TestDocs(t *testing.T) {
 		compared[id] = w.run(job{Member: id, Kind: kindComparison}).ID
 	}
 	w.run(job{Member: "Cust11004", Kind: kindChange, Request: request{Of: compared["Cust11004"], Change: change{Operation: opApply}}})
-	w.customers["Cust12008"].opened = func(context.Context) error {
+	w.customers["Cust12008"].onOpen(func(context.Context) error {
 		return errors.New("mssql: login error: Login failed for user 'mirror_reader'")
-	}
+	})
 	for _, m := range w.c.order {
 		_ = w.c.lookAt(t.Context(), m)
 	}

@@ -73,11 +73,11 @@ func TestFollow(t *testing.T) {
 func TestFollowedOpening(t *testing.T) {
 	w := newWorld(t, "Cust1").open()
 	reached := make(chan struct{}, 1)
-	w.customers["Cust1"].opened = func(ctx context.Context) error {
+	w.customers["Cust1"].onOpen(func(ctx context.Context) error {
 		reached <- struct{}{}
 		<-ctx.Done()
 		return ctx.Err()
-	}
+	})
 	j, err := w.c.jobs.start(t.Context(), job{Member: fold("Cust1"), Kind: kindWaiting, Request: request{Tables: []string{"contact"}}}, nil)
 	require.NoError(t, err)
 	l := w.c.jobs.get(j.ID)
@@ -91,12 +91,12 @@ func TestFollowAway(t *testing.T) {
 	w := newWorld(t, "Cust1").open()
 	c := w.customers["Cust1"]
 	opened := 0
-	c.opened = func(context.Context) error {
+	c.onOpen(func(context.Context) error {
 		if opened++; opened > 1 && opened < 5 {
 			return errors.New("no route to host")
 		}
 		return nil
-	}
+	})
 	w.reset("Cust1", "contact")
 	waiting := w.waiting("Cust1")
 	c.cycle(t)

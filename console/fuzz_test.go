@@ -23,7 +23,7 @@ func FuzzRequests(f *testing.F) {
 	compared := w.run(job{Member: "Cust1", Kind: kindComparison})
 	w.run(job{Member: "Cust1", Kind: kindChange, Request: request{Of: compared.ID, Change: change{Operation: opApply}}})
 	// What is asked for in the fuzzing is begun, and goes no further.
-	w.customers["Cust1"].opened = func(context.Context) error { return errors.New("not now") }
+	w.customers["Cust1"].onOpen(func(context.Context) error { return errors.New("not now") })
 	for _, r := range w.c.routeTable() {
 		f.Add(r.method, concrete(r.path), "of=1&table=contact&q=x&page=2&before=9&state=running", "confirm=Cust1&tables=contact&of=1")
 	}

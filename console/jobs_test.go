@@ -125,7 +125,7 @@ func TestChangesThatFail(t *testing.T) {
 // TestChangeNotBegun says of a mirror that cannot be opened that nothing was changed.
 func TestChangeNotBegun(t *testing.T) {
 	w := newWorld(t, "Cust1").open()
-	w.customers["Cust1"].opened = func(context.Context) error { return errors.New("no route to host") }
+	w.customers["Cust1"].onOpen(func(context.Context) error { return errors.New("no route to host") })
 	j := w.run(job{Member: "Cust1", Kind: kindChange, Request: request{Tables: []string{"contact"}, Change: change{Operation: opReset}}})
 	require.Equal(t, statusFailed, j.Status)
 	require.Equal(t, mirror.OutcomeNotDone, j.Summary.Outcome)
@@ -139,11 +139,11 @@ func TestStopSilent(t *testing.T) {
 	w := newWorld(t, "Cust1").open()
 	reached, release := make(chan struct{}), make(chan struct{})
 	t.Cleanup(func() { close(release) })
-	w.customers["Cust1"].opened = func(context.Context) error {
+	w.customers["Cust1"].onOpen(func(context.Context) error {
 		close(reached)
 		<-release
 		return errors.New("no answer")
-	}
+	})
 	j, err := w.c.jobs.start(t.Context(), job{Member: fold("Cust1"), Kind: kindComparison, Actor: "ada"}, nil)
 	require.NoError(t, err)
 	<-reached
@@ -155,7 +155,7 @@ func TestStopSilent(t *testing.T) {
 func TestStopAndRestart(t *testing.T) {
 	hold := func(w *world) (reached, release chan struct{}) {
 		reached, release = make(chan struct{}, 8), make(chan struct{})
-		w.customers["Cust1"].opened = func(ctx context.Context) error {
+		w.customers["Cust1"].onOpen(func(ctx context.Context) error {
 			reached <- struct{}{}
 			select {
 			case <-release:
@@ -163,7 +163,7 @@ func TestStopAndRestart(t *testing.T) {
 			case <-ctx.Done():
 				return ctx.Err()
 			}
-		}
+		})
 		return reached, release
 	}
 	start := func(w *world) int64 {
@@ -209,13 +209,13 @@ func TestStopAndRestart(t *testing.T) {
 // TestPanic holds the panic of a driver to be one job's end.
 func TestPanic(t *testing.T) {
 	w := newWorld(t, "Cust1").open()
-	w.customers["Cust1"].opened = func(context.Context) error { panic("at the driver") }
+	w.customers["Cust1"].onOpen(func(context.Context) error { panic("at the driver") })
 	j := w.run(job{Member: "Cust1", Kind: kindComparison})
 	require.Equal(t, statusFailed, j.Status)
 	require.Contains(t, j.Error, "at the driver")
-	w.customers["Cust1"].opened = func(context.Context) error { return errors.New("no route to host") }
+	w.customers["Cust1"].onOpen(func(context.Context) error { return errors.New("no route to host") })
 	require.Contains(t, w.run(job{Member: "Cust1", Kind: kindComparison}).Error, "no route to host")
-	w.customers["Cust1"].opened = nil
+	w.customers["Cust1"].onOpen(nil)
 	require.Equal(t, statusDone, w.run(job{Member: "Cust1", Kind: kindComparison}).Status)
 }
 

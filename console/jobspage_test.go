@@ -21,7 +21,7 @@ func TestJobsPage(t *testing.T) {
 	changed := w.run(job{Member: "Cust1", Kind: kindChange, Request: request{Of: compared.ID, Change: change{Operation: opApply}}})
 	w.run(job{Member: "Cust1", Kind: kindChange, Request: request{Of: changed.ID, Change: change{Operation: opUndo}}})
 	w.end(changed.ID + 1) // waiting follows by itself
-	w.customers["Cust2"].opened = func(context.Context) error { return errors.New("no route to <b>\u202e") }
+	w.customers["Cust2"].onOpen(func(context.Context) error { return errors.New("no route to <b>\u202e") })
 	failed := w.run(job{Member: "Cust2", Kind: kindComparison, Actor: "<i>bob"})
 	html := w.get("/jobs")
 	require.Equal(t, []string{"Comparison 5", "Undo 4", "Waiting 3", "Reset by a plan 2", "Comparison 1"}, firstCells(html))
@@ -37,13 +37,13 @@ func TestJobsPage(t *testing.T) {
 
 	t.Run("running", func(t *testing.T) {
 		hold := make(chan struct{})
-		c.opened = func(ctx context.Context) error {
+		c.onOpen(func(ctx context.Context) error {
 			select {
 			case <-hold:
 			case <-ctx.Done():
 			}
 			return ctx.Err()
-		}
+		})
 		j, err := w.c.jobs.start(t.Context(), job{Member: fold("Cust1"), Kind: kindComparison, Actor: "ada"}, nil)
 		require.NoError(t, err)
 		html := w.get("/jobs?state=running")

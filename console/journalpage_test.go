@@ -66,11 +66,11 @@ func TestJournalUnknown(t *testing.T) {
 	require.Contains(t, w.get("/mirrors/Cust1"), "It is not known whether 1 change of this mirror happened.")
 
 	t.Run("the database cannot be asked", func(t *testing.T) {
-		w.customers["Cust1"].opened = func(context.Context) error { return errors.New("no route to <b>host\u202e") }
+		w.customers["Cust1"].onOpen(func(context.Context) error { return errors.New("no route to <b>host\u202e") })
 		a := w.do(w.request("POST", "/mirrors/Cust1/reconcile", url.Values{}))
 		require.Equal(t, http.StatusBadGateway, a.code)
 		require.Contains(t, a.body, "no route to &lt;b&gt;host\ufffd")
-		w.customers["Cust1"].opened = nil
+		w.customers["Cust1"].onOpen(nil)
 	})
 	require.Equal(t, "/mirrors/Cust1/journal", w.post("/mirrors/Cust1/reconcile", nil))
 	html = w.get("/mirrors/Cust1/journal")
@@ -107,7 +107,7 @@ func TestJournalReadOnly(t *testing.T) {
 	w.lost(w.reset("Cust1", "contact").ID)
 	w.close()
 	w.opts.ReadOnly = true
-	w.customers["Cust1"].opened = func(context.Context) error { return errors.New("gone") } // it would be reconciled at once
+	w.customers["Cust1"].onOpen(func(context.Context) error { return errors.New("gone") }) // it would be reconciled at once
 	w.open()
 	for _, path := range []string{"/journal", "/mirrors/Cust1/journal"} {
 		html := w.get(path)

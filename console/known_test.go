@@ -30,15 +30,15 @@ func TestChangeBeingMade(t *testing.T) {
 	held, reached := make(chan struct{}), make(chan struct{})
 	release := sync.OnceFunc(func() { close(held) })
 	t.Cleanup(release)
-	w.customers["Cust2"].opened = func(context.Context) error {
+	w.customers["Cust2"].onOpen(func(context.Context) error {
 		close(reached)
 		<-held
 		return nil
-	}
+	})
 	j, err := w.c.jobs.start(t.Context(), job{Member: "cust2", Kind: kindChange, Actor: "ada", Request: request{Tables: []string{"contact"}, Change: change{Operation: opReset}}}, nil)
 	require.NoError(t, err)
 	<-reached
-	w.customers["Cust2"].opened = nil
+	w.customers["Cust2"].onOpen(nil)
 	w.entry(j, "Cust2", mirror.JournalIntent, false)
 	w.lost(w.reset("Cust1", "contact").ID)
 	w.post("/mirrors/Cust1/reconcile", nil)
@@ -129,8 +129,9 @@ func TestUndoNotMarked(t *testing.T) {
 
 // TestLookAfterClockWasAhead looks at a mirror that was looked at while the clock was wrong.
 func TestLookAfterClockWasAhead(t *testing.T) {
-	w := newWorld(t, "Cust1").open()
-	w.c.opts.Look = time.Hour
+	w := newWorld(t, "Cust1")
+	w.opts.Look = time.Hour
+	w.open()
 	m := w.c.members["cust1"]
 	ahead := w.c.now().AddDate(4, 0, 0)
 	m.setLook(look{Time: ahead})

@@ -1,3 +1,5 @@
+//go:build !race
+
 package console
 
 import (
@@ -42,12 +44,12 @@ func listsWorld(t *testing.T) *world {
 	_, err = w.c.state.db.ExecContext(t.Context(), "UPDATE job SET state='unknown' WHERE id=?", lost.ID)
 	require.NoError(t, err)
 	require.NoError(t, w.c.recount(t.Context(), ""))
-	w.customers[ids[5]].opened = func(context.Context) error {
+	w.customers[ids[5]].onOpen(func(context.Context) error {
 		return errors.New("open: mssql: login failed for user 'mirror_reader' <b>\u202e: a text that goes on and on, as those of drivers do: dial tcp 10.20.30.40:1433: i/o timeout")
-	}
+	})
 	require.Error(t, w.c.lookAt(t.Context(), w.c.members[fold(ids[5])]))
 	w.run(job{Member: ids[5], Kind: kindComparison, Actor: "kari.nordmann@partner.example"})
-	w.customers[ids[6]].opened = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+	w.customers[ids[6]].onOpen(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
 	started, err := w.c.jobs.start(t.Context(), job{Member: fold(ids[6]), Kind: kindComparison, Actor: "ada"}, nil)
 	require.NoError(t, err)
 	w.c.jobs.get(started.ID).compared(mirror.Progress{Table: "contact", Rows: 700, Expected: 1200, Tables: 312, TablesDone: 40})

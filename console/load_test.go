@@ -163,7 +163,7 @@ func BenchmarkStreams(b *testing.B) {
 	const pages = 1000
 	w := newWorld(b, "Cust1").open()
 	release := make(chan struct{})
-	w.customers["Cust1"].opened = func(context.Context) error { <-release; return nil }
+	w.customers["Cust1"].onOpen(func(context.Context) error { <-release; return nil })
 	j, err := w.c.jobs.start(b.Context(), job{Member: fold("Cust1"), Kind: kindComparison}, nil)
 	require.NoError(b, err)
 	l := w.c.jobs.get(j.ID)

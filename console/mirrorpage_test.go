@@ -74,7 +74,7 @@ func TestMirrorPage(t *testing.T) {
 	})
 	t.Run("running", func(t *testing.T) {
 		hold := make(chan struct{})
-		c.opened = func(context.Context) error { <-hold; return nil }
+		c.onOpen(func(context.Context) error { <-hold; return nil })
 		id, err := w.c.jobs.start(t.Context(), job{Member: fold("Cust1"), Kind: kindComparison, Actor: "ada <x>"}, nil)
 		require.NoError(t, err)
 		html := w.get("/mirrors/Cust1")
@@ -84,7 +84,7 @@ func TestMirrorPage(t *testing.T) {
 		require.NotContains(t, html, `action="/mirrors/Cust1/comparisons"`)
 		close(hold)
 		w.end(id.ID)
-		c.opened = nil
+		c.onOpen(nil)
 	})
 	require.Equal(t, http.StatusNotFound, w.do(w.request("GET", "/mirrors/nobody", nil)).code)
 	require.Equal(t, http.StatusNotFound, w.do(w.request("POST", "/mirrors/nobody/look", url.Values{})).code)
@@ -106,7 +106,7 @@ func TestMirrorPageReadOnly(t *testing.T) {
 func TestMirrorPageLook(t *testing.T) {
 	w := newWorld(t, "Cust1").open()
 	c, m := w.customers["Cust1"], w.c.order[0]
-	c.opened = func(context.Context) error { return errors.New("login failed for <b>sa\u202e\nline two") }
+	c.onOpen(func(context.Context) error { return errors.New("login failed for <b>sa\u202e\nline two") })
 	w.post("/mirrors/Cust1/look", nil)
 	html := w.get("/mirrors/Cust1")
 	require.Contains(t, html, "cannot be read")
@@ -115,9 +115,9 @@ func TestMirrorPageLook(t *testing.T) {
 	require.NotContains(t, html, "<b>sa")
 
 	t.Run("what was known stays", func(t *testing.T) {
-		c.opened = nil
+		c.onOpen(nil)
 		w.post("/mirrors/Cust1/look", nil)
-		c.opened = func(context.Context) error { return errors.New("gone") }
+		c.onOpen(func(context.Context) error { return errors.New("gone") })
 		w.post("/mirrors/Cust1/look", nil)
 		html := w.get("/mirrors/Cust1")
 		require.Contains(t, html, "What is below is from just now.")

@@ -160,13 +160,13 @@ func TestOverviewAnew(t *testing.T) {
 func TestStartComparisons(t *testing.T) {
 	w := newWorld(t, "Alpha", "Beta", "Gamma")
 	hold := make(chan struct{})
-	w.customers["Gamma"].opened = func(ctx context.Context) error {
+	w.customers["Gamma"].onOpen(func(ctx context.Context) error {
 		select {
 		case <-hold:
 		case <-ctx.Done():
 		}
 		return nil
-	}
+	})
 	w.open()
 	require.Equal(t, "/?page=2&q=a", w.post("/comparisons", url.Values{"mirror": {"ALPHA", "Gamma", "alpha"}, "q": {"a"}, "page": {"2"}}))
 	html := w.get("/?q=a&page=2")

@@ -1,3 +1,5 @@
+//go:build !race
+
 package console
 
 import (
@@ -221,7 +223,7 @@ func TestPagesInBrowser(t *testing.T) {
 	w.run(job{Member: "Cust1", Kind: kindComparison, Actor: hostile})
 	changed := w.run(job{Member: "Cust1", Kind: kindChange, Actor: hostile, Request: request{Of: compared.ID, Change: change{Operation: opApply}}})
 	require.NoError(t, w.c.lookAt(t.Context(), m))
-	w.customers["Cust2"].opened = func(context.Context) error { return errors.New(hostile) }
+	w.customers["Cust2"].onOpen(func(context.Context) error { return errors.New(hostile) })
 	w.run(job{Member: "Cust2", Kind: kindComparison})
 	require.Error(t, w.c.lookAt(t.Context(), w.c.members[fold("Cust2")]))
 	pages := []string{

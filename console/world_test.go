@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -41,7 +42,9 @@ type customer struct {
 	customer *cycle.Customer
 	source   *memory.Store
 	mirror   *memory.Store
-	opened   func(ctx context.Context) error // called when a connection is opened
+
+	mu     sync.Mutex
+	opened func(ctx context.Context) error // called when a connection is opened
 }
 
 // worldTables are what each customer has.
@@ -60,8 +63,11 @@ func newWorld(t testing.TB, ids ...string) *world {
 		c.cycle(t)
 		w.customers[id] = c
 		w.fleet.Members = append(w.fleet.Members, fleet.Member{ContextID: id, Open: func(ctx context.Context) (*fleet.Connection, error) {
-			if c.opened != nil {
-				if err := c.opened(ctx); err != nil {
+			c.mu.Lock()
+			opened := c.opened
+			c.mu.Unlock()
+			if opened != nil {
+				if err := opened(ctx); err != nil {
 					return nil, err
 				}
 			}
@@ -70,6 +76,13 @@ func newWorld(t testing.TB, ids ...string) *world {
 		}})
 	}
 	return w
+}
+
+// onOpen has something called when a connection is opened, nil for nothing.
+func (c *customer) onOpen(do func(ctx context.Context) error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.opened = do
 }
 
 // cycle has the Mirroring Task feed the mirror.
