@@ -124,6 +124,7 @@ type Console struct {
 	stop   context.CancelFunc // of what goes on in the background
 	behind chan struct{}      // closed when that has ended
 	ending chan struct{}      // closed when Close begins, so that streams end
+	close  func() error       // closeAll, once
 }
 
 // Open opens or creates the console's state, a SQLite file that nobody else may read, and
@@ -141,7 +142,7 @@ func Open(path string, f *fleet.Fleet, opts *Options) (*Console, error) {
 		return nil, fmt.Errorf("console: %w", err)
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	c.stop = stop
+	c.stop, c.close = stop, sync.OnceValue(c.closeAll)
 	var err error
 	if c.state, err = openState(ctx, path); err != nil {
 		stop()
@@ -212,7 +213,10 @@ func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.handler.
 // Close stops the jobs, keeps what they have come to, and waits for them. A change that is
 // being made is waited for, half a minute at most. It is an error when a driver does not
 // stop; then the state stays open until the process ends.
-func (c *Console) Close() error {
+// Further calls return what the first one did.
+func (c *Console) Close() error { return c.close() }
+
+func (c *Console) closeAll() error {
 	c.stop()
 	close(c.ending)
 	ended := c.jobs.close()

@@ -55,7 +55,11 @@ func (c *Console) events(v *visit) error {
 		case <-c.ending:
 			return nil
 		case <-l.done:
-			_ = s.send("over", nil)
+			select {
+			case <-c.ending: // the next process goes on with it, and the page with the next stream
+			default:
+				_ = s.send("over", nil)
+			}
 			return nil
 		case <-beat.C:
 			gone = s.beat()

@@ -310,6 +310,7 @@ func TestNothingIsLeftRunning(t *testing.T) {
 	c, err := Open(w.path, w.fleet, &w.opts)
 	require.NoError(t, err)
 	require.NoError(t, c.Close())
+	require.NoError(t, c.Close(), "a second time is as well")
 }
 
 // TestStateIsNobodyElses looks at the files that the state is in.
