@@ -263,7 +263,7 @@ func TestReconcileAnotherDatabase(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, w.c.recount(t.Context(), ""))
 
-	c.mirror = memory.New()
+	c.swap(memory.New())
 	c.cycle(t)
 	found, err := w.c.reconcile(t.Context(), w.c.members[fold("Cust1")], "ada")
 	require.NoError(t, err)
@@ -271,7 +271,7 @@ func TestReconcileAnotherDatabase(t *testing.T) {
 	require.Equal(t, "1 change was of another database, which alone can tell.", foundText(found))
 	require.Equal(t, 1, w.c.members[fold("Cust1")].openChanges())
 
-	c.mirror = right
+	c.swap(right)
 	found, err = w.c.reconcile(t.Context(), w.c.members[fold("Cust1")], "ada")
 	require.NoError(t, err)
 	require.Equal(t, mirror.OutcomeDone, found[0].Outcome)

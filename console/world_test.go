@@ -64,14 +64,14 @@ func newWorld(t testing.TB, ids ...string) *world {
 		w.customers[id] = c
 		w.fleet.Members = append(w.fleet.Members, fleet.Member{ContextID: id, Open: func(ctx context.Context) (*fleet.Connection, error) {
 			c.mu.Lock()
-			opened := c.opened
+			opened, st := c.opened, c.mirror
 			c.mu.Unlock()
 			if opened != nil {
 				if err := opened(ctx); err != nil {
 					return nil, err
 				}
 			}
-			m, err := mirror.New(id, c.mirror, nil)
+			m, err := mirror.New(id, st, nil)
 			return &fleet.Connection{Mirror: m, Source: c.customer}, err
 		}})
 	}
@@ -83,6 +83,13 @@ func (c *customer) onOpen(do func(ctx context.Context) error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.opened = do
+}
+
+// swap puts another database in the mirror's place.
+func (c *customer) swap(st *memory.Store) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.mirror = st
 }
 
 // cycle has the Mirroring Task feed the mirror.
