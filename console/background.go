@@ -94,21 +94,9 @@ func (c *Console) reconcileAll(ctx context.Context) {
 func (c *Console) every(ctx context.Context, d time.Duration, do func(context.Context)) {
 	for {
 		do(ctx)
-		if c.sleep(ctx, d) != nil {
+		if c.opts.Clock.Sleep(ctx, d) != nil {
 			return
 		}
-	}
-}
-
-func (c *Console) sleep(ctx context.Context, d time.Duration) error {
-	if c.opts.Clock != nil {
-		return c.opts.Clock.Sleep(ctx, d)
-	}
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
 	}
 }
 

@@ -125,7 +125,7 @@ func (c *Console) historyTable(m *member, all []job) *ui.Table {
 			row.Class = found.Class
 		}
 		if hasReport(j) {
-			row.Cells[2].Text, row.Cells[3].Text = count(j.Summary.Differing), count(differingTables(j.Summary))
+			row.Cells[2].Text, row.Cells[3].Text = count(j.Summary.Differing), count(j.Summary.tablesDiffering())
 			if k := slices.IndexFunc(all[i+1:], hasReport); k >= 0 {
 				row.Cells[6] = ui.Cell{Text: "What changed", URL: c.base + m.since(j.ID, all[i+1+k].ID)}
 			}
@@ -152,14 +152,6 @@ func foundBadge(j job) *ui.Badge {
 
 // hasReport reports whether a comparison is over and found something out.
 func hasReport(j job) bool { return j.Status.over() && j.Summary.Verdict != "" }
-
-// differingTables is how many tables are not what the source's are.
-func differingTables(s summary) (n int) {
-	for _, v := range []mirror.Verdict{mirror.VerdictDifferent, mirror.VerdictSchemaDiffers, mirror.VerdictMissing, mirror.VerdictExtra, mirror.VerdictPending} {
-		n += s.Tables[v]
-	}
-	return n
-}
 
 // whatOf says what a comparison looks at.
 func whatOf(j job) string {
@@ -255,7 +247,7 @@ func (c *Console) startComparison(v *visit) error {
 
 // begin starts a job and shows its page, or that of the one that is there already.
 func (c *Console) begin(v *visit, j job) error {
-	started, err := c.jobs.start(v.Context(), j, nil)
+	started, err := c.jobs.start(v.Context(), j)
 	switch busy := (errBusy{}); {
 	case errors.As(err, &busy):
 		return c.see(v, c.path(busy.job), "One is there already: this is it.")

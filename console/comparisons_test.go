@@ -67,7 +67,7 @@ func TestHistoryPages(t *testing.T) {
 	at := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 	for i := range comparisonsShown + 3 {
 		j := job{Member: fold("Cust1"), Kind: kindComparison, Status: statusDone, Actor: "ada", Asked: at, Started: at, Ended: at.Add(time.Duration(i) * time.Second), Summary: summary{Level: "good", Verdict: "fine"}}
-		require.NoError(t, w.c.state.add(t.Context(), &j, nil))
+		require.NoError(t, w.c.state.add(t.Context(), &j))
 	}
 	html := w.get("/mirrors/Cust1/comparisons")
 	require.Equal(t, comparisonsShown, strings.Count(html, "/since/"), "the last one of a page is compared with the first one of the next")

@@ -2,7 +2,6 @@ package console
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/so-mirror/mirror"
@@ -173,10 +172,8 @@ func (g *glance) old(now time.Time) bool { return now.Sub(g.compared.Ended) >= c
 
 // tablesDiffering is how many tables of a comparison are not as they should be.
 func (s *summary) tablesDiffering() (n int) {
-	for v, tables := range s.Tables {
-		if differing := []mirror.Verdict{mirror.VerdictDifferent, mirror.VerdictSchemaDiffers, mirror.VerdictMissing, mirror.VerdictExtra, mirror.VerdictPending}; slices.Contains(differing, v) {
-			n += tables
-		}
+	for _, v := range []mirror.Verdict{mirror.VerdictDifferent, mirror.VerdictSchemaDiffers, mirror.VerdictMissing, mirror.VerdictExtra, mirror.VerdictPending} {
+		n += s.Tables[v]
 	}
 	return n
 }

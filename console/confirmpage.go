@@ -59,7 +59,7 @@ func (c *Console) startReset(v *visit) error {
 
 // startChange has a change made, once for a form however often it is sent.
 func (c *Console) startChange(v *visit, m *member, r request, same func(job) bool) error {
-	j, err := c.jobs.start(v.Context(), job{Member: m.key, Kind: kindChange, Actor: v.actor, Request: r}, nil)
+	j, err := c.jobs.start(v.Context(), job{Member: m.key, Kind: kindChange, Actor: v.actor, Request: r})
 	var asked errAsked
 	switch busy := (errBusy{}); {
 	case errors.As(err, &asked) && asked.Kind == kindChange && same(asked.job):

@@ -37,6 +37,7 @@ import (
 	"github.com/so-mirror/mirror"
 	"github.com/so-mirror/mirror/fleet"
 	"github.com/so-mirror/mirror/heal"
+	"github.com/so-mirror/mirror/internal/diff"
 	"github.com/so-mirror/mirror/replica"
 	"github.com/so-mirror/mirror/store"
 )
@@ -195,6 +196,9 @@ func (c *Console) check(f *fleet.Fleet) error {
 	if c.opts.KeepReports <= 0 {
 		c.opts.KeepReports = defaultKeepReports
 	}
+	if c.opts.Clock == nil {
+		c.opts.Clock = diff.SystemClock{}
+	}
 	c.opts.grace = cmp.Or(c.opts.grace, closeTimeout)
 	if c.opts.Look == 0 {
 		c.opts.Look = defaultLook
@@ -246,7 +250,7 @@ func (c *Console) Record(ctx context.Context, r *mirror.Report) error {
 		Member: m.key, Kind: kindComparison, Status: statusDone, Actor: "the service", Asked: r.Started, Started: r.Started, Ended: r.Finished,
 		Request: request{Recorded: true, Depth: r.Depth, Tables: r.Scope.OnlyTables}, Summary: summaryOf(r),
 	}
-	if err := c.state.add(ctx, &j, nil); err != nil {
+	if err := c.state.add(ctx, &j); err != nil {
 		return fmt.Errorf("record comparison: %w", err)
 	}
 	j.Summary.Resumable = false // who made it has the checkpoint
@@ -259,8 +263,5 @@ func (c *Console) Record(ctx context.Context, r *mirror.Report) error {
 
 // now is the time of the clock.
 func (c *Console) now() time.Time {
-	if c.opts.Clock != nil {
-		return c.opts.Clock.Now().UTC()
-	}
-	return time.Now().UTC()
+	return c.opts.Clock.Now().UTC()
 }

@@ -41,10 +41,10 @@ func (s *jobs) follow(ctx context.Context, j job) {
 		l.cancel(errFollowed)
 		<-l.done
 	}
-	_, err = s.start(ctx, next, nil)
+	_, err = s.start(ctx, next)
 	if errors.Is(err, errClosing) { // the next process waits
 		next.Status, next.Asked = statusQueued, s.c.now()
-		err = s.c.state.add(ctx, &next, nil)
+		err = s.c.state.add(ctx, &next)
 	}
 	if err != nil && !errors.As(err, &errBusy{}) {
 		s.c.log.Warn("nobody waits for what was reset", "mirror", j.Member, "job", j.ID, "error", err)
@@ -89,7 +89,7 @@ func (s *jobs) letGo(member string, change int64) {
 	case len(was.Request.Tables) == 0:
 		return
 	}
-	if _, err := s.start(context.Background(), next, nil); err != nil {
+	if _, err := s.start(context.Background(), next); err != nil {
 		s.c.log.Warn("nobody waits for what was reset", "mirror", member, "error", err)
 	}
 }
@@ -174,7 +174,7 @@ func (s *jobs) wait(ctx context.Context, l *live) (end ending, err error) {
 		if err == nil || opened || ctx.Err() != nil || !s.c.now().Before(until) {
 			return end, err
 		}
-		if failed := s.c.sleep(ctx, poll); failed != nil {
+		if failed := s.c.opts.Clock.Sleep(ctx, poll); failed != nil {
 			return end, failed
 		}
 	}

@@ -78,7 +78,7 @@ func TestFollowedOpening(t *testing.T) {
 		<-ctx.Done()
 		return ctx.Err()
 	})
-	j, err := w.c.jobs.start(t.Context(), job{Member: fold("Cust1"), Kind: kindWaiting, Request: request{Tables: []string{"contact"}}}, nil)
+	j, err := w.c.jobs.start(t.Context(), job{Member: fold("Cust1"), Kind: kindWaiting, Request: request{Tables: []string{"contact"}}})
 	require.NoError(t, err)
 	l := w.c.jobs.get(j.ID)
 	<-reached
@@ -110,7 +110,7 @@ func TestAskedOnce(t *testing.T) {
 	w := newWorld(t, "Cust1", "Cust2").open()
 	asked := job{Member: fold("Cust1"), Kind: kindChange, Request: request{Once: "abc", Tables: []string{"contact"}, Change: change{Operation: opReset}}}
 	first := w.run(asked)
-	again, err := w.c.jobs.start(t.Context(), asked, nil)
+	again, err := w.c.jobs.start(t.Context(), asked)
 	require.ErrorAs(t, err, &errAsked{})
 	require.Equal(t, first.ID, again.ID)
 	asked.Member = fold("Cust2")

@@ -102,11 +102,9 @@ type change struct {
 
 	Unknown   bool `json:"unknown,omitempty"`   // of ApplyOptions
 	HardReset bool `json:"hardReset,omitempty"` // of ApplyOptions
-	Force     bool `json:"force,omitempty"`     // of ApplyOptions
 	SkipMoved bool `json:"skipMoved,omitempty"` // of ApplyOptions
 	All       bool `json:"all,omitempty"`       // of ResetOptions and HardResetOptions
 	Truncate  bool `json:"truncate,omitempty"`  // of ResetOptions
-	DropData  bool `json:"dropData,omitempty"`  // of HardResetOptions
 	TooMuch   bool `json:"tooMuch,omitempty"`   // the limits of ApplyOptions were lifted
 
 	// Confirm was typed.
@@ -147,24 +145,19 @@ type summary struct {
 
 // tableSummary is what lists show of a table of a comparison.
 type tableSummary struct {
-	Table      string         `json:"t"`
-	Verdict    mirror.Verdict `json:"v"`
-	Source     int64          `json:"s,omitempty"`
-	Mirror     int64          `json:"m,omitempty"`
-	Missing    int64          `json:"mi,omitempty"`
-	Extra      int64          `json:"ex,omitempty"`
-	Changed    int64          `json:"ch,omitempty"`
-	Duplicate  int64          `json:"du,omitempty"`
-	Pending    int64          `json:"pe,omitempty"`
-	Diverged   int64          `json:"di,omitempty"`
-	Schema     int            `json:"sc,omitempty"` // columns and keys that differ
-	Reason     string         `json:"r,omitempty"`
-	LSN        *int64         `json:"l,omitempty"`
-	Incomplete bool           `json:"i,omitempty"`
+	Table     string         `json:"t"`
+	Verdict   mirror.Verdict `json:"v"`
+	Source    int64          `json:"s,omitempty"`
+	Mirror    int64          `json:"m,omitempty"`
+	Missing   int64          `json:"mi,omitempty"`
+	Extra     int64          `json:"ex,omitempty"`
+	Changed   int64          `json:"ch,omitempty"`
+	Duplicate int64          `json:"du,omitempty"`
+	Pending   int64          `json:"pe,omitempty"`
+	Diverged  int64          `json:"di,omitempty"`
+	Schema    int            `json:"sc,omitempty"` // columns and keys that differ
+	Reason    string         `json:"r,omitempty"`
 }
-
-// differing is how many rows differ.
-func (t tableSummary) differing() int64 { return t.Missing + t.Extra + t.Changed + t.Duplicate }
 
 // counts reports whether a job that is over can be the last one of its kind: a change that
 // was refused, or that took another one back, does not hide the one before it.

@@ -57,7 +57,7 @@ func (e errAsked) Error() string { return "this form was sent before" }
 // start keeps a new job and runs it. Of each kind a mirror has one at a time; asking for
 // another is an errBusy with the one that is there, and asking twice with one form an
 // errAsked with that of the first time.
-func (s *jobs) start(ctx context.Context, j job, document any) (job, error) {
+func (s *jobs) start(ctx context.Context, j job) (job, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -71,13 +71,11 @@ func (s *jobs) start(ctx context.Context, j job, document any) (job, error) {
 			return job{}, fmt.Errorf("read jobs: %w", err)
 		}
 	}
-	for _, l := range s.live {
-		if is, _ := l.now(); is.Member == j.Member && is.Kind == j.Kind && !is.Status.over() {
-			return is, errBusy{is}
-		}
+	if is, busy := s.alike(j); busy {
+		return is, errBusy{is}
 	}
 	j.Status, j.Asked = statusQueued, s.c.now()
-	if err := s.c.state.add(context.WithoutCancel(ctx), &j, document); err != nil {
+	if err := s.c.state.add(context.WithoutCancel(ctx), &j); err != nil {
 		return job{}, fmt.Errorf("keep job: %w", err)
 	}
 	s.launch(j)
@@ -95,10 +93,8 @@ func (s *jobs) resume(ctx context.Context, id int64) (job, error) {
 	if err != nil {
 		return job{}, err
 	}
-	for _, l := range s.live {
-		if is, _ := l.now(); is.Member == j.Member && is.Kind == j.Kind && !is.Status.over() {
-			return is, errBusy{is}
-		}
+	if is, busy := s.alike(j); busy {
+		return is, errBusy{is}
 	}
 	if !j.resumable() {
 		return j, errNotResumable
@@ -112,6 +108,16 @@ func (s *jobs) resume(ctx context.Context, id int64) (job, error) {
 }
 
 var errNotResumable = errors.New("this job cannot be gone on with")
+
+// alike returns the job of the same kind and mirror that is queued or running; s.mu is held.
+func (s *jobs) alike(j job) (is job, busy bool) {
+	for _, l := range s.live {
+		if is, _ := l.now(); is.Member == j.Member && is.Kind == j.Kind && !is.Status.over() {
+			return is, true
+		}
+	}
+	return job{}, false
+}
 
 // launch runs a job; s.mu is held.
 func (s *jobs) launch(j job) {

@@ -67,12 +67,12 @@ func TestRepair(t *testing.T) {
 	require.Equal(t, heal.WaitPopulated, report.Tables[0].State)
 	require.Equal(t, "good", w.run(job{Member: "Cust1", Kind: kindComparison}).Summary.Level)
 
-	entries, err := w.c.state.journal(t.Context(), fold("Cust1"), 0, 10)
+	entries, err := w.c.state.entries(t.Context(), fold("Cust1"))
 	require.NoError(t, err)
 	require.Len(t, entries, 2)
-	require.Equal(t, mirror.JournalDone, entries[0].Entry.Event)
-	require.Equal(t, "ada", entries[1].Actor)
-	require.Equal(t, changed.ID, entries[1].Job)
+	require.Equal(t, mirror.JournalDone, entries[1].Entry.Event)
+	require.Equal(t, "ada", entries[0].Actor)
+	require.Equal(t, changed.ID, entries[0].Job)
 }
 
 func TestUndo(t *testing.T) {
@@ -144,7 +144,7 @@ func TestStopSilent(t *testing.T) {
 		<-release
 		return errors.New("no answer")
 	})
-	j, err := w.c.jobs.start(t.Context(), job{Member: fold("Cust1"), Kind: kindComparison, Actor: "ada"}, nil)
+	j, err := w.c.jobs.start(t.Context(), job{Member: fold("Cust1"), Kind: kindComparison, Actor: "ada"})
 	require.NoError(t, err)
 	<-reached
 	require.True(t, w.c.jobs.stop(j.ID))
@@ -167,7 +167,7 @@ func TestStopAndRestart(t *testing.T) {
 		return reached, release
 	}
 	start := func(w *world) int64 {
-		j, err := w.c.jobs.start(t.Context(), job{Member: fold("Cust1"), Kind: kindComparison, Actor: "ada"}, nil)
+		j, err := w.c.jobs.start(t.Context(), job{Member: fold("Cust1"), Kind: kindComparison, Actor: "ada"})
 		require.NoError(t, err)
 		return j.ID
 	}
@@ -176,7 +176,7 @@ func TestStopAndRestart(t *testing.T) {
 		reached, release := hold(w)
 		id := start(w)
 		<-reached
-		_, err := w.c.jobs.start(t.Context(), job{Member: fold("Cust1"), Kind: kindComparison}, nil)
+		_, err := w.c.jobs.start(t.Context(), job{Member: fold("Cust1"), Kind: kindComparison})
 		require.ErrorAs(t, err, &errBusy{})
 		require.True(t, w.c.jobs.stop(id))
 		require.Equal(t, statusStopped, w.end(id).Status)

@@ -44,7 +44,7 @@ func TestJobsPage(t *testing.T) {
 			}
 			return ctx.Err()
 		})
-		j, err := w.c.jobs.start(t.Context(), job{Member: fold("Cust1"), Kind: kindComparison, Actor: "ada"}, nil)
+		j, err := w.c.jobs.start(t.Context(), job{Member: fold("Cust1"), Kind: kindComparison, Actor: "ada"})
 		require.NoError(t, err)
 		html := w.get("/jobs?state=running")
 		require.Equal(t, []string{fmt.Sprintf("Comparison %d", j.ID)}, firstCells(html))
@@ -61,7 +61,7 @@ func TestJobsPage(t *testing.T) {
 	t.Run("pages", func(t *testing.T) {
 		for i := range jobsShown {
 			j := job{Member: "gone<x>", Kind: kindComparison, Status: statusStopped, Actor: "ada", Asked: w.c.now(), Summary: summary{Resumable: i == 0}}
-			require.NoError(t, w.c.state.add(t.Context(), &j, nil))
+			require.NoError(t, w.c.state.add(t.Context(), &j))
 		}
 		html := w.get("/jobs")
 		require.Contains(t, html, "gone&lt;x&gt;")

@@ -63,17 +63,6 @@ func journaledOf(rows []journalRow) ([]journaled, error) {
 
 const journalColumns = "j.id, j.actor, j.job, j.entry, coalesce(r.outcome, '') AS outcome FROM journal j LEFT JOIN reconciled r ON r.operation = j.operation"
 
-// journal returns the entries of a member, or of all for "", the newest first.
-func (s *state) journal(ctx context.Context, member string, before int64, limit int) ([]journaled, error) {
-	var rows []journalRow
-	err := s.reads.SelectContext(ctx, &rows, "SELECT "+journalColumns+" WHERE (?='' OR j.member=?) AND (?=0 OR j.id<?) ORDER BY j.id DESC LIMIT ?",
-		member, member, before, before, limit)
-	if err != nil {
-		return nil, err
-	}
-	return journaledOf(rows)
-}
-
 // operationEntry is one operation of the journal, with its intent.
 type operationEntry struct {
 	journaled

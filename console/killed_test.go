@@ -90,7 +90,7 @@ func (k killed) child(t *testing.T) {
 	}}}}
 	c, err := Open(filepath.Join(k.Dir, "console.db"), f, &Options{Look: -1})
 	require.NoError(t, err)
-	_, err = c.jobs.start(t.Context(), job{Member: "cust1", Kind: kindChange, Actor: "ada", Request: k.Request}, nil)
+	_, err = c.jobs.start(t.Context(), job{Member: "cust1", Kind: kindChange, Actor: "ada", Request: k.Request})
 	require.NoError(t, err)
 	time.Sleep(time.Minute) // or nobody kills it
 }

@@ -35,7 +35,7 @@ func TestChangeBeingMade(t *testing.T) {
 		<-held
 		return nil
 	})
-	j, err := w.c.jobs.start(t.Context(), job{Member: "cust2", Kind: kindChange, Actor: "ada", Request: request{Tables: []string{"contact"}, Change: change{Operation: opReset}}}, nil)
+	j, err := w.c.jobs.start(t.Context(), job{Member: "cust2", Kind: kindChange, Actor: "ada", Request: request{Tables: []string{"contact"}, Change: change{Operation: opReset}}})
 	require.NoError(t, err)
 	<-reached
 	w.customers["Cust2"].onOpen(nil)
@@ -105,7 +105,7 @@ func TestMemberTakenAway(t *testing.T) {
 	w := newWorld(t, "Cust1", "Cust2").open()
 	done := w.reset("Cust2", "contact")
 	undo := job{Member: "cust2", Kind: kindChange, Status: statusRunning, Actor: "ada", Asked: w.c.now(), Request: request{Of: done.ID, Change: change{Operation: opUndo}}}
-	require.NoError(t, w.c.state.add(t.Context(), &undo, nil))
+	require.NoError(t, w.c.state.add(t.Context(), &undo))
 	w.entry(undo, "Cust2", mirror.JournalIntent, true)
 	w.entry(undo, "Cust2", mirror.JournalDone, true)
 	w.close()

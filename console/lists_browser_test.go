@@ -50,7 +50,7 @@ func listsWorld(t *testing.T) *world {
 	require.Error(t, w.c.lookAt(t.Context(), w.c.members[fold(ids[5])]))
 	w.run(job{Member: ids[5], Kind: kindComparison, Actor: "kari.nordmann@partner.example"})
 	w.customers[ids[6]].onOpen(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
-	started, err := w.c.jobs.start(t.Context(), job{Member: fold(ids[6]), Kind: kindComparison, Actor: "ada"}, nil)
+	started, err := w.c.jobs.start(t.Context(), job{Member: fold(ids[6]), Kind: kindComparison, Actor: "ada"})
 	require.NoError(t, err)
 	w.c.jobs.get(started.ID).compared(mirror.Progress{Table: "contact", Rows: 700, Expected: 1200, Tables: 312, TablesDone: 40})
 	return w

@@ -54,14 +54,6 @@ type reading struct {
 	Remaining      time.Duration
 }
 
-// Percent is how much of the table is done.
-func (r reading) Percent() int64 {
-	if r.Expected <= 0 {
-		return 0
-	}
-	return min(100, r.Rows*100/r.Expected)
-}
-
 // Percent is how many of the tables are done, of a hundred.
 func (p progress) Percent() int {
 	if p.Tables == 0 {

@@ -87,7 +87,7 @@ func (w *world) keepComparing(b *testing.B, at int) {
 		wg.Go(func() {
 			for n := i; ctx.Err() == nil; n += at {
 				m := w.c.order[n%len(w.c.order)]
-				j, err := w.c.jobs.start(ctx, job{Member: m.key, Kind: kindComparison, Actor: "load"}, nil)
+				j, err := w.c.jobs.start(ctx, job{Member: m.key, Kind: kindComparison, Actor: "load"})
 				if err != nil {
 					continue
 				}
@@ -164,7 +164,7 @@ func BenchmarkStreams(b *testing.B) {
 	w := newWorld(b, "Cust1").open()
 	release := make(chan struct{})
 	w.customers["Cust1"].onOpen(func(context.Context) error { <-release; return nil })
-	j, err := w.c.jobs.start(b.Context(), job{Member: fold("Cust1"), Kind: kindComparison}, nil)
+	j, err := w.c.jobs.start(b.Context(), job{Member: fold("Cust1"), Kind: kindComparison})
 	require.NoError(b, err)
 	l := w.c.jobs.get(j.ID)
 	before := heap()

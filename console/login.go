@@ -1,7 +1,6 @@
 package console
 
 import (
-	"context"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/hex"
@@ -226,12 +225,4 @@ func (l *logins) flash(r *http.Request, text string) {
 
 func (l *logins) popFlash(r *http.Request) string {
 	return l.sessions(r).PopString(r.Context(), keyFlash)
-}
-
-type actorKey struct{}
-
-// actorOf returns who makes a request.
-func actorOf(ctx context.Context) string {
-	name, _ := ctx.Value(actorKey{}).(string)
-	return name
 }

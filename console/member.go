@@ -161,7 +161,6 @@ type look struct {
 	Tables   map[mirror.TableState]int
 	Rows     int64
 	Mistakes []string
-	MaxLSN   int64
 }
 
 func lookOf(s *mirror.Status, err error, at time.Time) look {
@@ -176,9 +175,6 @@ func lookOf(s *mirror.Status, err error, at time.Time) look {
 	for _, t := range s.Tables {
 		l.Tables[t.State]++
 		l.Rows += t.Rows
-		if t.LSN != nil {
-			l.MaxLSN = max(l.MaxLSN, int64(*t.LSN))
-		}
 	}
 	return l
 }

@@ -75,7 +75,7 @@ func TestMirrorPage(t *testing.T) {
 	t.Run("running", func(t *testing.T) {
 		hold := make(chan struct{})
 		c.onOpen(func(context.Context) error { <-hold; return nil })
-		id, err := w.c.jobs.start(t.Context(), job{Member: fold("Cust1"), Kind: kindComparison, Actor: "ada <x>"}, nil)
+		id, err := w.c.jobs.start(t.Context(), job{Member: fold("Cust1"), Kind: kindComparison, Actor: "ada <x>"})
 		require.NoError(t, err)
 		html := w.get("/mirrors/Cust1")
 		require.Contains(t, html, "What is going on")
@@ -174,7 +174,7 @@ func TestMirrorPageMaybe(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			j := job{Member: "cust1", Kind: kindComparison, Status: statusDone, Summary: test.summary}
-			require.NoError(t, w.c.state.add(t.Context(), &j, nil))
+			require.NoError(t, w.c.state.add(t.Context(), &j))
 			test.table.Table = "sale"
 			require.NoError(t, w.c.state.finish(t.Context(), &j, nil, nil, []tableSummary{test.table}))
 			w.c.members["cust1"].ended(j)

@@ -50,7 +50,7 @@ func TestEndThatIsNotKept(t *testing.T) {
 	w := newWorld(t, "Cust1").open()
 	_, err := w.c.state.db.ExecContext(t.Context(), "CREATE TRIGGER full BEFORE UPDATE ON job WHEN new.state='done' BEGIN SELECT raise(abort, 'disk full'); END")
 	require.NoError(t, err)
-	j, err := w.c.jobs.start(t.Context(), job{Member: fold("Cust1"), Kind: kindComparison}, nil)
+	j, err := w.c.jobs.start(t.Context(), job{Member: fold("Cust1"), Kind: kindComparison})
 	require.NoError(t, err)
 	<-w.c.jobs.get(j.ID).done
 	html := w.get(fmt.Sprintf("/mirrors/Cust1/comparisons/%d", j.ID))
@@ -75,7 +75,7 @@ func TestSilentDriver(t *testing.T) {
 		conn.Close = func() error { close(reached); <-release; return nil }
 		return conn, err
 	}
-	_, err := w.c.jobs.start(t.Context(), job{Member: fold("Cust1"), Kind: kindComparison}, nil)
+	_, err := w.c.jobs.start(t.Context(), job{Member: fold("Cust1"), Kind: kindComparison})
 	require.NoError(t, err)
 	<-reached
 	c := w.c

@@ -263,7 +263,7 @@ func (c *Console) startComparisons(v *visit) error {
 		if v.Context().Err() != nil {
 			break
 		}
-		_, err := c.jobs.start(v.Context(), job{Member: m.key, Kind: kindComparison, Actor: v.actor}, nil)
+		_, err := c.jobs.start(v.Context(), job{Member: m.key, Kind: kindComparison, Actor: v.actor})
 		switch {
 		case errors.As(err, new(errBusy)):
 			busy++

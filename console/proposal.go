@@ -32,24 +32,22 @@ type proposal struct {
 	losses  []string           // what cannot be undone
 	typed   bool               // it is confirmed by the context identifier
 	limit   *mirror.LimitError // the source may be the wrong database
-	compare *job               // that the plan is from
 }
 
 // proposed is what is to be done to a table, or the sum of that.
 type proposed struct {
-	name             string
-	step             mirror.Step
-	drop             bool
-	lsn              *store.LSN
-	rows, bytes      int64
-	batches          int64
-	unknown          bool // of how many bytes
-	cycles           int
-	reason, meantime string
+	name        string
+	step        mirror.Step
+	drop        bool
+	lsn         *store.LSN
+	rows, bytes int64
+	batches     int64
+	unknown     bool // of how many bytes
+	meantime    string
 }
 
 func (p *proposed) add(t mirror.PlanTable) {
-	p.rows, p.bytes, p.batches, p.cycles = p.rows+t.Rows, p.bytes+t.Bytes, p.batches+t.Batches, max(p.cycles, t.Cycles)
+	p.rows, p.bytes, p.batches = p.rows+t.Rows, p.bytes+t.Bytes, p.batches+t.Batches
 	p.unknown = p.unknown || t.Rows > 0 && t.Bytes == 0
 }
 
@@ -119,7 +117,7 @@ func (c *Console) proposePlan(ctx context.Context, m *member, p *proposal, form 
 		return err
 	}
 	plan := report.Plan()
-	p.compare, p.request.Of = &j, j.ID
+	p.request.Of = j.ID
 	q := &p.request.Change
 	q.Operation, q.HardReset, q.SkipMoved = opApply, form.Get("hardreset") != "", form.Get("skipmoved") != ""
 	named, all := form["table"], form.Get("unknown") != ""
@@ -140,7 +138,7 @@ func (c *Console) proposePlan(ctx context.Context, m *member, p *proposal, form 
 			return choiceError("The plan leaves " + shown(t.Table) + " alone: " + text.Printable(t.Reason) + ".")
 		}
 		p.request.Tables = append(p.request.Tables, t.Table)
-		p.tables = append(p.tables, proposed{name: t.Table, step: t.Step, drop: t.Drop, lsn: t.LSN, rows: t.Rows, bytes: t.Bytes, batches: t.Batches, cycles: t.Cycles, reason: t.Reason, meantime: t.Meanwhile})
+		p.tables = append(p.tables, proposed{name: t.Table, step: t.Step, drop: t.Drop, lsn: t.LSN, rows: t.Rows, bytes: t.Bytes, batches: t.Batches, meantime: t.Meanwhile})
 	}
 	switch {
 	case len(named) > 0:

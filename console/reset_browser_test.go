@@ -70,7 +70,7 @@ func TestResetInBrowser(t *testing.T) {
 	require.NoError(t, w.c.lookAt(t.Context(), w.c.members["cust4"]))
 	w.run(job{Member: "Cust2", Kind: kindValidation})
 	checked := w.run(job{Member: "Cust1", Kind: kindValidation})
-	checking, err := w.c.jobs.start(t.Context(), job{Member: "cust3", Kind: kindValidation, Actor: "ada"}, nil)
+	checking, err := w.c.jobs.start(t.Context(), job{Member: "cust3", Kind: kindValidation, Actor: "ada"})
 	require.NoError(t, err)
 	w.c.jobs.get(checking.ID).checked(replica.Progress{Tables: 5, TablesDone: 5, Open: 12, Next: time.Now().Add(time.Minute)})
 	waiting := w.reset("Cust3", "contact", "sale")

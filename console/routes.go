@@ -150,13 +150,11 @@ func (c *Console) handle(r route) http.HandlerFunc {
 			c.toLogin(v)
 			return
 		}
-		v.Request = req.WithContext(context.WithValue(req.Context(), actorKey{}, v.actor))
 		if req.Method == http.MethodPost {
 			if err := req.ParseForm(); err != nil {
 				c.fail(v, formError(err))
 				return
 			}
-			v.Request.Form, v.Request.PostForm = req.Form, req.PostForm
 		}
 		if err := r.do(v); err != nil {
 			c.fail(v, err)

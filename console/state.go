@@ -246,7 +246,7 @@ func (r jobRow) job() (j job, err error) {
 }
 
 // add keeps a new job and gives it its ID.
-func (s *state) add(ctx context.Context, j *job, document any) error {
+func (s *state) add(ctx context.Context, j *job) error {
 	request, err := json.Marshal(j.Request)
 	if err != nil {
 		return err
@@ -255,12 +255,8 @@ func (s *state) add(ctx context.Context, j *job, document any) error {
 	if err != nil {
 		return err
 	}
-	doc, err := packed(document)
-	if err != nil {
-		return err
-	}
-	result, err := s.db.ExecContext(ctx, "INSERT INTO job (member, kind, state, actor, asked, started, ended, request, summary, error, document) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-		j.Member, j.Kind, j.Status, j.Actor, millis(j.Asked), millis(j.Started), millis(j.Ended), request, summary, j.Error, doc)
+	result, err := s.db.ExecContext(ctx, "INSERT INTO job (member, kind, state, actor, asked, started, ended, request, summary, error) VALUES (?,?,?,?,?,?,?,?,?,?)",
+		j.Member, j.Kind, j.Status, j.Actor, millis(j.Asked), millis(j.Started), millis(j.Ended), request, summary, j.Error)
 	if err != nil {
 		return err
 	}

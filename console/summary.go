@@ -37,12 +37,8 @@ func tablesOf(r *mirror.Report) []tableSummary {
 	for i := range r.Tables {
 		t := &r.Tables[i]
 		s := tableSummary{
-			Table: t.Table, Verdict: t.Verdict, Source: t.SourceRows, Mirror: t.MirrorRows, Reason: t.Reason, Schema: len(t.Schema), Incomplete: t.Truncated,
+			Table: t.Table, Verdict: t.Verdict, Source: t.SourceRows, Mirror: t.MirrorRows, Reason: t.Reason, Schema: len(t.Schema),
 			Missing: t.Missing, Extra: t.Extra, Changed: t.Changed, Duplicate: t.Duplicate, Pending: t.Pending, Diverged: t.Diverged,
-		}
-		if t.LSN != nil {
-			lsn := int64(*t.LSN)
-			s.LSN = &lsn
 		}
 		all = append(all, s)
 	}

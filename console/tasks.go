@@ -198,7 +198,7 @@ func (s *jobs) do(ctx context.Context, m *mirror.Mirror, j job, dry bool) (*mirr
 			return nil, fmt.Errorf("read the comparison: %w", err)
 		}
 		opts := &mirror.ApplyOptions{
-			Tables: j.Request.Tables, Unknown: q.Unknown, HardReset: q.HardReset, Force: q.Force, SkipMoved: q.SkipMoved, Confirm: confirm, DryRun: dry,
+			Tables: j.Request.Tables, Unknown: q.Unknown, HardReset: q.HardReset, SkipMoved: q.SkipMoved, Confirm: confirm, DryRun: dry,
 		}
 		if q.TooMuch {
 			opts.MaxRowShare, opts.MaxTableShare = 1, 1
@@ -207,7 +207,7 @@ func (s *jobs) do(ctx context.Context, m *mirror.Mirror, j job, dry bool) (*mirr
 	case opReset:
 		return m.ResetTables(ctx, j.Request.Tables, &mirror.ResetOptions{All: q.All, Truncate: q.Truncate, DryRun: dry})
 	case opHardReset:
-		return m.HardReset(ctx, &mirror.HardResetOptions{Confirm: confirm, Tables: j.Request.Tables, All: q.All, DropData: q.DropData, DryRun: dry})
+		return m.HardReset(ctx, &mirror.HardResetOptions{Confirm: confirm, Tables: j.Request.Tables, All: q.All, DryRun: dry})
 	case opUndo:
 		receipt, err := s.c.receipt(ctx, job{ID: j.Request.Of})
 		if err != nil {

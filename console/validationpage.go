@@ -85,7 +85,7 @@ func (c *Console) startValidation(v *visit) error {
 	if c.opts.Replica == nil {
 		return httpError{http.StatusConflict, "No replica is configured, so there is nothing to validate."}
 	}
-	j, err := c.jobs.start(v.Context(), job{Member: m.key, Kind: kindValidation, Actor: v.actor}, nil)
+	j, err := c.jobs.start(v.Context(), job{Member: m.key, Kind: kindValidation, Actor: v.actor})
 	if busy := (errBusy{}); errors.As(err, &busy) {
 		return c.see(v, c.path(busy.job), "The replica is being checked already.")
 	}

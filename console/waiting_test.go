@@ -92,7 +92,7 @@ func TestWaitingFailed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			q.j.Member, q.j.Kind, q.j.Asked = m.key, kindWaiting, time.Now()
-			require.NoError(t, w.c.state.add(t.Context(), &q.j, nil))
+			require.NoError(t, w.c.state.add(t.Context(), &q.j))
 			m.ended(q.j)
 			require.Contains(t, w.get("/mirrors/Cust1/waiting"), q.want)
 		})

@@ -194,7 +194,7 @@ func (c *Console) startWaiting(v *visit) error {
 	if r.Of == 0 && len(r.Tables) == 0 {
 		return httpError{http.StatusConflict, "No table of this mirror is known to wait for a cycle. Have it looked at first."}
 	}
-	_, err = c.jobs.start(v.Context(), job{Member: m.key, Kind: kindWaiting, Actor: v.actor, Request: r}, nil)
+	_, err = c.jobs.start(v.Context(), job{Member: m.key, Kind: kindWaiting, Actor: v.actor, Request: r})
 	if err != nil && !errors.As(err, &errBusy{}) {
 		return err
 	}

@@ -198,7 +198,7 @@ func (w *world) run(j job) job {
 	if j.Actor == "" {
 		j.Actor = "ada"
 	}
-	started, err := w.c.jobs.start(w.t.Context(), j, nil)
+	started, err := w.c.jobs.start(w.t.Context(), j)
 	require.NoError(w.t, err)
 	return w.end(started.ID)
 }
