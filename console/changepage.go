@@ -172,11 +172,7 @@ func doneTitle(j job, r *mirror.Receipt) string {
 	}
 	n := 0
 	if r != nil {
-		for _, t := range r.Tables {
-			if len(t.Actions) > 0 {
-				n++
-			}
-		}
+		n = len(acted(r))
 	}
 	if n == 0 {
 		return kindName(j) + " done"

@@ -251,8 +251,6 @@ func (c *Console) begin(v *visit, j job) error {
 	switch busy := (errBusy{}); {
 	case errors.As(err, &busy):
 		return c.see(v, c.path(busy.job), "One is there already: this is it.")
-	case errors.Is(err, errClosing):
-		return httpError{http.StatusServiceUnavailable, "The console is being stopped. Try again when it is back."}
 	case err != nil:
 		return err
 	}

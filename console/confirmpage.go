@@ -268,11 +268,9 @@ func (p *proposal) tried(r *mirror.Receipt) ui.Table {
 
 // receiptTiles are the sums of what a receipt acts on.
 func receiptTiles(r *mirror.Receipt) []ui.Tile {
-	var tables, rows int64
-	for _, t := range r.Tables {
-		if len(t.Actions) > 0 {
-			tables, rows = tables+1, rows+t.Rows
-		}
+	tables, rows := len(acted(r)), int64(0)
+	for _, t := range acted(r) {
+		rows += t.Rows
 	}
 	return []ui.Tile{{Class: "pending", N: count(tables), Label: noun(tables, "table to reset", "tables to reset")}, {N: count(rows), Label: "rows are in them now"}}
 }

@@ -53,8 +53,20 @@ func (s *jobs) follow(ctx context.Context, j job) {
 
 // resets reports whether there is something to wait for after a change.
 func resets(r *mirror.Receipt) bool {
-	return r != nil && (r.Metadata != nil || slices.ContainsFunc(r.Tables, func(t mirror.ReceiptTable) bool { return len(t.Actions) > 0 }))
+	return r != nil && (r.Metadata != nil || len(acted(r)) > 0)
 }
+
+// acted are the tables of a receipt to which something was done.
+func acted(r *mirror.Receipt) (all []mirror.ReceiptTable) {
+	for _, t := range r.Tables {
+		if len(t.Actions) > 0 {
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
+func tableName(t mirror.ReceiptTable) string { return t.Table }
 
 // isWaiting reports whether a table is still waited for, as far as it is known.
 func isWaiting(r *heal.WaitReport) bool {
@@ -126,13 +138,8 @@ func (s *jobs) awaited(ctx context.Context, j job) ([]awaited, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read receipt: %w", err)
 		}
-		a := awaited{receipt: receipt}
-		for _, t := range receipt.Tables {
-			if len(t.Actions) > 0 {
-				a.tables = append(a.tables, t.Table)
-			}
-		}
-		if a.tables = fresh(a.tables); len(a.tables) == 0 {
+		a := awaited{receipt: receipt, tables: fresh(each(acted(receipt), tableName))}
+		if len(a.tables) == 0 {
 			continue
 		}
 		if a.report, err = s.reportOf(ctx, id); err != nil {

@@ -106,11 +106,7 @@ func (c *Console) operationEvent(o operationEntry, ofAll bool) ui.Event {
 	var tables []string
 	if r := o.Entry.Receipt; r != nil {
 		e.Title = receiptName(r, o.Entry.Undo)
-		for _, t := range r.Tables {
-			if len(t.Actions) > 0 {
-				tables = append(tables, t.Table)
-			}
-		}
+		tables = each(acted(r), tableName)
 		e.Title += " of " + plural(len(tables), "table")
 		if r.Metadata != nil {
 			e.Title = receiptName(r, o.Entry.Undo) + " of the whole mirror"
@@ -177,10 +173,7 @@ func (c *Console) endOf(o operationEntry, m *member) (class string, badge *ui.Ba
 
 // receiptName is what was done, for people.
 func receiptName(r *mirror.Receipt, undo bool) string {
-	name := map[mirror.Operation]string{mirror.OperationApply: "Reset by a plan", mirror.OperationReset: "Reset", mirror.OperationHardReset: "Hard reset"}[r.Operation]
-	if name == "" {
-		name = "Change"
-	}
+	name := operationName(map[mirror.Operation]operation{mirror.OperationApply: opApply, mirror.OperationReset: opReset, mirror.OperationHardReset: opHardReset}[r.Operation])
 	if undo {
 		return "Undo: " + strings.ToLower(name[:1]) + name[1:]
 	}

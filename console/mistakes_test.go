@@ -86,3 +86,22 @@ func TestSilentDriver(t *testing.T) {
 	c.jobs.wg.Wait()
 	require.NoError(t, c.state.close())
 }
+
+// TestWhileClosing asks a console that is being stopped for jobs of each kind.
+func TestWhileClosing(t *testing.T) {
+	w := newWorld(t, "Cust1")
+	w.opts.Replica = func(context.Context, string) (*Replica, error) { return nil, nil }
+	w.open()
+	require.NoError(t, w.c.lookAt(t.Context(), w.c.order[0]))
+	done := w.run(job{Member: "Cust1", Kind: kindChange, Request: request{Tables: []string{"contact"}, Change: change{Operation: opReset}}})
+	w.c.jobs.mu.Lock()
+	w.c.jobs.closed = true
+	w.c.jobs.mu.Unlock()
+	for path, form := range map[string]url.Values{
+		"/comparisons": {}, "/validation": {}, "/waiting": {}, fmt.Sprintf("/changes/%d/undo", done.ID): {"once": {"AAAAAAAAAAAAAAAAAAAAAAAAAA"}},
+	} {
+		a := w.do(w.request("POST", "/mirrors/Cust1"+path, form))
+		require.Equal(t, http.StatusServiceUnavailable, a.code, path)
+		require.Contains(t, a.body, "Try again when it is back", path)
+	}
+}

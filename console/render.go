@@ -127,7 +127,11 @@ type errorPage struct{ Verdict ui.Verdict }
 // fail answers with an error, in words for who reads the page.
 func (c *Console) fail(v *visit, err error) {
 	var known httpError
-	if !errors.As(err, &known) {
+	switch {
+	case errors.As(err, &known):
+	case errors.Is(err, errClosing):
+		known = httpError{http.StatusServiceUnavailable, "The console is being stopped. Try again when it is back."}
+	default:
 		known = httpError{http.StatusInternalServerError, err.Error()}
 		level := c.log.Error
 		if v.Context().Err() != nil {
