@@ -15,7 +15,11 @@ func TestScenarios(t *testing.T) {
 }
 
 func TestProperty(t *testing.T) {
-	mirrortest.Property(t, func(testing.TB) store.Store { return memory.New() }, 400, (*mirror.Mirror).SmallSteps)
+	seeds := 400
+	if testing.Short() {
+		seeds = 60
+	}
+	mirrortest.Property(t, func(testing.TB) store.Store { return memory.New() }, seeds, (*mirror.Mirror).SmallSteps)
 }
 
 func TestFaults(t *testing.T) {
