@@ -40,7 +40,7 @@ const (
 )
 
 func newPages() (*pages, error) {
-	common, err := template.New("").Funcs(template.FuncMap{}).ParseFS(templates, "templates/"+layoutFile, "templates/"+partsFile, "templates/"+liveFile)
+	common, err := template.New("").ParseFS(templates, "templates/"+layoutFile, "templates/"+partsFile, "templates/"+liveFile)
 	if err != nil {
 		return nil, err
 	}
@@ -155,21 +155,47 @@ func (c *Console) fail(v *visit, err error) {
 // assetTypes are the types of the files that are served.
 var assetTypes = map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 
+// served is a file that pages need besides.
+type served struct {
+	data      []byte
+	kind, tag string
+}
+
+// servedAssets are those files by their names.
+var servedAssets = sync.OnceValue(func() map[string]served {
+	all := map[string]served{}
+	add := func(name string, data []byte) {
+		if kind := assetTypes[path.Ext(name)]; kind != "" {
+			all[name] = served{data, kind, fmt.Sprintf(`"%x"`, sha256.Sum256(data))}
+		}
+	}
+	files, err := assets.ReadDir("assets")
+	for _, file := range files {
+		var data []byte
+		if data, err = assets.ReadFile("assets/" + file.Name()); err != nil {
+			break
+		}
+		add(file.Name(), data)
+	}
+	if err != nil {
+		panic(err) // they are embedded
+	}
+	add("report.css", []byte(htmlreport.Style()))
+	return all
+})
+
 // asset serves what pages need besides.
 func (c *Console) asset(v *visit) error {
 	name := v.PathValue("file")
-	data, err := assets.ReadFile("assets/" + name)
-	if name == "report.css" {
-		data, err = []byte(htmlreport.Style()), nil
-	}
-	kind := assetTypes[path.Ext(name)]
-	if err != nil || kind == "" {
+	file, ok := servedAssets()[name]
+	if !ok {
 		return errNotFound
 	}
-	v.w.Header().Set("Content-Type", kind)
-	v.w.Header().Set("Cache-Control", "private, no-cache") // it is asked for again, and mostly not sent
-	v.w.Header().Set("ETag", fmt.Sprintf(`"%x"`, sha256.Sum256(data)))
-	http.ServeContent(v.w, v.Request, name, time.Time{}, bytes.NewReader(data))
+	h := v.w.Header()
+	h.Set("Content-Type", file.kind)
+	h.Set("Cache-Control", "private, no-cache") // it is asked for again, and mostly not sent
+	h.Set("ETag", file.tag)
+	http.ServeContent(v.w, v.Request, name, time.Time{}, bytes.NewReader(file.data))
 	return nil
 }
 
