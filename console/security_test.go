@@ -344,3 +344,19 @@ func TestBasePath(t *testing.T) {
 		require.Equal(t, http.StatusNotFound, w.do(w.request("GET", "/assets/console.css", nil)).code)
 	}
 }
+
+// TestAssetsAreAskedForAgain sends a file once.
+func TestAssetsAreAskedForAgain(t *testing.T) {
+	w := newWorld(t, "Cust1").open()
+	for _, name := range []string{"console.css", "report.css", "htmx.min.js", "sse.js", "icon.svg"} {
+		first := w.do(w.request("GET", "/assets/"+name, nil))
+		require.Equal(t, http.StatusOK, first.code, name)
+		require.NotEmpty(t, first.body, name)
+		req := w.request("GET", "/assets/"+name, nil)
+		req.Header.Set("If-None-Match", first.header.Get("ETag"))
+		require.Equal(t, http.StatusNotModified, w.do(req).code, name)
+	}
+	for _, name := range []string{"README.md", "htmx.LICENSE", "none.css", "../render.go"} {
+		require.Equal(t, http.StatusNotFound, w.do(w.request("GET", "/assets/"+url.PathEscape(name), nil)).code, name)
+	}
+}
